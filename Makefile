@@ -1,0 +1,43 @@
+# What one does with graft: each target says what it needs and installs it.
+SHELL := /bin/bash
+GRAFT := .build/release/graft
+VENV := .venv
+
+.PHONY: help build demo test conformance conformance-all format lint install clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
+
+build: ## the program, in release mode
+	@Scripts/system-packages.sh
+	swift build -c release --product graft
+
+demo: build ## the main job on real weights and real photos, each command shown
+	@Scripts/demo.sh $(GRAFT)
+
+test: ## all unit, loopback and command tests
+	@Scripts/system-packages.sh
+	swift build -c release --product graft
+	GRAFT=$(CURDIR)/$(GRAFT) OMP_WAIT_POLICY=passive swift test --disable-xctest
+
+conformance: build ## the real peers (PyTorch, Keras, safetensors, …) against graft
+	@Scripts/peers.sh $(VENV)
+	@Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT)
+
+conformance-all: build ## the same with every network, not one of each family
+	@Scripts/peers.sh $(VENV)
+	@CONFORMANCE=all Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT)
+
+format: ## rewrite the sources in the house style
+	swift format -i -r Package.swift Sources Registry Cache Tests
+
+lint: ## check the house style
+	swift format lint --strict -r Package.swift Sources Registry Cache Tests
+
+PREFIX ?= /usr/local
+install: build ## to $(PREFIX)/bin (PREFIX=… for another place)
+	install -D $(GRAFT) $(PREFIX)/bin/graft
+	cp -R .build/release/graft_GraftRegistry.resources $(PREFIX)/bin/
+
+clean: ## remove what was built
+	rm -rf .build $(VENV)

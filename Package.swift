@@ -1,0 +1,137 @@
+// swift-tools-version: 6.2
+// The dependency table of graft: every module, what it may import, and the C library it alone owns.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A module of graft: `name` in `Sources/<folder>`, seen by importers as `Graft<folder>`.
+func module(
+    _ folder: String, path: String? = nil, _ dependencies: [Target.Dependency],
+    resources: [Resource]? = nil
+)
+    -> Target
+{
+    .target(
+        name: "Graft" + folder, dependencies: dependencies, path: path ?? "Sources/" + folder,
+        exclude: ["README.md"] + (["Registry", "Schemas"].contains(folder) ? ["generate.py"] : []),
+        resources: resources, swiftSettings: strict)
+}
+
+/// A C library of the system, wrapped by a module map and a header and nothing else.
+func library(_ name: String, pkgConfig: String? = nil, apt: String) -> Target {
+    .systemLibrary(
+        name: name, path: "Sources/CModules/" + name, pkgConfig: pkgConfig, providers: [.apt([apt])]
+    )
+}
+
+func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: folder + "Tests", dependencies: dependencies, path: "Tests/\(folder)Tests",
+        swiftSettings: strict)
+}
+
+let collections = Target.Dependency.product(
+    name: "OrderedCollections", package: "swift-collections")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "graft",
+    products: [
+        // One product; a program imports the front door `Graft`, and the rooms that it wants to enter.
+        .library(
+            name: "Graft",
+            targets: [
+                "Graft", "GraftTraining", "GraftExecution", "GraftArchitectures", "GraftNetworks",
+                "GraftImages", "GraftFormats", "GraftHub", "GraftCache", "GraftRegistry",
+                "GraftTensors",
+            ]),
+        .executable(name: "graft", targets: ["GraftCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-crypto", "3.10.0"..<"5.0.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    ],
+    targets: [
+        library("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+        library("CHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
+        library("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev"),
+        // Headers of the kernel and of libc, nothing to link.
+        .systemLibrary(name: "CSandbox", path: "Sources/CModules/CSandbox"),
+        library("CDNNL", apt: "libdnnl-dev"),
+        library("CTurboJPEG", pkgConfig: "libturbojpeg", apt: "libturbojpeg0-dev"),
+        library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
+        library("CWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
+
+        module("Tensors", [collections]),
+        module("Formats", ["GraftTensors", "CHDF5", "CArchive", "CSandbox", collections]),
+        module("Schemas", ["GraftTensors", protobuf]),
+        module("Networks", ["GraftTensors", collections]),
+        module(
+            "Architectures",
+            ["GraftNetworks", "GraftSchemas", "GraftTensors", collections, protobuf]),
+        .target(name: "CKernels"),
+        module("Execution", ["GraftNetworks", "GraftTensors", "CDNNL", "CKernels"]),
+        module("Images", ["GraftTensors", "CTurboJPEG", "CPNG", "CWebP"]),
+        module("Registry", path: "Registry", ["GraftTensors"], resources: [.copy("Models")]),
+        module("Cache", path: "Cache", ["GraftTensors", crypto]),
+        module(
+            "Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", "CArchive", crypto]),
+        module(
+            "Training",
+            [
+                "GraftExecution", "GraftNetworks", "GraftImages", "GraftFormats", "GraftTensors",
+                collections, crypto,
+            ]),
+        .target(
+            name: "Graft",
+            dependencies: [
+                "GraftTraining", "GraftExecution", "GraftArchitectures", "GraftNetworks",
+                "GraftImages",
+                "GraftFormats", "GraftHub", "GraftCache", "GraftRegistry", "GraftTensors",
+                collections,
+            ],
+            path: "Sources/Graft", exclude: ["README.md"], swiftSettings: strict),
+        .executableTarget(
+            name: "GraftCLI",
+            dependencies: [
+                "Graft", "GraftTraining", "GraftExecution", "GraftArchitectures", "GraftNetworks",
+                "GraftImages", "GraftFormats", "GraftHub", "GraftCache", "GraftRegistry",
+                "GraftTensors", arguments, collections, crypto,
+            ], path: "Sources/GraftCLI",
+            swiftSettings: strict),
+
+        tests(
+            "Training",
+            [
+                "GraftTraining", "GraftExecution", "GraftNetworks", "GraftTensors", "GraftImages",
+                collections,
+            ]),
+        tests(
+            "Registry", ["GraftRegistry", "GraftArchitectures", "GraftNetworks", "GraftTensors"]),
+        tests("Command", ["GraftCLI"]),
+        tests(
+            "Graft",
+            [
+                "Graft", "GraftTraining", "GraftImages", "GraftNetworks", "GraftFormats",
+                "GraftTensors", collections,
+            ]),
+        tests("Execution", ["GraftExecution", "GraftNetworks", "GraftTensors", "CKernels"]),
+        tests("Images", ["GraftImages", "GraftTensors"]),
+        tests("Hub", ["GraftHub", "GraftCache"]),
+        // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
+        tests("Formats", ["GraftCLI", "GraftFormats", "GraftTensors", collections]),
+        tests("Networks", ["GraftNetworks", "GraftTensors", collections]),
+        tests(
+            "Architectures", ["GraftArchitectures", "GraftNetworks", "GraftTensors", collections]),
+    ],
+    swiftLanguageModes: [.v6]
+)
