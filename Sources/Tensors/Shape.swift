@@ -1,0 +1,63 @@
+// The extents of a tensor, and the checked arithmetic on them.
+
+/// The extents of a tensor, outermost first. Images are NCHW, convolution weights OIHW.
+public struct Shape: Sendable, Hashable, Codable, ExpressibleByArrayLiteral,
+    CustomStringConvertible
+{
+    /// One extent per axis; none is negative in a shape that came through a reader.
+    public var dimensions: [Int]
+
+    /// A shape with these extents.
+    public init(_ dimensions: [Int]) { self.dimensions = dimensions }
+    /// A shape with these extents.
+    public init(arrayLiteral elements: Int...) { self.init(elements) }
+
+    /// Reads a list of integers.
+    public init(from decoder: any Decoder) throws {
+        dimensions = try decoder.singleValueContainer().decode([Int].self)
+    }
+    /// Writes a list of integers.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(dimensions)
+    }
+
+    /// The number of axes.
+    public var rank: Int { dimensions.count }
+    /// The extent of one axis.
+    public subscript(axis: Int) -> Int {
+        get { dimensions[axis] }
+        set { dimensions[axis] = newValue }
+    }
+
+    /// The number of elements, 1 for a scalar. Traps on overflow: check a stranger's shape with
+    /// ``checkedCount`` first.
+    public var count: Int { dimensions.reduce(1, *) }
+
+    /// The number of elements, or nil if an extent is negative or the product overflows.
+    public var checkedCount: Int? {
+        var product = 1
+        for extent in dimensions {
+            guard extent >= 0 else { return nil }
+            let (next, overflow) = product.multipliedReportingOverflow(by: extent)
+            guard !overflow else { return nil }
+            product = next
+        }
+        return product
+    }
+
+    /// The number of bytes of a dense tensor of this shape, or nil on overflow.
+    public func checkedByteCount(_ dtype: DType) -> Int? {
+        guard let count = checkedCount else { return nil }
+        let (bytes, overflow) = count.multipliedReportingOverflow(by: dtype.byteCount)
+        return overflow ? nil : bytes
+    }
+
+    /// The shape with its axes in another order, as in NumPy's `transpose`.
+    public func permuted(_ axes: [Int]) -> Shape { Shape(axes.map { dimensions[$0] }) }
+
+    /// As Python writes it: `(1, 3, 224, 224)`.
+    public var description: String {
+        "(" + dimensions.map(String.init).joined(separator: ", ") + (rank == 1 ? ",)" : ")")
+    }
+}

@@ -1,0 +1,116 @@
+// An ordered collection of named tensors, each read when it is asked for.
+
+public import OrderedCollections
+
+/// A tensor that is known by type and shape, and whose numbers are read on demand.
+///
+/// What a reader yields: listing a file of gigabytes reads no numbers. Transformations chain
+/// lazily, so that a converter holds one tensor at a time.
+public struct LazyTensor: Sendable {
+    /// The type of an element.
+    public let dtype: DType
+    /// The extents, outermost first.
+    public let shape: Shape
+    private let read: @Sendable () throws -> Tensor
+    typealias Pieces =
+        @Sendable (_ body: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
+    /// A way to the bytes that does not hold them all at once; nil where they lie ready.
+    let pieces: Pieces?
+
+    /// A tensor that `read` delivers, with exactly this type and shape.
+    public init(_ dtype: DType, _ shape: Shape, read: @escaping @Sendable () throws -> Tensor) {
+        self.init(dtype, shape, pieces: nil, read: read)
+    }
+
+    private init(
+        _ dtype: DType, _ shape: Shape, pieces: Pieces?,
+        read: @escaping @Sendable () throws -> Tensor
+    ) {
+        self.dtype = dtype
+        self.shape = shape
+        self.pieces = pieces
+        self.read = read
+    }
+
+    /// A tensor that is there already.
+    public init(_ tensor: Tensor) {
+        self.init(tensor.dtype, tensor.shape) { tensor }
+    }
+
+    /// The number of elements.
+    public var count: Int { shape.count }
+    /// The number of bytes when loaded.
+    public var byteCount: Int { shape.count * dtype.byteCount }
+
+    /// Reads the numbers.
+    public func load() throws -> Tensor { try read() }
+
+    /// The axes in another order (NumPy's `transpose`), done when loaded.
+    public func permuted(_ axes: [Int]) -> LazyTensor {
+        guard axes != Array(0..<shape.rank) else { return self }
+        return LazyTensor(dtype, shape.permuted(axes)) { body in
+            try read().streamPermuted(axes, body)
+        } read: {
+            try read().permuted(axes)
+        }
+    }
+
+    /// Another shape of equal count.
+    public func reshaped(_ shape: Shape) -> LazyTensor {
+        LazyTensor(dtype, shape, pieces: pieces) { try read().reshaped(shape) }
+    }
+
+    /// Another number type, converted when loaded.
+    public func converted(to target: DType) -> LazyTensor {
+        guard target != dtype else { return self }
+        let source = self
+        return LazyTensor(target, shape) { body in
+            try source.stream { piece in
+                try Tensor.withConverted(piece, from: source.dtype, to: target, body)
+            }
+        } read: {
+            try source.load().converted(to: target)
+        }
+    }
+}
+
+/// Named tensors in the order of their file: PyTorch's `state_dict`, for every format.
+public struct StateDict: Sendable {
+    /// The tensors by name, in file order.
+    public var tensors: OrderedDictionary<String, LazyTensor>
+    /// Free text that came with them (safetensors' `__metadata__`).
+    public var metadata: [String: String]
+    /// How the file orders the axes of weights.
+    public var axes: AxisConvention
+
+    /// Named tensors.
+    public init(
+        _ tensors: OrderedDictionary<String, LazyTensor> = [:], metadata: [String: String] = [:],
+        axes: AxisConvention = .torch
+    ) {
+        self.tensors = tensors
+        self.metadata = metadata
+        self.axes = axes
+    }
+
+    /// The tensor of this name.
+    public subscript(name: String) -> LazyTensor? {
+        get { tensors[name] }
+        set { tensors[name] = newValue }
+    }
+
+    /// The number of tensors.
+    public var count: Int { tensors.count }
+    /// The number of elements of all tensors.
+    public var elementCount: Int { tensors.values.reduce(0) { $0 + $1.count } }
+    /// The number of bytes of all tensors when loaded.
+    public var byteCount: Int { tensors.values.reduce(0) { $0 + $1.byteCount } }
+}
+
+/// How a file orders the axes of its weights; logical order in graft is always ``torch``.
+public enum AxisConvention: String, Sendable, Hashable, Codable {
+    /// Convolution OIHW, depthwise (C·M)1HW, linear (out, in).
+    case torch
+    /// Convolution HWIO, depthwise HWCM, dense (in, out).
+    case keras
+}

@@ -1,0 +1,106 @@
+// The bytes behind tensors: owned memory or a mapped file, shared and never changed.
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Immutable bytes with shared ownership: freed or unmapped when the last tensor lets go.
+public final class Storage: @unchecked Sendable {
+    // Sendable because nothing writes to the bytes after `init`.
+    private let pointer: UnsafeRawPointer?
+    private let release: @Sendable (UnsafeRawPointer) -> Void
+
+    /// The number of bytes.
+    public let byteCount: Int
+    /// The file that is mapped here, if one is.
+    public let path: String?
+    /// Which file that was when it was mapped.
+    let inode: UInt64
+
+    private init(
+        _ pointer: UnsafeRawPointer?, byteCount: Int, path: String?, inode: UInt64 = 0,
+        release: @escaping @Sendable (UnsafeRawPointer) -> Void
+    ) {
+        self.pointer = pointer
+        self.byteCount = byteCount
+        self.path = path
+        self.inode = inode
+        self.release = release
+    }
+
+    /// Allocates `byteCount` bytes, 64-byte aligned, and lets `fill` write them; whatever it
+    /// leaves is zero.
+    public convenience init(
+        byteCount: Int, fill: (UnsafeMutableRawBufferPointer) throws -> Void
+    ) rethrows {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: max(byteCount, 1), alignment: 64)
+        buffer.initializeMemory(as: UInt8.self, repeating: 0)
+        do {
+            try fill(UnsafeMutableRawBufferPointer(rebasing: buffer[0..<byteCount]))
+        } catch {
+            buffer.deallocate()
+            throw error
+        }
+        self.init(UnsafeRawPointer(buffer.baseAddress), byteCount: byteCount, path: nil) {
+            UnsafeMutableRawPointer(mutating: $0).deallocate()
+        }
+    }
+
+    /// A copy of the bytes of an array.
+    public convenience init<Element: BitwiseCopyable>(_ elements: [Element]) {
+        self.init(byteCount: elements.count * MemoryLayout<Element>.stride) { target in
+            elements.withUnsafeBytes { target.copyMemory(from: $0) }
+        }
+    }
+
+    /// Maps a whole file for reading.
+    ///
+    /// The file must not be truncated while it is mapped; graft writes by rename, so that it is
+    /// not by graft.
+    public convenience init(mapping path: String) throws(FileError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError("open", path) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw FileError("stat", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw FileError("open", path, code: EISDIR)
+        }
+        let size = Int(status.st_size)
+        guard size > 0 else {
+            self.init(nil, byteCount: 0, path: path) { _ in }
+            return
+        }
+        let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
+        guard let base, base != MAP_FAILED else { throw FileError("map", path) }
+        let inode = UInt64(status.st_ino)
+        self.init(UnsafeRawPointer(base), byteCount: size, path: path, inode: inode) {
+            munmap(UnsafeMutableRawPointer(mutating: $0), size)
+        }
+    }
+
+    deinit { if let pointer { release(pointer) } }
+
+    /// Lets the system take back the memory behind `range` of a mapped file; it is read again when
+    /// it is used again.
+    func forget(_ range: Range<Int>) {
+        guard path != nil, let pointer else { return }
+        let page = Int(getpagesize())
+        let start = (range.lowerBound + page - 1) / page * page
+        let end = range.upperBound / page * page
+        guard start < end else { return }
+        madvise(UnsafeMutableRawPointer(mutating: pointer + start), end - start, MADV_DONTNEED)
+    }
+
+    /// Lends the bytes for the duration of `body`.
+    public func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E)
+        -> R
+    {
+        try withExtendedLifetime(self) { () throws(E) -> R in
+            try body(UnsafeRawBufferPointer(start: pointer, count: byteCount))
+        }
+    }
+}
