@@ -1,0 +1,298 @@
+// oneDNN: one small C interface over both the 2.6 API (Debian 12) and the 3.x API, chosen here at
+// compile time. Everything is f32; every function returns oneDNN's own status.
+#ifndef GRAFT_CDNNL_SHIM_H
+#define GRAFT_CDNNL_SHIM_H
+
+#include <oneapi/dnnl/dnnl.h>
+#include <stdlib.h>
+
+#define GRAFT_V3 (DNNL_VERSION_MAJOR >= 3)
+
+// A memory descriptor: a struct in 2.6, a handle in 3.x.
+typedef struct {
+    dnnl_memory_desc_t md;
+} graft_md;
+
+#if GRAFT_V3
+#define GRAFT_MD(m) ((m) ? (m)->md : NULL)
+#else
+#define GRAFT_MD(m) ((m) ? &(m)->md : NULL)
+#endif
+
+// f32 of these dims; with NULL strides oneDNN is free to choose the layout.
+static inline dnnl_status_t graft_md_create(
+    graft_md *m, int ndims, const int64_t *dims, const int64_t *strides) {
+#if GRAFT_V3
+    return strides ? dnnl_memory_desc_create_with_strides(&m->md, ndims, dims, dnnl_f32, strides)
+                   : dnnl_memory_desc_create_with_tag(&m->md, ndims, dims, dnnl_f32, dnnl_format_tag_any);
+#else
+    return strides ? dnnl_memory_desc_init_by_strides(&m->md, ndims, dims, dnnl_f32, strides)
+                   : dnnl_memory_desc_init_by_tag(&m->md, ndims, dims, dnnl_f32, dnnl_format_tag_any);
+#endif
+}
+
+// (N, C, H, W) with the channels in blocks of 8 or 16: [N][C / block][H][W][block].
+static inline dnnl_status_t graft_md_create_blocked(graft_md *m, const int64_t *dims, int block) {
+    dnnl_format_tag_t tag = block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+#if GRAFT_V3
+    return dnnl_memory_desc_create_with_tag(&m->md, 4, dims, dnnl_f32, tag);
+#else
+    return dnnl_memory_desc_init_by_tag(&m->md, 4, dims, dnnl_f32, tag);
+#endif
+}
+
+static inline void graft_md_destroy(graft_md *m) {
+#if GRAFT_V3
+    dnnl_memory_desc_destroy(m->md);
+#else
+    (void)m;
+#endif
+}
+
+static inline size_t graft_md_size(const graft_md *m) {
+    return dnnl_memory_desc_get_size(GRAFT_MD(m));
+}
+
+static inline int graft_md_equal(const graft_md *a, const graft_md *b) {
+    return dnnl_memory_desc_equal(GRAFT_MD(a), GRAFT_MD(b));
+}
+
+static inline dnnl_status_t graft_memory_create(
+    dnnl_memory_t *memory, const graft_md *m, dnnl_engine_t engine, void *handle) {
+    return dnnl_memory_create(memory, GRAFT_MD(m), engine, handle);
+}
+
+// The descriptor that a primitive has chosen for one of its arguments (`what`: dnnl_query_src_md…).
+static inline dnnl_status_t graft_query_md(
+    const_dnnl_primitive_desc_t pd, dnnl_query_t what, int index, graft_md *out) {
+#if GRAFT_V3
+    const_dnnl_memory_desc_t found = dnnl_primitive_desc_query_md(pd, what, index);
+    return found ? dnnl_memory_desc_clone(&out->md, found) : dnnl_invalid_arguments;
+#else
+    const dnnl_memory_desc_t *found = dnnl_primitive_desc_query_md(pd, what, index);
+    if (!found || found->ndims == 0) return dnnl_invalid_arguments;
+    out->md = *found;
+    return dnnl_success;
+#endif
+}
+
+static inline const char *graft_impl_info(const_dnnl_primitive_desc_t pd) {
+    const char *text = NULL;
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &text) == dnnl_success && text
+        ? text : "";
+}
+
+// Post-operations: first `sum` (add to what the destination holds) if asked, then one eltwise.
+static inline dnnl_status_t graft_attr_create(
+    dnnl_primitive_attr_t *attr, int sum, int eltwise, dnnl_alg_kind_t alg, float alpha, float beta) {
+    dnnl_post_ops_t ops = NULL;
+    dnnl_status_t s = dnnl_primitive_attr_create(attr);
+    if (s == dnnl_success) s = dnnl_post_ops_create(&ops);
+#if GRAFT_V3
+    if (s == dnnl_success && sum) s = dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+    if (s == dnnl_success && eltwise) s = dnnl_post_ops_append_eltwise(ops, alg, alpha, beta);
+#else
+    if (s == dnnl_success && sum) s = dnnl_post_ops_append_sum(ops, 1.0f);
+    if (s == dnnl_success && eltwise) s = dnnl_post_ops_append_eltwise(ops, 1.0f, alg, alpha, beta);
+#endif
+    if (s == dnnl_success) s = dnnl_primitive_attr_set_post_ops(*attr, ops);
+    if (ops) dnnl_post_ops_destroy(ops);
+    return s;
+}
+
+typedef struct {
+    int64_t strides[2], kernel[2], dilation[2], before[2], after[2];
+} graft_window;
+
+// Convolution: `kind` is dnnl_forward_inference/training, dnnl_backward_data or dnnl_backward_weights.
+static inline dnnl_status_t graft_conv(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, const graft_md *src,
+    const graft_md *weights, const graft_md *bias, const graft_md *dst, const graft_window *w,
+    const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t hint) {
+    dnnl_alg_kind_t alg = dnnl_convolution_direct;
+#if GRAFT_V3
+    if (kind == dnnl_backward_data)
+        return dnnl_convolution_backward_data_primitive_desc_create(pd, engine, alg, GRAFT_MD(src),
+            GRAFT_MD(weights), GRAFT_MD(dst), w->strides, w->dilation, w->before, w->after, hint, attr);
+    if (kind == dnnl_backward_weights)
+        return dnnl_convolution_backward_weights_primitive_desc_create(pd, engine, alg, GRAFT_MD(src),
+            GRAFT_MD(weights), GRAFT_MD(bias), GRAFT_MD(dst), w->strides, w->dilation, w->before,
+            w->after, hint, attr);
+    return dnnl_convolution_forward_primitive_desc_create(pd, engine, kind, alg, GRAFT_MD(src),
+        GRAFT_MD(weights), GRAFT_MD(bias), GRAFT_MD(dst), w->strides, w->dilation, w->before, w->after,
+        attr);
+#else
+    dnnl_convolution_desc_t d;
+    dnnl_status_t s;
+    if (kind == dnnl_backward_data)
+        s = dnnl_dilated_convolution_backward_data_desc_init(&d, alg, GRAFT_MD(src), GRAFT_MD(weights),
+            GRAFT_MD(dst), w->strides, w->dilation, w->before, w->after);
+    else if (kind == dnnl_backward_weights)
+        s = dnnl_dilated_convolution_backward_weights_desc_init(&d, alg, GRAFT_MD(src),
+            GRAFT_MD(weights), GRAFT_MD(bias), GRAFT_MD(dst), w->strides, w->dilation, w->before,
+            w->after);
+    else
+        s = dnnl_dilated_convolution_forward_desc_init(&d, kind, alg, GRAFT_MD(src), GRAFT_MD(weights),
+            GRAFT_MD(bias), GRAFT_MD(dst), w->strides, w->dilation, w->before, w->after);
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, engine, hint) : s;
+#endif
+}
+
+// Pooling; `backward` needs the forward descriptor as `hint`.
+static inline dnnl_status_t graft_pool(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, dnnl_alg_kind_t alg,
+    const graft_md *src, const graft_md *dst, const graft_window *w, const_dnnl_primitive_desc_t hint) {
+#if GRAFT_V3
+    if (kind == dnnl_backward_data)
+        return dnnl_pooling_backward_primitive_desc_create(pd, engine, alg, GRAFT_MD(src), GRAFT_MD(dst),
+            w->strides, w->kernel, w->dilation, w->before, w->after, hint, NULL);
+    return dnnl_pooling_forward_primitive_desc_create(pd, engine, kind, alg, GRAFT_MD(src),
+        GRAFT_MD(dst), w->strides, w->kernel, w->dilation, w->before, w->after, NULL);
+#else
+    dnnl_pooling_v2_desc_t d;
+    dnnl_status_t s = kind == dnnl_backward_data
+        ? dnnl_pooling_v2_backward_desc_init(&d, alg, GRAFT_MD(src), GRAFT_MD(dst), w->strides,
+              w->kernel, w->dilation, w->before, w->after)
+        : dnnl_pooling_v2_forward_desc_init(&d, kind, alg, GRAFT_MD(src), GRAFT_MD(dst), w->strides,
+              w->kernel, w->dilation, w->before, w->after);
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, hint) : s;
+#endif
+}
+
+// Elementwise; backward reads the forward's source.
+static inline dnnl_status_t graft_eltwise(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, dnnl_alg_kind_t alg,
+    const graft_md *data, const graft_md *diff, float alpha, float beta,
+    const_dnnl_primitive_desc_t hint) {
+#if GRAFT_V3
+    if (kind == dnnl_backward_data)
+        return dnnl_eltwise_backward_primitive_desc_create(
+            pd, engine, alg, GRAFT_MD(diff), GRAFT_MD(diff), GRAFT_MD(data), alpha, beta, hint, NULL);
+    return dnnl_eltwise_forward_primitive_desc_create(
+        pd, engine, kind, alg, GRAFT_MD(data), GRAFT_MD(data), alpha, beta, NULL);
+#else
+    dnnl_eltwise_desc_t d;
+    dnnl_status_t s = kind == dnnl_backward_data
+        ? dnnl_eltwise_backward_desc_init(&d, alg, GRAFT_MD(diff), GRAFT_MD(data), alpha, beta)
+        : dnnl_eltwise_forward_desc_init(&d, kind, alg, GRAFT_MD(data), alpha, beta);
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, hint) : s;
+#endif
+}
+
+// Fully connected; `kind` as for graft_conv.
+static inline dnnl_status_t graft_linear(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, const graft_md *src,
+    const graft_md *weights, const graft_md *bias, const graft_md *dst,
+    const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t hint) {
+#if GRAFT_V3
+    if (kind == dnnl_backward_data)
+        return dnnl_inner_product_backward_data_primitive_desc_create(
+            pd, engine, GRAFT_MD(src), GRAFT_MD(weights), GRAFT_MD(dst), hint, attr);
+    if (kind == dnnl_backward_weights)
+        return dnnl_inner_product_backward_weights_primitive_desc_create(
+            pd, engine, GRAFT_MD(src), GRAFT_MD(weights), GRAFT_MD(bias), GRAFT_MD(dst), hint, attr);
+    return dnnl_inner_product_forward_primitive_desc_create(
+        pd, engine, kind, GRAFT_MD(src), GRAFT_MD(weights), GRAFT_MD(bias), GRAFT_MD(dst), attr);
+#else
+    dnnl_inner_product_desc_t d;
+    dnnl_status_t s;
+    if (kind == dnnl_backward_data)
+        s = dnnl_inner_product_backward_data_desc_init(&d, GRAFT_MD(src), GRAFT_MD(weights), GRAFT_MD(dst));
+    else if (kind == dnnl_backward_weights)
+        s = dnnl_inner_product_backward_weights_desc_init(
+            &d, GRAFT_MD(src), GRAFT_MD(weights), GRAFT_MD(bias), GRAFT_MD(dst));
+    else
+        s = dnnl_inner_product_forward_desc_init(
+            &d, kind, GRAFT_MD(src), GRAFT_MD(weights), GRAFT_MD(bias), GRAFT_MD(dst));
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, engine, hint) : s;
+#endif
+}
+
+// Batch normalisation with given statistics, scale and shift; `kind` dnnl_backward gives all gradients.
+static inline dnnl_status_t graft_batch_norm(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, const graft_md *data,
+    const graft_md *diff, float epsilon, const_dnnl_primitive_desc_t hint) {
+    unsigned flags = dnnl_use_global_stats | dnnl_use_scale | dnnl_use_shift;
+#if GRAFT_V3
+    if (kind == dnnl_backward)
+        return dnnl_batch_normalization_backward_primitive_desc_create(pd, engine, kind, GRAFT_MD(diff),
+            GRAFT_MD(diff), GRAFT_MD(data), epsilon, flags, hint, NULL);
+    return dnnl_batch_normalization_forward_primitive_desc_create(
+        pd, engine, kind, GRAFT_MD(data), GRAFT_MD(data), epsilon, flags, NULL);
+#else
+    dnnl_batch_normalization_desc_t d;
+    dnnl_status_t s = kind == dnnl_backward
+        ? dnnl_batch_normalization_backward_desc_init(&d, kind, GRAFT_MD(diff), GRAFT_MD(data), epsilon, flags)
+        : dnnl_batch_normalization_forward_desc_init(&d, kind, GRAFT_MD(data), epsilon, flags);
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, hint) : s;
+#endif
+}
+
+// dst = a (alg) b; b may have extents of 1 that are repeated.
+static inline dnnl_status_t graft_binary(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_alg_kind_t alg, const graft_md *a,
+    const graft_md *b, const graft_md *dst) {
+#if GRAFT_V3
+    return dnnl_binary_primitive_desc_create(
+        pd, engine, alg, GRAFT_MD(a), GRAFT_MD(b), GRAFT_MD(dst), NULL);
+#else
+    dnnl_binary_desc_t d;
+    dnnl_status_t s = dnnl_binary_desc_init(&d, alg, GRAFT_MD(a), GRAFT_MD(b), GRAFT_MD(dst));
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, NULL) : s;
+#endif
+}
+
+// A box inside a layout.
+static inline dnnl_status_t graft_md_part(
+    graft_md *m, const graft_md *whole, const int64_t *dims, const int64_t *offsets) {
+#if GRAFT_V3
+    return dnnl_memory_desc_create_submemory(&m->md, whole->md, dims, offsets);
+#else
+    return dnnl_memory_desc_init_submemory(&m->md, &whole->md, dims, offsets);
+#endif
+}
+
+// f32 of these dims in a named layout.
+static inline dnnl_status_t graft_md_tagged(
+    graft_md *m, int ndims, const int64_t *dims, dnnl_format_tag_t tag) {
+#if GRAFT_V3
+    return dnnl_memory_desc_create_with_tag(&m->md, ndims, dims, dnnl_f32, tag);
+#else
+    return dnnl_memory_desc_init_by_tag(&m->md, ndims, dims, dnnl_f32, tag);
+#endif
+}
+
+// Layer normalisation over the last axis with scale and shift, forward.
+static inline dnnl_status_t graft_layer_norm(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *data, const graft_md *statistics,
+    float epsilon) {
+    unsigned flags = dnnl_use_scale | dnnl_use_shift;
+#if GRAFT_V3
+    return dnnl_layer_normalization_forward_primitive_desc_create(pd, engine, dnnl_forward_inference,
+        GRAFT_MD(data), GRAFT_MD(data), GRAFT_MD(statistics), epsilon, flags, NULL);
+#else
+    dnnl_layer_normalization_desc_t d;
+    dnnl_status_t s = dnnl_layer_normalization_forward_desc_init(
+        &d, dnnl_forward_inference, GRAFT_MD(data), GRAFT_MD(statistics), epsilon, flags);
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, NULL) : s;
+#endif
+}
+
+static inline dnnl_status_t graft_softmax(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *data, int axis) {
+#if GRAFT_V3
+    return dnnl_softmax_forward_primitive_desc_create(pd, engine, dnnl_forward_inference,
+        dnnl_softmax_accurate, GRAFT_MD(data), GRAFT_MD(data), axis, NULL);
+#else
+    dnnl_softmax_desc_t d;
+    dnnl_status_t s = dnnl_softmax_forward_desc_init(&d, dnnl_forward_inference, GRAFT_MD(data), axis);
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, NULL) : s;
+#endif
+}
+
+static inline dnnl_status_t graft_reorder(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *from, const graft_md *to) {
+    return dnnl_reorder_primitive_desc_create(pd, GRAFT_MD(from), engine, GRAFT_MD(to), engine, NULL);
+}
+
+#endif

@@ -1,0 +1,83 @@
+// Opens a file of weights, whatever its format.
+
+public import GraftTensors
+import OrderedCollections
+
+/// A file of weights of any format that graft reads.
+public enum Checkpoint {
+    /// The formats that graft reads.
+    public enum Kind: String, Sendable, CaseIterable {
+        /// A safetensors file.
+        case safetensors
+        /// HDF5: Keras weights, or any file of data sets.
+        case hdf5
+        /// PyTorch, the zip archive of 1.6 and later or the pickle of before.
+        case torch
+        /// One NumPy array.
+        case npy
+        /// A zip archive of NumPy arrays.
+        case npz
+        /// A Keras 3 model: a zip archive of a configuration and HDF5 weights.
+        case keras
+    }
+
+    /// The format of a file, by its content and not by its name.
+    public static func kind(of path: String) throws -> Kind {
+        try kind(Storage(mapping: path), path)
+    }
+
+    /// The tensors of a file, read when they are asked for.
+    ///
+    /// HDF5 keeps Keras' order of axes, everything else PyTorch's. `isolation` says where libhdf5
+    /// may run, by default what ``Isolation/current`` says.
+    public static func open(_ path: String, isolation: Isolation = .current) throws -> StateDict {
+        let storage = try Storage(mapping: path)
+        let kind = try kind(storage, path)
+        let source = Source(path: path, format: kind.rawValue)
+        switch kind {
+        case .safetensors: return try Safetensors.read(storage, source)
+        case .npy:
+            return StateDict(["array": try Npy.read(storage, 0..<storage.byteCount, source)])
+        case .npz: return try Npz.read(storage, source)
+        case .torch: return try TorchFile.read(storage, source)
+        case .hdf5: return try KerasFile.read(storage, source, isolation)
+        case .keras: return try KerasFile.readArchive(storage, source, isolation)
+        }
+    }
+
+    private static func kind(_ storage: Storage, _ path: String) throws -> Kind {
+        try storage.withBytes { bytes in
+            func starts(_ prefix: [UInt8], at offset: Int = 0) -> Bool {
+                bytes.count >= offset + prefix.count
+                    && bytes[offset..<(offset + prefix.count)].elementsEqual(prefix)
+            }
+            if starts(Npy.magic) { return .npy }
+            if starts(TorchFile.legacyMagic) { return .torch }
+            if starts(HDF5.signature) { return .hdf5 }
+            if starts([0x50, 0x4B, 3, 4]) || starts([0x50, 0x4B, 5, 6]) {
+                let source = Source(path: path, format: "zip")
+                let names = try ZipArchive(storage, source).members.keys
+                if names.contains("config.json"),
+                    names.contains(where: { $0.hasPrefix("model.weights") })
+                {
+                    return .keras
+                }
+                if names.contains(where: { $0.hasSuffix("/data.pkl") || $0 == "data.pkl" }) {
+                    return .torch
+                }
+                if names.allSatisfy({ $0.hasSuffix(".npy") }) { return .npz }
+                throw FormatError.unknownFormat(path: path)
+            }
+            if bytes.count > 8, bytes[8] == UInt8(ascii: "{"), starts([0, 0], at: 6) {
+                return .safetensors
+            }
+            // HDF5 allows a block of the user's before its signature, of 512 bytes or a doubling.
+            var offset = 512
+            while offset < bytes.count, offset <= 1 << 26 {
+                if starts(HDF5.signature, at: offset) { return .hdf5 }
+                offset *= 2
+            }
+            throw FormatError.unknownFormat(path: path)
+        }
+    }
+}

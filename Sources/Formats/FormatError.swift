@@ -1,0 +1,50 @@
+// What can be wrong with a file of weights.
+
+public import GraftTensors
+
+/// A file that cannot be read or written in the format it claims to have.
+public enum FormatError: Diagnostic, Equatable {
+    /// The bytes contradict the format.
+    case malformed(path: String, format: String, reason: String)
+    /// The bytes are well formed, and ask for something that graft does not do.
+    case unsupported(path: String, reason: String, hint: String?)
+    /// The first bytes are those of no format that graft reads.
+    case unknownFormat(path: String)
+    /// What was to be written has no place in the format.
+    case unwritable(path: String, reason: String, hint: String?)
+
+    /// What happened.
+    public var message: String {
+        switch self {
+        case .malformed(let path, let format, let reason):
+            "`\(path)` is not a valid \(format) file: \(reason)"
+        case .unsupported(let path, let reason, _): "cannot read `\(path)`: \(reason)"
+        case .unknownFormat(let path):
+            "`\(path)` starts like none of the formats that graft reads"
+        case .unwritable(let path, let reason, _): "cannot write `\(path)`: \(reason)"
+        }
+    }
+
+    /// What to do about it.
+    public var hint: String? {
+        switch self {
+        case .malformed: "the file may be incomplete or damaged: fetch it again"
+        case .unsupported(_, _, let hint), .unwritable(_, _, let hint): hint
+        case .unknownFormat:
+            "graft reads safetensors, HDF5 (.h5, .weights.h5, .keras), PyTorch, .npy and .npz files"
+        }
+    }
+}
+
+/// The file that a reader is in, for its errors.
+struct Source: Sendable {
+    let path: String
+    let format: String
+
+    func malformed(_ reason: String) -> FormatError {
+        .malformed(path: path, format: format, reason: reason)
+    }
+    func unsupported(_ reason: String, hint: String? = nil) -> FormatError {
+        .unsupported(path: path, reason: reason, hint: hint)
+    }
+}

@@ -1,0 +1,65 @@
+// What libhdf5 says is in a file, and the checks that make tensors of it.
+
+import GraftTensors
+
+/// A data set: its type, its shape, and its first byte in the HDF5 file if it lies there dense.
+struct HDF5Dataset: Sendable, Codable {
+    let path: String
+    let dtype: DType
+    let shape: Shape
+    let offset: Int?
+}
+
+/// The tensors of a file by name, in order. It may come from a process that a file has subverted.
+struct HDF5Listing: Sendable, Codable {
+    struct Entry: Sendable, Codable {
+        let name: String
+        let dataset: HDF5Dataset
+    }
+    var metadata: [String: String] = [:]
+    var entries: [Entry] = []
+
+    /// The tensors over `range` of `storage`, every claim checked; `load` decodes those that do not
+    /// lie in place.
+    func state(
+        _ storage: Storage, _ range: Range<Int>, _ source: Source,
+        load: @escaping @Sendable (Int) throws -> Tensor
+    ) throws -> StateDict {
+        var state = StateDict(metadata: metadata, axes: .keras)
+        for (index, entry) in entries.enumerated() {
+            let (name, dtype, shape) = (entry.name, entry.dataset.dtype, entry.dataset.shape)
+            guard state[name] == nil else {
+                throw source.malformed("two weights are called `\(name)`")
+            }
+            guard let byteCount = shape.checkedByteCount(dtype), byteCount / 1000 <= range.count
+            else {
+                throw source.malformed(
+                    "`\(entry.dataset.path)` of shape \(shape) is over 1000 times as large as the "
+                        + "file")
+            }
+            guard byteCount > 0 else {
+                let empty = Tensor(dtype, shape, storage: Storage(byteCount: 0) { _ in })
+                state[name] = LazyTensor(empty)
+                continue
+            }
+            guard let offset = entry.dataset.offset else {
+                state[name] = LazyTensor(dtype, shape) {
+                    let tensor = try load(index)
+                    guard tensor.dtype == dtype, tensor.shape == shape else {
+                        throw source.malformed("`\(name)` changed while it was open")
+                    }
+                    return tensor
+                }
+                continue
+            }
+            guard offset >= 0, offset <= range.count, byteCount <= range.count - offset else {
+                throw source.malformed("`\(entry.dataset.path)` ends past the end of the file")
+            }
+            let start = range.lowerBound + offset
+            state[name] = LazyTensor(dtype, shape) {
+                Tensor(dtype, shape, storage: storage, byteOffset: start)
+            }
+        }
+        return state
+    }
+}

@@ -1,0 +1,218 @@
+// The parent's side: starts the child that parses an HDF5 file, and believes nothing it says.
+
+internal import CSandbox
+internal import FoundationEssentials
+import GraftTensors
+internal import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// A running ``HDF5Server``: ends with the last tensor that could ask it for numbers.
+final class HDF5Process: Sendable {
+    /// What the child says is in the file; checked where it is used.
+    let listing: HDF5Listing
+    private let source: Source
+    private let child: Mutex<Child>
+
+    /// Starts `program` on `range` of the file behind `storage`, and waits for its listing.
+    init(_ program: String, _ storage: Storage, _ range: Range<Int>, _ source: Source) throws {
+        self.source = source
+        var child = try Child(program, storage, range, source)
+        let data = try child.receive(.listing, limit: 1 << 27, source)
+        do {
+            listing = try JSONDecoder().decode(HDF5Listing.self, from: data)
+        } catch {
+            throw source.malformed("its parser was subverted: it answered nonsense")
+        }
+        self.child = Mutex(child)
+    }
+
+    /// The numbers of entry `index`, decoded.
+    func load(_ index: Int) throws -> Tensor {
+        let dataset = listing.entries[index].dataset
+        return try child.withLock { child in
+            try child.ask(index, source)
+            let byteCount = dataset.shape.count * dataset.dtype.byteCount
+            let storage = try child.receive(.tensor, exactly: byteCount, source)
+            return Tensor(dataset.dtype, dataset.shape, storage: storage)
+        }
+    }
+}
+
+/// A process and the socket to it.
+private struct Child: ~Copyable {
+    private let process: pid_t
+    private let socket: Int32
+    private var isReaped = false
+
+    init(_ program: String, _ storage: Storage, _ range: Range<Int>, _ source: Source) throws {
+        let file = try Child.descriptor(storage)
+        defer { close(file) }
+        var sockets: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0, &sockets) == 0 else {
+            throw FileError("start a parser for", source.path)
+        }
+        defer { close(sockets[1]) }
+        var wait = timeval(tv_sec: 600, tv_usec: 0)
+        setsockopt(
+            sockets[0], SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, sockets[1], 0)
+        posix_spawn_file_actions_adddup2(&actions, file, 3)
+        let arguments = [
+            program, HDF5Server.command, String(range.lowerBound), String(range.upperBound),
+        ]
+        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        // A crash of the child is an answer, and needs no picture.
+        var settings: [UnsafeMutablePointer<CChar>?] = Child.environment.map { strdup($0) } + [nil]
+        defer { for setting in settings { free(setting) } }
+        var process: pid_t = 0
+        let status = posix_spawn(&process, program, &actions, nil, &words, &settings)
+        guard status == 0 else {
+            close(sockets[0])
+            throw FileError("run", program, code: status)
+        }
+        self.process = process
+        socket = sockets[0]
+    }
+
+    deinit {
+        close(socket)
+        guard !isReaped else { return }
+        kill(process, SIGKILL)
+        var status: Int32 = 0
+        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+    }
+
+    /// The file behind a storage, or a nameless copy of bytes that are in no file.
+    private static func descriptor(_ storage: Storage) throws -> Int32 {
+        if let path = storage.path {
+            let file = open(path, O_RDONLY | O_CLOEXEC)
+            guard file > 3 else { return try raised(file, path) }
+            return file
+        }
+        let file = graft_sandbox_memory_file()
+        guard file >= 0 else { throw FileError("make room for", "a copy in memory") }
+        let raised = try raised(file, "a copy in memory")
+        try storage.withBytes { bytes in
+            var rest = bytes
+            while !rest.isEmpty {
+                let count = write(raised, rest.baseAddress, min(rest.count, 1 << 30))
+                guard count > 0 else {
+                    close(raised)
+                    throw FileError("write", "a copy in memory")
+                }
+                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+            }
+        }
+        return raised
+    }
+
+    /// `dup2` onto itself would keep `FD_CLOEXEC`, and 0 to 3 are taken by what the child gets.
+    private static func raised(_ file: Int32, _ path: String) throws -> Int32 {
+        guard file >= 0 else { throw FileError("open", path) }
+        guard file <= 3 else { return file }
+        defer { close(file) }
+        let higher = fcntl(file, F_DUPFD_CLOEXEC, 16)
+        guard higher >= 0 else { throw FileError("open", path) }
+        return higher
+    }
+
+    private static var environment: [String] {
+        let libraries = getenv("LD_LIBRARY_PATH").map { String(cString: $0) }
+        return (libraries.map { ["LD_LIBRARY_PATH=\($0)"] } ?? [])
+            + ["SWIFT_BACKTRACE=enable=no"]
+    }
+
+    mutating func ask(_ index: Int, _ source: Source) throws {
+        var word = UInt64(index).littleEndian
+        guard Glibc.send(socket, &word, 8, Int32(MSG_NOSIGNAL)) == 8 else {
+            throw ended(source)
+        }
+    }
+
+    /// A message of `kind` of at most `limit` bytes.
+    mutating func receive(_ kind: HDF5Server.Kind, limit: Int, _ source: Source) throws -> Data {
+        let count = try header(kind, source)
+        guard count <= limit else {
+            throw source.malformed(
+                "its parser answers with \(count) bytes, expected at most \(limit)")
+        }
+        var data = Data(count: count)
+        var complete = true
+        data.withUnsafeMutableBytes { complete = fill($0) }
+        guard complete else { throw ended(source) }
+        return data
+    }
+
+    /// A message of `kind` of exactly `count` bytes.
+    mutating func receive(_ kind: HDF5Server.Kind, exactly count: Int, _ source: Source) throws
+        -> Storage
+    {
+        let announced = try header(kind, source)
+        guard announced == count else {
+            throw source.malformed("its parser answers with \(announced) bytes, expected \(count)")
+        }
+        var complete = true
+        let storage = Storage(byteCount: count) { complete = fill($0) }
+        guard complete else { throw ended(source) }
+        return storage
+    }
+
+    private mutating func header(_ kind: HDF5Server.Kind, _ source: Source) throws -> Int {
+        var header = [UInt8](repeating: 0, count: 9)
+        guard header.withUnsafeMutableBytes({ fill($0) }) else { throw ended(source) }
+        let count = header[1...].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard let size = Int(exactly: count) else {
+            throw source.malformed("its parser was subverted: it answered nonsense")
+        }
+        if header[0] == HDF5Server.Kind.refusal.rawValue, size <= 1 << 20 {
+            var data = Data(count: size)
+            var complete = true
+            data.withUnsafeMutableBytes { complete = fill($0) }
+            guard complete, let it = try? JSONDecoder().decode(HDF5Server.Refusal.self, from: data)
+            else { throw ended(source) }
+            throw it.isMalformed
+                ? source.malformed(it.reason) : source.unsupported(it.reason, hint: it.hint)
+        }
+        guard header[0] == kind.rawValue else {
+            throw source.malformed("its parser was subverted: it answered nonsense")
+        }
+        return size
+    }
+
+    private func fill(_ target: UnsafeMutableRawBufferPointer) -> Bool {
+        var rest = target
+        while !rest.isEmpty {
+            let count = read(socket, rest.baseAddress, min(rest.count, 1 << 30))
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return false }
+            rest = UnsafeMutableRawBufferPointer(rebasing: rest[count...])
+        }
+        return true
+    }
+
+    /// Why the child is gone.
+    private mutating func ended(_ source: Source) -> FormatError {
+        kill(process, SIGKILL)
+        var status: Int32 = 0
+        while !isReaped, waitpid(process, &status, 0) < 0, errno == EINTR {}
+        isReaped = true
+        let signal = status & 0x7F
+        return switch signal {
+        case 0: source.malformed("its parser stopped with status \(status >> 8 & 0xFF)")
+        case SIGXCPU: source.malformed("parsing it took more time than a file of its size may")
+        case SIGKILL: source.malformed("its parser did not answer, or took too much memory")
+        default: source.malformed("it makes libhdf5 crash (signal \(signal))")
+        }
+    }
+}

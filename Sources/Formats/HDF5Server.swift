@@ -1,0 +1,98 @@
+// The child process: gives up its rights, then answers what is in one HDF5 file.
+
+internal import CSandbox
+internal import FoundationEssentials
+import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// The process in which libhdf5 parses a file that nobody vouches for.
+///
+/// Descriptor 0 is a socket to the parent, descriptor 3 the file. After it has mapped the file the
+/// process can neither open files nor reach a network, whatever the file makes libhdf5 do.
+public enum HDF5Server {
+    /// The first argument that makes a program this server.
+    public static let command = "--parse-hdf5"
+
+    /// What a message holds.
+    enum Kind: UInt8 { case listing = 0x4C, tensor = 0x54, refusal = 0x52 }
+
+    /// A ``FormatError`` without the path, which the parent knows better.
+    struct Refusal: Codable {
+        let isMalformed: Bool
+        let reason: String
+        let hint: String?
+    }
+
+    /// Seconds of processor time and bytes of address space for a file of `byteCount` bytes.
+    static func limits(byteCount: Int) -> (seconds: UInt64, bytes: UInt64) {
+        (60 + UInt64(byteCount) >> 24, 4 << 30 + UInt64(byteCount) << 1)
+    }
+
+    /// Serves the parent until it hangs up. `arguments`: where the HDF5 file starts and ends in
+    /// descriptor 3. Returns the status to exit with.
+    public static func run(_ arguments: [String]) -> Int32 {
+        guard arguments.count == 2, let start = Int(arguments[0]), let end = Int(arguments[1]),
+            start >= 0, start <= end, let storage = try? Storage(mapping: "/proc/self/fd/3"),
+            end <= storage.byteCount
+        else { return 64 }
+        close(3)
+        let limits = limits(byteCount: storage.byteCount)
+        graft_sandbox_limit(limits.seconds, limits.bytes)
+        graft_sandbox_close_from(3)
+        _ = graft_sandbox_enter()
+        let source = Source(path: "", format: "HDF5")
+        do {
+            let file = try HDF5File(storage, start..<end, source)
+            let listing = try KerasFile.listing(file)
+            send(.listing, try JSONEncoder().encode(listing))
+            while let index = next() {
+                guard listing.entries.indices.contains(index) else { return 65 }
+                let tensor = try file.load(listing.entries[index].dataset)
+                tensor.withBytes { send(.tensor, $0) }
+            }
+        } catch {
+            let refusal: Refusal =
+                switch error as? FormatError {
+                case .malformed(_, _, let reason):
+                    Refusal(isMalformed: true, reason: reason, hint: nil)
+                case .unsupported(_, let reason, let hint):
+                    Refusal(isMalformed: false, reason: reason, hint: hint)
+                default: Refusal(isMalformed: true, reason: "\(error)", hint: nil)
+                }
+            if let data = try? JSONEncoder().encode(refusal) { send(.refusal, data) }
+        }
+        return 0
+    }
+
+    private static func next() -> Int? {
+        var index: UInt64 = 0
+        let count = withUnsafeMutableBytes(of: &index) { read(0, $0.baseAddress, 8) }
+        return count == 8 ? Int(exactly: UInt64(littleEndian: index)) : nil
+    }
+
+    private static func send(_ kind: Kind, _ data: Data) {
+        Array(data).withUnsafeBytes { send(kind, $0) }
+    }
+
+    private static func send(_ kind: Kind, _ bytes: UnsafeRawBufferPointer) {
+        var header = [kind.rawValue]
+        header += (0..<8).map { UInt8(truncatingIfNeeded: bytes.count >> ($0 * 8)) }
+        header.withUnsafeBytes { put($0) }
+        put(bytes)
+    }
+
+    private static func put(_ bytes: UnsafeRawBufferPointer) {
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = write(0, rest.baseAddress, min(rest.count, 1 << 30))
+            // The parent is gone, and with it the reason to go on.
+            guard count > 0 else { exit(0) }
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        }
+    }
+}

@@ -1,0 +1,125 @@
+// Writes Keras' containers: legacy .h5, Keras 3's .weights.h5 and .keras.
+
+public import GraftTensors
+import OrderedCollections
+
+/// A layer as Keras saves it.
+public struct KerasLayer: Sendable {
+    /// The layer's name.
+    public var name: String
+    /// The class in snake case: `conv2d`, `batch_normalization`.
+    public var className: String
+    /// The variables in Keras' order, with Keras' axes: `kernel`, `bias`…
+    public var weights: [(variable: String, tensor: LazyTensor)]
+
+    /// A layer.
+    public init(
+        name: String, className: String, weights: [(variable: String, tensor: LazyTensor)]
+    ) {
+        self.name = name
+        self.className = className
+        self.weights = weights
+    }
+}
+
+/// Writes files that Keras loads.
+public enum KerasWriter {
+    /// The version that the files claim to be of: what `keras.saving` of that version writes.
+    static let version = "3.0.0"
+
+    /// The legacy format. With `config`, the JSON of a model, `keras.models.load_model` opens it;
+    /// `load_weights` does in either case. `layers` are in the order of `model.layers`.
+    public static func writeLegacy(_ layers: [KerasLayer], config: String?, to path: String) throws
+    {
+        var root = HDF5Group()
+        var weights = HDF5Group()
+        weights.attributes["layer_names"] = .list(layers.map(\.name))
+        weights.attributes["backend"] = .one("tensorflow")
+        weights.attributes["keras_version"] = .one(version)
+        for layer in layers {
+            var group = HDF5Group()
+            let names = layer.weights.map { "\(layer.name)/\($0.variable)" }
+            group.attributes["weight_names"] = .list(names)
+            for (name, weight) in zip(names, layer.weights) {
+                let parts = name.split(separator: "/").map(String.init)
+                group[parts.dropLast()].datasets[parts.last ?? name] = weight.tensor
+            }
+            let parts = layer.name.split(separator: "/").map(String.init)
+            guard !parts.isEmpty, weights[parts].attributes.isEmpty else {
+                throw FormatError.unwritable(
+                    path: path, reason: "two layers are called `\(layer.name)`", hint: nil)
+            }
+            weights[parts] = group
+        }
+        if let config {
+            root.attributes["keras_version"] = .one(version)
+            root.attributes["backend"] = .one("tensorflow")
+            root.attributes["model_config"] = .one(config)
+            root.groups["model_weights"] = weights
+        } else {
+            root = weights
+        }
+        var file = try AtomicFile(replacing: path)
+        try HDF5Writer.write(root, to: file)
+        try file.commit()
+    }
+
+    /// Any tensors as a legacy file: what comes before the last `/` or `.` of a name is its layer.
+    public static func writeLegacy(_ state: StateDict, to path: String) throws {
+        var layers: OrderedDictionary<String, KerasLayer> = [:]
+        for (name, tensor) in state.tensors {
+            let cut = name.lastIndex(of: "/") ?? name.lastIndex(of: ".")
+            let layer = cut.map { String(name[..<$0]) } ?? name
+            let variable = cut.map { String(name[name.index(after: $0)...]) } ?? "value"
+            layers[layer, default: KerasLayer(name: layer, className: "", weights: [])]
+                .weights.append((variable, tensor))
+        }
+        try writeLegacy(Array(layers.values), config: nil, to: path)
+    }
+
+    /// Keras 3's `.weights.h5`. `layers` are all of `model.layers`, also those without weights:
+    /// their classes are counted.
+    public static func writeWeights(_ layers: [KerasLayer], to path: String) throws {
+        var file = try AtomicFile(replacing: path)
+        try HDF5Writer.write(objects(layers), to: file)
+        try file.commit()
+    }
+
+    /// Keras 3's `.keras`: `config.json`, `metadata.json` and the weights.
+    public static func writeArchive(_ layers: [KerasLayer], config: String, to path: String) throws
+    {
+        // The weights' size must be known before they can be stored: a file beside the archive.
+        let inner = path + ".weights.tmp"
+        let weights = try AtomicFile(replacing: inner)
+        try HDF5Writer.write(objects(layers), to: weights)
+        let image = try Storage(mapping: "/proc/self/fd/\(weights.descriptor)")
+        let tensor = Tensor(.u8, [image.byteCount], storage: image)
+        var file = try AtomicFile(replacing: path)
+        let archive = try ZipWriter(file.descriptor, path: path)
+        let metadata =
+            "{\"keras_version\": \"\(version)\", \"date_saved\": \"1980-01-01@00:00:00\"}"
+        try archive.add("metadata.json", Array(metadata.utf8))
+        try archive.add("config.json", Array(config.utf8))
+        try archive.add("model.weights.h5", byteCount: image.byteCount) { try tensor.stream($0) }
+        try archive.finish()
+        try file.commit()
+    }
+
+    private static func objects(_ layers: [KerasLayer]) -> HDF5Group {
+        var root = HDF5Group()
+        var counts: [String: Int] = [:]
+        for layer in layers {
+            let number = counts[layer.className, default: 0]
+            counts[layer.className] = number + 1
+            var vars = HDF5Group()
+            vars.attributes["name"] = .one(layer.name)
+            for (index, weight) in layer.weights.enumerated() {
+                vars.datasets[String(index)] = weight.tensor
+            }
+            let group = number == 0 ? layer.className : "\(layer.className)_\(number)"
+            root[["layers", group, "vars"]] = vars
+        }
+        root[["vars"]] = HDF5Group()
+        return root
+    }
+}

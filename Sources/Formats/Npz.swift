@@ -1,0 +1,54 @@
+// NumPy's .npz: a zip archive of .npy files.
+
+public import GraftTensors
+import OrderedCollections
+
+/// Reads and writes what `numpy.savez` writes, and reads what `numpy.savez_compressed` writes.
+public enum Npz {
+    /// The arrays of a file, in the order of its directory.
+    public static func read(_ path: String) throws -> StateDict {
+        try read(Storage(mapping: path), Source(path: path, format: "npz"))
+    }
+
+    static func read(_ storage: Storage, _ source: Source) throws -> StateDict {
+        let archive = try ZipArchive(storage, source)
+        var state = StateDict()
+        for member in archive.members.values {
+            guard member.name.hasSuffix(".npy") else {
+                throw source.malformed("expected `.npy` files in it, found `\(member.name)`")
+            }
+            let inner = Source(path: "\(source.path)/\(member.name)", format: "npy")
+            let (bytes, range) = try archive.content(member)
+            let tensor = try Npy.read(bytes, range, inner)
+            guard bytes.path == nil else {
+                state[String(member.name.dropLast(4))] = tensor
+                continue
+            }
+            // Inflated to learn its shape; let go, and inflate again when it is asked for.
+            state[String(member.name.dropLast(4))] = LazyTensor(tensor.dtype, tensor.shape) {
+                let (bytes, range) = try archive.content(member)
+                return try Npy.read(bytes, range, inner).load()
+            }
+        }
+        return state
+    }
+
+    /// Writes a file, one tensor at a time; it appears under `path` only when complete.
+    ///
+    /// The arrays are stored uncompressed, so that they can be mapped. Types that NumPy lacks are
+    /// widened to 32-bit floats.
+    public static func write(_ state: StateDict, to path: String) throws {
+        var file = try AtomicFile(replacing: path)
+        let archive = try ZipWriter(file.descriptor, path: path)
+        for (name, tensor) in state.tensors {
+            let array = tensor.converted(to: tensor.dtype.npyDType)
+            let header = Npy.header(array.dtype, array.shape)
+            try archive.add(name + ".npy", byteCount: header.count + array.byteCount) { emit in
+                try header.withUnsafeBytes { try emit($0) }
+                try array.stream(emit)
+            }
+        }
+        try archive.finish()
+        try file.commit()
+    }
+}

@@ -1,0 +1,318 @@
+// Runs a pickle as data: it builds lists, dictionaries and tensor descriptions, and calls nothing.
+
+import OrderedCollections
+
+/// The stack machine of Python's pickle, without the one thing that makes pickles dangerous: the
+/// globals it meets are matched against ``PickleGlobal``, never imported, and none is called.
+struct PickleMachine {
+    /// A storage as the pickle describes it: where its bytes are is the file's business.
+    struct StorageReference: Sendable {
+        let key: String
+        let scalar: TorchScalar
+        let count: Int
+        let viewOffset: Int
+    }
+    /// A tensor as the pickle describes it.
+    struct TensorReference: Sendable {
+        let storage: Int
+        let scalar: TorchScalar
+        let offset: Int
+        let sizes: [Int]
+        let strides: [Int]
+    }
+
+    private(set) var tuples: [[PickleValue]] = []
+    private(set) var lists: [[PickleValue]] = []
+    private(set) var dicts: [OrderedDictionary<String, PickleValue>] = []
+    private(set) var storages: [StorageReference] = []
+    private(set) var tensors: [TensorReference] = []
+
+    private var stack: [PickleValue] = []
+    private var marks: [Int] = []
+    private var memo: [Int: PickleValue] = [:]
+    private let source: Source
+
+    /// A state dict takes about 30 operations a tensor.
+    private static let operationLimit = 20_000_000
+    private static let stackLimit = 4_000_000
+
+    private init(_ source: Source) { self.source = source }
+
+    /// Runs one pickle at the cursor and leaves the cursor behind it.
+    static func run(_ cursor: inout ByteCursor) throws -> (value: PickleValue, machine: Self) {
+        var machine = PickleMachine(cursor.source)
+        for _ in 0..<operationLimit {
+            let at = cursor.offset
+            let byte = try cursor.byte()
+            guard let opcode = PickleOpcode(rawValue: byte) else {
+                throw cursor.source.unsupported(
+                    "its pickle has the unexpected opcode \(byte) at byte \(at)",
+                    hint: "graft reads state dicts as `torch.save` writes them")
+            }
+            if opcode == .stop { return (try machine.pop(), machine) }
+            try machine.step(opcode, &cursor)
+            guard machine.stack.count <= stackLimit else {
+                throw cursor.source.malformed("its pickle stacks over \(stackLimit) values")
+            }
+        }
+        throw cursor.source.malformed("its pickle has over \(operationLimit) operations")
+    }
+
+    private mutating func pop() throws -> PickleValue {
+        guard let value = stack.popLast(), value != .mark else {
+            throw source.malformed("its pickle takes a value from an empty stack")
+        }
+        return value
+    }
+
+    private mutating func popToMark() throws -> [PickleValue] {
+        guard let mark = marks.popLast(), mark < stack.count, stack[mark] == .mark else {
+            throw source.malformed("its pickle lacks a mark")
+        }
+        let values = Array(stack[(mark + 1)...])
+        stack.removeLast(stack.count - mark)
+        return values
+    }
+
+    private mutating func pushTuple(_ values: [PickleValue]) {
+        tuples.append(values)
+        stack.append(.tuple(tuples.count - 1))
+    }
+
+    private mutating func pushDict() {
+        dicts.append([:])
+        stack.append(.dict(dicts.count - 1))
+    }
+
+    private mutating func pushString(_ cursor: inout ByteCursor, _ count: Int) throws {
+        stack.append(.string(try cursor.text(count)))
+    }
+
+    private mutating func pushBytes(_ cursor: inout ByteCursor, _ count: Int) throws {
+        _ = try cursor.take(count)
+        stack.append(.bytes(count))
+    }
+
+    private mutating func put(_ key: Int) throws {
+        guard let top = stack.last, top != .mark else {
+            throw source.malformed("its pickle remembers a value of an empty stack")
+        }
+        memo[key] = top
+    }
+
+    private mutating func get(_ key: Int) throws {
+        guard let value = memo[key] else {
+            throw source.malformed("its pickle recalls value \(key), which it never stored")
+        }
+        stack.append(value)
+    }
+
+    private mutating func step(_ opcode: PickleOpcode, _ cursor: inout ByteCursor) throws {
+        switch opcode {
+        case .stop: break
+        case .proto:
+            let version = try cursor.byte()
+            guard version <= 5 else { throw source.unsupported("pickle protocol \(version)") }
+        case .frame: _ = try cursor.take(8)
+        case .mark:
+            marks.append(stack.count)
+            stack.append(.mark)
+        case .pop:
+            if stack.last == .mark {
+                _ = try popToMark()
+            } else {
+                _ = try pop()
+            }
+        case .popMark: _ = try popToMark()
+        case .dup:
+            let top = try pop()
+            stack += [top, top]
+        case .none: stack.append(.none)
+        case .newTrue: stack.append(.bool(true))
+        case .newFalse: stack.append(.bool(false))
+        case .binInt: stack.append(.integer(Int(try cursor.integer(Int32.self))))
+        case .binInt1: stack.append(.integer(Int(try cursor.byte())))
+        case .binInt2: stack.append(.integer(Int(try cursor.integer(UInt16.self))))
+        case .long1: try long(&cursor, Int(try cursor.byte()))
+        case .long4: try long(&cursor, try cursor.size(Int32.self))
+        case .binFloat:
+            let bits = UInt64(bigEndian: try cursor.take(8).loadUnaligned(as: UInt64.self))
+            stack.append(.number(Double(bitPattern: bits)))
+        case .binUnicode: try pushString(&cursor, try cursor.size(UInt32.self))
+        case .shortBinUnicode: try pushString(&cursor, Int(try cursor.byte()))
+        case .binUnicode8: try pushString(&cursor, try cursor.size(UInt64.self))
+        // Python 2 strings, which name keys in old files.
+        case .binString: try pushString(&cursor, try cursor.size(Int32.self))
+        case .shortBinString: try pushString(&cursor, Int(try cursor.byte()))
+        case .binBytes: try pushBytes(&cursor, try cursor.size(UInt32.self))
+        case .shortBinBytes: try pushBytes(&cursor, Int(try cursor.byte()))
+        case .emptyDict: pushDict()
+        case .emptyList:
+            lists.append([])
+            stack.append(.list(lists.count - 1))
+        case .emptyTuple: pushTuple([])
+        case .emptySet:
+            lists.append([])
+            stack.append(.list(lists.count - 1))
+        case .tuple: pushTuple(try popToMark())
+        case .tuple1: pushTuple([try pop()])
+        case .tuple2:
+            let second = try pop()
+            pushTuple([try pop(), second])
+        case .tuple3:
+            let third = try pop()
+            let second = try pop()
+            pushTuple([try pop(), second, third])
+        case .append: try append([try pop()])
+        case .appends, .addItems: try append(try popToMark())
+        case .setItem:
+            let value = try pop()
+            try set([try pop(), value])
+        case .setItems: try set(try popToMark())
+        case .binPut: try put(Int(try cursor.byte()))
+        case .longBinPut: try put(try cursor.size(UInt32.self))
+        case .memoize: try put(memo.count)
+        case .binGet: try get(Int(try cursor.byte()))
+        case .longBinGet: try get(try cursor.size(UInt32.self))
+        case .global:
+            try pushGlobal(try cursor.line(), try cursor.line())
+        case .stackGlobal:
+            guard case .string(let name) = try pop(), case .string(let module) = try pop() else {
+                throw source.malformed("its pickle names a class by something else than text")
+            }
+            try pushGlobal(module, name)
+        case .binPersistentID: try persistentID(try pop())
+        case .reduce, .newObject:
+            let arguments = try pop()
+            guard case .global(let global) = try pop(), case .tuple(let index) = arguments else {
+                throw source.malformed("its pickle calls something that is no class")
+            }
+            try reduce(global, tuples[index])
+        // State that is set on an object, such as `_metadata` of a state dict: not needed.
+        case .build: _ = try pop()
+        }
+    }
+
+    private mutating func long(_ cursor: inout ByteCursor, _ count: Int) throws {
+        let bytes = try cursor.take(count)
+        guard count <= 8 else { return stack.append(.bytes(count)) }
+        var value: Int64 = (bytes.last ?? 0) & 0x80 == 0 ? 0 : -1
+        for byte in bytes.reversed() { value = value << 8 | Int64(byte) }
+        stack.append(.integer(Int(value)))
+    }
+
+    private mutating func append(_ values: [PickleValue]) throws {
+        guard case .list(let index) = stack.last else {
+            throw source.malformed("its pickle appends to something that is no list")
+        }
+        lists[index] += values
+    }
+
+    private mutating func set(_ pairs: [PickleValue]) throws {
+        guard case .dict(let index) = stack.last, pairs.count.isMultiple(of: 2) else {
+            throw source.malformed("its pickle sets an item of something that is no dictionary")
+        }
+        for pair in stride(from: 0, to: pairs.count, by: 2) {
+            dicts[index][key(pairs[pair])] = pairs[pair + 1]
+        }
+    }
+
+    /// Keys are names; optimisers also use numbers.
+    private func key(_ value: PickleValue) -> String {
+        switch value {
+        case .string(let text): text
+        case .integer(let number): String(number)
+        default: "\(value)"
+        }
+    }
+
+    private mutating func pushGlobal(_ module: String, _ name: String) throws {
+        guard let global = PickleGlobal(module: module, name: name) else {
+            throw source.unsupported(
+                "it asks for `\(module).\(name)`, and pickle code is never run",
+                hint: "save only the `state_dict()`, or convert it to safetensors where it was made"
+            )
+        }
+        stack.append(.global(global))
+    }
+
+    private mutating func persistentID(_ value: PickleValue) throws {
+        guard
+            case .tuple(let index) = value, tuples[index].count >= 5,
+            case .string("storage") = tuples[index][0],
+            case .global(.storageType(let scalar)) = tuples[index][1],
+            case .string(let key) = tuples[index][2],
+            case .integer(let count) = tuples[index][4], count >= 0
+        else { throw source.malformed("its pickle describes a storage in an unknown way") }
+        var viewOffset = 0
+        if tuples[index].count > 5, case .tuple(let view) = tuples[index][5] {
+            guard
+                tuples[view].count == 3, case .integer(let offset) = tuples[view][1],
+                (0...count).contains(offset)
+            else { throw source.malformed("its pickle describes a view in an unknown way") }
+            viewOffset = offset
+        }
+        storages.append(
+            StorageReference(key: key, scalar: scalar, count: count, viewOffset: viewOffset))
+        stack.append(.storage(storages.count - 1))
+    }
+
+    private func sizes(_ value: PickleValue) throws -> [Int] {
+        guard case .tuple(let index) = value, tuples[index].count <= 64 else {
+            throw source.malformed("its pickle describes a shape in an unknown way")
+        }
+        return try tuples[index].map {
+            guard case .integer(let size) = $0, size >= 0 else {
+                throw source.malformed("its pickle has a shape or stride that is no size")
+            }
+            return size
+        }
+    }
+
+    private mutating func reduce(_ global: PickleGlobal, _ arguments: [PickleValue]) throws {
+        switch global {
+        case .orderedDict:
+            pushDict()
+            guard let first = arguments.first else { return }
+            guard case .list(let list) = first else {
+                throw source.malformed("its pickle fills a dictionary in an unknown way")
+            }
+            for case .tuple(let pair) in lists[list] where tuples[pair].count == 2 {
+                try set(tuples[pair])
+            }
+        case .size:
+            guard arguments.count == 1, case .tuple = arguments[0] else {
+                throw source.malformed("its pickle describes a `torch.Size` in an unknown way")
+            }
+            stack.append(arguments[0])
+        case .rebuildTensor, .rebuildTensorV3:
+            guard
+                arguments.count >= 4, case .storage(let storage) = arguments[0],
+                case .integer(let offset) = arguments[1], offset >= 0
+            else { throw source.malformed("its pickle describes a tensor in an unknown way") }
+            var scalar = storages[storage].scalar
+            if global == .rebuildTensorV3 {
+                guard arguments.count >= 7, case .global(.dtype(let dtype)) = arguments[6] else {
+                    throw source.malformed("its pickle describes a tensor in an unknown way")
+                }
+                scalar = dtype
+            }
+            let tensor = TensorReference(
+                storage: storage, scalar: scalar, offset: offset, sizes: try sizes(arguments[2]),
+                strides: try sizes(arguments[3]))
+            guard tensor.sizes.count == tensor.strides.count else {
+                throw source.malformed("its pickle has a tensor with more axes than strides")
+            }
+            tensors.append(tensor)
+            stack.append(.tensor(tensors.count - 1))
+        case .rebuildParameter:
+            guard let first = arguments.first, case .tensor = first else {
+                throw source.malformed("its pickle describes a parameter in an unknown way")
+            }
+            stack.append(first)
+        case .storageType, .dtype:
+            throw source.unsupported(
+                "its pickle makes a bare storage, and pickle code is never run")
+        }
+    }
+}

@@ -1,0 +1,169 @@
+// The safetensors format: a JSON header and dense little-endian tensors, mapped in place.
+
+public import GraftTensors
+import OrderedCollections
+
+/// Reads and writes https://github.com/huggingface/safetensors files.
+///
+/// Eight bytes of header length, the header, the data. The reader accepts exactly what the
+/// reference accepts: data without hole or overlap, spans that equal type times shape.
+public enum Safetensors {
+    static let headerLimit = 100_000_000
+
+    /// The tensors of a file, in the order of its header.
+    public static func read(_ path: String) throws -> StateDict {
+        try read(Storage(mapping: path), Source(path: path, format: "safetensors"))
+    }
+
+    static func read(_ storage: Storage, _ source: Source) throws -> StateDict {
+        try storage.withBytes { bytes in
+            var cursor = try ByteCursor(bytes, in: source)
+            let headerCount = try cursor.integer(UInt64.self)
+            guard headerCount <= headerLimit else {
+                throw source.malformed(
+                    "expected a header of at most \(headerLimit) bytes, found \(headerCount)")
+            }
+            let header = try cursor.take(Int(headerCount))
+            guard header.first == UInt8(ascii: "{") else {
+                throw source.malformed("expected its header to start with `{`")
+            }
+            guard case .object(let members) = try JSONValue(parsing: header, in: source) else {
+                throw source.malformed("expected its header to be an object")
+            }
+            var state = StateDict()
+            var spans: [Span] = []
+            for member in members {
+                if member.key == "__metadata__" {
+                    state.metadata = try metadata(member.value, source)
+                    continue
+                }
+                let span = try Span(member, source)
+                spans.append(span)
+                guard span.end <= cursor.remaining else {
+                    throw source.malformed(
+                        "`\(span.name)` ends at byte \(span.end), past the data of "
+                            + "\(cursor.remaining) bytes")
+                }
+                let offset = cursor.offset + span.begin
+                state[span.name] = LazyTensor(span.dtype, span.shape) {
+                    Tensor(span.dtype, span.shape, storage: storage, byteOffset: offset)
+                }
+            }
+            try checkDense(spans, dataCount: cursor.remaining, source)
+            return state
+        }
+    }
+
+    private struct Span {
+        let name: String
+        let dtype: DType
+        let shape: Shape
+        let begin: Int
+        let end: Int
+
+        init(_ member: JSONValue.Member, _ source: Source) throws {
+            name = member.key
+            guard
+                let spelled = member.value["dtype"]?.string,
+                let extents = member.value["shape"]?.sizes,
+                let offsets = member.value["data_offsets"]?.sizes, offsets.count == 2
+            else {
+                throw source.malformed(
+                    "`\(name)` lacks a well-formed `dtype`, `shape` or `data_offsets`")
+            }
+            guard let dtype = DType(rawValue: spelled) else {
+                throw source.unsupported("`\(name)` has the unknown type `\(spelled)`")
+            }
+            self.dtype = dtype
+            shape = Shape(extents)
+            begin = offsets[0]
+            end = offsets[1]
+            guard begin <= end, shape.checkedByteCount(dtype) == end - begin else {
+                let expected = shape.checkedByteCount(dtype).map { "\($0) bytes" } ?? "an overflow"
+                throw source.malformed(
+                    "`\(name)` of type \(spelled) and shape \(shape): expected \(expected), "
+                        + "found offsets \(begin) to \(end)")
+            }
+        }
+    }
+
+    private static func metadata(_ value: JSONValue, _ source: Source) throws -> [String: String] {
+        guard case .object(let members) = value else {
+            throw source.malformed("expected `__metadata__` to be an object")
+        }
+        var metadata: [String: String] = [:]
+        for member in members {
+            guard let text = member.value.string else {
+                throw source.malformed("expected `\(member.key)` in `__metadata__` to be a string")
+            }
+            metadata[member.key] = text
+        }
+        return metadata
+    }
+
+    private static func checkDense(_ spans: [Span], dataCount: Int, _ source: Source) throws {
+        var end = 0
+        for span in spans.sorted(by: { ($0.begin, $0.end) < ($1.begin, $1.end) }) {
+            guard span.begin == end else {
+                throw source.malformed(
+                    "expected `\(span.name)` to start at byte \(end) of the data, found "
+                        + "\(span.begin): \(span.begin < end ? "it overlaps another" : "a hole")")
+            }
+            end = span.end
+        }
+        guard end == dataCount else {
+            throw source.malformed("expected \(end) bytes of data, found \(dataCount)")
+        }
+    }
+}
+
+extension Safetensors {
+    /// Writes a file, one tensor at a time; it appears under `path` only when complete.
+    ///
+    /// The header keeps the order of `state`. The data is sorted by falling element size, so that
+    /// it is both dense and aligned.
+    public static func write(_ state: StateDict, to path: String) throws {
+        var offsets: [String: Range<Int>] = [:]
+        var order = Array(state.tensors.elements)
+        order.sort { $0.value.dtype.byteCount > $1.value.dtype.byteCount }
+        var end = 0
+        for (name, tensor) in order {
+            offsets[name] = end..<(end + tensor.byteCount)
+            end += tensor.byteCount
+        }
+        var header = "{"
+        if !state.metadata.isEmpty {
+            let pairs = state.metadata.sorted { $0.key < $1.key }
+                .map { "\($0.key.jsonQuoted):\($0.value.jsonQuoted)" }
+            header += "\"__metadata__\":{\(pairs.joined(separator: ","))}"
+        }
+        for (name, tensor) in state.tensors {
+            guard name != "__metadata__", let range = offsets[name] else {
+                throw FormatError.unwritable(
+                    path: path, reason: "no tensor may be called `\(name)`", hint: nil)
+            }
+            let shape = tensor.shape.dimensions.map(String.init).joined(separator: ",")
+            header += header.utf8.count > 1 ? "," : ""
+            header += "\(name.jsonQuoted):{\"dtype\":\"\(tensor.dtype.rawValue)\","
+            header += "\"shape\":[\(shape)],"
+            header += "\"data_offsets\":[\(range.lowerBound),\(range.upperBound)]}"
+        }
+        header += "}"
+        header += String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
+        guard header.utf8.count <= headerLimit else {
+            throw FormatError.unwritable(
+                path: path,
+                reason: "the header needs \(header.utf8.count) bytes, the format allows "
+                    + "\(headerLimit)",
+                hint: nil)
+        }
+        var file = try AtomicFile(replacing: path)
+        let count = UInt64(header.utf8.count)
+        try file.write((0..<8).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) })
+        try file.write(Array(header.utf8))
+        for (name, tensor) in order {
+            try file.write(name, tensor)
+        }
+        try file.commit()
+    }
+}

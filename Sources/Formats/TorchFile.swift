@@ -1,0 +1,112 @@
+// PyTorch's .pth: a pickle that describes tensors, and their storages.
+
+import GraftTensors
+import OrderedCollections
+
+/// Reads what `torch.save` writes: the zip archive of PyTorch 1.6 and later, and the row of pickles
+/// of before. No pickle code is ever run.
+enum TorchFile {
+    /// Protocol 2 and the magic number 0x1950a86a20f9469cfc6c.
+    static let legacyMagic: [UInt8] = [
+        0x80, 0x02, 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20,
+    ]
+
+    typealias Place = (storage: Storage, range: Range<Int>)
+
+    static func read(_ storage: Storage, _ source: Source) throws -> StateDict {
+        try storage.withBytes { bytes in
+            bytes.starts(with: legacyMagic)
+                ? try readLegacy(storage, bytes, source) : try readArchive(storage, source)
+        }
+    }
+
+    private static func readArchive(_ storage: Storage, _ source: Source) throws -> StateDict {
+        let archive = try ZipArchive(storage, source)
+        guard
+            let pickle = archive.members.values.first(where: {
+                $0.name == "data.pkl" || $0.name.hasSuffix("/data.pkl")
+            })
+        else { throw source.malformed("it has no `data.pkl`") }
+        let prefix = pickle.name.dropLast("data.pkl".count)
+        if let order = archive.members[prefix + "byteorder"],
+            try archive.text(order) != "little"
+        {
+            throw source.unsupported("it is big-endian", hint: "save it on a little-endian machine")
+        }
+        let (data, range) = try archive.content(pickle)
+        let (value, machine) = try data.withBytes { bytes in
+            var cursor = try ByteCursor(
+                UnsafeRawBufferPointer(rebasing: bytes[range]), in: source)
+            return try PickleMachine.run(&cursor)
+        }
+        var places: [String: Place] = [:]
+        for reference in machine.storages where places[reference.key] == nil {
+            guard let member = archive.members["\(prefix)data/\(reference.key)"] else {
+                throw source.malformed("the storage `\(reference.key)` is missing")
+            }
+            places[reference.key] = try archive.content(member)
+        }
+        return try TorchTensors(machine, places, storage.byteCount, source).state(value)
+    }
+
+    private static func readLegacy(
+        _ storage: Storage, _ bytes: UnsafeRawBufferPointer, _ source: Source
+    ) throws -> StateDict {
+        var cursor = try ByteCursor(bytes, in: source)
+        _ = try PickleMachine.run(&cursor)
+        guard case .integer(1001) = try PickleMachine.run(&cursor).value else {
+            throw source.unsupported("its protocol is not PyTorch's 1001")
+        }
+        let system = try PickleMachine.run(&cursor)
+        if case .dict(let index) = system.value,
+            system.machine.dicts[index]["little_endian"] == .bool(false)
+        {
+            throw source.unsupported("it is big-endian", hint: "save it on a little-endian machine")
+        }
+        let (value, machine) = try PickleMachine.run(&cursor)
+        let keys = try PickleMachine.run(&cursor)
+        guard case .list(let list) = keys.value else {
+            throw source.malformed("expected a list of storages at byte \(cursor.offset)")
+        }
+        var scalars: [String: TorchScalar] = [:]
+        for reference in machine.storages { scalars[reference.key] = reference.scalar }
+        var places: [String: Place] = [:]
+        for case .string(let key) in keys.machine.lists[list] {
+            let count = try cursor.size(Int64.self)
+            guard let scalar = scalars[key] else {
+                throw source.malformed("no tensor uses the storage `\(key)`")
+            }
+            let (byteCount, overflow) = count.multipliedReportingOverflow(
+                by: scalar.dtype.byteCount)
+            guard !overflow else { throw source.malformed("the storage `\(key)` is too large") }
+            let start = cursor.offset
+            _ = try cursor.take(byteCount)
+            places[key] = (storage, start..<cursor.offset)
+        }
+        return try TorchTensors(machine, places, storage.byteCount, source).state(value)
+    }
+}
+
+extension TorchScalar {
+    var dtype: DType {
+        switch self {
+        case .bool: .bool
+        case .uint8: .u8
+        case .int8: .i8
+        case .int16: .i16
+        case .int32: .i32
+        case .int64: .i64
+        case .uint16: .u16
+        case .uint32: .u32
+        case .uint64: .u64
+        case .float16: .f16
+        case .bfloat16: .bf16
+        case .float32: .f32
+        case .float64: .f64
+        case .complex64: .c64
+        case .float8E5M2: .f8e5m2
+        case .float8E4M3: .f8e4m3
+        case .float8E8M0: .f8e8m0
+        }
+    }
+}

@@ -1,0 +1,161 @@
+// From a pickle's description of tensors to a state dict over the mapped storages.
+
+import GraftTensors
+import OrderedCollections
+
+/// Names the tensors of a pickle and finds their numbers.
+struct TorchTensors {
+    private let machine: PickleMachine
+    private let places: [String: TorchFile.Place]
+    private let fileByteCount: Int
+    private let source: Source
+
+    init(
+        _ machine: PickleMachine, _ places: [String: TorchFile.Place], _ fileByteCount: Int,
+        _ source: Source
+    ) {
+        self.machine = machine
+        self.places = places
+        self.fileByteCount = fileByteCount
+        self.source = source
+    }
+
+    /// The state dict in `value`; training checkpoints carry it under one of a few names.
+    func state(_ value: PickleValue) throws -> StateDict {
+        var value = value
+        if case .dict(let index) = value {
+            for key in ["state_dict", "model_state_dict", "model"] {
+                if case .dict(let inner) = machine.dicts[index][key] {
+                    value = .dict(inner)
+                    break
+                }
+            }
+        }
+        var state = StateDict()
+        var budget = 1_000_000
+        try collect(value, name: "", depth: 0, budget: &budget, into: &state)
+        guard !state.tensors.isEmpty else {
+            throw source.unsupported(
+                "there is no tensor in it", hint: "save the `state_dict()` of the model")
+        }
+        return state
+    }
+
+    private func collect(
+        _ value: PickleValue, name: String, depth: Int, budget: inout Int,
+        into state: inout StateDict
+    ) throws {
+        budget -= 1
+        guard depth < 32, budget > 0 else {
+            throw source.malformed("its dictionaries nest too deep, or contain themselves")
+        }
+        let prefix = name.isEmpty ? "" : name + "."
+        switch value {
+        case .tensor(let index):
+            let name = name.isEmpty ? "tensor" : name
+            guard state[name] == nil else {
+                throw source.malformed("two tensors are called `\(name)`")
+            }
+            state[name] = try tensor(machine.tensors[index], name)
+        case .dict(let index):
+            for (key, item) in machine.dicts[index] {
+                try collect(
+                    item, name: prefix + key, depth: depth + 1, budget: &budget, into: &state)
+            }
+        case .list(let index):
+            for (key, item) in machine.lists[index].enumerated() {
+                try collect(
+                    item, name: "\(prefix)\(key)", depth: depth + 1, budget: &budget, into: &state)
+            }
+        case .tuple(let index):
+            for (key, item) in machine.tuples[index].enumerated() {
+                try collect(
+                    item, name: "\(prefix)\(key)", depth: depth + 1, budget: &budget, into: &state)
+            }
+        default: break
+        }
+    }
+
+    private func tensor(_ reference: PickleMachine.TensorReference, _ name: String) throws
+        -> LazyTensor
+    {
+        let storage = machine.storages[reference.storage]
+        guard let place = places[storage.key] else {
+            throw source.malformed("`\(name)` uses the storage `\(storage.key)`, which is missing")
+        }
+        let dtype = reference.scalar.dtype
+        let width = dtype.byteCount
+        let shape = Shape(reference.sizes)
+        let available = place.range.count / width
+        // The last element it touches, plus one, must lie in the storage.
+        var end = reference.offset
+        var overflow = false
+        func add(_ steps: Int, _ stride: Int) {
+            let (product, first) = steps.multipliedReportingOverflow(by: stride)
+            let (sum, second) = end.addingReportingOverflow(product)
+            end = sum
+            overflow = overflow || first || second
+        }
+        add(storage.viewOffset, 1)
+        guard
+            let byteCount = shape.checkedByteCount(dtype),
+            byteCount / 1000 <= fileByteCount
+        else { throw source.malformed("`\(name)` has the impossible shape \(shape)") }
+        let first = end
+        if byteCount > 0 {
+            for (size, stride) in zip(reference.sizes, reference.strides) { add(size - 1, stride) }
+            add(1, 1)
+        }
+        guard !overflow, end <= available else {
+            throw source.malformed(
+                "`\(name)` ends past its storage of \(available) elements")
+        }
+        let offset = place.range.lowerBound + first * width
+        // The stride of an axis of one is arbitrary, and never taken.
+        let strides = zip(reference.sizes, reference.strides).map { $0 == 1 ? 0 : $1 }
+        let bytes = place.storage
+        if byteCount == 0 || isDense(reference.sizes, strides) {
+            return LazyTensor(dtype, shape) {
+                Tensor(dtype, shape, storage: bytes, byteOffset: byteCount == 0 ? 0 : offset)
+            }
+        }
+        return LazyTensor(dtype, shape) {
+            gather(dtype, shape, bytes, byteOffset: offset, strides: strides)
+        }
+    }
+
+    private func isDense(_ sizes: [Int], _ strides: [Int]) -> Bool {
+        var expected = 1
+        for (size, stride) in zip(sizes, strides).reversed() where size != 1 {
+            guard stride == expected else { return false }
+            expected *= size
+        }
+        return true
+    }
+}
+
+/// A dense copy of the elements that `strides` (in elements) pick, bounds checked by the caller.
+private func gather(
+    _ dtype: DType, _ shape: Shape, _ storage: Storage, byteOffset: Int, strides: [Int]
+) -> Tensor {
+    let width = dtype.byteCount
+    let dense = Storage(byteCount: shape.count * width) { target in
+        storage.withBytes { source in
+            var index = [Int](repeating: 0, count: shape.rank)
+            var from = byteOffset
+            for written in 0..<shape.count {
+                for byte in 0..<width { target[written * width + byte] = source[from + byte] }
+                var axis = shape.rank - 1
+                while axis >= 0 {
+                    index[axis] += 1
+                    from += strides[axis] * width
+                    if index[axis] < shape[axis] { break }
+                    from -= strides[axis] * width * shape[axis]
+                    index[axis] = 0
+                    axis -= 1
+                }
+            }
+        }
+    }
+    return Tensor(dtype, shape, storage: dense)
+}

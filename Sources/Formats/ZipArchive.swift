@@ -1,0 +1,184 @@
+// The members of a zip archive: stored ones in place, deflated ones through libarchive.
+
+internal import CArchive
+import GraftTensors
+import OrderedCollections
+
+/// The central directory of a mapped zip archive (APPNOTE 6.3.9, with zip64).
+struct ZipArchive: Sendable {
+    struct Member: Sendable {
+        let name: String
+        let method: UInt16
+        let storedCount: Int
+        let count: Int
+        /// Where the local header starts.
+        let offset: Int
+    }
+
+    let members: OrderedDictionary<String, Member>
+    let storage: Storage
+    let source: Source
+
+    init(_ storage: Storage, _ source: Source) throws {
+        self.storage = storage
+        self.source = source
+        members = try storage.withBytes { bytes in
+            var cursor = try ZipArchive.directory(bytes, source)
+            var members: OrderedDictionary<String, Member> = [:]
+            for _ in 0..<cursor.count {
+                let member = try ZipArchive.member(&cursor.cursor)
+                guard members.updateValue(member, forKey: member.name) == nil else {
+                    throw source.malformed("the member `\(member.name)` occurs twice")
+                }
+            }
+            return members
+        }
+    }
+
+    /// The start of the central directory and its number of entries.
+    private static func directory(_ bytes: UnsafeRawBufferPointer, _ source: Source) throws
+        -> (cursor: ByteCursor, count: Int)
+    {
+        // The end record is 22 bytes and a comment of up to 64 KiB.
+        var end = bytes.count - 22
+        let first = max(0, end - 0xFFFF)
+        while end >= first,
+            UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: end, as: UInt32.self))
+                != 0x0605_4B50
+        {
+            end -= 1
+        }
+        guard end >= first else { throw source.malformed("it has no end record") }
+        var cursor = try ByteCursor(bytes, at: end + 10, in: source)
+        var count = try cursor.size(UInt16.self)
+        _ = try cursor.take(4)
+        var offset = try cursor.size(UInt32.self)
+        if count == 0xFFFF || offset == 0xFFFF_FFFF {
+            try cursor.seek(to: end - 20)
+            guard try cursor.integer(UInt32.self) == 0x0706_4B50 else {
+                throw source.malformed("its zip64 end record is missing")
+            }
+            _ = try cursor.take(4)
+            try cursor.seek(to: try cursor.size(UInt64.self))
+            guard try cursor.integer(UInt32.self) == 0x0606_4B50 else {
+                throw source.malformed("its zip64 end record is missing")
+            }
+            _ = try cursor.take(28)
+            count = try cursor.size(UInt64.self)
+            _ = try cursor.take(8)
+            offset = try cursor.size(UInt64.self)
+        }
+        try cursor.seek(to: offset)
+        guard count <= cursor.remaining / 46 else {
+            throw source.malformed("\(count) members do not fit the file")
+        }
+        return (cursor, count)
+    }
+
+    private static func member(_ cursor: inout ByteCursor) throws -> Member {
+        let source = cursor.source
+        guard try cursor.integer(UInt32.self) == 0x0201_4B50 else {
+            throw source.malformed("expected a directory entry at byte \(cursor.offset - 4)")
+        }
+        _ = try cursor.take(4)
+        let flags = try cursor.integer(UInt16.self)
+        let method = try cursor.integer(UInt16.self)
+        _ = try cursor.take(8)
+        var storedCount = try cursor.size(UInt32.self)
+        var count = try cursor.size(UInt32.self)
+        let nameCount = try cursor.size(UInt16.self)
+        let extraCount = try cursor.size(UInt16.self)
+        let commentCount = try cursor.size(UInt16.self)
+        _ = try cursor.take(8)
+        var offset = try cursor.size(UInt32.self)
+        let name = try cursor.text(nameCount)
+        var extra = try ByteCursor(try cursor.take(extraCount), in: source)
+        _ = try cursor.take(commentCount)
+        while extra.remaining >= 4 {
+            let tag = try extra.integer(UInt16.self)
+            var field = try ByteCursor(try extra.take(try extra.size(UInt16.self)), in: source)
+            guard tag == 1 else { continue }
+            if count == 0xFFFF_FFFF { count = try field.size(UInt64.self) }
+            if storedCount == 0xFFFF_FFFF { storedCount = try field.size(UInt64.self) }
+            if offset == 0xFFFF_FFFF { offset = try field.size(UInt64.self) }
+        }
+        guard flags & 1 == 0 else { throw source.unsupported("`\(name)` is encrypted") }
+        return Member(
+            name: name, method: method, storedCount: storedCount, count: count, offset: offset)
+    }
+
+    /// Where the bytes of a member lie in the file.
+    private func span(_ member: Member) throws -> Range<Int> {
+        try storage.withBytes { bytes in
+            var cursor = try ByteCursor(bytes, at: member.offset, in: source)
+            guard try cursor.integer(UInt32.self) == 0x0403_4B50 else {
+                throw source.malformed("`\(member.name)` has no local header")
+            }
+            _ = try cursor.take(22)
+            let nameCount = try cursor.size(UInt16.self)
+            let extraCount = try cursor.size(UInt16.self)
+            _ = try cursor.take(nameCount + extraCount)
+            let start = cursor.offset
+            _ = try cursor.take(member.storedCount)
+            return start..<cursor.offset
+        }
+    }
+
+    /// A member's bytes: in place if they are stored, inflated otherwise.
+    func content(_ member: Member) throws -> (storage: Storage, range: Range<Int>) {
+        let span = try span(member)
+        if member.method == 0 {
+            guard member.count == member.storedCount else {
+                throw source.malformed("`\(member.name)` is stored, with two different sizes")
+            }
+            return (storage, span)
+        }
+        guard member.method == 8 else {
+            throw source.unsupported(
+                "`\(member.name)` is compressed by method \(member.method)",
+                hint: "write it uncompressed, or with deflate")
+        }
+        // Deflate makes at most 1032 bytes of one.
+        guard member.count / 1032 <= member.storedCount + 1 else {
+            throw source.malformed(
+                "`\(member.name)` claims to inflate from \(member.storedCount) to "
+                    + "\(member.count) bytes")
+        }
+        return (try inflate(member, span), 0..<member.count)
+    }
+
+    private func inflate(_ member: Member, _ span: Range<Int>) throws -> Storage {
+        // A streaming reader that starts at the local header needs no other member.
+        guard let archive = archive_read_new() else { throw source.malformed("out of memory") }
+        defer { archive_read_free(archive) }
+        archive_read_support_format_zip_streamable(archive)
+        return try storage.withBytes { bytes in
+            func fail() -> FormatError {
+                let reason =
+                    archive_error_string(archive).map { String(cString: $0) } ?? "too short"
+                return source.malformed("`\(member.name)` does not inflate: \(reason)")
+            }
+            var entry: OpaquePointer?
+            let slice = UnsafeRawBufferPointer(rebasing: bytes[member.offset...])
+            guard
+                archive_read_open_memory(archive, slice.baseAddress, slice.count) == ARCHIVE_OK,
+                archive_read_next_header(archive, &entry) >= ARCHIVE_WARN
+            else { throw fail() }
+            return try Storage(byteCount: member.count) { target in
+                var filled = 0
+                while filled < target.count {
+                    let count = archive_read_data(
+                        archive, target.baseAddress?.advanced(by: filled), target.count - filled)
+                    guard count > 0 else { throw fail() }
+                    filled += count
+                }
+            }
+        }
+    }
+
+    /// The bytes of a member as text.
+    func text(_ member: Member) throws -> String {
+        let (storage, range) = try content(member)
+        return storage.withBytes { String(decoding: $0[range], as: UTF8.self) }
+    }
+}

@@ -1,0 +1,90 @@
+"""Writes the small files of weights in Tests/Fixtures/formats with the libraries that own the formats.
+
+Run from the repository's root in the environment that Scripts/peers.sh makes. The values are counted up
+from 0 in steps of 1/4, so that every test knows them.
+"""
+import collections
+import os
+import pickle
+import zipfile
+
+import h5py
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+OUT = os.path.join(os.path.dirname(__file__), "formats")
+os.makedirs(OUT, exist_ok=True)
+at = lambda name: os.path.join(OUT, name)
+
+
+def values(*shape, dtype=np.float32):
+    return (np.arange(int(np.prod(shape))) / 4).reshape(shape).astype(dtype)
+
+
+save_file({"a": values(2, 3), "b": values(4, dtype=np.float16), "empty": values(0, 2)},
+          at("small.safetensors"), metadata={"author": "Grüße \"x\""})
+np.save(at("small.npy"), values(2, 3))
+np.save(at("fortran.npy"), np.asfortranarray(values(2, 3)))
+np.save(at("big-endian.npy"), values(2, 3).astype(">f8"))
+np.savez(at("small.npz"), a=values(2, 3), n=np.arange(3))
+np.savez_compressed(at("deflated.npz"), a=values(20, 3))
+
+state = collections.OrderedDict(
+    [("conv.weight", torch.tensor(values(2, 3)).t()), ("conv.bias", torch.nn.Parameter(torch.tensor(values(3)).bfloat16())),
+     ("steps", torch.tensor(7))])
+torch.save({"state_dict": state, "epoch": 3}, at("zip.pth"))
+torch.save(state, at("legacy.pth"), _use_new_zipfile_serialization=False)
+
+
+class Attack:
+    def __reduce__(self):
+        return os.system, ("touch /tmp/graft-was-attacked",)
+
+
+torch.save({"state_dict": state, "x": Attack()}, at("attack.pth"))
+torch.save({"x": Attack()}, at("attack-legacy.pth"), _use_new_zipfile_serialization=False)
+
+fixed = np.bytes_
+
+
+def legacy(path, names):
+    """What Keras 2 writes; `names` maps a layer to (weight name, array) pairs."""
+    with h5py.File(path, "w") as f:
+        f.attrs["layer_names"] = np.array([fixed(n) for n in names])
+        f.attrs["keras_version"] = fixed("2.2.4")
+        for layer, weights in names.items():
+            g = f.create_group(layer)
+            g.attrs["weight_names"] = np.array([fixed(n) for n, _ in weights]) if weights else []
+            for name, array in weights:
+                g.create_dataset(name, data=array)
+
+
+legacy(at("legacy.h5"), {
+    "input_1": [], "conv1_conv": [("conv1_conv/kernel:0", values(1, 1, 3, 2)), ("conv1_conv/bias:0", values(2))]})
+legacy(at("keras1.h5"), {"fc1": [("fc1_W_1:0", values(3, 2)), ("fc1_b_1:0", values(2))]})
+with h5py.File(at("chunked.h5"), "w") as f:
+    f.create_dataset("deflated", data=values(8, 4), chunks=(4, 4), compression="gzip")
+    f.create_dataset("big", data=values(3).astype(">f4"))
+    f.create_dataset("flag", data=np.array([True, False]))
+    f.create_dataset("half", data=values(3, dtype=np.float16))
+    f.create_dataset("scalar", data=np.int64(7))
+with h5py.File(at("links.h5"), "w") as f:
+    f["away"] = h5py.ExternalLink("legacy.h5", "/conv1_conv")
+with h5py.File(at("small.weights.h5"), "w") as f:
+    for path, name, arrays in [
+        ("layers/conv2d/vars", "stem", [values(1, 1, 3, 2), values(2)]),
+        ("layers/functional/vars", "base", []),
+        ("layers/functional/layers/batch_normalization/vars", "bn", [values(2)] * 3),
+        ("layers/functional/layers/depthwise_conv2d/vars", None, [values(1, 1, 2, 1)]),
+        ("optimizer/vars", "adam", [values(1)]),
+    ]:
+        g = f.create_group(path)
+        if name:
+            g.attrs["name"] = name
+        for i, array in enumerate(arrays):
+            g.create_dataset(str(i), data=array)
+with zipfile.ZipFile(at("small.keras"), "w") as z:
+    z.writestr("metadata.json", '{"keras_version": "3.15.1"}')
+    z.writestr("config.json", '{"class_name": "Functional"}')
+    z.write(at("small.weights.h5"), "model.weights.h5")

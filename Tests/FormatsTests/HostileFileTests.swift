@@ -1,0 +1,142 @@
+// Files that lie, stop early, or were damaged: readers throw, and never crash or run anything.
+
+import Foundation
+import GraftFormats
+import GraftTensors
+import Testing
+
+struct HostileFileTests {
+    @Test(arguments: [
+        #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#,  // span
+        #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,  // hole
+        #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,  // bytes left over
+        #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[0],"data_offsets":[8,8]}}"#,
+        #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+        #"{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}"#,  // past the end
+        #"{"a":{"dtype":"F31","shape":[2],"data_offsets":[0,8]}}"#,
+        #"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#,
+        #"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}"#,
+        #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#,
+        #"{"__metadata__":{"x":1},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#,
+        #"{"a":{"dtype":"F32","shape":[2]}}"#, #"{"a":"#, "{}x", #"{"\ud800":1}"#,
+        "{\"a\":" + String(repeating: "[", count: 5000),
+    ])
+    func safetensorsHeadersThatLie(_ header: String) throws {
+        let scratch = try Scratch()
+        let count = UInt64(header.utf8.count)
+        let bytes =
+            (0..<8).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) } + Array(header.utf8)
+            + [UInt8](repeating: 0, count: 8)
+        let path = try scratch.file("lie.safetensors", bytes)
+        #expect(throws: FormatError.self) { try Safetensors.read(path) }
+    }
+
+    @Test func aHeaderLengthBeyondTheLimitIsRefused() throws {
+        let scratch = try Scratch()
+        for length: UInt64 in [100_000_001, .max, 1 << 40] {
+            let bytes = (0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) }
+            let path = try scratch.file("long.safetensors", bytes + Array("{}".utf8))
+            #expect(throws: FormatError.self) { try Safetensors.read(path) }
+        }
+    }
+
+    @Test(arguments: ["attack.pth", "attack-legacy.pth"])
+    func pickledCodeIsNamedAndNotRun(_ name: String) throws {
+        let error = #expect(throws: FormatError.self) {
+            try Checkpoint.open(Fixture.path(name))
+        }
+        #expect(error?.message.contains("posix.system") == true)
+        #expect(error?.message.contains("never run") == true)
+        #expect(!FileManager.default.fileExists(atPath: "/tmp/graft-was-attacked"))
+    }
+
+    @Test func externalLinksAreRefused() {
+        #expect(throws: FormatError.self) { try Checkpoint.open(Fixture.path("links.h5")) }
+    }
+
+    @Test func anUnknownFileIsNamed() throws {
+        let scratch = try Scratch()
+        for bytes in [[], [1], Array("hello, world".utf8)] as [[UInt8]] {
+            let path = try scratch.file("x", bytes)
+            #expect(throws: FormatError.unknownFormat(path: path)) { try Checkpoint.open(path) }
+        }
+        #expect(throws: FileError.self) { try Checkpoint.open("/nowhere/x.h5") }
+    }
+
+    static let small = [
+        "small.safetensors", "small.npy", "fortran.npy", "small.npz", "deflated.npz", "zip.pth",
+        "legacy.pth",
+    ]
+    static let hdf5 = [
+        "legacy.h5", "keras1.h5", "chunked.h5", "small.weights.h5", "small.keras",
+        "bfloat16.weights.h5",
+    ]
+
+    /// No proper prefix of a file is a file.
+    @Test(arguments: HostileFileTests.small) func truncation(_ name: String) throws {
+        let scratch = try Scratch()
+        let bytes = try Fixture.bytes(name)
+        for count in 0..<bytes.count {
+            let path = try scratch.file("cut", Array(bytes[..<count]))
+            #expect(throws: (any Error).self, "cut to \(count)") { try loadEverything(path) }
+        }
+    }
+
+    /// libhdf5 checks the length of a file when it opens it.
+    @Test(arguments: HostileFileTests.hdf5) func truncationOfHDF5(_ name: String) throws {
+        let scratch = try Scratch()
+        let bytes = try Fixture.bytes(name)
+        for count in stride(from: 0, to: bytes.count, by: bytes.count / 20) {
+            let path = try scratch.file("cut", Array(bytes[..<count]))
+            #expect(throws: (any Error).self, "cut to \(count)") { try loadEverything(path) }
+        }
+    }
+
+    /// A damaged file is read or refused; what the process must not do is end.
+    @Test(arguments: HostileFileTests.small)
+    func flippedBytes(_ name: String) throws { try flip(name, times: 1000) }
+
+    /// libhdf5 itself dies on some of these, in its own process: then that is the error.
+    @Test(arguments: HostileFileTests.hdf5)
+    func flippedBytesOfHDF5(_ name: String) throws { try flip(name, times: 50) }
+
+    private func flip(_ name: String, times: Int) throws {
+        let scratch = try Scratch()
+        let original = try Fixture.bytes(name)
+        var random: UInt64 = 0x9E37_79B9_7F4A_7C15
+        func next(_ bound: Int) -> Int {
+            random ^= random << 13
+            random ^= random >> 7
+            random ^= random << 17
+            return Int(random % UInt64(bound))
+        }
+        for _ in 0..<times {
+            var bytes = original
+            for _ in 0...next(3) { bytes[next(bytes.count)] = UInt8(next(256)) }
+            let path = try scratch.file("flipped", bytes)
+            do { try loadEverything(path) } catch {
+                #expect(error is any Diagnostic, "\(error)")
+            }
+        }
+    }
+
+    @Test func aParserThatIsKilledIsAnError() throws {
+        let dies = Isolation.process(program: "/bin/false")
+        let error = #expect(throws: FormatError.self) {
+            try Checkpoint.open(Fixture.path("legacy.h5"), isolation: dies)
+        }
+        #expect(error?.message.contains("its parser stopped with status 1") == true)
+        let babbles = Isolation.process(program: "/nowhere/graft")
+        #expect(throws: FileError.self) {
+            try Checkpoint.open(Fixture.path("legacy.h5"), isolation: babbles)
+        }
+    }
+
+    @Test func withoutAChildNothingIsDecoded() throws {
+        let state = try Checkpoint.open(Fixture.path("chunked.h5"), isolation: .contiguousOnly)
+        #expect(try state["half"]?.load().floats == quarters(3))
+        #expect(throws: FormatError.self) { try state["deflated"]?.load() }
+        let trusted = try Checkpoint.open(Fixture.path("chunked.h5"), isolation: .inProcess)
+        #expect(try trusted["deflated"]?.load().floats == quarters(32))
+    }
+}
