@@ -1,0 +1,95 @@
+// A network as a list of nodes, each after the nodes that it reads.
+
+import GraftTensors
+
+/// A network: nodes in topological order over a closed set of operations, without numbers.
+///
+/// Built-in architectures, Keras configurations and ONNX files all become this; summary, shape
+/// inference, inference, training, drawing and export are passes over it.
+public struct Graph: Sendable, Hashable, Codable {
+    /// What the network is called, as in ``Architecture`` names: `resnet50`, `torchvision/resnet50`.
+    public var name: String
+    /// The nodes; a node reads only nodes before it, and the first is the only input.
+    public var nodes: [Node]
+    /// The node whose value a run returns, often a softmax or the logits.
+    public var output: Int
+    /// The node that a classifier's head reads: the embedding, (N, features).
+    public var features: Int
+    /// The node of the unnormalised class scores, if the network classifies.
+    public var logits: Int?
+    /// How the publisher writes the names of parameters.
+    public var naming: Naming
+
+    /// A graph of nodes that are known to be sound; see ``validate()`` for others.
+    public init(
+        name: String, nodes: [Node], output: Int, features: Int, logits: Int?, naming: Naming
+    ) {
+        self.name = name
+        self.nodes = nodes
+        self.output = output
+        self.features = features
+        self.logits = logits
+        self.naming = naming
+    }
+
+    /// All parameters and buffers in the order of the nodes.
+    public var parameters: [Parameter] { nodes.flatMap(\.parameters) }
+
+    /// The number of weights, buffers included: Keras' "Total params".
+    public var parameterCount: Int { parameters.reduce(0) { $0 + $1.shape.count } }
+
+    /// The number of layers that have weights: the depth of Keras' table.
+    public var depth: Int { Set(parameters.map(\.layer)).count }
+
+    /// The number of class scores, if the network classifies.
+    public var classes: Int? {
+        var node = logits
+        while let index = node, nodes.indices.contains(index) {
+            switch nodes[index].op {
+            case .linear(let outputs, _), .conv2d(let outputs, _, _, _): return outputs
+            case .flatten, .reshape, .globalAveragePool, .dropout, .activation:
+                // Nodes read only what is before them, so that this ends.
+                node = nodes[index].inputs.first.flatMap { $0 < index ? $0 : nil }
+            default: return nil
+            }
+        }
+        return nil
+    }
+
+    /// The index of the node with this name.
+    public func index(of name: String) -> Int? { nodes.firstIndex { $0.name == name } }
+}
+
+/// One operation in a graph.
+public struct Node: Sendable, Hashable, Codable {
+    /// The publisher's layer name, unique in the graph.
+    public var name: String
+    /// What it computes.
+    public var op: Op
+    /// The indices of the nodes that it reads.
+    public var inputs: [Int]
+    /// Its weights, in the publisher's order.
+    public var parameters: [Parameter]
+    /// The part of the network that it belongs to (`conv4`, `layer3`, `blocks.5`, `head`): what
+    /// `--unfreeze` and learning rates by stage name.
+    public var stage: String
+
+    /// A node.
+    public init(
+        name: String, op: Op, inputs: [Int], parameters: [Parameter] = [], stage: String = ""
+    ) {
+        self.name = name
+        self.op = op
+        self.inputs = inputs
+        self.parameters = parameters
+        self.stage = stage
+    }
+}
+
+/// Whose conventions the names of parameters follow.
+public enum Naming: String, Sendable, Hashable, Codable {
+    /// `conv1_conv/kernel`, `conv1_bn/gamma`, `…/moving_variance`.
+    case keras
+    /// `conv1.weight`, `bn1.running_var`.
+    case torch
+}

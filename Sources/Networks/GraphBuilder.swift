@@ -1,0 +1,172 @@
+// Writes a graph node by node: names, shapes and parameters follow from the operations.
+
+public import GraftTensors
+
+/// A graph under construction. ``Layer``s add nodes to it; it tracks every node's shape for one
+/// size of input, so that a layer needs to be told only its outputs.
+public struct GraphBuilder: Sendable {
+    /// How parameters are named.
+    public let naming: Naming
+    /// The nodes so far.
+    public private(set) var nodes: [Node] = []
+    /// The shape of every node's value.
+    public private(set) var shapes: [Shape] = []
+    /// The part of the network that new nodes belong to.
+    public var stage = ""
+    /// Prefixes of the names of new nodes, outermost first.
+    public var scopes: [String] = []
+    private var names: Set<String> = []
+
+    /// A graph of one input node, for images of this size.
+    public init(naming: Naming, input: Shape, inputName: String = "input") throws(NetworkError) {
+        self.naming = naming
+        guard input.rank == 4 else {
+            throw .invalidGraph("expected an input (N, C, H, W), got \(input)")
+        }
+        let node = Node(name: inputName, op: .input(channels: input[1]), inputs: [])
+        shapes = [try ShapeInference(node: node, inputs: []).shape(of: input, first: true)]
+        nodes = [node]
+        names = [inputName]
+    }
+
+    /// The number of channels of a node's value.
+    public func channels(of node: Int) -> Int { shapes[node][1] }
+
+    /// The node that was added last.
+    public var last: Int { nodes.count - 1 }
+
+    /// The full name of a layer here: the scopes and `name`, joined as the publisher does.
+    public func qualified(_ name: String) -> String {
+        let separator = naming == .torch ? "." : "_"
+        return (scopes + [name]).filter { !$0.isEmpty }.joined(separator: separator)
+    }
+
+    /// Adds a node and gives its index. `name` nil makes one from the operation; one that ends in
+    /// `#` gets the next free number, as Keras calls layers without a name (`conv2d#`: `conv2d`,
+    /// `conv2d_1`…). `parameters` replaces the weights that the operation has under its own name.
+    @discardableResult
+    public mutating func add(
+        _ op: Op, name: String?, inputs: [Int], parameters own: [Parameter]? = nil
+    ) throws(NetworkError) -> Int {
+        var full = qualified(name ?? op.kind)
+        if name == nil || full.hasSuffix("#") {
+            if full.hasSuffix("#") { full.removeLast() }
+            let base = full
+            var number = 1
+            while names.contains(full) {
+                full = base + "_\(number)"
+                number += 1
+            }
+        }
+        guard names.insert(full).inserted else {
+            throw .invalidGraph("two layers are called `\(full)`")
+        }
+        let sources = inputs.map { shapes[$0] }
+        let node = Node(
+            name: full, op: op, inputs: inputs,
+            parameters: own ?? parameters(of: op, name: full, input: sources.first), stage: stage)
+        let shape = try ShapeInference(node: node, inputs: sources).shape(
+            of: shapes[0], first: false)
+        nodes.append(node)
+        shapes.append(shape)
+        return last
+    }
+
+    /// The finished graph.
+    public func graph(name: String, output: Int, features: Int, logits: Int?) -> Graph {
+        Graph(
+            name: name, nodes: nodes, output: output, features: features, logits: logits,
+            naming: naming)
+    }
+
+    private func parameters(of op: Op, name: String, input: Shape?) -> [Parameter] {
+        guard let input, input.rank >= 2 else { return [] }
+        let channels = input[1]
+        func parameter(_ role: Parameter.Role, _ shape: Shape) -> Parameter {
+            Parameter(name: naming.parameter(role, of: name), shape: shape, role: role)
+        }
+        switch op {
+        case .conv2d(let outputs, let window, let groups, let bias):
+            let depthwise = groups > 1 && groups == channels
+            let shape: Shape = [
+                outputs, channels / max(groups, 1), window.kernel.height, window.kernel.width,
+            ]
+            return [parameter(depthwise ? .depthwiseKernel : .kernel, shape)]
+                + (bias ? [parameter(.bias, [outputs])] : [])
+        case .batchNorm(_, _, let scale, let shift):
+            return (scale ? [parameter(.scale, [channels])] : [])
+                + (shift ? [parameter(.shift, [channels])] : [])
+                + [parameter(.runningMean, [channels]), parameter(.runningVariance, [channels])]
+        case .layerNorm:
+            return [parameter(.scale, [channels]), parameter(.shift, [channels])]
+        case .linear(let outputs, let bias):
+            return [parameter(.matrix, [outputs, channels])]
+                + (bias ? [parameter(.bias, [outputs])] : [])
+        case .channelScale: return [parameter(.scale, [channels])]
+        case .input, .activation, .maxPool, .averagePool, .globalAveragePool, .globalMaxPool,
+            .adaptiveAveragePool, .add, .multiply, .concatenate, .slice, .flatten, .reshape, .pad,
+            .upsample, .channelShuffle, .affine, .dropout, .dropPath, .softmax:
+            return []
+        }
+    }
+}
+
+extension Naming {
+    /// The published name of a layer's weight: `conv1.weight`, `conv1_conv/kernel`.
+    public func parameter(_ role: Parameter.Role, of layer: String) -> String {
+        switch self {
+        case .torch:
+            switch role {
+            case .kernel, .depthwiseKernel, .matrix, .scale: layer + ".weight"
+            case .bias, .shift: layer + ".bias"
+            case .runningMean: layer + ".running_mean"
+            case .runningVariance: layer + ".running_var"
+            case .count: layer + ".count"
+            }
+        case .keras:
+            switch role {
+            case .kernel, .matrix: layer + "/kernel"
+            case .depthwiseKernel: layer + "/depthwise_kernel"
+            case .bias: layer + "/bias"
+            case .scale: layer + "/gamma"
+            case .shift: layer + "/beta"
+            case .runningMean: layer + "/moving_mean"
+            case .runningVariance: layer + "/moving_variance"
+            case .count: layer + "/count"
+            }
+        }
+    }
+}
+
+extension Op {
+    /// What the operation is called in a summary and in names that nobody gave.
+    public var kind: String {
+        switch self {
+        case .input: "input"
+        case .conv2d(_, _, let groups, _): groups > 1 ? "grouped_conv2d" : "conv2d"
+        case .batchNorm: "batch_norm"
+        case .layerNorm: "layer_norm"
+        case .linear: "linear"
+        case .activation(let activation): activation.rawValue
+        case .maxPool: "max_pool"
+        case .averagePool: "average_pool"
+        case .globalAveragePool: "global_average_pool"
+        case .globalMaxPool: "global_max_pool"
+        case .adaptiveAveragePool: "adaptive_average_pool"
+        case .add: "add"
+        case .multiply: "multiply"
+        case .concatenate: "concatenate"
+        case .slice: "slice"
+        case .flatten: "flatten"
+        case .reshape: "reshape"
+        case .pad: "pad"
+        case .upsample: "upsample"
+        case .channelShuffle: "channel_shuffle"
+        case .affine: "affine"
+        case .channelScale: "channel_scale"
+        case .dropout: "dropout"
+        case .dropPath: "drop_path"
+        case .softmax: "softmax"
+        }
+    }
+}

@@ -1,0 +1,37 @@
+// What can be wrong with a network or with the weights that are to fill it.
+
+public import GraftTensors
+
+/// An error in the structure of a network, or between it and a state dict.
+public enum NetworkError: Diagnostic, Equatable {
+    /// A node is unsound: a shape that does not fit, an index out of range, a nonsensical setting.
+    case invalidNode(String, reason: String)
+    /// The graph as a whole is unsound.
+    case invalidGraph(String)
+    /// No node has this name.
+    case noNode(String, candidates: [String])
+    /// The weights do not fit the network.
+    case binding(BindingReport)
+
+    /// What happened.
+    public var message: String {
+        switch self {
+        case .invalidNode(let node, let reason): "layer `\(node)`: \(reason)"
+        case .invalidGraph(let reason): "the network's graph is not sound: \(reason)"
+        case .noNode(let name, _): "the network has no layer `\(name)`"
+        case .binding(let report): report.message
+        }
+    }
+
+    /// What to do about it.
+    public var hint: String? {
+        switch self {
+        case .invalidNode, .invalidGraph: nil
+        case .noNode(_, let candidates):
+            candidates.isEmpty
+                ? "list its layers with `graft summary`"
+                : "did you mean \(candidates.prefix(3).map { "`\($0)`" }.joined(separator: ", "))?"
+        case .binding(let report): report.hint
+        }
+    }
+}
