@@ -1,0 +1,156 @@
+// A Keras configuration -> Graph: functional and sequential models, nested ones too.
+
+import FoundationEssentials
+public import GraftNetworks
+public import GraftTensors
+import OrderedCollections
+
+/// Reads the JSON that Keras 2 and 3 keep in `.keras` archives and full-model `.h5` files.
+public enum KerasConfig {
+    /// The network that `json` describes, its weights out of `state` and the size of image that it
+    /// was built for (224 where any will do).
+    ///
+    /// - Throws: ``ArchitectureError/keras(layer:reason:)`` that names the layer which graft cannot
+    ///   run, or `NetworkError` if the weights do not fit.
+    public static func open(_ json: String, state: StateDict) throws -> (
+        graph: Graph, weights: StateDict, input: Extent
+    ) {
+        let root: JSONTree
+        do {
+            root = try JSONDecoder().decode(JSONTree.self, from: Data(json.utf8))
+        } catch {
+            throw ArchitectureError.keras(layer: "model", reason: "its configuration is not JSON")
+        }
+        let version = state.metadata["keras_version"] ?? "3"
+        let (input, shape) = try inputShape(root)
+        var reader = try KerasReader(
+            input: shape, inputName: input, state: state, isKeras3: version.hasPrefix("3"))
+        let outputs = try reader.model(root, path: [], classPath: [], inputs: [0], depth: 0)
+        guard outputs.count == 1, let output = outputs.first else {
+            throw ArchitectureError.keras(
+                layer: "model", reason: "it has \(outputs.count) outputs, expected 1")
+        }
+        let (graph, weights) = try reader.finish(root["config"]?["name"]?.string, output)
+        return (graph, weights, Extent(shape[2], shape[3]))
+    }
+
+    /// The name of the input and its shape (1, C, H, W).
+    private static func inputShape(_ root: JSONTree) throws -> (name: String, shape: Shape) {
+        var model = root
+        for _ in 0..<16 {
+            let config = model["config"] ?? model
+            let layers = config["layers"]?.array ?? config.array ?? []
+            guard let first = layers.first else { break }
+            let inner = first["config"] ?? .null
+            // A sequential model may begin with a model.
+            if inner["layers"] != nil, model["class_name"]?.string == "Sequential" {
+                model = first
+                continue
+            }
+            let sizes =
+                inner["batch_shape"] ?? inner["batch_input_shape"] ?? config["build_input_shape"]
+                ?? first["build_config"]?["input_shape"]
+            guard let sizes = sizes?.array, sizes.count == 4, let channels = sizes[3].integer,
+                (1...65536).contains(channels)
+            else { break }
+            let extents = sizes[1...2].map { $0.integer ?? 224 }
+            guard extents.allSatisfy({ (1...65536).contains($0) }) else { break }
+            let isInput = first["class_name"]?.string == "InputLayer"
+            let name = isInput ? inner["name"]?.string ?? first["name"]?.string : nil
+            return (name ?? "input", [1, channels, extents[0], extents[1]])
+        }
+        throw ArchitectureError.keras(
+            layer: "model", reason: "its first layer says no input of (height, width, channels)")
+    }
+}
+
+/// A layer of a configuration, its settings read with Keras' defaults.
+struct KerasLayerConfig {
+    let kind: String
+    let name: String
+    let config: JSONTree
+
+    init(_ json: JSONTree) throws {
+        guard let kind = json["class_name"]?.string, let config = json["config"],
+            let name = json["name"]?.string ?? config["name"]?.string, !name.isEmpty
+        else {
+            throw ArchitectureError.keras(
+                layer: json["name"]?.string ?? "?", reason: "it has no class or no name")
+        }
+        self.kind = kind
+        self.name = name
+        self.config = config
+    }
+
+    func fail(_ reason: String) -> ArchitectureError { .keras(layer: name, reason: reason) }
+
+    func integer(_ key: String, _ usual: Int) throws -> Int {
+        guard let value = config[key], value != .null else { return usual }
+        guard let number = value.integer, abs(number) <= 1 << 30 else {
+            throw fail("its `\(key)` is no number")
+        }
+        return number
+    }
+    func number(_ key: String, _ usual: Double) throws -> Double {
+        guard let value = config[key], value != .null else { return usual }
+        guard let number = value.number else { throw fail("its `\(key)` is no number") }
+        return number
+    }
+    func flag(_ key: String, _ usual: Bool) -> Bool { config[key]?.bool ?? usual }
+
+    /// A size: a number for both axes, or two.
+    func extent(_ key: String, _ usual: Extent?) throws -> Extent {
+        let value = config[key] ?? .null
+        if let side = value.integer { return Extent(side) }
+        if let pair = value.array, pair.count == 2, let height = pair[0].integer,
+            let width = pair[1].integer
+        {
+            return Extent(height, width)
+        }
+        guard value == .null, let usual else { throw fail("its `\(key)` is no size") }
+        return usual
+    }
+
+    /// Rows and columns around a map: a number, (vertical, horizontal) or ((t, b), (l, r)).
+    func padding(_ key: String) throws -> Padding {
+        let value = config[key] ?? .null
+        func both(_ value: JSONTree) throws -> (Int, Int) {
+            if let one = value.integer { return (one, one) }
+            guard let pair = value.array, pair.count == 2, let first = pair[0].integer,
+                let second = pair[1].integer
+            else { throw fail("its `\(key)` is no padding") }
+            return (first, second)
+        }
+        if let all = value.integer { return Padding(top: all, left: all, bottom: all, right: all) }
+        guard let pair = value.array, pair.count == 2 else {
+            throw fail("its `\(key)` is no padding")
+        }
+        let (vertical, horizontal) = (try both(pair[0]), try both(pair[1]))
+        return Padding(
+            top: vertical.0, left: horizontal.0, bottom: vertical.1, right: horizontal.1)
+    }
+
+    /// How a window meets the border.
+    func border() throws -> WindowPadding {
+        switch config["padding"]?.string ?? "valid" {
+        case "same": return .same
+        case "valid": return .valid
+        case let other: throw fail("its padding is `\(other)`")
+        }
+    }
+
+    func requireChannelsLast() throws {
+        if let format = config["data_format"]?.string, format != "channels_last" {
+            throw fail("its data format is `\(format)`, expected `channels_last`")
+        }
+    }
+
+    /// Throws unless the axis is the channels', the last.
+    func requireLastAxis(_ rank: Int) throws {
+        var axis = config["axis"] ?? .integer(-1)
+        if let list = axis.array, list.count == 1 { axis = list[0] }
+        guard let number = axis.integer, number == -1 || number == rank - 1 else {
+            throw fail("its axis is not that of the channels")
+        }
+    }
+}

@@ -1,0 +1,326 @@
+// What each Keras layer is in a graph.
+
+import GraftNetworks
+import GraftTensors
+
+extension KerasReader {
+    /// Adds a layer under `name`; gives the node of its value.
+    mutating func layer(_ layer: KerasLayerConfig, _ name: String, _ inputs: [Int]) throws -> Int {
+        guard let x = inputs.first, inputs.count <= 1024 else {
+            throw layer.fail("it reads nothing")
+        }
+        let shape = builder.shapes[x]
+        try layer.requireChannelsLast()
+        func add(_ op: Op, _ suffix: String = "", _ inputs: [Int]? = nil) throws -> Int {
+            try builder.add(op, name: name + suffix, inputs: inputs ?? [x])
+        }
+        switch layer.kind {
+        case "Conv2D", "Convolution2D":
+            let filters = try layer.integer("filters", 0)
+            let result = try add(
+                .conv2d(
+                    outputs: filters, window: try window(layer),
+                    groups: try layer.integer("groups", 1),
+                    bias: layer.flag("use_bias", true)))
+            renames["\(name)/depthwise_kernel"] = "\(name)/kernel"
+            return try activated(layer, name, result)
+        case "DepthwiseConv2D":
+            let (outputs, overflow) = shape[1].multipliedReportingOverflow(
+                by: try layer.integer("depth_multiplier", 1))
+            guard !overflow else { throw layer.fail("its `depth_multiplier` is too large") }
+            let result = try add(
+                .conv2d(
+                    outputs: outputs, window: try window(layer), groups: shape[1],
+                    bias: layer.flag("use_bias", true)))
+            return try activated(layer, name, result)
+        case "SeparableConv2D", "SeparableConvolution2D":
+            return try separable(layer, name, x, shape)
+        case "Dense":
+            let units = try layer.integer("units", 0)
+            let bias = layer.flag("use_bias", true)
+            let result =
+                shape.rank == 4
+                ? try add(
+                    .conv2d(outputs: units, window: Window(kernel: 1), groups: 1, bias: bias))
+                : try add(.linear(outputs: units, bias: bias))
+            return try activated(layer, name, result)
+        case "BatchNormalization":
+            try layer.requireLastAxis(shape.rank)
+            return try add(
+                .batchNorm(
+                    epsilon: Float(try layer.number("epsilon", 1e-3)),
+                    momentum: Float(1 - (try layer.number("momentum", 0.99))),
+                    scale: layer.flag("scale", true), shift: layer.flag("center", true)))
+        case "LayerNormalization":
+            try layer.requireLastAxis(shape.rank)
+            guard layer.flag("scale", true), layer.flag("center", true) else {
+                throw layer.fail("it has no scale or no offset")
+            }
+            return try add(.layerNorm(epsilon: Float(try layer.number("epsilon", 1e-3))))
+        case "Activation":
+            return try activated(layer, name, x, suffix: "")
+        case "ReLU", "LeakyReLU", "ELU", "Softmax": return try rectifier(layer, name, x, shape)
+        case "MaxPooling2D", "MaxPool2D": return try add(.maxPool(try pool(layer)))
+        case "AveragePooling2D", "AvgPool2D":
+            return try add(.averagePool(try pool(layer), countsPadding: false))
+        case "GlobalAveragePooling2D", "GlobalAvgPool2D":
+            return try add(.globalAveragePool(keepsDimensions: layer.flag("keepdims", false)))
+        case "GlobalMaxPooling2D", "GlobalMaxPool2D":
+            return try add(.globalMaxPool(keepsDimensions: layer.flag("keepdims", false)))
+        case "ZeroPadding2D": return try add(.pad(try layer.padding("padding"), value: 0))
+        case "Cropping2D":
+            let crop = try layer.padding("cropping")
+            return try add(
+                .pad(
+                    Padding(
+                        top: -crop.top, left: -crop.left, bottom: -crop.bottom, right: -crop.right),
+                    value: 0))
+        case "UpSampling2D":
+            let size = try layer.extent("size", 2)
+            let kind = layer.config["interpolation"]?.string ?? "nearest"
+            guard kind == "nearest" || kind == "bilinear" else {
+                throw layer.fail("its interpolation is `\(kind)`")
+            }
+            return try add(
+                .upsample(height: size.height, width: size.width, bilinear: kind == "bilinear"))
+        case "Add": return try inputs.count == 1 ? x : add(.add, "", inputs)
+        case "Multiply": return try inputs.count == 1 ? x : add(.multiply, "", inputs)
+        case "Average":
+            let sum = try add(.add, "_sum", inputs)
+            return try add(.affine(scale: [1 / Float(inputs.count)], shift: [0]), "", [sum])
+        case "Subtract":
+            guard inputs.count == 2 else { throw layer.fail("it reads \(inputs.count) values") }
+            let negative = try add(.affine(scale: [-1], shift: [0]), "_negative", [inputs[1]])
+            return try add(.add, "", [x, negative])
+        case "Concatenate":
+            try layer.requireLastAxis(shape.rank)
+            return try inputs.count == 1 ? x : add(.concatenate, "", inputs)
+        case "Flatten": return shape.rank == 4 ? try add(.flatten(channelsLast: true)) : x
+        case "Reshape": return try reshape(layer, name, x, shape)
+        case "Rescaling":
+            return try add(
+                .affine(
+                    scale: try constants(layer, "scale", 1),
+                    shift: try constants(layer, "offset", 0)
+                ))
+        case "Normalization": return try normalization(layer, name, x, shape)
+        case "Dropout", "SpatialDropout2D", "AlphaDropout", "GaussianDropout":
+            let rate = try layer.number("rate", 0.5)
+            guard (0..<1).contains(rate) else { throw layer.fail("its rate is \(rate)") }
+            return try add(.dropout(rate: Float(rate)))
+        case "Identity", "GaussianNoise", "ActivityRegularization":
+            return x
+        case let kind where kind.hasPrefix("Random"):
+            // Augmentation: nothing is done to images outside training.
+            return x
+        case "Lambda", "TFOpLambda", "SlicingOpLambda":
+            throw layer.fail("a `\(layer.kind)` layer is Python code, which is never run")
+        default: throw layer.fail("graft does not know the layer `\(layer.kind)`")
+        }
+    }
+
+    /// `x + 3`, `x * 0.5`: operations of Keras 3 on one value and one number.
+    mutating func arithmetic(
+        _ layer: KerasLayerConfig, _ name: String, _ inputs: [Int], _ numbers: [Double]
+    ) throws -> Int {
+        guard inputs.count == 1, numbers.count == 1 else {
+            throw layer.fail("it is called with \(numbers.count) numbers")
+        }
+        let number = Float(numbers[0])
+        let (scale, shift): (Float, Float)
+        switch layer.kind {
+        case "Add": (scale, shift) = (1, number)
+        case "Subtract": (scale, shift) = (1, -number)
+        case "Multiply": (scale, shift) = (number, 0)
+        case "Divide", "TrueDivide": (scale, shift) = (1 / number, 0)
+        default: throw layer.fail("graft does not know the operation `\(layer.kind)` on a number")
+        }
+        return try builder.add(
+            .affine(scale: [scale], shift: [shift]), name: name, inputs: inputs)
+    }
+
+    private func window(_ layer: KerasLayerConfig) throws -> Window {
+        Window(
+            kernel: try layer.extent("kernel_size", nil), stride: try layer.extent("strides", 1),
+            dilation: try layer.extent("dilation_rate", 1), padding: try layer.border())
+    }
+
+    private func pool(_ layer: KerasLayerConfig) throws -> Window {
+        let size = try layer.extent("pool_size", 2)
+        return Window(
+            kernel: size, stride: try layer.extent("strides", size), padding: try layer.border())
+    }
+
+    private mutating func separable(
+        _ layer: KerasLayerConfig, _ name: String, _ x: Int, _ shape: Shape
+    ) throws -> Int {
+        let (outputs, overflow) = shape[1].multipliedReportingOverflow(
+            by: try layer.integer("depth_multiplier", 1))
+        guard !overflow else { throw layer.fail("its `depth_multiplier` is too large") }
+        let depthwise = try builder.add(
+            .conv2d(outputs: outputs, window: try window(layer), groups: shape[1], bias: false),
+            name: name + "_depthwise", inputs: [x])
+        for variable in ["depthwise_kernel", "kernel"] {
+            renames["\(name)_depthwise/\(variable)"] = "\(name)/depthwise_kernel"
+        }
+        let result = try builder.add(
+            .conv2d(
+                outputs: try layer.integer("filters", 0), window: Window(kernel: 1), groups: 1,
+                bias: layer.flag("use_bias", true)), name: name, inputs: [depthwise])
+        renames["\(name)/kernel"] = "\(name)/pointwise_kernel"
+        return try activated(layer, name, result)
+    }
+
+    /// The activation that a layer carries.
+    private mutating func activated(
+        _ layer: KerasLayerConfig, _ name: String, _ x: Int, suffix: String = "_activation"
+    ) throws -> Int {
+        let setting = layer.config["activation"] ?? .null
+        // Keras 3 writes functions that have no short name as objects.
+        let function = setting.string ?? setting["config"]?.string ?? setting["class_name"]?.string
+        guard let function, setting != .null else { return x }
+        let name = name + suffix
+        func add(_ activation: Activation) throws -> Int {
+            try builder.add(.activation(activation), name: name, inputs: [x])
+        }
+        switch function {
+        case "linear": return x
+        case "softmax": return try builder.add(.softmax, name: name, inputs: [x])
+        case "relu": return try add(.relu)
+        case "relu6": return try add(.relu6)
+        case "sigmoid": return try add(.sigmoid)
+        case "tanh": return try add(.tanh)
+        case "swish", "silu": return try add(.swish)
+        case "hard_swish", "hard_silu": return try add(.hardSwish)
+        case "gelu": return try add(.gelu)
+        case "gelu_tanh": return try add(.geluTanh)
+        case "elu": return try add(.elu)
+        case "leaky_relu": return try leaky(name, x, 0.2)
+        case "hard_sigmoid":
+            if isKeras3 { return try add(.hardSigmoid) }
+            // Keras 2: clip(0.2 x + 0.5, 0, 1) = relu6(1.2 x + 3) / 6.
+            let wide = try builder.add(
+                .affine(scale: [1.2], shift: [3]), name: name + "_scaled", inputs: [x])
+            let cut = try builder.add(
+                .activation(.relu6), name: name + "_clipped", inputs: [wide])
+            return try builder.add(
+                .affine(scale: [1.0 / 6], shift: [0]), name: name, inputs: [cut])
+        default: throw layer.fail("graft does not know the activation `\(function)`")
+        }
+    }
+
+    /// α x + (1 − α) relu(x).
+    private mutating func leaky(_ name: String, _ x: Int, _ slope: Float) throws -> Int {
+        if slope == 0.01 {
+            return try builder.add(.activation(.leakyReLU), name: name, inputs: [x])
+        }
+        let part = try builder.add(
+            .affine(scale: [slope], shift: [0]), name: name + "_slope", inputs: [x])
+        let positive = try builder.add(.activation(.relu), name: name + "_relu", inputs: [x])
+        let rest = try builder.add(
+            .affine(scale: [1 - slope], shift: [0]), name: name + "_rest", inputs: [positive])
+        return try builder.add(.add, name: name, inputs: [part, rest])
+    }
+
+    private mutating func rectifier(
+        _ layer: KerasLayerConfig, _ name: String, _ x: Int, _ shape: Shape
+    ) throws -> Int {
+        switch layer.kind {
+        case "Softmax":
+            try layer.requireLastAxis(shape.rank)
+            return try builder.add(.softmax, name: name, inputs: [x])
+        case "ELU":
+            guard try layer.number("alpha", 1) == 1 else { throw layer.fail("its alpha is not 1") }
+            return try builder.add(.activation(.elu), name: name, inputs: [x])
+        case "LeakyReLU":
+            let slope = try layer.number("negative_slope", try layer.number("alpha", 0.3))
+            return try leaky(name, x, Float(slope))
+        default:
+            let slope = try layer.number("negative_slope", 0)
+            guard try layer.number("threshold", 0) == 0 else {
+                throw layer.fail("its threshold is not 0")
+            }
+            let limit = layer.config["max_value"]?.number
+            switch (limit, slope) {
+            case (nil, 0): return try builder.add(.activation(.relu), name: name, inputs: [x])
+            case (6, 0): return try builder.add(.activation(.relu6), name: name, inputs: [x])
+            case (nil, _): return try leaky(name, x, Float(slope))
+            default: throw layer.fail("its maximum is \(limit ?? 0), expected 6 or none")
+            }
+        }
+    }
+
+    private mutating func reshape(
+        _ layer: KerasLayerConfig, _ name: String, _ x: Int, _ shape: Shape
+    ) throws -> Int {
+        guard var sizes = layer.config["target_shape"]?.array?.map({ $0.integer ?? 0 }),
+            let total = Shape(Array(shape.dimensions.dropFirst())).checkedCount
+        else { throw layer.fail("its `target_shape` is no shape") }
+        if let open = sizes.firstIndex(of: -1) {
+            sizes[open] = 1
+            guard let known = Shape(sizes).checkedCount, known > 0, total % known == 0 else {
+                throw layer.fail("its `target_shape` does not fit \(shape)")
+            }
+            sizes[open] = total / known
+        }
+        guard Shape(sizes).checkedCount == total, sizes.count == 1 || sizes.count == 3 else {
+            throw layer.fail("cannot give \(shape) the shape \(Shape(sizes))")
+        }
+        var vector = x
+        if shape.rank == 4 {
+            let isLast = sizes.count == 1
+            vector = try builder.add(
+                .flatten(channelsLast: true), name: isLast ? name : name + "_flat", inputs: [x])
+        }
+        guard sizes.count == 3 else { return vector }
+        return try builder.add(
+            .reshape(channels: sizes[2], height: sizes[0], width: sizes[1], channelsLast: true),
+            name: name, inputs: [vector])
+    }
+
+    private func constants(_ layer: KerasLayerConfig, _ key: String, _ usual: Float) throws
+        -> [Float]
+    {
+        let value = layer.config[key] ?? .null
+        if value == .null { return [usual] }
+        if let number = value.number { return [Float(number)] }
+        let flat = Self.flat(value, depth: 0)
+        guard let flat, !flat.isEmpty else { throw layer.fail("its `\(key)` is no number") }
+        return flat
+    }
+
+    private static func flat(_ value: JSONTree, depth: Int) -> [Float]? {
+        if let number = value.number { return [Float(number)] }
+        guard depth < 8, let values = value.array ?? value["config"]?["value"]?.array else {
+            return nil
+        }
+        var result: [Float] = []
+        for value in values {
+            guard let part = flat(value, depth: depth + 1) else { return nil }
+            result += part
+        }
+        return result
+    }
+
+    private mutating func normalization(
+        _ layer: KerasLayerConfig, _ name: String, _ x: Int, _ shape: Shape
+    ) throws -> Int {
+        try layer.requireLastAxis(shape.rank)
+        guard !layer.flag("invert", false) else { throw layer.fail("it is inverted") }
+        func setting(_ key: String) -> [Float]? {
+            layer.config[key].flatMap { Self.flat($0, depth: 0) }
+        }
+        guard
+            let mean = try setting("mean") ?? constant("mean", of: layer, name),
+            let variance = try setting("variance") ?? constant("variance", of: layer, name),
+            mean.count == variance.count
+        else {
+            throw layer.fail("its mean and variance are neither in the file nor in its settings")
+        }
+        // Keras divides by the deviation, and by 1e-7 where that is smaller.
+        let scale = variance.map { 1 / max($0.squareRoot(), 1e-7) }
+        return try builder.add(
+            .affine(scale: scale, shift: zip(mean, scale).map { -$0 * $1 }), name: name, inputs: [x]
+        )
+    }
+}

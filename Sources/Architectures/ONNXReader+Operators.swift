@@ -1,0 +1,383 @@
+// What each ONNX operator is in a graph.
+
+import GraftNetworks
+internal import GraftSchemas
+import GraftTensors
+
+extension ONNXReader {
+    /// Adds a node of the model.
+    mutating func add(_ node: Onnx_NodeProto) throws {
+        guard node.domain.isEmpty || node.domain == "ai.onnx" else {
+            throw fail(node, "graft does not know the operators of `\(node.domain)`")
+        }
+        switch node.opType {
+        case "Constant":
+            guard let value = attribute(node, "value"), value.hasT else {
+                throw fail(node, "its constant is no tensor")
+            }
+            do { try result(node, .constant(try value.t.tensor())) } catch let it
+                as ONNXModel.Problem
+            {
+                throw fail(node, it.reason)
+            }
+        case "Identity", "Dropout", "Cast":
+            guard let input = node.input.first, let value = values[input] else {
+                throw fail(node, "its input is missing")
+            }
+            try result(node, value)
+        case "Conv": try convolution(node)
+        case "Gemm", "MatMul": try matrix(node)
+        case "BatchNormalization": try normalization(node)
+        case "LayerNormalization": try layerNormalization(node)
+        case "Relu": try activation(node, .relu)
+        case "Sigmoid": try activation(node, .sigmoid)
+        case "Tanh": try activation(node, .tanh)
+        case "HardSwish": try activation(node, .hardSwish)
+        case "Gelu": try activation(node, text(node, "approximate") == "tanh" ? .geluTanh : .gelu)
+        case "Elu":
+            guard number(node, "alpha", 1) == 1 else { throw fail(node, "its alpha is not 1") }
+            try activation(node, .elu)
+        case "HardSigmoid":
+            let (alpha, beta) = (number(node, "alpha", 0.2), number(node, "beta", 0.5))
+            guard abs(alpha - 1.0 / 6) < 1e-6, beta == 0.5 else {
+                throw fail(node, "its slope is \(alpha), expected 1/6")
+            }
+            try activation(node, .hardSigmoid)
+        case "LeakyRelu":
+            guard abs(number(node, "alpha", 0.01) - 0.01) < 1e-7 else {
+                throw fail(node, "its slope is \(number(node, "alpha", 0.01)), expected 0.01")
+            }
+            try activation(node, .leakyReLU)
+        case "Clip":
+            let low = try tensor(node, 1)?.floats.first ?? number(node, "min", -.infinity)
+            let high = try tensor(node, 2)?.floats.first ?? number(node, "max", .infinity)
+            guard low == 0, high == 6 || high == .infinity else {
+                throw fail(node, "it clips to \(low)…\(high), expected 0…6")
+            }
+            try activation(node, high == 6 ? .relu6 : .relu)
+        case "MaxPool", "AveragePool":
+            let x = try map(node)
+            let window = try self.window(node, integers(node, "kernel_shape") ?? [])
+            let counts = integer(node, "count_include_pad", 0) == 1
+            let op: Op =
+                node.opType == "MaxPool"
+                ? .maxPool(window) : .averagePool(window, countsPadding: counts)
+            try result(node, .node(try emit(node, op, [x])))
+        case "GlobalAveragePool":
+            let x = try map(node)
+            try result(node, .node(try emit(node, .globalAveragePool(keepsDimensions: true), [x])))
+        case "GlobalMaxPool":
+            let x = try map(node)
+            try result(node, .node(try emit(node, .globalMaxPool(keepsDimensions: true), [x])))
+        case "ReduceMean":
+            let axes = try integers(node, "axes") ?? integers(node, 1)
+            guard let axes, axes == [2, 3] || axes == [-2, -1] || axes == [-1, -2] else {
+                throw fail(node, "it takes means over other axes than those of the map")
+            }
+            let op = Op.globalAveragePool(keepsDimensions: integer(node, "keepdims", 1) == 1)
+            let x = try map(node)
+            try result(node, .node(try emit(node, op, [x])))
+        case "Add", "Sub", "Mul", "Div": try arithmetic(node)
+        case "Concat":
+            let inputs = try node.input.indices.map { try map(node, $0) }
+            guard integer(node, "axis", 1) == 1, !inputs.isEmpty else {
+                throw fail(node, "it joins along an axis other than the channels'")
+            }
+            try result(node, .node(try emit(node, .concatenate, inputs)))
+        case "Softmax":
+            let x = try map(node)
+            let axis = integer(node, "axis", -1)
+            guard axis == 1 || (axis == -1 && builder.shapes[x].rank == 2) else {
+                throw fail(node, "its axis is not that of the channels")
+            }
+            try result(node, .node(try emit(node, .softmax, [x])))
+        case "Flatten": try flatten(node)
+        case "Reshape", "Squeeze", "Transpose": try rearrange(node)
+        case "Pad":
+            let x = try map(node)
+            guard let pads = try integers(node, "pads") ?? integers(node, 1), pads.count == 8,
+                pads[0] == 0, pads[1] == 0, pads[4] == 0, pads[5] == 0,
+                (text(node, "mode") ?? "constant") == "constant"
+            else { throw fail(node, "it pads other than around the map, with a constant") }
+            let value = try tensor(node, 2)?.floats.first ?? number(node, "value", 0)
+            let padding = Padding(top: pads[2], left: pads[3], bottom: pads[6], right: pads[7])
+            try result(node, .node(try emit(node, .pad(padding, value: value), [x])))
+        case "Slice":
+            let x = try map(node)
+            let channels = builder.shapes[x][1]
+            guard let starts = try integers(node, 1), let ends = try integers(node, 2),
+                try integers(node, 3) == [1], try integers(node, 4) ?? [1] == [1],
+                starts.count == 1, ends.count == 1
+            else { throw fail(node, "it cuts other than along the channels") }
+            let start = starts[0] < 0 ? starts[0] + channels : starts[0]
+            let end = min(ends[0] < 0 ? ends[0] + channels : ends[0], channels)
+            guard start >= 0, start < end else { throw fail(node, "it cuts out nothing") }
+            try result(
+                node, .node(try emit(node, .slice(start: start, count: end - start), [x])))
+        case "Resize": try resize(node)
+        default: throw fail(node, "graft does not know the operator `\(node.opType)`")
+        }
+    }
+
+    private mutating func activation(_ node: Onnx_NodeProto, _ activation: Activation) throws {
+        let x = try map(node)
+        try result(node, .node(try emit(node, .activation(activation), [x])))
+    }
+
+    private func window(_ node: Onnx_NodeProto, _ kernel: [Int]) throws -> Window {
+        let strides = integers(node, "strides") ?? [1, 1]
+        let dilations = integers(node, "dilations") ?? [1, 1]
+        let pads = integers(node, "pads") ?? [0, 0, 0, 0]
+        guard kernel.count == 2, strides.count == 2, dilations.count == 2, pads.count == 4 else {
+            throw fail(node, "its window is not two-dimensional")
+        }
+        let padding: WindowPadding
+        switch text(node, "auto_pad") ?? "NOTSET" {
+        case "NOTSET", "":
+            padding = .explicit(
+                Padding(top: pads[0], left: pads[1], bottom: pads[2], right: pads[3]))
+        case "VALID": padding = .valid
+        case "SAME_UPPER": padding = .same
+        case let other: throw fail(node, "its padding is `\(other)`")
+        }
+        return Window(
+            kernel: Extent(kernel[0], kernel[1]), stride: Extent(strides[0], strides[1]),
+            dilation: Extent(dilations[0], dilations[1]), padding: padding,
+            roundsUp: integer(node, "ceil_mode", 0) == 1)
+    }
+
+    private mutating func convolution(_ node: Onnx_NodeProto) throws {
+        let x = try map(node)
+        guard let kernel = try tensor(node, 1), kernel.shape.rank == 4 else {
+            throw fail(node, "its kernel is not two-dimensional")
+        }
+        let bias = try tensor(node, 2)
+        let window = try window(node, Array(kernel.shape.dimensions[2...]))
+        _ = try emit(
+            node,
+            .conv2d(
+                outputs: kernel.shape[0], window: window, groups: integer(node, "group", 1),
+                bias: bias != nil), [x])
+        try bind(node, [(node.input[1], kernel)] + (bias.map { [(node.input[2], $0)] } ?? []))
+        try result(node, .node(builder.last))
+    }
+
+    private mutating func matrix(_ node: Onnx_NodeProto) throws {
+        let x = try map(node)
+        guard var matrix = try tensor(node, 1), matrix.shape.rank == 2,
+            builder.shapes[x].rank == 2, integer(node, "transA", 0) == 0,
+            number(node, "alpha", 1) == 1, number(node, "beta", 1) == 1
+        else { throw fail(node, "it is no linear layer over vectors") }
+        if node.opType == "MatMul" || integer(node, "transB", 0) == 0 {
+            matrix = matrix.permuted([1, 0])
+        }
+        let bias = try tensor(node, 2)
+        _ = try emit(node, .linear(outputs: matrix.shape[0], bias: bias != nil), [x])
+        try bind(node, [(node.input[1], matrix)] + (bias.map { [(node.input[2], $0)] } ?? []))
+        try result(node, .node(builder.last))
+    }
+
+    private mutating func normalization(_ node: Onnx_NodeProto) throws {
+        let x = try map(node)
+        let weights = try (1...4).map { index in
+            guard let tensor = try tensor(node, index) else { throw fail(node, "it lacks weights") }
+            return (node.input[index], tensor)
+        }
+        let momentum = 1 - number(node, "momentum", 0.9)
+        _ = try emit(
+            node, .batchNorm(epsilon: number(node, "epsilon", 1e-5), momentum: momentum), [x])
+        try bind(node, weights)
+        try result(node, .node(builder.last))
+    }
+
+    private mutating func layerNormalization(_ node: Onnx_NodeProto) throws {
+        guard let input = node.input.first, let value = values[input],
+            let gamma = try tensor(node, 1), let beta = try tensor(node, 2)
+        else { throw fail(node, "it lacks weights") }
+        let x: Int
+        switch value {
+        case .channelsLast(let index): x = index
+        case .node(let index) where builder.shapes[index].rank == 2: x = index
+        default: throw fail(node, "it is not over the channels")
+        }
+        guard [-1, builder.shapes[x].rank - 1].contains(integer(node, "axis", -1)) else {
+            throw fail(node, "it is not over the channels")
+        }
+        let y = try emit(node, .layerNorm(epsilon: number(node, "epsilon", 1e-5)), [x])
+        try bind(node, [(node.input[1], gamma), (node.input[2], beta)])
+        if case .channelsLast = value {
+            try result(node, .channelsLast(y))
+        } else {
+            try result(node, .node(y))
+        }
+    }
+
+    /// Values with values, or a value with constants: one, or one a channel.
+    private mutating func arithmetic(_ node: Onnx_NodeProto) throws {
+        guard node.input.count == 2, let left = values[node.input[0]],
+            let right = values[node.input[1]]
+        else { throw fail(node, "its input is missing") }
+        let op = node.opType
+        switch (left, right) {
+        case (.node(let a), .node(let b)):
+            switch op {
+            case "Add", "Mul":
+                // x · sigmoid(x) is one operation.
+                if op == "Mul", case .activation(.sigmoid) = builder.nodes[b].op,
+                    builder.nodes[b].inputs == [a]
+                {
+                    return try result(node, .node(try emit(node, .activation(.swish), [a])))
+                }
+                try result(node, .node(try emit(node, op == "Add" ? .add : .multiply, [a, b])))
+            case "Sub":
+                let negative = try emit(
+                    node, .affine(scale: [-1], shift: [0]), [b], suffix: ".negative")
+                try result(node, .node(try emit(node, .add, [a, negative])))
+            default: throw fail(node, "it divides one value by another")
+            }
+        case (.node(let x), .constant(let tensor)):
+            let values = try constants(node, tensor, x)
+            switch op {
+            case "Add": try affine(node, x, [1], values)
+            case "Sub": try affine(node, x, [1], values.map { -$0 })
+            case "Mul": try affine(node, x, values, [0])
+            default: try affine(node, x, values.map { 1 / $0 }, [0])
+            }
+        case (.constant(let tensor), .node(let x)):
+            let values = try constants(node, tensor, x)
+            switch op {
+            case "Add": try affine(node, x, [1], values)
+            case "Sub": try affine(node, x, [-1], values)
+            case "Mul": try affine(node, x, values, [0])
+            default: throw fail(node, "it divides a constant by a value")
+            }
+        default: throw fail(node, "graft cannot combine these values")
+        }
+    }
+
+    private mutating func affine(
+        _ node: Onnx_NodeProto, _ x: Int, _ scale: [Float], _ shift: [Float]
+    ) throws {
+        try result(node, .node(try emit(node, .affine(scale: scale, shift: shift), [x])))
+    }
+
+    /// The constants of a broadcast over everything or by channel.
+    private func constants(_ node: Onnx_NodeProto, _ tensor: Tensor, _ x: Int) throws -> [Float] {
+        let shape = builder.shapes[x]
+        if tensor.count == 1 { return tensor.floats }
+        let kept = tensor.shape.dimensions
+        let trailing = shape.rank - 2
+        guard tensor.count == shape[1], kept.count >= trailing + 1,
+            kept.suffix(trailing).allSatisfy({ $0 == 1 }),
+            kept[kept.count - trailing - 1] == shape[1]
+        else { throw fail(node, "its constants \(tensor.shape) are not one a channel of \(shape)") }
+        return tensor.floats
+    }
+
+    private mutating func flatten(_ node: Onnx_NodeProto) throws {
+        guard integer(node, "axis", 1) == 1, let input = node.input.first else {
+            throw fail(node, "it keeps more than the first axis")
+        }
+        switch values[input] {
+        case .node(let x) where builder.shapes[x].rank == 2: try result(node, .node(x))
+        case .node(let x):
+            try result(node, .node(try emit(node, .flatten(channelsLast: false), [x])))
+        case .channelsLast(let x):
+            try result(node, .node(try emit(node, .flatten(channelsLast: true), [x])))
+        default: throw fail(node, "its input is no map")
+        }
+    }
+
+    private mutating func rearrange(_ node: Onnx_NodeProto) throws {
+        guard let input = node.input.first, let value = values[input] else {
+            throw fail(node, "its input is missing")
+        }
+        if node.opType == "Transpose" {
+            let order = integers(node, "perm") ?? []
+            switch (value, order) {
+            case (.node(let x), [0, 2, 3, 1]): return try result(node, .channelsLast(x))
+            case (.channelsLast(let x), [0, 3, 1, 2]): return try result(node, .node(x))
+            case (.split(let x, let groups), [0, 2, 1, 3, 4]):
+                return try result(node, .shuffled(x, groups: groups))
+            case (.constant(let tensor), _) where order.sorted() == Array(0..<tensor.shape.rank):
+                return try result(node, .constant(tensor.permuted(order)))
+            default: throw fail(node, "graft cannot follow its order of axes \(order)")
+            }
+        }
+        if node.opType == "Squeeze" {
+            let x = try map(node)
+            guard builder.shapes[x].rank == 4, builder.shapes[x][2] == 1, builder.shapes[x][3] == 1
+            else { throw fail(node, "it is not over a map of 1 × 1") }
+            return try result(node, .node(try emit(node, .flatten(channelsLast: false), [x])))
+        }
+        guard var sizes = try integers(node, 1) else { throw fail(node, "its shape is computed") }
+        if case .constant(let tensor) = value {
+            guard Shape(sizes).checkedCount == tensor.count else {
+                throw fail(node, "its shape does not fit")
+            }
+            return try result(node, .constant(tensor.reshaped(Shape(sizes))))
+        }
+        let x: Int
+        switch value {
+        case .node(let index), .channelsLast(let index), .split(let index, _),
+            .shuffled(let index, _):
+            x = index
+        case .constant: return
+        }
+        let shape = builder.shapes[x]
+        guard let total = Shape(Array(shape.dimensions.dropFirst())).checkedCount,
+            let first = sizes.first, [0, 1, -1].contains(first), sizes.count <= 5
+        else { throw fail(node, "graft cannot give \(shape) the shape \(Shape(sizes))") }
+        sizes.removeFirst()
+        for index in sizes.indices where sizes[index] == 0 && index + 1 < shape.rank {
+            sizes[index] = shape[index + 1]
+        }
+        if let open = sizes.firstIndex(of: -1) {
+            sizes[open] = 1
+            guard let known = Shape(sizes).checkedCount, known > 0, total % known == 0 else {
+                throw fail(node, "its shape does not fit \(shape)")
+            }
+            sizes[open] = total / known
+        }
+        guard Shape(sizes).checkedCount == total else {
+            throw fail(node, "graft cannot give \(shape) the shape \(Shape(sizes))")
+        }
+        switch (value, sizes.count) {
+        case (.node, 1):
+            try result(
+                node,
+                shape.rank == 2
+                    ? .node(x) : .node(try emit(node, .flatten(channelsLast: false), [x])))
+        case (.channelsLast, 1):
+            try result(node, .node(try emit(node, .flatten(channelsLast: true), [x])))
+        case (.node, 3) where shape.rank == 2:
+            let op = Op.reshape(
+                channels: sizes[0], height: sizes[1], width: sizes[2], channelsLast: false)
+            try result(node, .node(try emit(node, op, [x])))
+        case (.node, 4) where shape.rank == 4 && sizes[2] == shape[2] && sizes[3] == shape[3]:
+            try result(node, .split(x, groups: sizes[0]))
+        case (.shuffled(_, let groups), 3)
+        where Shape(sizes) == Shape(Array(shape.dimensions[1...])):
+            try result(node, .node(try emit(node, .channelShuffle(groups: groups), [x])))
+        default: throw fail(node, "graft cannot give \(shape) the shape \(Shape(sizes))")
+        }
+    }
+
+    private mutating func resize(_ node: Onnx_NodeProto) throws {
+        let x = try map(node)
+        guard let scales = try tensor(node, 2)?.floats, scales.count == 4, scales[0] == 1,
+            scales[1] == 1, let height = Int(exactly: scales[2]),
+            let width = Int(exactly: scales[3])
+        else { throw fail(node, "it does not enlarge by whole factors") }
+        let bilinear: Bool
+        let centre = text(node, "coordinate_transformation_mode") ?? "half_pixel"
+        switch (text(node, "mode") ?? "nearest", centre, text(node, "nearest_mode")) {
+        case ("linear", "half_pixel", _): bilinear = true
+        case ("nearest", "asymmetric", "floor"): bilinear = false
+        default: throw fail(node, "graft does not know this interpolation")
+        }
+        try result(
+            node,
+            .node(try emit(node, .upsample(height: height, width: width, bilinear: bilinear), [x])))
+    }
+}

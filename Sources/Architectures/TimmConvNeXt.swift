@@ -1,0 +1,58 @@
+// ConvNeXt: Liu et al. 2022, arXiv:2201.03545, as timm has it.
+
+import GraftNetworks
+
+/// timm's ConvNeXt: torchvision's network under other names.
+struct TimmConvNeXt: Blueprint {
+    /// Blocks per stage.
+    let depths: [Int]
+    /// Channels of the first stage; each next has twice as many.
+    let width: Int
+    var naming: Naming { .torch }
+
+    /// Section 3 and appendix A.
+    static let networks = [
+        ("tiny", [3, 3, 9, 3], 96), ("small", [3, 3, 27, 3], 96), ("base", [3, 3, 27, 3], 128),
+        ("large", [3, 3, 27, 3], 192), ("xlarge", [3, 3, 27, 3], 256),
+    ].map { (size: String, depths: [Int], width: Int) in
+        Architecture("timm/convnext_\(size)", TimmConvNeXt(depths: depths, width: width))
+    }
+
+    var backbone: [any Layer] {
+        for (stage, depth) in depths.enumerated() {
+            let channels = width << stage
+            Stage("stages.\(stage)") {
+                if stage == 0 {
+                    Conv2d("stem.0", channels, kernel: 4, stride: 4, bias: true)
+                    LayerNorm2d("stem.1")
+                } else {
+                    LayerNorm2d("stages.\(stage).downsample.0")
+                    Conv2d(
+                        "stages.\(stage).downsample.1", channels, kernel: 2, stride: 2, bias: true)
+                }
+                for block in 0..<depth {
+                    Scope("stages.\(stage).blocks.\(block)") { residual(channels) }
+                }
+            }
+        }
+    }
+    var neck: [any Layer] {
+        GlobalAveragePool("head.global_pool")
+        LayerNorm2d("head.norm")
+    }
+    func head(classes: Int) -> [any Layer] { Linear("head.fc", classes) }
+
+    private func residual(_ channels: Int) -> any Layer {
+        Add("add") {
+            Sequential {
+                DepthwiseConv2d("conv_dw", kernel: 7, padding: .all(3), bias: true)
+                LayerNorm2d("norm")
+                Conv2d("mlp.fc1", channels * 4, kernel: 1, bias: true)
+                GELU("mlp.act")
+                Conv2d("mlp.fc2", channels, kernel: 1, bias: true)
+                ChannelScale("scale", parameter: "gamma")
+            }
+            Sequential {}
+        }
+    }
+}

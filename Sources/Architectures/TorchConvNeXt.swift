@@ -1,0 +1,66 @@
+// ConvNeXt: Liu et al. 2022, arXiv:2201.03545, as torchvision has it.
+
+import GraftNetworks
+
+/// torchvision's ConvNeXt. Its linear layers over maps are 1 × 1 convolutions here.
+struct TorchConvNeXt: Blueprint {
+    /// Blocks per stage.
+    let depths: [Int]
+    /// Channels of the first stage; each next has twice as many.
+    let width: Int
+    /// The last block's probability to be dropped in training.
+    let dropRate: Float
+    var naming: Naming { .torch }
+
+    /// Section 3 and appendix A.
+    static let networks = [
+        ("tiny", [3, 3, 9, 3], 96, 0.1), ("small", [3, 3, 27, 3], 96, 0.4),
+        ("base", [3, 3, 27, 3], 128, 0.5), ("large", [3, 3, 27, 3], 192, 0.5),
+    ].map { (size: String, depths: [Int], width: Int, dropRate: Float) in
+        Architecture(
+            "torchvision/convnext_\(size)",
+            TorchConvNeXt(depths: depths, width: width, dropRate: dropRate))
+    }
+
+    var backbone: [any Layer] {
+        for (stage, depth) in depths.enumerated() {
+            let channels = width << stage
+            Stage("stage\(stage + 1)") {
+                if stage == 0 {
+                    Conv2d("features.0.0", channels, kernel: 4, stride: 4, bias: true)
+                    LayerNorm2d("features.0.1")
+                } else {
+                    LayerNorm2d("features.\(2 * stage).0")
+                    Conv2d("features.\(2 * stage).1", channels, kernel: 2, stride: 2, bias: true)
+                }
+                for block in 0..<depth {
+                    Scope("features.\(2 * stage + 1).\(block)") {
+                        residual(channels, number: depths[..<stage].reduce(block, +))
+                    }
+                }
+            }
+        }
+    }
+    var neck: [any Layer] {
+        GlobalAveragePool("avgpool")
+        LayerNorm2d("classifier.0")
+    }
+    func head(classes: Int) -> [any Layer] { Linear("classifier.2", classes) }
+
+    private func residual(_ channels: Int, number: Int) -> any Layer {
+        Add("add") {
+            Sequential {
+                DepthwiseConv2d("block.0", kernel: 7, padding: .all(3), bias: true)
+                LayerNorm2d("block.2")
+                Conv2d("block.3", channels * 4, kernel: 1, bias: true)
+                GELU("block.4")
+                Conv2d("block.5", channels, kernel: 1, bias: true)
+                ChannelScale("scale", parameter: "layer_scale")
+                DropPath(
+                    "stochastic_depth",
+                    rate: dropRate * Float(number) / Float(depths.reduce(-1, +)))
+            }
+            Sequential {}
+        }
+    }
+}

@@ -1,0 +1,103 @@
+// MobileNetV3: Howard et al. 2019, arXiv:1905.02244, as torchvision has it.
+
+import GraftNetworks
+
+/// torchvision's MobileNetV3: symmetric padding, ε = 1e-3.
+struct TorchMobileNetV3: Blueprint {
+    let rows: [Row]
+    /// Channels of the embedding.
+    let embedding: Int
+    var naming: Naming { .torch }
+
+    static let networks = [
+        Architecture(
+            "torchvision/mobilenet_v3_large", TorchMobileNetV3(rows: large, embedding: 1280)),
+        Architecture(
+            "torchvision/mobilenet_v3_small", TorchMobileNetV3(rows: small, embedding: 1024)),
+    ]
+
+    /// kernel, expanded channels, outputs, squeeze-and-excite, hard-swish, stride.
+    typealias Row = (kernel: Int, width: Int, outputs: Int, se: Bool, hs: Bool, stride: Int)
+
+    /// Table 1.
+    private static let large: [Row] = [
+        (3, 16, 16, false, false, 1), (3, 64, 24, false, false, 2), (3, 72, 24, false, false, 1),
+        (5, 72, 40, true, false, 2), (5, 120, 40, true, false, 1), (5, 120, 40, true, false, 1),
+        (3, 240, 80, false, true, 2), (3, 200, 80, false, true, 1), (3, 184, 80, false, true, 1),
+        (3, 184, 80, false, true, 1), (3, 480, 112, true, true, 1), (3, 672, 112, true, true, 1),
+        (5, 672, 160, true, true, 2), (5, 960, 160, true, true, 1), (5, 960, 160, true, true, 1),
+    ]
+    /// Table 2.
+    private static let small: [Row] = [
+        (3, 16, 16, true, false, 2), (3, 72, 24, false, false, 2), (3, 88, 24, false, false, 1),
+        (5, 96, 40, true, true, 2), (5, 240, 40, true, true, 1), (5, 240, 40, true, true, 1),
+        (5, 120, 48, true, true, 1), (5, 144, 48, true, true, 1), (5, 288, 96, true, true, 2),
+        (5, 576, 96, true, true, 1), (5, 576, 96, true, true, 1),
+    ]
+
+    private var last: Int { (rows.last?.outputs ?? 0) * 6 }
+
+    var backbone: [any Layer] {
+        Stage("features.0") { convolution("features.0", 16, kernel: 3, stride: 2, .hardSwish) }
+        for (index, row) in rows.enumerated() {
+            let name = "features.\(index + 1)"
+            let inputs = index == 0 ? 16 : rows[index - 1].outputs
+            Stage(name) {
+                Scope(name) {
+                    if row.stride == 1, inputs == row.outputs {
+                        Add("add") {
+                            Sequential { block(row, inputs) }
+                            Sequential {}
+                        }
+                    } else {
+                        block(row, inputs)
+                    }
+                }
+            }
+        }
+        let name = "features.\(rows.count + 1)"
+        Stage(name) { convolution(name, last, kernel: 1, .hardSwish) }
+    }
+    var neck: [any Layer] {
+        Stage("classifier") {
+            GlobalAveragePool("avgpool")
+            Linear("classifier.0", embedding)
+            HardSwish("classifier.1")
+        }
+    }
+    func head(classes: Int) -> [any Layer] {
+        Dropout("classifier.2", rate: 0.2)
+        Linear("classifier.3", classes)
+    }
+
+    private func block(_ row: Row, _ inputs: Int) -> Scope {
+        let activation: Activation = row.hs ? .hardSwish : .relu
+        let expands = row.width != inputs
+        let depthwise = expands ? 1 : 0
+        let project = depthwise + (row.se ? 2 : 1)
+        return Scope("block") {
+            if expands { convolution("0", row.width, kernel: 1, activation) }
+            convolution(
+                "\(depthwise)", row.width, kernel: row.kernel, stride: row.stride,
+                groups: row.width, activation)
+            if row.se {
+                Scope("\(depthwise + 1)") {
+                    SqueezeExcite(
+                        "se", reduce: "fc1", expand: "fc2",
+                        squeezed: divisible(Float(row.width / 4)), channels: row.width,
+                        activation: .relu, gate: .hardSigmoid)
+                }
+            }
+            convolution("\(project)", row.outputs, kernel: 1, nil)
+        }
+    }
+
+    private func convolution(
+        _ name: String, _ outputs: Int, kernel: Int, stride: Int = 1, groups: Int = 1,
+        _ activation: Activation?
+    ) -> Scope {
+        TorchConvolution(
+            name, outputs, kernel: kernel, stride: stride, groups: groups, epsilon: 1e-3,
+            momentum: 0.01, activation: activation)
+    }
+}
