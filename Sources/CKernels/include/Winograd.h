@@ -1,0 +1,43 @@
+// Convolution 3×3, stride 1, with few multiplications: Lavin & Gray 2015, arXiv:1509.09308.
+//
+// A tile of m × m outputs needs t × t inputs, t = m + 2. With the paper's matrices A, B and G
+//     Y = Aᵀ [ Σ_c (G g_c Gᵀ) ⊙ (Bᵀ d_c B) ] A
+// so that a tile costs t² multiplications a channel in place of 9 m²: 2.25 times fewer for
+// F(2×2, 3×3), 4 times for F(4×4, 3×3). The sum over channels is a matrix product for each of the t²
+// points; here it runs on a block of tiles that stays in the cache between the two transforms.
+#ifndef GRAFT_WINOGRAD_H
+#define GRAFT_WINOGRAD_H
+
+#include <stddef.h>
+
+typedef struct {
+    size_t n, channels, height, width;           // the input: [n][channels / block][h][w][block]
+    size_t outputs, out_height, out_width;       // the output, in the same layout
+    size_t top, left;                            // zeros before the first row and column
+    int m;                                       // 2 or 4: the side of a tile
+    size_t tiles;                                // how many tiles are transformed at a time
+    size_t splits;                               // into how many parts the outputs are split
+    int accumulate;                              // y = act(conv + bias + y)
+    float lower, upper;                          // the activation: cut to this range
+} graft_winograd;
+
+// The block of channels that this processor's kernel wants: 8 (AVX2 and FMA), 16 (AVX-512), or 0 if
+// there is no kernel for it. `limit` is the largest block that is wanted.
+size_t graft_winograd_block(size_t limit);
+
+// Whether a kernel of this block can do it: channels % block = 0 and outputs % (2 · block) = 0.
+int graft_winograd_fits(const graft_winograd *w, size_t block);
+
+// The floats of transformed weights, and of scratch memory for each thread.
+size_t graft_winograd_weights_count(const graft_winograd *w);
+size_t graft_winograd_scratch_count(const graft_winograd *w, size_t block);
+
+// U = G g Gᵀ of weights (outputs, channels, 3, 3), as the kernel of this block reads it.
+void graft_winograd_weights(const graft_winograd *w, size_t block, const float *weights, float *u);
+
+// The convolution. `bias` may be null; `scratch` serves as many threads as there are.
+void graft_winograd_run(
+    const graft_winograd *w, size_t block, const float *x, const float *u, const float *bias,
+    float *y, float *scratch);
+
+#endif

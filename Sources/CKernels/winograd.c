@@ -1,0 +1,117 @@
+// Winograd's convolution: weights, work for the threads, and the kernel that this processor has.
+#include "CKernels.h"
+#include "Winograd.h"
+
+typedef struct {
+    const graft_winograd *w;
+    const float *x, *u, *bias;
+    float *y, *scratch;
+    size_t scratch_count, total;
+} job;
+
+#if defined(__x86_64__)
+#define HAS_KERNELS 1
+
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#define V 8
+#define RT 6
+#define NAME(x) avx2_##x
+#include "winograd_kernel.inc"
+#undef V
+#undef RT
+#undef NAME
+#pragma clang attribute pop
+
+#pragma clang attribute push(                                                                      \
+    __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma"))), apply_to = function)
+#define V 16
+#define RT 12
+#define NAME(x) avx512_##x
+#include "winograd_kernel.inc"
+#undef V
+#undef RT
+#undef NAME
+#pragma clang attribute pop
+#endif
+
+size_t graft_winograd_block(size_t limit) {
+#ifdef HAS_KERNELS
+    __builtin_cpu_init();
+    if (limit >= 16 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")
+        && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+        return 16;
+    if (limit >= 8 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 8;
+#endif
+    (void)limit;
+    return 0;
+}
+
+int graft_winograd_fits(const graft_winograd *w, size_t block) {
+    return block && (w->m == 2 || w->m == 4) && w->channels % block == 0
+        && w->outputs % (2 * block) == 0;
+}
+
+static size_t points(const graft_winograd *w) { return (size_t)((w->m + 2) * (w->m + 2)); }
+
+size_t graft_winograd_weights_count(const graft_winograd *w) {
+    return points(w) * w->channels * w->outputs;
+}
+
+size_t graft_winograd_scratch_count(const graft_winograd *w, size_t block) {
+    const size_t rt = block == 16 ? 12 : 6, rows = (w->tiles + rt - 1) / rt * rt;
+    return points(w) * rows * (w->channels + w->outputs);
+}
+
+static const double g4[6][3] = {
+    {1.0 / 4, 0, 0}, {-1.0 / 6, -1.0 / 6, -1.0 / 6}, {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+    {1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
+static const double g2[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+
+typedef struct {
+    const graft_winograd *w;
+    size_t panel;
+    const float *weights;
+    float *u;
+} weights_job;
+
+static void weights_task(void *context, size_t slot, size_t k) {
+    (void)slot;
+    const weights_job *j = context;
+    const size_t C = j->w->channels, K = j->w->outputs, panel = j->panel;
+    const int t = j->w->m + 2;
+    const double(*g)[3] = j->w->m == 4 ? g4 : g2;
+    for (size_t c = 0; c < C; c++) {
+        const float *from = j->weights + (k * C + c) * 9;
+        double half[6][3];
+        for (int i = 0; i < t; i++)
+            for (int x = 0; x < 3; x++)
+                half[i][x] = g[i][0] * from[x] + g[i][1] * from[3 + x] + g[i][2] * from[6 + x];
+        for (int i = 0; i < t; i++)
+            for (int x = 0; x < t; x++) {
+                const size_t p = (size_t)(i * t + x);
+                // [point][panel of outputs][channel][output in the panel]
+                j->u[(p * K + k / panel * panel) * C + c * panel + k % panel] =
+                    (float)(half[i][0] * g[x][0] + half[i][1] * g[x][1] + half[i][2] * g[x][2]);
+            }
+    }
+}
+
+void graft_winograd_weights(const graft_winograd *w, size_t block, const float *weights, float *u) {
+    weights_job j = {w, 2 * block, weights, u};
+    graft_parallel_slots(w->outputs, weights_task, &j);
+}
+
+void graft_winograd_run(
+    const graft_winograd *w, size_t block, const float *x, const float *u, const float *bias,
+    float *y, float *scratch) {
+    const size_t m = (size_t)w->m;
+    job j = {.w = w, .x = x, .u = u, .bias = bias, .y = y, .scratch = scratch,
+             .scratch_count = graft_winograd_scratch_count(w, block),
+             .total = w->n * ((w->out_height + m - 1) / m) * ((w->out_width + m - 1) / m)};
+    const size_t blocks = (j.total + w->tiles - 1) / w->tiles;
+#ifdef HAS_KERNELS
+    graft_parallel_slots(blocks * w->splits, block == 16 ? avx512_task : avx2_task, &j);
+#else
+    (void)blocks;
+#endif
+}

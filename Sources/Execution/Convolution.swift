@@ -1,0 +1,151 @@
+// Convolution and fully connected layers: weights, folding of BatchNorm, fused forward.
+
+import CDNNL
+import CKernels
+import GraftNetworks
+import GraftTensors
+
+extension Compiler {
+    /// The kernel and the bias of a convolution or linear node.
+    func product(_ node: Node) throws -> (kernel: [Float], bias: [Float]?) {
+        guard let kernel = node.parameters.first else {
+            throw ExecutionError.unsupported(layer: node.name, reason: "it has no weights")
+        }
+        return (try weight(kernel), try parameter(node, .bias).map { try weight($0) })
+    }
+
+    /// Scale and shift that a BatchNorm with its running statistics amounts to, by channel.
+    func affine(_ node: Node, epsilon: Float) throws -> (scale: [Float], shift: [Float]) {
+        guard let mean = parameter(node, .runningMean),
+            let variance = parameter(node, .runningVariance)
+        else { throw ExecutionError.unsupported(layer: node.name, reason: "it has no statistics") }
+        let means = try weight(mean)
+        let gamma = try parameter(node, .scale).map { try weight($0) }
+        let beta = try parameter(node, .shift).map { try weight($0) }
+        let scale = try weight(variance).enumerated().map { index, variance in
+            Float(Double(gamma?[index] ?? 1) / (Double(variance) + Double(epsilon)).squareRoot())
+        }
+        let shift = means.indices.map { (beta?[$0] ?? 0) - means[$0] * scale[$0] }
+        return (scale, shift)
+    }
+
+    /// Folds a BatchNorm into the weights before it.
+    func fold(_ node: Node, epsilon: Float, into kernel: inout [Float], _ bias: inout [Float]?)
+        throws
+    {
+        let (scale, shift) = try affine(node, epsilon: epsilon)
+        graft_scale_rows(&kernel, scale.count, kernel.count / max(scale.count, 1), scale)
+        let old = bias ?? [Float](repeating: 0, count: scale.count)
+        bias = scale.indices.map { old[$0] * scale[$0] + shift[$0] }
+    }
+
+    /// A copy of a value that may be overwritten.
+    func copied(_ value: Memory) throws -> Memory {
+        let target = try memory(value.descriptor)
+        try reorder(value, into: target)
+        return target
+    }
+
+    /// The dims of a kernel as oneDNN has them: grouped ones have an axis more.
+    func kernelDims(_ node: Node) -> [Int] {
+        guard let shape = node.parameters.first?.shape else { return [] }
+        if case .conv2d(_, _, let groups, _) = node.op, groups > 1 {
+            return [groups, shape[0] / groups] + shape.dimensions.dropFirst()
+        }
+        return shape.dimensions
+    }
+
+    /// The step of a convolution or linear node with all that is fused into it.
+    func product(
+        _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape, kernel: [Float],
+        bias: [Float]?, sum: Memory?, activation: Activation?, extra: Padding
+    ) throws -> Memory {
+        let weights = try constant(kernel, dims: kernelDims(node))
+        let biases = try bias.map { try constant($0, dims: [$0.count]) }
+        let attributes = try PostOps(sum: sum != nil, activation: activation)
+        let primitive = try productPrimitive(
+            node, dnnl_forward_inference, input, output, bias: biases != nil, extra: extra,
+            source: source.descriptor, attributes: attributes)
+        note(node, primitive, operations: operations(node, output))
+        let x = try reordered(source, to: try primitive.descriptor(dnnl_query_src_md))
+        let layout = try primitive.descriptor(dnnl_query_dst_md)
+        let y: Memory
+        if let sum { y = try reordered(sum, to: layout) } else { y = try memory(layout) }
+        var arguments = [
+            (DNNL_ARG_SRC, x),
+            (
+                DNNL_ARG_WEIGHTS,
+                try prepared(weights, as: try primitive.descriptor(dnnl_query_weights_md))
+            ),
+            (DNNL_ARG_DST, y),
+        ]
+        if let biases { arguments.append((DNNL_ARG_BIAS, biases)) }
+        append(primitive, arguments)
+        return y
+    }
+
+    /// Compiles a convolution or linear node in one direction, layouts left to oneDNN.
+    func productPrimitive(
+        _ node: Node, _ kind: dnnl_prop_kind_t, _ input: Shape, _ output: Shape, bias: Bool,
+        extra: Padding = .zero, source: Descriptor? = nil, attributes: PostOps? = nil,
+        hint: Primitive? = nil
+    ) throws -> Primitive {
+        let weights = try Descriptor.any(kernelDims(node))
+        let biases = bias ? try Descriptor.plain([output[1]]) : nil
+        let dst = try Descriptor.any(output.dimensions)
+        let attr = attributes?.attributes
+        let pointers = { (body: (UnsafePointer<graft_md>?) -> dnnl_status_t) -> dnnl_status_t in
+            biases.map { $0.withPointer { body($0) } } ?? body(nil)
+        }
+        guard case .conv2d(_, let window, _, _) = node.op else {
+            // The matrix reads what lies row-major already.
+            let src = try Descriptor.any(input.dimensions)
+            return try Primitive("plan layer `\(node.name)`") { pd in
+                src.withPointer { src in
+                    weights.withPointer { weights in
+                        dst.withPointer { dst in
+                            pointers {
+                                graft_linear(
+                                    &pd, engine.engine, kind, src, weights, $0, dst, attr,
+                                    hint?.description)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let src = try Descriptor.any(input.dimensions)
+        var geometry = self.window(window, input: input, output: output, extra: extra)
+        return try Primitive("plan layer `\(node.name)`") { pd in
+            src.withPointer { src in
+                weights.withPointer { weights in
+                    dst.withPointer { dst in
+                        pointers {
+                            graft_conv(
+                                &pd, engine.engine, kind, src, weights, $0, dst, &geometry, attr,
+                                hint?.description)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a primitive does to its result before it writes it.
+final class PostOps {
+    let attributes: dnnl_primitive_attr_t
+
+    init(sum: Bool, activation: Activation?) throws(ExecutionError) {
+        let (algorithm, alpha, beta) = activation?.algorithms.first ?? (dnnl_eltwise_relu, 0, 0)
+        var attributes: dnnl_primitive_attr_t?
+        try check(
+            graft_attr_create(
+                &attributes, sum ? 1 : 0, activation == nil ? 0 : 1, algorithm, alpha, beta),
+            "fuse")
+        guard let attributes else { throw .library("fuse", code: 0) }
+        self.attributes = attributes
+    }
+
+    deinit { dnnl_primitive_attr_destroy(attributes) }
+}

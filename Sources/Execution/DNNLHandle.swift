@@ -1,0 +1,200 @@
+// Owners of oneDNN's objects, each freed once, and the check that turns a status into an error.
+
+import CDNNL
+import GraftNetworks
+import GraftTensors
+
+/// Turns oneDNN's status into an error that names what was done.
+func check(_ status: dnnl_status_t, _ what: @autoclosure () -> String) throws(ExecutionError) {
+    guard status == dnnl_success else { throw .library(what(), code: Int(status.rawValue)) }
+}
+
+/// The processor and its one queue of work.
+final class Engine {
+    let engine: dnnl_engine_t
+    let stream: dnnl_stream_t
+
+    init() throws(ExecutionError) {
+        var engine: dnnl_engine_t?
+        try check(dnnl_engine_create(&engine, dnnl_cpu, 0), "create the engine")
+        guard let engine else { throw .library("create the engine", code: 0) }
+        var stream: dnnl_stream_t?
+        let status = dnnl_stream_create(
+            &stream, engine, UInt32(dnnl_stream_default_flags.rawValue))
+        guard status == dnnl_success, let stream else {
+            dnnl_engine_destroy(engine)
+            throw .library("create the stream", code: Int(status.rawValue))
+        }
+        self.engine = engine
+        self.stream = stream
+    }
+
+    deinit {
+        dnnl_stream_destroy(stream)
+        dnnl_engine_destroy(engine)
+    }
+}
+
+/// How numbers lie in memory.
+final class Descriptor {
+    private(set) var value: graft_md
+
+    init(taking value: graft_md) { self.value = value }
+
+    /// These dims with these strides; nil lets oneDNN choose.
+    init(_ dims: [Int], strides: [Int]?) throws(ExecutionError) {
+        value = graft_md()
+        let dims64 = dims.map(Int64.init)
+        let status =
+            strides.map { strides in
+                graft_md_create(&value, Int32(dims.count), dims64, strides.map(Int64.init))
+            } ?? graft_md_create(&value, Int32(dims.count), dims64, nil)
+        try check(status, "describe \(dims)")
+    }
+
+    /// Row-major.
+    static func plain(_ dims: [Int]) throws(ExecutionError) -> Descriptor {
+        var strides = [Int](repeating: 1, count: dims.count)
+        for axis in stride(from: dims.count - 2, through: 0, by: -1) {
+            strides[axis] = strides[axis + 1] * dims[axis + 1]
+        }
+        return try Descriptor(dims, strides: strides)
+    }
+
+    /// (N, C, H, W) with the channels innermost.
+    static func channelsLast(_ d: [Int]) throws(ExecutionError) -> Descriptor {
+        try Descriptor(d, strides: [d[1] * d[2] * d[3], 1, d[3] * d[1], d[1]])
+    }
+
+    /// (N, C, H, W) with the channels in blocks, innermost.
+    static func blocked(_ d: [Int], by block: Int) throws(ExecutionError) -> Descriptor {
+        var value = graft_md()
+        try check(
+            graft_md_create_blocked(&value, d.map(Int64.init), Int32(block)), "describe \(d)")
+        return Descriptor(taking: value)
+    }
+
+    /// Whatever is fastest.
+    static func any(_ dims: [Int]) throws(ExecutionError) -> Descriptor {
+        try Descriptor(dims, strides: nil)
+    }
+
+    deinit { graft_md_destroy(&value) }
+
+    var byteCount: Int { withUnsafePointer(to: value) { graft_md_size($0) } }
+
+    func withPointer<R>(_ body: (UnsafePointer<graft_md>) throws -> R) rethrows -> R {
+        // A read, so that one descriptor can be lent twice at a time.
+        try withUnsafePointer(to: value, body)
+    }
+
+    static func == (a: Descriptor, b: Descriptor) -> Bool {
+        a.withPointer { a in b.withPointer { b in graft_md_equal(a, b) != 0 } }
+    }
+}
+
+/// Memory that vector instructions can load.
+final class Buffer {
+    let pointer: UnsafeMutableRawPointer
+    let byteCount: Int
+
+    init(byteCount: Int) {
+        self.byteCount = max(byteCount, 64)
+        pointer = .allocate(byteCount: self.byteCount, alignment: 64)
+        pointer.initializeMemory(as: UInt8.self, repeating: 0, count: self.byteCount)
+    }
+
+    deinit { pointer.deallocate() }
+
+    func floats(_ count: Int) -> UnsafeMutableBufferPointer<Float> {
+        UnsafeMutableBufferPointer(
+            start: pointer.assumingMemoryBound(to: Float.self), count: count)
+    }
+}
+
+/// Numbers in a buffer, as a descriptor lays them out.
+final class Memory {
+    let descriptor: Descriptor
+    let buffer: Buffer
+    let handle: dnnl_memory_t
+
+    init(_ descriptor: Descriptor, _ buffer: Buffer, _ engine: Engine) throws(ExecutionError) {
+        self.descriptor = descriptor
+        self.buffer = buffer
+        precondition(buffer.byteCount >= descriptor.byteCount)
+        var memory: dnnl_memory_t?
+        try check(
+            descriptor.withPointer {
+                graft_memory_create(&memory, $0, engine.engine, buffer.pointer)
+            }, "create a memory")
+        guard let memory else { throw .library("create a memory", code: 0) }
+        handle = memory
+    }
+
+    deinit { dnnl_memory_destroy(handle) }
+}
+
+/// A compiled operation.
+final class Primitive {
+    let description: dnnl_primitive_desc_t
+    /// The layer that it computes or helps to compute.
+    var node = ""
+    /// The multiplications and additions of a run.
+    var operations = 0.0
+    private let primitive: dnnl_primitive_t
+
+    /// Compiles what `describe` describes; nil from it is an error named `what`.
+    init(
+        _ what: String, _ describe: (inout dnnl_primitive_desc_t?) -> dnnl_status_t
+    ) throws(ExecutionError) {
+        var description: dnnl_primitive_desc_t?
+        try check(describe(&description), what)
+        guard let description else { throw .library(what, code: 0) }
+        var primitive: dnnl_primitive_t?
+        let status = dnnl_primitive_create(&primitive, description)
+        guard status == dnnl_success, let primitive else {
+            dnnl_primitive_desc_destroy(description)
+            throw .library(what, code: Int(status.rawValue))
+        }
+        self.description = description
+        self.primitive = primitive
+    }
+
+    deinit {
+        dnnl_primitive_destroy(primitive)
+        dnnl_primitive_desc_destroy(description)
+    }
+
+    /// The layout that it wants for an argument.
+    func descriptor(_ query: dnnl_query_t, _ index: Int32 = 0) throws(ExecutionError) -> Descriptor
+    {
+        var value = graft_md()
+        try check(graft_query_md(description, query, index, &value), "query a layout")
+        return Descriptor(taking: value)
+    }
+
+    /// oneDNN's name for the code that it runs: `jit:avx2`, `ref:any`…
+    var implementation: String { String(cString: graft_impl_info(description)) }
+
+    func run(_ engine: Engine, _ arguments: [(Int32, Memory)]) throws(ExecutionError) {
+        try run(engine, BoundArguments(arguments))
+    }
+
+    func run(_ engine: Engine, _ arguments: BoundArguments) throws(ExecutionError) {
+        try check(
+            dnnl_primitive_execute(
+                primitive, engine.stream, Int32(arguments.list.count), arguments.list),
+            "run a primitive")
+    }
+}
+
+/// The arguments of a primitive as it takes them, and the memories that must live as long.
+struct BoundArguments {
+    let list: [dnnl_exec_arg_t]
+    private let memories: [Memory]
+
+    init(_ arguments: [(Int32, Memory)]) {
+        list = arguments.map { dnnl_exec_arg_t(arg: $0.0, memory: $0.1.handle) }
+        memories = arguments.map(\.1)
+    }
+}

@@ -1,0 +1,44 @@
+// What can go wrong between a graph and oneDNN.
+
+public import GraftTensors
+
+/// An error in planning or running a network.
+public enum ExecutionError: Diagnostic, Equatable {
+    /// oneDNN refused.
+    case library(String, code: Int)
+    /// A layer that cannot run, or cannot be trained, yet.
+    case unsupported(layer: String, reason: String)
+    /// A weight that the network needs is not there, or has another shape.
+    case weight(String, expected: Shape, found: Shape?)
+    /// An input of another shape than was planned for.
+    case input(expected: Shape, found: Shape)
+
+    /// What happened.
+    public var message: String {
+        switch self {
+        case .library(let what, let code): "oneDNN could not \(what) (status \(code))"
+        case .unsupported(let layer, let reason): "layer `\(layer)`: \(reason)"
+        case .weight(let name, let expected, let found):
+            "the weight `\(name)`: expected \(expected), found \(found.map { "\($0)" } ?? "none")"
+        case .input(let expected, let found): "expected an input \(expected), found \(found)"
+        }
+    }
+    /// What to do about it.
+    public var hint: String? {
+        switch self {
+        case .library: "see what runs with the environment variable `ONEDNN_VERBOSE=1`"
+        case .unsupported:
+            "freeze the part of the network up to this layer, or use another backbone"
+        case .weight: "convert the model anew with `graft convert`"
+        case .input: nil
+        }
+    }
+}
+
+/// How a plan runs.
+public struct ExecutionOptions: Sendable {
+    /// The number of threads; all that the process may use if nil.
+    public var threads: Int?
+    /// Options.
+    public init(threads: Int? = nil) { self.threads = threads }
+}

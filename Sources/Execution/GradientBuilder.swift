@@ -1,0 +1,354 @@
+// The forward and backward steps of every operation that gradients can pass.
+
+import CDNNL
+import GraftNetworks
+import GraftTensors
+
+/// Compiles a node forward, then, in reverse order, backward.
+final class GradientBuilder {
+    /// A parameter that learns: its numbers and their gradient, row-major.
+    struct Slot {
+        let value: Memory
+        let gradient: Memory
+    }
+
+    let compiler: Compiler
+    var values: [Int: Memory] = [:]
+    var gradients: [Int: Memory] = [:]
+    var slots: [String: Slot] = [:]
+    var dropoutSeed: UInt64?
+    /// What forward leaves for backward, by node.
+    private var products: [Int: (primitive: Primitive, source: Memory, kernel: Memory)] = [:]
+    private var pools: [Int: Compiler.Pooled] = [:]
+    private var chains:
+        [Int: [(primitive: Primitive, source: Memory, (dnnl_alg_kind_t, Float, Float))]] = [:]
+    var norms: [Int: BatchNormState] = [:]
+    var masks: [Int: Buffer] = [:]
+    let learns: [Bool]
+
+    var shapes: [Shape] { compiler.shapes }
+
+    init(_ compiler: Compiler, trainable: Set<String>) throws {
+        self.compiler = compiler
+        var learns: [Bool] = []
+        for node in compiler.graph.nodes {
+            let own = node.parameters.contains { trainable.contains($0.name) && !$0.isBuffer }
+            learns.append(own || node.inputs.contains { learns[$0] })
+        }
+        self.learns = learns
+        for node in compiler.graph.nodes {
+            for parameter in node.parameters
+            where trainable.contains(parameter.name) && !parameter.isBuffer {
+                let dims =
+                    parameter == node.parameters.first && parameter.shape.rank > 1
+                    ? compiler.kernelDims(node) : parameter.shape.dimensions
+                slots[parameter.name] = Slot(
+                    value: try compiler.constant(try compiler.weight(parameter), dims: dims),
+                    gradient: try compiler.constant(
+                        [Float](repeating: 0, count: parameter.shape.count), dims: dims))
+            }
+        }
+    }
+
+    func value(_ node: Int) throws -> Memory {
+        guard let value = values[node] else {
+            throw ExecutionError.unsupported(
+                layer: compiler.graph.nodes[node].name, reason: "has no value")
+        }
+        return value
+    }
+
+    // MARK: Forward
+
+    func forward(_ index: Int) throws {
+        let node = compiler.graph.nodes[index]
+        let inputs = try node.inputs.map { try value($0) }
+        let x = inputs[0]
+        let inputShape = shapes[node.inputs[0]]
+        switch node.op {
+        case .input: break
+        case .conv2d, .linear: values[index] = try product(index, node, x)
+        case .batchNorm(let epsilon, _, _, _):
+            values[index] = try batchNorm(index, node, x, epsilon)
+        case .activation(let activation):
+            var value = x
+            for algorithm in activation.algorithms {
+                let (primitive, output) = try compiler.eltwise(
+                    node, value, dnnl_forward_training, algorithm)
+                chains[index, default: []].append((primitive, value, algorithm))
+                value = output
+            }
+            values[index] = value
+        case .adaptiveAveragePool where !compiler.dividesEvenly(node, inputShape):
+            values[index] = try compiler.plainLoop(node, inputs, shapes, index)
+        case .maxPool, .averagePool, .globalAveragePool, .globalMaxPool, .adaptiveAveragePool:
+            let pooled = try compiler.pool(
+                node, x, inputShape, shapes[index], extra: .zero, training: true)
+            pools[index] = pooled
+            values[index] = pooled.output
+        case .add, .multiply:
+            values[index] = try compiler.combine(
+                node, inputs, node.inputs.map { shapes[$0] }, shapes[index])
+        case .flatten(let channelsLast):
+            values[index] = try compiler.flatten(
+                x, inputShape, shapes[index], channelsLast: channelsLast)
+        case .dropout(let rate): values[index] = try dropout(index, x, rate)
+        case .dropPath: values[index] = x
+        case .softmax: values[index] = try compiler.softmax(node, x, shapes[index])
+        case .layerNorm(let epsilon):
+            values[index] = try layerNorm(index, node, x, epsilon)
+        case .channelScale: values[index] = try channelScale(index, node, x)
+        case .concatenate:
+            values[index] = try compiler.joined(
+                inputs, node.inputs.map { shapes[$0] }, shapes[index])
+        case .slice(let start, _):
+            values[index] = try compiler.cut(x, inputShape, start: start, shapes[index])
+        case .channelShuffle(let groups):
+            values[index] = try compiler.shuffled(x, shapes[index], groups: groups)
+        case .pad, .reshape, .upsample, .affine:
+            values[index] = try compiler.plainLoop(node, inputs, shapes, index)
+        }
+    }
+
+    /// A weight for a primitive: reordered at every step if it learns, once if it does not.
+    func weight(_ parameter: Parameter, dims: [Int]) throws -> Memory {
+        try slots[parameter.name]?.value
+            ?? compiler.constant(try compiler.weight(parameter), dims: dims)
+    }
+
+    private func laidOut(_ weight: Memory, _ parameter: Parameter, as layout: Descriptor) throws
+        -> Memory
+    {
+        slots[parameter.name] == nil
+            ? try compiler.prepared(weight, as: layout) : try compiler.reordered(weight, to: layout)
+    }
+
+    private func product(_ index: Int, _ node: Node, _ x: Memory) throws -> Memory {
+        let kernel = node.parameters[0]
+        let weights = try weight(kernel, dims: compiler.kernelDims(node))
+        let bias = try compiler.parameter(node, .bias).map {
+            try weight($0, dims: $0.shape.dimensions)
+        }
+        let primitive = try compiler.productPrimitive(
+            node, dnnl_forward_training, shapes[node.inputs[0]], shapes[index], bias: bias != nil)
+        compiler.note(node, primitive, operations: compiler.operations(node, shapes[index]))
+        let source = try compiler.reordered(x, to: try primitive.descriptor(dnnl_query_src_md))
+        let y = try compiler.memory(try primitive.descriptor(dnnl_query_dst_md))
+        var arguments = [
+            (DNNL_ARG_SRC, source),
+            (
+                DNNL_ARG_WEIGHTS,
+                try laidOut(
+                    weights, kernel, as: try primitive.descriptor(dnnl_query_weights_md))
+            ),
+            (DNNL_ARG_DST, y),
+        ]
+        if let bias { arguments.append((DNNL_ARG_BIAS, bias)) }
+        compiler.append(primitive, arguments)
+        products[index] = (primitive, source, weights)
+        return y
+    }
+
+    // MARK: Backward
+
+    /// Adds to the gradient of a node's value.
+    func accumulate(_ node: Int, _ gradient: Memory) throws {
+        guard learns[node] else { return }
+        guard let sum = gradients[node] else {
+            gradients[node] = gradient
+            return
+        }
+        gradients[node] = try compiler.binary(
+            dnnl_binary_add, sum, try compiler.reordered(gradient, to: sum.descriptor), "gradient")
+    }
+
+    func backward(_ index: Int) throws {
+        let node = compiler.graph.nodes[index]
+        guard learns[index], let dy = gradients[index] else { return }
+        let from = node.inputs[0]
+        switch node.op {
+        case .input: break
+        case .conv2d, .linear: try productBackward(index, node, dy)
+        case .batchNorm(let epsilon, _, _, _): try batchNormBackward(index, node, dy, epsilon)
+        case .activation: try activationBackward(index, dy)
+        case .adaptiveAveragePool where !compiler.dividesEvenly(node, shapes[from]):
+            try accumulate(
+                from, try compiler.adaptivePoolBackward(node, dy, shapes[from], shapes[index]))
+        case .maxPool, .averagePool, .globalAveragePool, .globalMaxPool, .adaptiveAveragePool:
+            if learns[from] { try poolBackward(index, node, dy) }
+        case .add:
+            for input in node.inputs where learns[input] {
+                try accumulate(input, try summed(dy, shapes[index], to: shapes[input]))
+            }
+        case .multiply: try multiplyBackward(index, node, dy)
+        case .flatten(let channelsLast):
+            let plain = try compiler.plain(dy, shapes[index].dimensions)
+            let dims = shapes[from].dimensions
+            try accumulate(
+                from,
+                try Memory(
+                    channelsLast ? .channelsLast(dims) : .plain(dims), plain.buffer, compiler.engine
+                ))
+        case .dropout: try dropoutBackward(index, from, dy)
+        case .dropPath: try accumulate(from, dy)
+        case .pad(let p, _):
+            let crop = Padding(top: -p.top, left: -p.left, bottom: -p.bottom, right: -p.right)
+            try accumulate(from, try moved(.pad(crop, value: 0), node, dy, index, from))
+        case .concatenate:
+            var start = 0
+            for input in node.inputs {
+                let count = shapes[input][1]
+                if learns[input] {
+                    try accumulate(
+                        input, try compiler.cut(dy, shapes[index], start: start, shapes[input]))
+                }
+                start += count
+            }
+        case .layerNorm(let epsilon): try layerNormBackward(index, node, dy, epsilon)
+        case .channelScale: try channelScaleBackward(index, node, dy)
+        case .affine(let scale, _):
+            try accumulate(
+                from,
+                try compiler.channelAffine(
+                    dy, shapes[index], scale: scale, shift: nil, as: node.name))
+        case .softmax, .slice, .reshape, .upsample, .channelShuffle:
+            if learns[from] { try loopBackward(index, node, dy) }
+        }
+    }
+
+    func unsupported(_ node: Node) -> ExecutionError {
+        .unsupported(
+            layer: node.name, reason: "gradients cannot pass a layer of kind `\(node.op.kind)` yet")
+    }
+
+    /// A gradient that an operation on row-major numbers moves into place.
+    private func moved(_ op: Op, _ node: Node, _ dy: Memory, _ from: Int, _ to: Int) throws
+        -> Memory
+    {
+        let step = Node(name: node.name, op: op, inputs: [0])
+        return try compiler.plainLoop(step, [dy], [shapes[from], shapes[to]], 1)
+    }
+
+    private func productBackward(_ index: Int, _ node: Node, _ dy: Memory) throws {
+        guard let (forward, source, kernel) = products[index] else { throw unsupported(node) }
+        let (input, output) = (shapes[node.inputs[0]], shapes[index])
+        let biasParameter = compiler.parameter(node, .bias)
+        let weightSlot = slots[node.parameters[0].name]
+        let biasSlot = biasParameter.flatMap { slots[$0.name] }
+        if weightSlot != nil || biasSlot != nil {
+            let primitive = try compiler.productPrimitive(
+                node, dnnl_backward_weights, input, output, bias: biasSlot != nil, hint: forward)
+            compiler.note(node, primitive, operations: compiler.operations(node, output))
+            let x = try compiler.reordered(
+                source, to: try primitive.descriptor(dnnl_query_src_md))
+            let gradient = try compiler.reordered(
+                dy, to: try primitive.descriptor(dnnl_query_diff_dst_md))
+            let layout = try primitive.descriptor(dnnl_query_diff_weights_md)
+            let direct = weightSlot.flatMap { $0.gradient.descriptor == layout ? $0.gradient : nil }
+            let weights = try direct ?? compiler.memory(layout)
+            var arguments = [
+                (DNNL_ARG_SRC, x), (DNNL_ARG_DIFF_DST, gradient), (DNNL_ARG_DIFF_WEIGHTS, weights),
+            ]
+            if let biasSlot { arguments.append((DNNL_ARG_DIFF_BIAS, biasSlot.gradient)) }
+            compiler.append(primitive, arguments)
+            if let weightSlot, direct == nil {
+                try compiler.reorder(weights, into: weightSlot.gradient)
+            }
+        }
+        guard learns[node.inputs[0]] else { return }
+        let primitive = try compiler.productPrimitive(
+            node, dnnl_backward_data, input, output, bias: false, hint: forward)
+        compiler.note(node, primitive, operations: compiler.operations(node, output))
+        let gradient = try compiler.reordered(
+            dy, to: try primitive.descriptor(dnnl_query_diff_dst_md))
+        let weights = try laidOut(
+            kernel, node.parameters[0], as: try primitive.descriptor(dnnl_query_weights_md))
+        let dx = try compiler.memory(try primitive.descriptor(dnnl_query_diff_src_md))
+        compiler.append(
+            primitive,
+            [
+                (DNNL_ARG_DIFF_DST, gradient), (DNNL_ARG_WEIGHTS, weights),
+                (DNNL_ARG_DIFF_SRC, dx),
+            ])
+        try accumulate(node.inputs[0], dx)
+    }
+
+    private func activationBackward(_ index: Int, _ dy: Memory) throws {
+        let node = compiler.graph.nodes[index]
+        guard learns[node.inputs[0]] else { return }
+        var gradient = dy
+        for (forward, source, algorithm) in (chains[index] ?? []).reversed() {
+            gradient = try compiler.reordered(gradient, to: source.descriptor)
+            let primitive = try Primitive("plan layer `\(node.name)`") { pd in
+                source.descriptor.withPointer {
+                    graft_eltwise(
+                        &pd, compiler.engine.engine, dnnl_backward_data, algorithm.0, $0, $0,
+                        algorithm.1, algorithm.2, forward.description)
+                }
+            }
+            compiler.note(node, primitive)
+            let dx = try compiler.memory(source.descriptor)
+            compiler.append(
+                primitive,
+                [(DNNL_ARG_SRC, source), (DNNL_ARG_DIFF_DST, gradient), (DNNL_ARG_DIFF_SRC, dx)])
+            gradient = dx
+        }
+        try accumulate(node.inputs[0], gradient)
+    }
+
+    private func poolBackward(_ index: Int, _ node: Node, _ dy: Memory) throws {
+        guard var pooled = pools[index] else { throw unsupported(node) }
+        var gradient = dy
+        if shapes[index].rank == 2 {
+            gradient = try compiler.plain(
+                dy, shapes[index].dimensions, as: shapes[index].dimensions + [1, 1])
+        }
+        gradient = try compiler.reordered(gradient, to: pooled.raw.descriptor)
+        let primitive = try Primitive("plan layer `\(node.name)`") { pd in
+            pooled.input.descriptor.withPointer { src in
+                pooled.raw.descriptor.withPointer {
+                    graft_pool(
+                        &pd, compiler.engine.engine, dnnl_backward_data, pooled.algorithm, src, $0,
+                        &pooled.geometry, pooled.primitive.description)
+                }
+            }
+        }
+        compiler.note(node, primitive)
+        let dx = try compiler.memory(pooled.input.descriptor)
+        var arguments = [(DNNL_ARG_DIFF_DST, gradient), (DNNL_ARG_DIFF_SRC, dx)]
+        if let workspace = pooled.workspace { arguments.append((DNNL_ARG_WORKSPACE, workspace)) }
+        compiler.append(primitive, arguments)
+        guard let (p, shape) = pooled.padded else { return try accumulate(node.inputs[0], dx) }
+        let crop = Padding(top: -p.top, left: -p.left, bottom: -p.bottom, right: -p.right)
+        let step = Node(name: node.name, op: .pad(crop, value: 0), inputs: [0])
+        try accumulate(
+            node.inputs[0],
+            try compiler.plainLoop(step, [dx], [shape, shapes[node.inputs[0]]], 1))
+    }
+
+    private func multiplyBackward(_ index: Int, _ node: Node, _ dy: Memory) throws {
+        guard node.inputs.count == 2 else { throw unsupported(node) }
+        for (input, other) in [(node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])]
+        where learns[input] {
+            let product =
+                shapes[other] == shapes[index]
+                ? try compiler.binary(
+                    dnnl_binary_mul, dy,
+                    try compiler.reordered(try value(other), to: dy.descriptor), node.name)
+                : try compiler.gated(dy, shapes[index], by: try value(other), as: node.name)
+            let gradient = try summed(product, shapes[index], to: shapes[input])
+            try accumulate(input, gradient)
+        }
+    }
+
+    /// The gradient of a value that was repeated over the map: the sum over the map.
+    private func summed(_ gradient: Memory, _ shape: Shape, to target: Shape) throws -> Memory {
+        guard target != shape else { return gradient }
+        let pooling = Node(
+            name: "sum", op: .globalAveragePool(keepsDimensions: true), inputs: [0])
+        let mean = try compiler.pool(
+            pooling, gradient, shape, target, extra: .zero, training: false)
+        let area = Float(shape[2] * shape[3])
+        return try compiler.channelAffine(mean.output, target, scale: [area], shift: nil, as: "sum")
+    }
+}

@@ -1,0 +1,291 @@
+// Inference: BatchNorm folded, activations and residual sums fused, memory reused by lifetimes.
+
+import CDNNL
+public import GraftNetworks
+public import GraftTensors
+
+/// A network compiled for one shape of input. Used by one thread at a time.
+public final class InferencePlan {
+    private let compiler: Compiler
+    private let input: Shape
+    private let inputMemory: Memory
+    private var outputs: [(memory: Memory, shape: Shape)] = []
+
+    /// Compiles `graph` for inputs (N, C, H, W).
+    ///
+    /// - Parameters:
+    ///   - weights: every parameter under the graph's names, f32, logical order (OIHW).
+    ///   - outputs: the nodes whose values ``run(_:)`` returns; the graph's output by default.
+    /// - Throws: `ExecutionError`, `NetworkError` if the graph does not fit the input.
+    public init(
+        graph: Graph, weights: StateDict, input: Shape, outputs: [Int]? = nil,
+        options: ExecutionOptions = .init()
+    ) throws {
+        Threads.use(options.threads)
+        self.input = input
+        compiler = try Compiler(graph: graph, weights: weights, input: input)
+        var fusion = Fusion(compiler, keep: Set(outputs ?? [graph.output]))
+        inputMemory = try fusion.compile()
+        for node in outputs ?? [graph.output] {
+            self.outputs.append((try fusion.value(of: node), compiler.shapes[node]))
+        }
+    }
+
+    /// The values of the outputs, row-major, for one batch of exactly the planned shape.
+    public func run(_ input: Tensor) throws -> [Tensor] {
+        guard input.shape == self.input else {
+            throw ExecutionError.input(expected: self.input, found: input.shape)
+        }
+        input.withFloats { source in
+            _ = inputMemory.buffer.floats(source.count).update(fromContentsOf: source)
+        }
+        for step in compiler.steps { try step.run() }
+        try compiler.wait()
+        return try outputs.map { try compiler.read($0.memory, $0.shape) }
+    }
+
+    /// What a run does, in order.
+    public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }
+
+    /// What a run does, each step with its median time over `runs` runs of the same input.
+    public func profile(_ input: Tensor, runs: Int) throws -> [PlanStep] {
+        _ = try run(input)
+        return try compiler.profile(compiler.steps, runs: runs)
+    }
+}
+
+/// Turns nodes into steps, several at once where one primitive can do their work.
+private struct Fusion {
+    let compiler: Compiler
+    let keep: Set<Int>
+    /// The value of each node that has one; fused nodes have none.
+    private var values: [Int: Memory] = [:]
+    /// Zero padding that a node's consumer is to do itself.
+    private var padded: [Int: Padding] = [:]
+    private var consumers: [[Int]]
+    private var done: Set<Int> = []
+    private let needed: Set<Int>
+    private let pool = BufferPool()
+
+    private var graph: Graph { compiler.graph }
+    private var shapes: [Shape] { compiler.shapes }
+
+    init(_ compiler: Compiler, keep: Set<Int>) {
+        self.compiler = compiler
+        self.keep = keep
+        let nodes = compiler.graph.nodes
+        var needed = keep
+        for index in nodes.indices.reversed() where needed.contains(index) {
+            needed.formUnion(nodes[index].inputs)
+        }
+        self.needed = needed
+        consumers = [[Int]](repeating: [], count: nodes.count)
+        for (index, node) in nodes.enumerated() where needed.contains(index) {
+            for input in node.inputs { consumers[input].append(index) }
+        }
+        let pool = pool
+        compiler.allocate = { pool.take($0) }
+    }
+
+    func value(of node: Int) throws -> Memory {
+        guard let value = values[node] else {
+            throw ExecutionError.unsupported(
+                layer: graph.nodes[node].name, reason: "its value was fused away")
+        }
+        return value
+    }
+
+    /// Compiles every needed node; the memory that takes the input.
+    mutating func compile() throws -> Memory {
+        let input = try Memory(
+            .plain(shapes[0].dimensions), Buffer(byteCount: shapes[0].count * 4), compiler.engine)
+        values[0] = input
+        done.insert(0)
+        for index in graph.nodes.indices where needed.contains(index) && !done.contains(index) {
+            try compile(index)
+            release()
+        }
+        return input
+    }
+
+    /// Gives back the buffers that only finished nodes still refer to.
+    private mutating func release() {
+        let live = values.filter { index, _ in
+            keep.contains(index) || index == 0
+                || consumers[index].contains { !done.contains($0) }
+        }
+        pool.release(exceptFor: Set(live.values.map { ObjectIdentifier($0.buffer) }))
+        values = live
+    }
+
+    /// The shape of a node's first input before the padding that the node does itself.
+    private func shape(into node: Node) -> Shape {
+        let input = node.inputs[0]
+        return shapes[padded[input] == nil ? input : graph.nodes[input].inputs[0]]
+    }
+
+    /// The only consumer of a node, if nobody else wants its value.
+    private func only(_ index: Int) -> Int? {
+        guard consumers[index].count == 1, !keep.contains(index) else { return nil }
+        return consumers[index][0]
+    }
+
+    private mutating func compile(_ index: Int) throws {
+        let node = graph.nodes[index]
+        done.insert(index)
+        switch node.op {
+        case .input: break
+        case .conv2d, .linear: try product(index)
+        case .dropout, .dropPath: values[index] = try value(of: node.inputs[0])
+        case .pad(let padding, let fill):
+            if canMerge(padding, fill, into: only(index), from: node.inputs[0]) {
+                padded[index] = padding
+                values[index] = try value(of: node.inputs[0])
+            } else {
+                values[index] = try compiler.plainLoop(
+                    node, [try value(of: node.inputs[0])], shapes, index)
+            }
+        case .activation(let activation):
+            values[index] = try compiler.activate(node, try value(of: node.inputs[0]), activation)
+        case .batchNorm:
+            // An activation after it that only cuts costs nothing.
+            var activation: Activation?
+            var last = index
+            if let next = only(index), case .activation(let kind) = graph.nodes[next].op,
+                kind.bounds != nil
+            {
+                activation = kind
+                last = next
+                done.insert(next)
+            }
+            values[last] = try compiler.batchNorm(
+                node, try value(of: node.inputs[0]), shapes[index], activation: activation)
+        case .adaptiveAveragePool where !compiler.dividesEvenly(node, shapes[node.inputs[0]]):
+            values[index] = try compiler.plainLoop(
+                node, [try value(of: node.inputs[0])], shapes, index)
+        case .maxPool, .averagePool, .globalAveragePool, .globalMaxPool, .adaptiveAveragePool:
+            values[index] = try compiler.pool(
+                node, try value(of: node.inputs[0]), shape(into: node), shapes[index],
+                extra: padded[node.inputs[0]] ?? .zero, training: false
+            ).output
+        case .add, .multiply:
+            values[index] = try compiler.combine(
+                node, try node.inputs.map { try value(of: $0) }, node.inputs.map { shapes[$0] },
+                shapes[index])
+        case .flatten(let channelsLast):
+            values[index] = try compiler.flatten(
+                try value(of: node.inputs[0]), shapes[node.inputs[0]], shapes[index],
+                channelsLast: channelsLast)
+        case .softmax:
+            values[index] = try compiler.softmax(node, try value(of: node.inputs[0]), shapes[index])
+        case .layerNorm(let epsilon):
+            values[index] = try compiler.layerNorm(
+                node, try value(of: node.inputs[0]), shapes[index], epsilon)
+        case .concatenate:
+            values[index] = try compiler.joined(
+                try node.inputs.map { try value(of: $0) }, node.inputs.map { shapes[$0] },
+                shapes[index])
+        case .slice(let start, _):
+            values[index] = try compiler.cut(
+                try value(of: node.inputs[0]), shapes[node.inputs[0]], start: start, shapes[index])
+        case .channelShuffle(let groups):
+            values[index] = try compiler.shuffled(
+                try value(of: node.inputs[0]), shapes[index], groups: groups)
+        case .reshape, .upsample, .affine, .channelScale:
+            values[index] = try compiler.plainLoop(
+                node, try node.inputs.map { try value(of: $0) }, shapes, index)
+        }
+    }
+
+    /// Whether the consumer can pad by itself: a convolution pads with zeros; a max pool pads with
+    /// −∞, which is the same over values that a ReLU made.
+    private func canMerge(_ padding: Padding, _ fill: Float, into consumer: Int?, from input: Int)
+        -> Bool
+    {
+        guard fill == 0, let consumer, padding.top >= 0, padding.left >= 0, padding.bottom >= 0,
+            padding.right >= 0
+        else { return false }
+        switch graph.nodes[consumer].op {
+        case .conv2d: return true
+        case .maxPool(let window):
+            guard case .activation(let activation) = graph.nodes[input].op,
+                case .explicit = window.padding
+            else { return false }
+            return activation == .relu || activation == .relu6
+        default: return false
+        }
+    }
+
+    /// A convolution or a linear layer with the BatchNorm, the sum and the activation after it.
+    private mutating func product(_ index: Int) throws {
+        let node = graph.nodes[index]
+        let inputShape = shape(into: node)
+        var (kernel, bias) = try compiler.product(node)
+        var last = index
+        if let next = only(last), case .batchNorm(let epsilon, _, _, _) = graph.nodes[next].op {
+            try compiler.fold(graph.nodes[next], epsilon: epsilon, into: &kernel, &bias)
+            last = next
+        }
+        var sum: Memory?
+        if let next = only(last), case .add = graph.nodes[next].op {
+            let inputs = graph.nodes[next].inputs
+            let others = inputs.filter { $0 != last }
+            if inputs.count == 2, others.count == 1, done.contains(others[0]),
+                let other = values[others[0]], shapes[others[0]] == shapes[last]
+            {
+                sum = other
+                last = next
+                // The other value may be overwritten only if nobody reads it any more, this
+                // product included.
+                let free = others[0]
+                done.insert(next)
+                if keep.contains(free) || consumers[free].contains(where: { !done.contains($0) })
+                    || free == 0 || free == node.inputs[0]
+                    || values.contains(where: { $0.key != free && $0.value.buffer === other.buffer }
+                    )
+                {
+                    sum = try compiler.copied(other)
+                }
+            }
+        }
+        var activation: Activation?
+        if let next = only(last), case .activation(let kind) = graph.nodes[next].op,
+            kind.algorithms.count == 1
+        {
+            activation = kind
+            last = next
+        }
+        for fused in [index, last] { done.insert(fused) }
+        markDone(from: index, to: last)
+        values[last] = try compiler.product(
+            node, try value(of: node.inputs[0]), inputShape, shapes[index], kernel: kernel,
+            bias: bias, sum: sum, activation: activation, extra: padded[node.inputs[0]] ?? .zero)
+    }
+
+    private mutating func markDone(from index: Int, to last: Int) {
+        var at = index
+        while at != last, let next = consumers[at].first {
+            done.insert(next)
+            at = next
+        }
+    }
+}
+
+/// Buffers that values share when their lifetimes do not overlap.
+private final class BufferPool {
+    private var used: [Buffer] = []
+    private var free: [Buffer] = []
+
+    func take(_ byteCount: Int) -> Buffer {
+        let fitting = free.indices.filter { free[$0].byteCount >= byteCount }
+            .min { free[$0].byteCount < free[$1].byteCount }
+        let buffer = fitting.map { free.remove(at: $0) } ?? Buffer(byteCount: byteCount)
+        used.append(buffer)
+        return buffer
+    }
+
+    func release(exceptFor live: Set<ObjectIdentifier>) {
+        free += used.filter { !live.contains(ObjectIdentifier($0)) }
+        used.removeAll { !live.contains(ObjectIdentifier($0)) }
+    }
+}

@@ -1,0 +1,64 @@
+// How many threads a run uses: what the caller asks for, or what the process may really have.
+
+import Glibc
+
+/// The threads of the OpenMP runtime that oneDNN computes on.
+public enum Threads {
+    /// The number of threads that a run uses unless it is told otherwise: the processors that this
+    /// process may use, and no more than its control group's share of time pays for.
+    /// `OMP_NUM_THREADS` decides if it is set.
+    public static let usable: Int = {
+        if let text = getenv("OMP_NUM_THREADS").map({ String(cString: $0) }),
+            let first = text.split(separator: ",").first, let count = Int(first), count > 0
+        {
+            return min(count, 1024)
+        }
+        // OpenMP's own count honours the affinity mask.
+        typealias Counter = @convention(c) () -> Int32
+        let processors =
+            dlsym(nil, "omp_get_num_procs").map { Int(unsafeBitCast($0, to: Counter.self)()) }
+            ?? sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        return max(1, min(processors, quota() ?? processors))
+    }()
+
+    /// Sets the number for this thread's parallel regions; nil is ``usable``.
+    static func use(_ count: Int?) {
+        guard let symbol = dlsym(nil, "omp_set_num_threads") else { return }
+        typealias Setter = @convention(c) (Int32) -> Void
+        unsafeBitCast(symbol, to: Setter.self)(Int32(max(1, min(count ?? usable, 1024))))
+    }
+
+    /// The processors' worth of time that the control group grants, rounded up; nil if unlimited.
+    private static func quota() -> Int? {
+        // Version 2: "max 100000" or "150000 100000", here and in every group above.
+        var share: Double?
+        func limit(_ quota: Double?, _ period: Double?) {
+            guard let quota, let period, quota > 0, period > 0 else { return }
+            share = min(share ?? .infinity, quota / period)
+        }
+        func words(_ path: String) -> [Double?] {
+            text(path).split(whereSeparator: { $0 == " " || $0 == "\n" }).map { Double($0) }
+        }
+        var group =
+            text("/proc/self/cgroup").split(separator: "\n").first { $0.hasPrefix("0::") }
+            .map { String($0.dropFirst(3)) } ?? ""
+        while true {
+            let parts = words("/sys/fs/cgroup\(group)/cpu.max")
+            if parts.count == 2 { limit(parts[0], parts[1]) }
+            guard let slash = group.lastIndex(of: "/") else { break }
+            group = String(group[..<slash])
+        }
+        limit(
+            words("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").first ?? nil,
+            words("/sys/fs/cgroup/cpu/cpu.cfs_period_us").first ?? nil)
+        return share.map { Int($0.rounded(.up)) }
+    }
+
+    private static func text(_ path: String) -> String {
+        guard let file = fopen(path, "r") else { return "" }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = fread(&bytes, 1, bytes.count, file)
+        return String(decoding: bytes.prefix(count), as: UTF8.self)
+    }
+}

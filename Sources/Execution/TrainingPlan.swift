@@ -1,0 +1,118 @@
+// Training: forward that keeps what backward needs, and the gradients of what learns.
+
+import CDNNL
+public import GraftNetworks
+public import GraftTensors
+
+/// A network compiled for learning, for one shape of batch. Used by one thread at a time.
+///
+/// Only `trainable` parameters get gradients; nothing is computed backward below the first of them.
+/// BatchNorm always normalises with its running statistics, as Keras does in a frozen layer; its γ
+/// and β may learn.
+public final class TrainingPlan {
+    /// The parameters that learn, in the order of the graph.
+    public let trainable: [Parameter]
+    private let compiler: Compiler
+    private let builder: GradientBuilder
+    private let graph: Graph
+    private let input: Shape
+    private let output: Int
+    private let forwardSteps: [Step]
+    private let backwardSteps: [Step]
+    private let inputMemory: Memory
+    private let outputMemory: Memory
+    private let outputGradient: Memory
+
+    /// Compiles `graph` for batches of shape `input` (N, C, H, W), up to the value of node `output`.
+    ///
+    /// - Throws: `ExecutionError.unsupported` naming a layer that gradients cannot pass yet.
+    public init(
+        graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>, output: Int,
+        options: ExecutionOptions = .init()
+    ) throws {
+        Threads.use(options.threads)
+        self.graph = graph
+        self.input = input
+        self.output = output
+        compiler = try Compiler(graph: graph, weights: weights, input: input)
+        builder = try GradientBuilder(compiler, trainable: trainable)
+        self.trainable = graph.parameters.filter { trainable.contains($0.name) && !$0.isBuffer }
+        inputMemory = try Memory(
+            .plain(input.dimensions), Buffer(byteCount: input.count * 4), compiler.engine)
+        builder.values[0] = inputMemory
+        for index in graph.nodes.indices.dropFirst() where index <= output {
+            try builder.forward(index)
+        }
+        forwardSteps = compiler.steps
+        outputMemory = try builder.value(output)
+        outputGradient = try compiler.memory(.plain(compiler.shapes[output].dimensions))
+        builder.gradients[output] = outputGradient
+        for index in graph.nodes.indices.reversed() where index <= output && index > 0 {
+            try builder.backward(index)
+        }
+        backwardSteps = Array(compiler.steps.dropFirst(forwardSteps.count))
+    }
+
+    /// What a step of training does, in order: forward, then backward.
+    public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }
+
+    /// What a step of training does, each part with its median time over `runs` runs of the same
+    /// input.
+    public func profile(_ input: Tensor, runs: Int) throws -> [PlanStep] {
+        try backward(try forward(input, dropoutSeed: 1))
+        return try compiler.profile(compiler.steps, runs: runs)
+    }
+
+    /// The value of the output for a batch. `dropoutSeed` nil leaves dropout off.
+    public func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor {
+        guard input.shape == self.input else {
+            throw ExecutionError.input(expected: self.input, found: input.shape)
+        }
+        input.withFloats { source in
+            _ = inputMemory.buffer.floats(source.count).update(fromContentsOf: source)
+        }
+        builder.dropoutSeed = dropoutSeed
+        for step in forwardSteps { try step.run() }
+        try compiler.wait()
+        return try compiler.read(outputMemory, compiler.shapes[output])
+    }
+
+    /// Computes the gradients of all trainable parameters from ∂L/∂output of the last forward.
+    public func backward(_ gradient: Tensor) throws {
+        guard gradient.shape == compiler.shapes[output] else {
+            throw ExecutionError.input(expected: compiler.shapes[output], found: gradient.shape)
+        }
+        gradient.withFloats { source in
+            _ = outputGradient.buffer.floats(source.count).update(fromContentsOf: source)
+        }
+        for step in backwardSteps { try step.run() }
+        try compiler.wait()
+    }
+
+    /// Lends a trainable parameter's numbers and gradient, row-major in logical order.
+    public func withParameter<R>(
+        _ index: Int,
+        _ body: (UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) throws -> R
+    ) rethrows -> R {
+        let slot = builder.slots[trainable[index].name]
+        let empty = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
+        return try body(
+            slot?.value.buffer.floats(trainable[index].shape.count) ?? empty,
+            slot?.gradient.buffer.floats(trainable[index].shape.count) ?? empty)
+    }
+
+    /// All parameters and buffers with their present numbers, in logical order.
+    public func weights() -> StateDict {
+        var state = StateDict()
+        for parameter in graph.parameters {
+            if let slot = builder.slots[parameter.name] {
+                let numbers = slot.value.buffer.floats(parameter.shape.count)
+                state[parameter.name] = LazyTensor(
+                    Tensor(shape: parameter.shape) { _ = $0.update(fromContentsOf: numbers) })
+            } else {
+                state[parameter.name] = compiler.original(parameter)
+            }
+        }
+        return state
+    }
+}

@@ -1,0 +1,225 @@
+// The gradient of every operation against differences of its own forward.
+
+import GraftExecution
+import GraftNetworks
+import GraftTensors
+import Testing
+
+/// A network of one operation between two 1×1 convolutions that learn: the first one's gradient
+/// passes through the operation, the second makes the loss depend on every channel.
+private struct Probe: CustomTestStringConvertible, Sendable {
+    let name: String
+    var channels = 8
+    var side = 6
+    /// The nodes between: those that read index 1 read the first convolution.
+    let middle: @Sendable (inout GraphBuilder) throws -> Void
+    var dropoutSeed: UInt64?
+
+    var testDescription: String { name }
+
+    func graph() throws -> Graph {
+        var builder = try GraphBuilder(naming: .torch, input: [2, 3, side, side])
+        try builder.add(
+            .conv2d(outputs: channels, window: Window(kernel: 1), groups: 1, bias: true),
+            name: "before", inputs: [0])
+        try middle(&builder)
+        let last = builder.last
+        let flat =
+            builder.shapes[last].rank == 2
+            ? last
+            : try builder.add(.flatten(channelsLast: false), name: "flat", inputs: [last])
+        try builder.add(.linear(outputs: 3, bias: true), name: "after", inputs: [flat])
+        return builder.graph(
+            name: name, output: builder.last, features: flat, logits: builder.last)
+    }
+}
+
+private func conv(
+    _ outputs: Int, _ kernel: Extent, stride: Extent = 1, dilation: Extent = 1,
+    padding: WindowPadding = .same, groups: Int = 1, bias: Bool = true
+) -> Op {
+    .conv2d(
+        outputs: outputs,
+        window: Window(kernel: kernel, stride: stride, dilation: dilation, padding: padding),
+        groups: groups, bias: bias)
+}
+
+/// One operation that reads the first convolution.
+private func single(_ name: String, _ op: Op, channels: Int = 8, side: Int = 6) -> Probe {
+    Probe(name: name, channels: channels, side: side) { builder in
+        try builder.add(op, name: "probe", inputs: [1])
+    }
+}
+
+private let pool = Window(kernel: 3, stride: 2, padding: .all(1))
+private let probes: [Probe] =
+    [
+        single("convolution", conv(5, 3)),
+        single("convolution, stride 2, same, even", conv(8, 3, stride: 2)),
+        single("convolution, stride 2, same, odd", conv(8, 3, stride: 2), side: 7),
+        single("convolution, stride 2, cut off", conv(8, 1, stride: 2, padding: .valid)),
+        single(
+            "convolution, uneven padding",
+            conv(
+                8, 3, stride: 2,
+                padding: .explicit(Padding(top: 0, left: 1, bottom: 1, right: 0)))),
+        single("convolution, dilated", conv(8, 3, dilation: 2)),
+        single("convolution, 1 × 3", conv(8, Extent(1, 3), padding: .same, bias: false)),
+        single("convolution, grouped", conv(8, 3, groups: 4)),
+        single("convolution, grouped, 3 channels each", conv(12, 3, groups: 4), channels: 12),
+        single("convolution, depthwise", conv(8, 3, groups: 8)),
+        single("convolution, depthwise, 5 × 5, stride 2", conv(8, 5, stride: 2, groups: 8)),
+        single("convolution, depthwise, times 2", conv(16, 3, groups: 8)),
+        single("convolution, depthwise, 10 channels", conv(10, 3, groups: 10), channels: 10),
+        single("convolution, depthwise, dilated", conv(8, 3, dilation: 2, groups: 8)),
+        single("BatchNorm", .batchNorm(epsilon: 1e-3, momentum: 0.1)),
+        single("BatchNorm without γ", .batchNorm(epsilon: 1e-3, momentum: 0.1, scale: false)),
+        single("BatchNorm without β", .batchNorm(epsilon: 1e-3, momentum: 0.1, shift: false)),
+        single("max pool", .maxPool(Window(kernel: 2, stride: 2))),
+        single("max pool, same", .maxPool(Window(kernel: 3, stride: 2, padding: .same))),
+        single(
+            "max pool, rounding up", .maxPool(Window(kernel: 2, stride: 2, roundsUp: true)), side: 7
+        ),
+        single("average pool, padding counts", .averagePool(pool, countsPadding: true)),
+        single("average pool, padding does not count", .averagePool(pool, countsPadding: false)),
+        single("global average pool", .globalAveragePool(keepsDimensions: false)),
+        single("global average pool, kept", .globalAveragePool(keepsDimensions: true)),
+        single("global max pool", .globalMaxPool(keepsDimensions: false)),
+        single("adaptive average pool", .adaptiveAveragePool(height: 2, width: 3)),
+        single("flatten, channels last", .flatten(channelsLast: true)),
+        single("pad", .pad(Padding(top: 1, left: 0, bottom: 2, right: 3), value: 0)),
+        single("crop", .pad(Padding(top: -1, left: 0, bottom: 0, right: -2), value: 0)),
+        single("slice", .slice(start: 2, count: 3)),
+        single("reshape", .reshape(channels: 8, height: 6, width: 6, channelsLast: false)),
+        single("upsample", .upsample(height: 2, width: 3, bilinear: false)),
+        single("channel shuffle", .channelShuffle(groups: 4)),
+        single("affine", .affine(scale: [0.5], shift: [0.25])),
+        single("channel scale", .channelScale),
+        single("layer norm", .layerNorm(epsilon: 1e-3)),
+        single("drop path", .dropPath(rate: 0.2)),
+        Probe(
+            name: "dropout",
+            middle: { builder in try builder.add(.dropout(rate: 0.4), name: "probe", inputs: [1]) },
+            dropoutSeed: 77),
+        Probe(name: "sum of three, one twice") { builder in
+            let other = try builder.add(conv(8, 1), name: "other", inputs: [1])
+            try builder.add(.add, name: "probe", inputs: [1, other, 1])
+        },
+        Probe(name: "sum with a gate") { builder in
+            let mean = try builder.add(
+                .globalAveragePool(keepsDimensions: true), name: "mean", inputs: [1])
+            try builder.add(.add, name: "probe", inputs: [1, mean])
+        },
+        Probe(name: "product") { builder in
+            let other = try builder.add(conv(8, 1), name: "other", inputs: [1])
+            try builder.add(.multiply, name: "probe", inputs: [1, other])
+        },
+        Probe(name: "squeeze and excite") { builder in
+            let mean = try builder.add(
+                .globalAveragePool(keepsDimensions: true), name: "mean", inputs: [1])
+            let gate = try builder.add(conv(8, 1), name: "gate", inputs: [mean])
+            let sigmoid = try builder.add(.activation(.sigmoid), name: "sigmoid", inputs: [gate])
+            try builder.add(.multiply, name: "probe", inputs: [sigmoid, 1])
+        },
+        Probe(name: "concatenation, uneven") { builder in
+            let other = try builder.add(conv(3, 1), name: "other", inputs: [1])
+            try builder.add(.concatenate, name: "probe", inputs: [1, other, 1])
+        },
+        Probe(name: "softmax of a vector") { builder in
+            let mean = try builder.add(
+                .globalAveragePool(keepsDimensions: false), name: "mean", inputs: [1])
+            try builder.add(.softmax, name: "probe", inputs: [mean])
+        },
+        Probe(name: "layer norm of a vector") { builder in
+            let mean = try builder.add(
+                .globalAveragePool(keepsDimensions: false), name: "mean", inputs: [1])
+            try builder.add(.layerNorm(epsilon: 1e-3), name: "probe", inputs: [mean])
+        },
+    ] + Activation.allCases.map { single("\($0)", .activation($0)) }
+
+/// The plan of a probe and the loss whose gradient is checked: Σ y · direction.
+private struct Loss {
+    let plan: TrainingPlan
+    let input: Tensor
+    let direction: [Float]
+    let seed: UInt64?
+
+    init(_ probe: Probe) throws {
+        let graph = try probe.graph()
+        var weights = StateDict()
+        for (index, parameter) in graph.parameters.enumerated() {
+            let centre: Float =
+                parameter.role == .runningVariance || parameter.role == .scale ? 1 : 0
+            weights[parameter.name] = LazyTensor(
+                Tensor(
+                    numbers(parameter.shape.count, seed: index + 2, around: centre),
+                    shape: parameter.shape))
+        }
+        let shape: Shape = [2, 3, probe.side, probe.side]
+        input = Tensor(numbers(shape.count, seed: 5).map { 3 * $0 }, shape: shape)
+        direction = numbers(6, seed: 99)
+        seed = probe.dropoutSeed
+        plan = try TrainingPlan(
+            graph: graph, weights: weights, input: shape,
+            trainable: Set(graph.parameters.filter { !$0.isBuffer }.map(\.name)),
+            output: graph.output)
+    }
+
+    func value() throws -> Double {
+        let y = try plan.forward(input, dropoutSeed: seed).floats
+        return zip(y, direction).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+    }
+
+    /// The slope of the loss in one number, by the slopes on either side; nil where they differ,
+    /// because a kink lies between.
+    func difference(_ index: Int, _ at: Int) throws -> (slope: Double, sure: Bool) {
+        let step: Float = 2e-3
+        let value = plan.withParameter(index) { values, _ in values[at] }
+        func moved(_ by: Float) throws -> Double {
+            plan.withParameter(index) { values, _ in values[at] = value + by }
+            defer { plan.withParameter(index) { values, _ in values[at] = value } }
+            return try self.value()
+        }
+        let (here, above, below) = (try self.value(), try moved(step), try moved(-step))
+        let (right, left) = ((above - here) / Double(step), (here - below) / Double(step))
+        let slope = (right + left) / 2
+        return (slope, abs(right - left) < 2e-2 * max(1, abs(slope)))
+    }
+}
+
+@Test(arguments: probes)
+private func gradientsEqualDifferences(probe: Probe) throws {
+    let loss = try Loss(probe)
+    _ = try loss.value()
+    try loss.plan.backward(Tensor(loss.direction, shape: [2, 3]))
+    var checked = 0
+    for (index, parameter) in loss.plan.trainable.enumerated() {
+        let gradient = loss.plan.withParameter(index) { Array($1) }
+        let count = gradient.count
+        for at in Set([0, 1, count / 3, count / 2, count - 1]) where at < count {
+            let (slope, sure) = try loss.difference(index, at)
+            guard sure else { continue }
+            checked += 1
+            #expect(
+                abs(slope - Double(gradient[at])) < 1e-2 * max(1, abs(slope)),
+                "\(probe.name): \(parameter.name)[\(at)]")
+        }
+    }
+    #expect(checked >= 6)
+}
+
+@Test private func dropoutHidesItsShareAndScalesTheRest() throws {
+    var builder = try GraphBuilder(naming: .torch, input: [1, 1, 100, 100])
+    try builder.add(.dropout(rate: 0.25), name: "dropout", inputs: [0])
+    let graph = builder.graph(name: "dropout", output: 1, features: 1, logits: nil)
+    let plan = try TrainingPlan(
+        graph: graph, weights: StateDict(), input: [1, 1, 100, 100], trainable: [], output: 1)
+    let ones = Tensor([Float](repeating: 1, count: 10_000), shape: [1, 1, 100, 100])
+    let first = try plan.forward(ones, dropoutSeed: 1).floats
+    #expect(try plan.forward(ones, dropoutSeed: 1).floats == first)
+    #expect(try plan.forward(ones, dropoutSeed: 2).floats != first)
+    #expect(try plan.forward(ones, dropoutSeed: nil).floats == ones.floats)
+    let hidden = first.count { $0 == 0 }
+    #expect((2300...2700).contains(hidden))
+    #expect(first.allSatisfy { $0 == 0 || $0 == 1 / (1 - 0.25) })
+}
