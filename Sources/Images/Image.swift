@@ -1,0 +1,117 @@
+// A picture in memory: 8-bit RGB, and the moves that only reorder its pixels.
+
+/// A picture: 8-bit RGB, interleaved, top row first.
+public struct Image: Sendable, Hashable {
+    /// Pixels in a row.
+    public let width: Int
+    /// Rows.
+    public let height: Int
+    /// `width · height · 3` bytes: red, green, blue of the top left pixel first.
+    public internal(set) var pixels: [UInt8]
+
+    /// A picture of these pixels; there must be `width · height · 3` of them.
+    public init(width: Int, height: Int, pixels: [UInt8]) {
+        precondition(width > 0 && height > 0 && pixels.count == width * height * 3)
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+    }
+
+    /// A picture of one colour.
+    public init(width: Int, height: Int, color: Color = .white) {
+        var pixels = [UInt8]()
+        pixels.reserveCapacity(width * height * 3)
+        for _ in 0..<(width * height) { pixels += [color.red, color.green, color.blue] }
+        self.init(width: width, height: height, pixels: pixels)
+    }
+
+    /// The colour of a pixel; `x` counts from the left, `y` from the top.
+    public subscript(x: Int, y: Int) -> Color {
+        get {
+            let at = (y * width + x) * 3
+            return Color(pixels[at], pixels[at + 1], pixels[at + 2])
+        }
+        set {
+            let at = (y * width + x) * 3
+            pixels[at] = newValue.red
+            pixels[at + 1] = newValue.green
+            pixels[at + 2] = newValue.blue
+        }
+    }
+
+    /// The mirror image, left for right: the one augmentation that suits nearly all photos.
+    public func flippedHorizontally() -> Image {
+        rearranged(width, height) { x, y in (width - 1 - x, y) }
+    }
+
+    /// The picture turned and mirrored as EXIF's orientation 1…8 asks; any other number is 1.
+    public func oriented(_ orientation: Int) -> Image {
+        let right = width - 1
+        let bottom = height - 1
+        return switch orientation {
+        case 2: rearranged(width, height) { x, y in (right - x, y) }
+        case 3: rearranged(width, height) { x, y in (right - x, bottom - y) }
+        case 4: rearranged(width, height) { x, y in (x, bottom - y) }
+        case 5: rearranged(height, width) { x, y in (y, x) }
+        case 6: rearranged(height, width) { x, y in (y, bottom - x) }
+        case 7: rearranged(height, width) { x, y in (right - y, bottom - x) }
+        case 8: rearranged(height, width) { x, y in (right - y, x) }
+        default: self
+        }
+    }
+
+    /// A picture whose pixel (x, y) is this one's pixel `source(x, y)`.
+    private func rearranged(
+        _ newWidth: Int, _ newHeight: Int, _ source: (_ x: Int, _ y: Int) -> (Int, Int)
+    ) -> Image {
+        let count = newWidth * newHeight * 3
+        let moved = pixels.withUnsafeBufferPointer { from in
+            [UInt8](unsafeUninitializedCapacity: count) { to, initialized in
+                var at = 0
+                for y in 0..<newHeight {
+                    for x in 0..<newWidth {
+                        let (sourceX, sourceY) = source(x, y)
+                        let base = (sourceY * width + sourceX) * 3
+                        to[at] = from[base]
+                        to[at + 1] = from[base + 1]
+                        to[at + 2] = from[base + 2]
+                        at += 3
+                    }
+                }
+                initialized = count
+            }
+        }
+        return Image(width: newWidth, height: newHeight, pixels: moved)
+    }
+}
+
+/// An 8-bit RGB colour.
+public struct Color: Sendable, Hashable {
+    /// Red.
+    public var red: UInt8
+    /// Green.
+    public var green: UInt8
+    /// Blue.
+    public var blue: UInt8
+
+    /// A colour of these parts.
+    public init(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
+        self.red = red
+        self.green = green
+        self.blue = blue
+    }
+
+    /// White.
+    public static let white = Color(255, 255, 255)
+    /// Black.
+    public static let black = Color(0, 0, 0)
+
+    /// The colour on the straight line from this one to `other`, 0 here, 1 there.
+    public func mixed(with other: Color, _ share: Double) -> Color {
+        func part(_ from: UInt8, _ to: UInt8) -> UInt8 {
+            let value = Double(from) + (Double(to) - Double(from)) * share
+            return UInt8(min(max(value.rounded(), 0), 255))
+        }
+        return Color(part(red, other.red), part(green, other.green), part(blue, other.blue))
+    }
+}
