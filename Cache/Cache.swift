@@ -1,0 +1,175 @@
+// What is on this machine, and under which path: README.md draws the layout.
+
+import FoundationEssentials
+import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// The files that graft fetched, by what they contain and by how they were asked for.
+///
+/// Nothing appears in it before it was proven right: bytes are written beside it, flushed, and renamed.
+public struct Cache: Sendable {
+    /// The folder of it all.
+    public let root: String
+
+    /// One fetched reference.
+    public struct Entry: Sendable, Codable, Equatable {
+        /// How it was asked for.
+        public let reference: String
+        /// Where the bytes came from.
+        public let url: String
+        /// What they hash to.
+        public let sha256: String
+        /// How many they are.
+        public let byteCount: Int
+        /// The name that the publisher gave the file.
+        public let fileName: String
+        /// When, RFC 3339.
+        public let fetched: String
+
+        /// An entry fetched now.
+        public init(
+            reference: String, url: String, sha256: String, byteCount: Int, fileName: String
+        ) {
+            self.reference = reference
+            self.url = url
+            self.sha256 = sha256
+            self.byteCount = byteCount
+            self.fileName = fileName
+            fetched = now()
+        }
+    }
+
+    /// The cache at `root`, or `$GRAFT_CACHE`, `$XDG_CACHE_HOME/graft`, `~/.cache/graft`.
+    public init(root: String? = nil) {
+        let home = variable("HOME").map { $0 + "/.cache/graft" }
+        self.root =
+            root ?? variable("GRAFT_CACHE") ?? variable("XDG_CACHE_HOME").map { $0 + "/graft" }
+            ?? home ?? ""
+    }
+
+    /// Where the file of an entry is.
+    public func path(of entry: Entry) -> String {
+        "\(root)/blobs/sha256/\(entry.sha256)/\(entry.fileName)"
+    }
+
+    /// The entry of a reference, if its file is there in full.
+    public func entry(for reference: String) -> Entry? {
+        guard let entry = read(referencePath(reference)), entry.reference == reference,
+            size(of: path(of: entry)) == entry.byteCount
+        else { return nil }
+        return entry
+    }
+
+    /// Every entry, by reference.
+    public func entries() -> [Entry] {
+        Files.names(in: root + "/refs").filter { $0.hasSuffix(".json") }
+            .compactMap { read("\(root)/refs/\($0)") }.sorted { $0.reference < $1.reference }
+    }
+
+    /// Moves a verified file in and writes down what it is; returns its path.
+    ///
+    /// `temporary` must lie on the same file system (``temporaryPath()``, ``partialPath(_:)``) and be
+    /// flushed to the disk.
+    public func publish(_ temporary: String, as entry: Entry) throws(any Error) -> String {
+        let folder = "\(root)/blobs/sha256/\(entry.sha256)"
+        try Files.makeFolder(folder)
+        let destination = path(of: entry)
+        guard rename(temporary, destination) == 0 else {
+            throw FileError("rename to", destination)
+        }
+        try record(entry)
+        return destination
+    }
+
+    /// Writes down that a reference is a file that is already here.
+    public func record(_ entry: Entry) throws(any Error) {
+        try Files.makeFolder(root + "/refs")
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+        try Files.write(Array(try encoder.encode(entry)), to: referencePath(entry.reference))
+    }
+
+    /// Forgets a reference, and its file when no other reference needs it; returns the bytes freed.
+    public func remove(_ reference: String) throws(any Error) -> Int {
+        guard let entry = read(referencePath(reference)) else {
+            throw CacheError.unknown(reference)
+        }
+        guard unlink(referencePath(reference)) == 0 else {
+            throw FileError("remove", referencePath(reference))
+        }
+        let others = entries().filter { $0.sha256 == entry.sha256 }
+        guard !others.contains(where: { $0.fileName == entry.fileName }) else { return 0 }
+        let freed = size(of: path(of: entry)) ?? 0
+        unlink(path(of: entry))
+        rmdir("\(root)/blobs/sha256/\(entry.sha256)")
+        return freed
+    }
+
+    /// Hashes the file of an entry again.
+    public func verify(_ entry: Entry) throws(any Error) {
+        let sums = try ContentHasher.over(path(of: entry)).finalize()
+        guard sums.sha256 == entry.sha256 else {
+            throw CacheError.damaged(
+                path: path(of: entry), expected: entry.sha256, found: "sha256:" + sums.sha256)
+        }
+    }
+
+    /// Runs `body` while no other process or thread fetches the same URL.
+    ///
+    /// Lock files are never deleted: who waits on a deleted file and who makes a new one would both enter.
+    public func locked<Result>(_ url: String, _ body: () throws -> Result) throws -> Result {
+        guard !root.isEmpty else { throw CacheError.noHome }
+        try Files.makeFolder(root + "/locks")
+        let path = "\(root)/locks/\(ContentHasher.sha256(of: url)).lock"
+        return try Files.locked(path, body)
+    }
+
+    /// Where the bytes of a URL gather until they are complete.
+    public func partialPath(_ url: String) throws -> String {
+        try Files.makeFolder(root + "/partial")
+        return "\(root)/partial/\(ContentHasher.sha256(of: url))"
+    }
+
+    /// A new name beside the partial files.
+    public func temporaryPath() throws -> String {
+        try Files.makeFolder(root + "/partial")
+        let suffix = String(UInt64.random(in: 0 ... .max), radix: 36)
+        return "\(root)/partial/\(getpid())-\(suffix).tmp"
+    }
+
+    private func referencePath(_ reference: String) -> String {
+        "\(root)/refs/\(ContentHasher.sha256(of: reference)).json"
+    }
+
+    /// An entry whose names cannot lead out of the cache.
+    private func read(_ path: String) -> Entry? {
+        guard let bytes = Files.read(path, limit: 1 << 20),
+            let entry = try? JSONDecoder().decode(Entry.self, from: Data(bytes)),
+            entry.sha256.utf8.count == 64, entry.sha256.utf8.allSatisfy(isHexDigit),
+            Files.isPlainName(entry.fileName)
+        else { return nil }
+        return entry
+    }
+
+    private func size(of path: String) -> Int? { Files.size(of: path) }
+}
+
+private func variable(_ name: String) -> String? {
+    guard let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty else { return nil }
+    return value
+}
+
+/// The time in UTC, RFC 3339.
+private func now() -> String {
+    var seconds = time(nil)
+    var parts = tm()
+    gmtime_r(&seconds, &parts)
+    var text = [CChar](repeating: 0, count: 32)
+    let count = strftime(&text, text.count, "%Y-%m-%dT%H:%M:%SZ", &parts)
+    return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}

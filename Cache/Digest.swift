@@ -1,0 +1,141 @@
+// Digests of content: how they are written, computed while bytes stream, and compared.
+
+import Crypto
+public import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// What content must hash to: `sha256:<hex>`, `md5:<hex>` or `sha256-prefix:<hex>`.
+public enum Digest: Sendable, Equatable, CustomStringConvertible {
+    /// The whole SHA-256, 64 hex digits.
+    case sha256(String)
+    /// The MD5 that old publishers give, 32 hex digits; it tells damage, not malice.
+    case md5(String)
+    /// The first digits of the SHA-256, as torchvision writes them into file names.
+    case sha256Prefix(String)
+
+    /// Reads `algorithm:hex`.
+    public init(_ text: String) throws(CacheError) {
+        let parts = text.split(separator: ":", maxSplits: 1).map { $0.lowercased() }
+        guard parts.count == 2, parts[1].utf8.allSatisfy(isHexDigit) else {
+            throw CacheError.digestSyntax(text)
+        }
+        switch (parts[0], parts[1].utf8.count) {
+        case ("sha256", 64): self = .sha256(parts[1])
+        case ("md5", 32): self = .md5(parts[1])
+        case ("sha256-prefix", 8...64): self = .sha256Prefix(parts[1])
+        default: throw CacheError.digestSyntax(text)
+        }
+    }
+
+    /// As it is read.
+    public var description: String {
+        switch self {
+        case .sha256(let hex): "sha256:" + hex
+        case .md5(let hex): "md5:" + hex
+        case .sha256Prefix(let hex): "sha256-prefix:" + hex
+        }
+    }
+
+    /// Whether content of these sums is what is meant.
+    public func matches(_ sums: ContentSums) -> Bool {
+        switch self {
+        case .sha256(let hex): hex == sums.sha256
+        case .md5(let hex): hex == sums.md5
+        case .sha256Prefix(let hex): sums.sha256.hasPrefix(hex)
+        }
+    }
+
+    /// The found sum in the form of this digest, to show beside it.
+    public func found(_ sums: ContentSums) -> String {
+        if case .md5 = self { "md5:" + sums.md5 } else { "sha256:" + sums.sha256 }
+    }
+}
+
+/// The sums and the size of some content.
+public struct ContentSums: Sendable, Equatable {
+    /// 64 hex digits.
+    public let sha256: String
+    /// 32 hex digits.
+    public let md5: String
+    /// How many bytes were summed.
+    public let byteCount: Int
+}
+
+/// Sums bytes as they pass by.
+public struct ContentHasher {
+    private var sha256 = SHA256()
+    private var md5 = Insecure.MD5()
+    /// How many bytes passed by.
+    public private(set) var byteCount = 0
+
+    /// A hasher that saw nothing.
+    public init() {}
+
+    /// Adds the next bytes.
+    public mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        sha256.update(bufferPointer: bytes)
+        md5.update(bufferPointer: bytes)
+        byteCount += bytes.count
+    }
+
+    /// The sums of what passed by.
+    public func finalize() -> ContentSums {
+        ContentSums(
+            sha256: hex(sha256.finalize()), md5: hex(md5.finalize()), byteCount: byteCount)
+    }
+
+    /// A hasher that saw a file from its start, up to `limit` bytes.
+    public static func over(_ path: String, limit: Int = .max) throws(FileError) -> ContentHasher {
+        var hasher = ContentHasher()
+        try readChunks(of: path, limit: limit) { hasher.update($0) }
+        return hasher
+    }
+
+    /// The SHA-256 of a text, which names things in the cache.
+    public static func sha256(of text: String) -> String {
+        hex(SHA256.hash(data: Array(text.utf8)))
+    }
+
+    /// What git calls a file of this content: the SHA-1 of `blob <size>` and the bytes.
+    public static func gitBlob(_ path: String, byteCount: Int) throws(FileError) -> String {
+        var sha1 = Insecure.SHA1()
+        sha1.update(data: Array("blob \(byteCount)\0".utf8))
+        try readChunks(of: path, limit: .max) { sha1.update(bufferPointer: $0) }
+        return hex(sha1.finalize())
+    }
+}
+
+/// Hands a file over a megabyte at a time.
+private func readChunks(
+    of path: String, limit: Int, _ body: (UnsafeRawBufferPointer) -> Void
+) throws(FileError) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError("open", path) }
+    defer { close(descriptor) }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    defer { buffer.deallocate() }
+    var rest = limit
+    while rest > 0 {
+        let count = read(descriptor, buffer.baseAddress, min(rest, buffer.count))
+        if count < 0 && errno == EINTR { continue }
+        guard count >= 0 else { throw FileError("read", path) }
+        guard count > 0 else { return }
+        body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        rest -= count
+    }
+}
+
+private func hex(_ bytes: some Sequence<UInt8>) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    let text = bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    return String(decoding: text, as: UTF8.self)
+}
+
+func isHexDigit(_ byte: UInt8) -> Bool {
+    (48...57).contains(byte) || (97...102).contains(byte)
+}

@@ -1,0 +1,58 @@
+// Where the registry's files are. `Bundle.module` ends the process where they are missing; this does not.
+
+import FoundationEssentials
+import Glibc
+
+/// The folder of the registry's files.
+enum Resources {
+    /// What the build calls it.
+    static let folderName = "graft_GraftRegistry.resources"
+
+    /// The folder `Models`: beside the program, in `../share/graft`, `$GRAFT_REGISTRY`, and in the
+    /// folders above the program (for tests, that run from the folder of the build).
+    static func models() throws(RegistryError) -> String {
+        let program = folderOfProgram()
+        var places = [
+            program + "/" + folderName, parent(program) + "/share/graft/" + folderName,
+            parent(program) + "/share/graft",
+        ]
+        if let variable = getenv("GRAFT_REGISTRY"), variable.pointee != 0 {
+            places.append(String(cString: variable))
+        }
+        var folder = program
+        while folder.count > 1 {
+            folder = parent(folder)
+            places.append((folder == "/" ? "" : folder) + "/" + folderName)
+        }
+        for place in places {
+            for folder in [place + "/Models", place] {
+                if access(folder + "/labels-imagenet.json", R_OK) == 0 { return folder }
+            }
+        }
+        throw .missing(searched: places)
+    }
+
+    /// The value in a file of JSON.
+    static func decode<Value: Decodable>(_ type: Value.Type, from path: String)
+        throws(RegistryError) -> Value
+    {
+        do {
+            let data = try Data(contentsOf: URL(filePath: path))
+            return try JSONDecoder().decode(type, from: data)
+        } catch {
+            throw .unreadable(path: path, reason: "\(error)")
+        }
+    }
+
+    private static func folderOfProgram() -> String {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/exe", &buffer, buffer.count)
+        let bytes = buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }
+        return parent(String(decoding: bytes, as: UTF8.self))
+    }
+
+    private static func parent(_ path: String) -> String {
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return "/" }
+        return String(path[..<slash])
+    }
+}

