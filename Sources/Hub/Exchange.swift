@@ -1,0 +1,138 @@
+// One HTTP request and its answer, on libcurl's easy interface; the only caller of libcurl's transfers.
+
+import CCurl
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// What an answer says before its body.
+struct Head {
+    var status = 0
+    /// Names in lower case.
+    var fields: [String: String] = [:]
+}
+
+/// Tells a transfer on another thread to stop.
+final class Cancellation: Sendable {
+    let isCancelled = Atomic<Bool>(false)
+}
+
+/// A request that is under way: libcurl calls back into it.
+private final class Exchange {
+    var head = Head()
+    var failure: (any Error)?
+    var accept: (Head, UnsafeRawBufferPointer) throws -> Void
+    let cancellation: Cancellation
+
+    init(
+        _ cancellation: Cancellation,
+        _ accept: @escaping (Head, UnsafeRawBufferPointer) throws -> Void
+    ) {
+        self.cancellation = cancellation
+        self.accept = accept
+    }
+
+    func headerLine(_ line: String) {
+        if line.hasPrefix("HTTP/") {
+            head = Head()
+            head.status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+        } else if let colon = line.firstIndex(of: ":") {
+            let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
+            let end = value.lastIndex { !$0.isWhitespace }
+            head.fields[line[..<colon].lowercased()] = end.map { String(value[...$0]) } ?? ""
+        }
+    }
+}
+
+/// Sends requests.
+struct HTTP: Sendable {
+    var certificates: String? = variable("SSL_CERT_FILE") ?? variable("CURL_CA_BUNDLE")
+    var cancellation = Cancellation()
+
+    private static let isReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+
+    /// Sends one request, without following redirects, and hands over the body as it comes.
+    func exchange(
+        _ location: Location, headers: [String], head only: Bool = false,
+        _ accept: (Head, UnsafeRawBufferPointer) throws -> Void
+    ) throws -> Head {
+        guard HTTP.isReady, let curl = curl_easy_init() else { throw HubError("libcurl failed") }
+        defer { curl_easy_cleanup(curl) }
+        return try withoutActuallyEscaping(accept) { accept in
+            let exchange = Exchange(cancellation, accept)
+            var list: UnsafeMutablePointer<curl_slist>?
+            for header in headers { list = curl_slist_append(list, header) }
+            defer { curl_slist_free_all(list) }
+            configure(curl, location, exchange)
+            graft_curl_set_list(curl, CURLOPT_HTTPHEADER, list)
+            if only { graft_curl_set_long(curl, CURLOPT_NOBODY, 1) }
+            let code = withExtendedLifetime(exchange) { curl_easy_perform(curl) }
+            if let failure = exchange.failure { throw failure }
+            if cancellation.isCancelled.load(ordering: .relaxed) { throw CancellationError() }
+            guard code == CURLE_OK else { throw failure(code, location) }
+            return exchange.head
+        }
+    }
+
+    private func configure(
+        _ curl: UnsafeMutableRawPointer, _ location: Location, _ exchange: Exchange
+    ) {
+        let context = Unmanaged.passUnretained(exchange).toOpaque()
+        graft_curl_set_string(curl, CURLOPT_URL, location.text)
+        graft_curl_set_string(curl, CURLOPT_PROTOCOLS_STR, "http,https")
+        graft_curl_set_string(curl, CURLOPT_USERAGENT, "graft/0.1.0")
+        graft_curl_set_long(curl, CURLOPT_NOSIGNAL, 1)
+        graft_curl_set_long(curl, CURLOPT_CONNECTTIMEOUT, 20)
+        // A connection that stalls for half a minute is given up and taken up again.
+        graft_curl_set_long(curl, CURLOPT_LOW_SPEED_LIMIT, 16)
+        graft_curl_set_long(curl, CURLOPT_LOW_SPEED_TIME, 30)
+        if let certificates { graft_curl_set_string(curl, CURLOPT_CAINFO, certificates) }
+        graft_curl_set_pointer(curl, CURLOPT_WRITEDATA, context)
+        graft_curl_set_sink(curl, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
+            guard let context else { return 0 }
+            let exchange = Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue()
+            let total = size * count
+            guard !exchange.cancellation.isCancelled.load(ordering: .relaxed) else { return 0 }
+            do {
+                try exchange.accept(
+                    exchange.head, UnsafeRawBufferPointer(start: bytes, count: total))
+                return total
+            } catch {
+                exchange.failure = error
+                return 0
+            }
+        }
+        graft_curl_set_pointer(curl, CURLOPT_HEADERDATA, context)
+        graft_curl_set_sink(curl, CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
+            guard let context else { return 0 }
+            let exchange = Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue()
+            let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
+            exchange.headerLine(String(decoding: line, as: UTF8.self))
+            return size * count
+        }
+    }
+
+    private func failure(_ code: CURLcode, _ location: Location) -> any Error {
+        let reason = HubError(
+            "cannot fetch `\(location.text)`: \(String(cString: curl_easy_strerror(code)))",
+            hint:
+                "check the network, and the proxy and certificates in `https_proxy` and `SSL_CERT_FILE`"
+        )
+        switch code {
+        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_UNSUPPORTED_PROTOCOL,
+            CURLE_URL_MALFORMAT, CURLE_OUT_OF_MEMORY:
+            return reason
+        default: return TransientError(reason: reason)
+        }
+    }
+}
+
+/// A variable of the environment that is set to something.
+func variable(_ name: String) -> String? {
+    guard let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty else { return nil }
+    return value
+}

@@ -1,0 +1,175 @@
+// The front door: a reference in, a verified file out.
+
+import Dispatch
+public import GraftCache
+import GraftRegistry
+import GraftTensors
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// A verified file on this machine.
+public struct Fetched: Sendable, Codable {
+    /// Where it is.
+    public let path: String
+    /// Its size.
+    public let byteCount: Int
+    /// Its SHA-256, 64 hex digits.
+    public let sha256: String
+    /// How it was asked for.
+    public let reference: String
+    /// Whether it was there already.
+    public let fromCache: Bool
+}
+
+/// Fetches references: addresses, `pypi:` packages, `hf://` repositories and paths.
+public struct Hub: Sendable {
+    let offline: Bool
+    let cache: Cache
+
+    /// A hub over a cache; `offline` sends nothing, ever.
+    public init(offline: Bool = false, cache: Cache = Cache()) {
+        self.offline = offline
+        self.cache = cache
+    }
+
+    /// The file of a reference: from the cache, or fetched, proven and put there.
+    ///
+    /// `digest` is `sha256:<hex>`, `md5:<hex>` or `sha256-prefix:<hex>`.
+    public func fetch(
+        _ reference: String, digest: String? = nil,
+        progress: (@Sendable (Int64, Int64?) -> Void)? = nil
+    ) async throws -> Fetched {
+        let wanted = try digest.map { try Digest($0) }
+        let cancellation = Cancellation()
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                // Transfers block: they get a thread of their own, not one of Swift's few.
+                DispatchQueue.global().async {
+                    let errand = Errand(
+                        hub: self, reference: reference, digest: wanted,
+                        http: HTTP(cancellation: cancellation), progress: progress)
+                    continuation.resume(with: Result { try errand.run() })
+                }
+            }
+        } onCancel: {
+            cancellation.isCancelled.store(true, ordering: .relaxed)
+        }
+    }
+}
+
+/// One reference on its way.
+struct Errand {
+    let hub: Hub
+    let reference: String
+    let digest: Digest?
+    var http: HTTP
+    let progress: (@Sendable (Int64, Int64?) -> Void)?
+
+    var cache: Cache { hub.cache }
+
+    func run() throws -> Fetched {
+        if reference.hasPrefix("https://") || reference.hasPrefix("http://") {
+            return try fetchURL(reference, named: reference, digest: digest)
+        }
+        if reference.hasPrefix("pypi:") { return try fetchPackage() }
+        if reference.hasPrefix("hf://") { return try fetchHuggingFace() }
+        if let colon = reference.firstIndex(of: ":"), reference[colon...].hasPrefix("://") {
+            throw HubError(
+                "cannot fetch `\(reference)`: `\(reference[..<colon])://` is not supported",
+                hint: "`https://`, `hf://`, `pypi:` and paths are")
+        }
+        let isPath = reference.hasPrefix("/") || reference.hasPrefix(".")
+        return try isPath || access(reference, F_OK) == 0 ? localFile() : published()
+    }
+
+    /// A name of the registry: its address, with its digest.
+    private func published() throws -> Fetched {
+        let entry = try Registry.load().find(reference)
+        let errand = Errand(
+            hub: hub, reference: entry.url,
+            digest: try digest ?? entry.digest.map { try Digest($0) },
+            http: http, progress: progress)
+        // An address only: a name that leads to a name could lead in a circle.
+        guard entry.url.contains(":") else {
+            throw HubError("`\(reference)` is published under `\(entry.url)`, which is no address")
+        }
+        let fetched = try errand.run()
+        return Fetched(
+            path: fetched.path, byteCount: fetched.byteCount, sha256: fetched.sha256,
+            reference: reference, fromCache: fetched.fromCache)
+    }
+
+    /// A file that is on this machine already, as it is.
+    private func localFile() throws -> Fetched {
+        guard Files.size(of: reference) != nil else {
+            throw FileError(
+                "read", reference, code: Files.isFolder(reference) ? EISDIR : ENOENT)
+        }
+        let sums = try ContentHasher.over(reference).finalize()
+        if let digest, !digest.matches(sums) {
+            throw HubError(
+                "`\(reference)` is not what was asked for: expected `\(digest)`, "
+                    + "found `\(digest.found(sums))`")
+        }
+        return Fetched(
+            path: reference, byteCount: sums.byteCount, sha256: sums.sha256, reference: reference,
+            fromCache: true)
+    }
+
+    /// What the cache holds for a name, unless another digest is wanted.
+    func cached(_ name: String, _ digest: Digest?) throws -> Fetched? {
+        guard let entry = cache.entry(for: name) else { return nil }
+        let path = cache.path(of: entry)
+        switch digest {
+        case .sha256(let hex): guard hex == entry.sha256 else { return nil }
+        case .sha256Prefix(let hex): guard entry.sha256.hasPrefix(hex) else { return nil }
+        case .md5(let hex):
+            guard try ContentHasher.over(path).finalize().md5 == hex else { return nil }
+        case nil: break
+        }
+        return Fetched(
+            path: path, byteCount: entry.byteCount, sha256: entry.sha256, reference: reference,
+            fromCache: true)
+    }
+
+    /// The file at an address, kept under `name`.
+    func fetchURL(_ address: String, named name: String, digest: Digest?) throws -> Fetched {
+        let wanted = try digest ?? fragmentDigest(address)
+        if let fetched = try cached(name, wanted) { return fetched }
+        guard !hub.offline else { throw HubError.offline(name) }
+        let location = try Location(address)
+        return try cache.locked(location.text) {
+            // Somebody else may have fetched it while we waited.
+            if let fetched = try cached(name, wanted) { return fetched }
+            let partial = try cache.partialPath(location.text)
+            let download = Download(
+                http: http, location: location, partial: partial, digest: wanted,
+                progress: progress)
+            let sums = try download.run()
+            let fileName = location.fileName.flatMap { Files.isPlainName($0) ? $0 : nil }
+            let entry = Cache.Entry(
+                reference: name, url: location.text, sha256: sums.sha256,
+                byteCount: sums.byteCount, fileName: fileName ?? "content")
+            let path = try cache.publish(partial, as: entry)
+            return Fetched(
+                path: path, byteCount: sums.byteCount, sha256: sums.sha256, reference: reference,
+                fromCache: false)
+        }
+    }
+
+    /// The digest that an address carries: `#sha256=…` or `#md5=…`.
+    private func fragmentDigest(_ address: String) throws -> Digest? {
+        guard let hash = address.firstIndex(of: "#") else { return nil }
+        for part in address[address.index(after: hash)...].split(separator: "&") {
+            let pair = part.split(separator: "=", maxSplits: 1)
+            guard pair.count == 2, pair[0] == "sha256" || pair[0] == "md5" else { continue }
+            return try Digest("\(pair[0]):\(pair[1])")
+        }
+        return nil
+    }
+}

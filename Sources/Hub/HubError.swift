@@ -1,0 +1,34 @@
+// What a fetch can meet, and what to type about it.
+
+public import GraftTensors
+
+/// A reference that could not be fetched.
+public struct HubError: Diagnostic, Equatable {
+    /// What happened.
+    public let message: String
+    /// What to do about it.
+    public let hint: String?
+
+    init(_ message: String, hint: String? = nil) {
+        self.message = message
+        self.hint = hint
+    }
+
+    static func offline(_ reference: String) -> HubError {
+        HubError(
+            "`\(reference)` is not in the cache and `--offline` forbids to fetch it",
+            hint: "run once without `--offline`")
+    }
+
+    static func wrongDigest(_ url: String, expected: String, found: String) -> HubError {
+        HubError(
+            "`\(url)` is not what was asked for: expected `\(expected)`, found `\(found)`",
+            hint: "the file was thrown away; check the digest, or who answers under that address")
+    }
+}
+
+/// A failure of the network, which may pass: the caller tries again.
+struct TransientError: Error {
+    let reason: HubError
+    var retryAfter: Int?
+}

@@ -1,0 +1,79 @@
+// Addresses: parsed and resolved by libcurl, so that what we check is what it connects to.
+
+import CCurl
+
+/// An http(s) URL.
+struct Location: Sendable {
+    let text: String
+    let scheme: String
+    let host: String
+    let port: String
+
+    /// Parses `text`, relative to `base` where there is one.
+    init(_ text: String, relativeTo base: Location? = nil) throws {
+        guard let handle = curl_url() else { throw HubError("out of memory") }
+        defer { curl_url_cleanup(handle) }
+        if let base { curl_url_set(handle, CURLUPART_URL, base.text, 0) }
+        guard curl_url_set(handle, CURLUPART_URL, text, 0) == CURLUE_OK else {
+            throw HubError("`\(text)` is not an address", hint: "expected `https://host/path`")
+        }
+        curl_url_set(handle, CURLUPART_FRAGMENT, nil, 0)
+        func part(_ part: CURLUPart, _ flags: UInt32 = 0) -> String {
+            var value: UnsafeMutablePointer<CChar>?
+            guard curl_url_get(handle, part, &value, flags) == CURLUE_OK, let value else {
+                return ""
+            }
+            defer { curl_free(value) }
+            return String(cString: value)
+        }
+        self.text = part(CURLUPART_URL)
+        scheme = part(CURLUPART_SCHEME).lowercased()
+        host = part(CURLUPART_HOST).lowercased()
+        port = part(CURLUPART_PORT, UInt32(CURLU_DEFAULT_PORT))
+        let loopback = ["localhost", "127.0.0.1", "[::1]", "::1"].contains(host)
+        guard scheme == "https" || (scheme == "http" && loopback) else {
+            throw HubError(
+                "refused to fetch `\(self.text)`: expected `https`, found `\(scheme)`",
+                hint: "`http` is for servers on this machine only")
+        }
+    }
+
+    /// Who answers: credentials never leave it.
+    var origin: String { "\(scheme)://\(host):\(port)" }
+
+    /// The last part of the path, percent-decoded; nil where it is not a file name.
+    var fileName: String? {
+        let path = text.prefix { $0 != "?" && $0 != "#" }
+        let rest = path.dropFirst(scheme.count + 3)
+        guard let slash = rest.firstIndex(of: "/") else { return nil }
+        return rest[slash...].split(separator: "/").last.flatMap { percentDecoded(String($0)) }
+    }
+}
+
+/// Text with its `%xx` resolved.
+func percentDecoded(_ text: String) -> String? {
+    var bytes: [UInt8] = []
+    var rest = Array(text.utf8)[...]
+    while let byte = rest.popFirst() {
+        guard byte == UInt8(ascii: "%") else {
+            bytes.append(byte)
+            continue
+        }
+        let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+        guard digits.utf8.count == 2, let value = UInt8(digits, radix: 16) else { return nil }
+        bytes.append(value)
+        rest = rest.dropFirst(2)
+    }
+    return String(validating: bytes, as: UTF8.self)
+}
+
+/// Text as one part of a path; `keeping` stay as they are.
+func percentEncoded(_ text: String, keeping: String = "") -> String {
+    let plain = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8)
+        .union(keeping.utf8)
+    return text.utf8.map { byte in
+        if plain.contains(byte) { return String(UnicodeScalar(byte)) }
+        let digits = String(byte, radix: 16, uppercase: true)
+        return "%" + (digits.count < 2 ? "0" : "") + digits
+    }.joined()
+}
