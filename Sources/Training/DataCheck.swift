@@ -1,0 +1,116 @@
+// What is wrong with a set of photos before anything is learned from it.
+
+public import GraftImages
+import GraftTensors
+
+/// The findings about a set of labelled photos.
+public struct DataCheck: Sendable, Encodable {
+    /// A photo that cannot be read.
+    public struct Unreadable: Sendable, Encodable {
+        /// Where it is.
+        public var path: String
+        /// Why.
+        public var reason: String
+    }
+
+    /// Photos of the same bytes, or that look alike.
+    public struct Group: Sendable, Encodable {
+        /// Where they are.
+        public var paths: [String]
+        /// Whether they are of different classes: one label must be wrong.
+        public var acrossClasses: Bool
+        /// Whether some are for learning and some for validation: scores will flatter.
+        public var acrossSides: Bool
+    }
+
+    /// The number of photos that were looked at.
+    public var photos = 0
+    /// The number of photos of each class, by name.
+    public var counts: [String: Int] = [:]
+    /// The photos that cannot be read.
+    public var unreadable: [Unreadable] = []
+    /// Photos of the same bytes.
+    public var duplicates: [Group] = []
+    /// Photos of other bytes that look the same.
+    public var lookalikes: [Group] = []
+    /// The photos that are smaller than 32 pixels on a side.
+    public var tiny: [String] = []
+    /// Classes with fewer than 5 photos.
+    public var small: [String] = []
+
+    /// Whether anything at all was found.
+    public var isClean: Bool {
+        unreadable.isEmpty && duplicates.isEmpty && lookalikes.isEmpty && tiny.isEmpty
+            && small.isEmpty
+    }
+
+    /// Looks at every photo of `folder` and, on the other side, of `validation`.
+    public init(
+        _ folder: PhotoFolder, validation: PhotoFolder? = nil,
+        progress: (Int, Int) -> Void = { _, _ in }
+    ) {
+        struct Seen {
+            let path: String
+            let label: String
+            let side: Int
+        }
+        var byBytes: [String: [Seen]] = [:]
+        var byLook: [[UInt64]: [(seen: Seen, name: String)]] = [:]
+        let sides = [folder] + (validation.map { [$0] } ?? [])
+        let total = sides.reduce(0) { $0 + $1.items.count }
+        for (side, photos) in sides.enumerated() {
+            for item in photos.items {
+                self.photos += 1
+                progress(self.photos, total)
+                let label = photos.classes[item.classIndex]
+                counts[label, default: 0] += 1
+                do {
+                    let file = try Storage(mapping: item.path)
+                    let name = file.withBytes { FeatureCache.name(of: $0) }
+                    let seen = Seen(path: item.path, label: label, side: side)
+                    let image = try Image.decode(path: item.path)
+                    byBytes[name, default: []].append(seen)
+                    byLook[image.look, default: []].append((seen, name))
+                    if min(image.width, image.height) < 32 { tiny.append(item.path) }
+                } catch let error as any Diagnostic {
+                    unreadable.append(Unreadable(path: item.path, reason: error.message))
+                } catch {
+                    unreadable.append(Unreadable(path: item.path, reason: "\(error)"))
+                }
+            }
+        }
+        func group(_ seen: [Seen]) -> Group {
+            Group(
+                paths: seen.map(\.path).sorted(), acrossClasses: Set(seen.map(\.label)).count > 1,
+                acrossSides: Set(seen.map(\.side)).count > 1)
+        }
+        func sorted(_ groups: [Group]) -> [Group] { groups.sorted { $0.paths[0] < $1.paths[0] } }
+        duplicates = sorted(byBytes.values.filter { $0.count > 1 }.map(group))
+        lookalikes = sorted(
+            byLook.values.filter { Set($0.map(\.name)).count > 1 }.map { group($0.map(\.seen)) })
+        small = counts.filter { $0.value < 5 }.map(\.key).sorted()
+    }
+}
+
+extension Image {
+    /// The hash and, coarsely, the mean colour: flat pictures have hashes of no meaning.
+    fileprivate var look: [UInt64] {
+        let mean = resized(width: 1, height: 1, .bilinear)[0, 0]
+        return [differenceHash] + [mean.red, mean.green, mean.blue].map { UInt64($0 / 32) }
+    }
+
+    /// 64 bits of whether each of 9 × 8 grey cells is darker than the one to its right: equal for
+    /// copies in another size or quality.
+    public var differenceHash: UInt64 {
+        let small = resized(width: 9, height: 8, .bilinear)
+        func grey(_ x: Int, _ y: Int) -> Int {
+            let color = small[x, y]
+            return 299 * Int(color.red) + 587 * Int(color.green) + 114 * Int(color.blue)
+        }
+        var hash: UInt64 = 0
+        for y in 0..<8 {
+            for x in 0..<8 { hash = hash << 1 | (grey(x, y) < grey(x + 1, y) ? 1 : 0) }
+        }
+        return hash
+    }
+}

@@ -1,0 +1,63 @@
+// The engine of real runs: GraftExecution's plans, and a direct path for a linear head.
+
+import GraftExecution
+import GraftNetworks
+import GraftTensors
+
+/// Runs frozen parts on inference plans and learns on training plans.
+struct ExecutionEngine: TrainingEngine {
+    func frozen(_ graph: Graph, weights: StateDict, input: Shape) throws
+        -> (Tensor) throws -> Tensor
+    {
+        let plan = try InferencePlan(
+            graph: graph, weights: weights, input: input, outputs: [graph.output])
+        return { try plan.run($0)[0] }
+    }
+
+    func learner(
+        _ graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>, output: Int
+    ) throws -> any Learner {
+        if let head = try HeadLearner(graph, weights: weights, trainable: trainable) {
+            return head
+        }
+        let plan = try TrainingPlan(
+            graph: graph, weights: weights, input: input, trainable: trainable, output: output)
+        return PlanLearner(plan)
+    }
+}
+
+/// A training plan as the loop wants it.
+private final class PlanLearner: Learner {
+    private let plan: TrainingPlan
+
+    init(_ plan: TrainingPlan) { self.plan = plan }
+
+    var trainable: [Parameter] { plan.trainable }
+
+    func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor {
+        try plan.forward(input, dropoutSeed: dropoutSeed)
+    }
+
+    func backward(_ gradient: Tensor) throws { try plan.backward(gradient) }
+
+    func withParameter(
+        _ index: Int,
+        _ body: (UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) throws ->
+            Void
+    ) throws {
+        try plan.withParameter(index, body)
+    }
+}
+
+extension Trainer {
+    /// A run of `input` with these options. Everything it writes goes to `runFolder`, but for the
+    /// kept features, which go below `cacheFolder` and serve later runs.
+    public convenience init(
+        _ input: TrainingInput, options: TrainingOptions, runFolder: String, cacheFolder: String,
+        report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
+    ) throws {
+        try self.init(
+            input, options: options, runFolder: runFolder, cacheFolder: cacheFolder,
+            engine: ExecutionEngine(), report: report)
+    }
+}

@@ -1,0 +1,111 @@
+// A linear head on kept features, in plain loops: what most runs learn is this small.
+
+import GraftNetworks
+import GraftTensors
+
+/// A linear layer with an optional bias and dropout before it, on one vector per photo.
+final class HeadLearner: Learner {
+    let trainable: [Parameter]
+    private let classes: Int
+    private let width: Int
+    private let rate: Float
+    private var values: [[Float]]
+    private var gradients: [[Float]]
+    private var features: [Float] = []
+    private var rows = 0
+
+    /// A learner for a graph that is nothing but such a head, nil for any other.
+    init?(_ graph: Graph, weights: StateDict, trainable: Set<String>) throws {
+        var rate: Float = 0
+        var head: Node?
+        for (index, node) in graph.nodes.enumerated() {
+            guard index == 0 || node.inputs == [index - 1], head == nil else { return nil }
+            switch node.op {
+            case .input where index == 0: continue
+            case .flatten where index == 1: continue
+            case .dropout(let share): rate = share
+            case .linear: head = node
+            default: return nil
+            }
+        }
+        guard let parameters = head?.parameters, let matrix = parameters.first,
+            matrix.shape.rank == 2, parameters.allSatisfy({ trainable.contains($0.name) })
+        else { return nil }
+        values = try parameters.map { parameter in
+            guard let tensor = weights[parameter.name], tensor.shape == parameter.shape else {
+                throw TrainingError.missingWeight(parameter.name)
+            }
+            return try tensor.load().floats
+        }
+        self.trainable = parameters
+        self.rate = rate
+        classes = matrix.shape[0]
+        width = matrix.shape[1]
+        gradients = values.map { [Float](repeating: 0, count: $0.count) }
+    }
+
+    func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor {
+        rows = input.shape[0]
+        precondition(input.count == rows * width)
+        features = input.floats
+        if let dropoutSeed, rate > 0 {
+            var random = RandomSource(seed: dropoutSeed)
+            let scale = 1 / (1 - rate)
+            for index in features.indices {
+                features[index] = random.unit() < rate ? 0 : features[index] * scale
+            }
+        }
+        let (matrix, bias) = (values[0], values.count > 1 ? values[1] : nil)
+        return Tensor(shape: [rows, classes]) { target in
+            for row in 0..<rows {
+                for k in 0..<classes {
+                    // Eight sums side by side, which the compiler keeps in one register.
+                    var sums = SIMD8<Float>(repeating: 0)
+                    var j = 0
+                    while j + 8 <= width {
+                        var (x, w) = (SIMD8<Float>(), SIMD8<Float>())
+                        for lane in 0..<8 {
+                            x[lane] = features[row * width + j + lane]
+                            w[lane] = matrix[k * width + j + lane]
+                        }
+                        sums += x * w
+                        j += 8
+                    }
+                    var sum = sums.sum()
+                    while j < width {
+                        sum += features[row * width + j] * matrix[k * width + j]
+                        j += 1
+                    }
+                    target[row * classes + k] = sum + (bias?[k] ?? 0)
+                }
+            }
+        }
+    }
+
+    func backward(_ gradient: Tensor) throws {
+        precondition(gradient.count == rows * classes)
+        let slopes = gradient.floats
+        gradients = values.map { [Float](repeating: 0, count: $0.count) }
+        for row in 0..<rows {
+            for k in 0..<classes {
+                let slope = slopes[row * classes + k]
+                // The zero rows that pad a ragged batch cost nothing.
+                guard slope != 0 else { continue }
+                for j in 0..<width {
+                    gradients[0][k * width + j] += slope * features[row * width + j]
+                }
+                if gradients.count > 1 { gradients[1][k] += slope }
+            }
+        }
+    }
+
+    func withParameter(
+        _ index: Int,
+        _ body: (UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) throws ->
+            Void
+    ) throws {
+        try values[index].withUnsafeMutableBufferPointer { values in
+            try gradients[index].withUnsafeMutableBufferPointer { try body(values, $0) }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+// What the loop needs of an engine: a frozen part that runs, and a part that learns.
+
+package import GraftNetworks
+package import GraftTensors
+
+/// Makes runnable parts of networks.
+package protocol TrainingEngine {
+    /// The network's output for batches of the shape `input`.
+    func frozen(_ graph: Graph, weights: StateDict, input: Shape) throws
+        -> (Tensor) throws -> Tensor
+    /// A network that learns `trainable`, up to the value of node `output`.
+    func learner(
+        _ graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>, output: Int
+    ) throws -> any Learner
+}
+
+/// A network that learns. BatchNorm uses its running statistics throughout.
+package protocol Learner: AnyObject {
+    /// What learns, in the order of the graph.
+    var trainable: [Parameter] { get }
+    /// The output for a batch; without a seed, dropout does nothing.
+    func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor
+    /// Computes the gradients of what learns from that of the last output.
+    func backward(_ gradient: Tensor) throws
+    /// Lends a parameter and its gradient.
+    func withParameter(
+        _ index: Int,
+        _ body: (UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) throws ->
+            Void
+    ) throws
+}

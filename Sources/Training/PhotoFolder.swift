@@ -1,0 +1,180 @@
+// A folder of folders of photos: each folder is a class, each photo in it an example.
+
+public import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Labelled photos on disk: `folder/class/photo.jpg`, as torchvision's `ImageFolder` and Keras'
+/// `image_dataset_from_directory` have them.
+public struct PhotoFolder: Sendable {
+    /// One labelled photo.
+    public struct Item: Sendable, Hashable {
+        /// Where it is.
+        public let path: String
+        /// Where it is below the folder: what a ``Split`` remembers.
+        public let relativePath: String
+        /// Its class, an index into ``PhotoFolder/classes``.
+        public let classIndex: Int
+
+        /// A labelled photo.
+        public init(path: String, relativePath: String, classIndex: Int) {
+            self.path = path
+            self.relativePath = relativePath
+            self.classIndex = classIndex
+        }
+    }
+
+    /// The folder.
+    public let path: String
+    /// The names of the classes, in the order of their bytes (Python's `sorted`).
+    public let classes: [String]
+    /// The photos, class by class, in the order of their relative paths.
+    public let items: [Item]
+
+    /// How many photos each class has.
+    public var counts: [Int] {
+        items.reduce(into: [Int](repeating: 0, count: classes.count)) { $0[$1.classIndex] += 1 }
+    }
+
+    /// The endings of photos, in any case.
+    public static let endings = [".jpg", ".jpeg", ".png", ".webp"]
+
+    /// Lists the photos of a folder of folders, opening none.
+    ///
+    /// Hidden files and whatever is no photo by its ending are passed over; so are links to
+    /// folders, and links to files outside of the folder.
+    public static func scan(_ path: String) throws -> PhotoFolder {
+        guard let root = resolved(path) else { throw FileError("open", path) }
+        guard kind(root) == S_IFDIR else { throw PhotoFolderError.notAFolder(path) }
+        let names = try entries(of: root)
+        let classes = names.filter { kind(root + "/" + $0) == S_IFDIR }
+        guard !classes.isEmpty else {
+            throw PhotoFolderError.noClasses(path, photos: names.count(where: isPhoto))
+        }
+        guard classes.count > 1 else { throw PhotoFolderError.oneClass(path, name: classes[0]) }
+        var items: [Item] = []
+        for (index, name) in classes.enumerated() {
+            let photos = try photos(below: name, root: root, depth: 0)
+            guard !photos.isEmpty else {
+                throw PhotoFolderError.emptyClass(path + "/" + name)
+            }
+            for photo in photos.sorted(by: bytewise) {
+                items.append(
+                    Item(path: path + "/" + photo, relativePath: photo, classIndex: index))
+            }
+        }
+        return PhotoFolder(path: path, classes: classes, items: items)
+    }
+
+    private static func photos(below relative: String, root: String, depth: Int) throws
+        -> [String]
+    {
+        guard depth < 32 else { return [] }
+        var found: [String] = []
+        for name in try entries(of: root + "/" + relative) {
+            let child = relative + "/" + name
+            let full = root + "/" + child
+            switch kind(full) {
+            case S_IFDIR: found += try photos(below: child, root: root, depth: depth + 1)
+            case S_IFREG where isPhoto(name): found.append(child)
+            case S_IFLNK where isPhoto(name):
+                if let target = resolved(full), target.hasPrefix(root + "/"),
+                    kind(target) == S_IFREG
+                {
+                    found.append(child)
+                }
+            default: break
+            }
+        }
+        return found
+    }
+
+    private static func isPhoto(_ name: String) -> Bool {
+        let lower = name.lowercased()
+        return endings.contains { lower.hasSuffix($0) }
+    }
+}
+
+/// The names in a folder without the hidden ones, in the order of their bytes.
+private func entries(of folder: String) throws -> [String] {
+    guard let stream = opendir(folder) else { throw FileError("open", folder) }
+    defer { closedir(stream) }
+    var names: [String] = []
+    errno = 0
+    while let entry = readdir(stream) {
+        let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        if !name.hasPrefix(".") { names.append(name) }
+        errno = 0
+    }
+    guard errno == 0 else { throw FileError("read", folder) }
+    return names.sorted(by: bytewise)
+}
+
+private func bytewise(_ left: String, _ right: String) -> Bool {
+    left.utf8.lexicographicallyPrecedes(right.utf8)
+}
+
+/// The file type of what is at a path, links not followed; nil if nothing is.
+private func kind(_ path: String) -> mode_t? {
+    var status = stat()
+    return lstat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
+}
+
+/// The path with all links followed, or nil with `errno` set.
+private func resolved(_ path: String) -> String? {
+    guard let pointer = realpath(path, nil) else { return nil }
+    defer { free(pointer) }
+    return String(cString: pointer)
+}
+
+/// A folder that is not a folder of folders of photos.
+public enum PhotoFolderError: Diagnostic, Equatable {
+    /// A file was given.
+    case notAFolder(String)
+    /// There is no folder in the folder; `photos` lie in it directly.
+    case noClasses(String, photos: Int)
+    /// There is one class only.
+    case oneClass(String, name: String)
+    /// A class has no photo.
+    case emptyClass(String)
+    /// A share of photos for validation that leaves one side without any.
+    case fraction(Double)
+    /// A class has too few photos to have some on both sides of a split.
+    case tooFew(String, count: Int)
+
+    /// What happened.
+    public var message: String {
+        switch self {
+        case .notAFolder(let path): "expected a folder of photos at `\(path)`, found a file"
+        case .noClasses(let path, let photos):
+            "expected a folder for each class in `\(path)`, found none"
+                + (photos > 0 ? " but \(photos) photos" : "")
+        case .oneClass(let path, let name):
+            "expected at least 2 classes in `\(path)`, found 1: `\(name)`"
+        case .emptyClass(let path):
+            "expected photos (\(PhotoFolder.endings.joined(separator: " "))) in `\(path)`, found none"
+        case .fraction(let fraction):
+            "expected a validation share between 0 and 1, found \(fraction)"
+        case .tooFew(let name, let count):
+            "expected at least 2 photos of class `\(name)` to split, found \(count)"
+        }
+    }
+
+    /// What to do about it.
+    public var hint: String? {
+        switch self {
+        case .notAFolder, .noClasses:
+            "lay the photos out as `photos/cat/1.jpg`, `photos/dog/2.jpg`"
+        case .oneClass: "add a folder of photos of something else, for example `other`"
+        case .emptyClass: "add photos to it, or remove the folder"
+        case .fraction: "a fifth is usual: 0.2"
+        case .tooFew: "add photos, or name a folder of validation photos of its own"
+        }
+    }
+}

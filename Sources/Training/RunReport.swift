@@ -1,0 +1,157 @@
+// `report.html`: what a run did, on one page that needs no network.
+
+import FoundationEssentials
+public import GraftImages
+import GraftTensors
+
+/// A photo that was taken for something else, and where the network looked.
+struct Mistake {
+    var path: String
+    var truth: String
+    var prediction: String
+    var probability: Float
+    /// What the network saw of it, and the same under the class activation map.
+    var pictures: [Image]
+}
+
+/// What `run.json` says about a run: enough to repeat it.
+public struct RunDescription: Codable, Sendable {
+    /// The command line.
+    public var command: String
+    /// The network.
+    public var architecture: String
+    /// The digest of the file that its weights came from.
+    public var modelDigest: String
+    /// The settings.
+    public var options: TrainingOptions
+    /// How photos become inputs.
+    public var preprocessing: Preprocessing
+    /// The classes.
+    public var classes: [String]
+    /// The photos of each class that were learned from.
+    public var trainingCounts: [Int]
+}
+
+enum RunReport {
+    static func html(
+        _ run: RunDescription, _ metrics: TrainingMetrics, _ history: [EpochRecord],
+        _ mistakes: [Mistake]
+    ) throws -> String {
+        var body = "<h1>\(HTML.escaped(run.architecture)), \(run.classes.count) classes</h1>\n"
+        var summary: [[String]] = []
+        func line(_ name: String, _ value: Double?) {
+            if let value { summary.append([name, HTML.places(value, 4)]) }
+        }
+        line("validation accuracy", metrics.accuracy)
+        line("top-5 accuracy", metrics.top5)
+        line("macro F1", metrics.macroF1)
+        line("macro ROC-AUC", metrics.scores?.macroROCAUC)
+        line("mean average precision", metrics.scores?.meanAveragePrecision)
+        line("calibration error, 15 bins", metrics.scores?.calibrationError)
+        line("validation loss", metrics.loss)
+        summary.append(["best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"])
+        summary.append(
+            ["photos", "\(metrics.trainingPhotos) learned, \(metrics.validationPhotos) validated"])
+        if metrics.skippedPhotos > 0 {
+            summary.append(["photos skipped, not readable", "\(metrics.skippedPhotos)"])
+        }
+        body += HTML.table(["", ""], summary)
+        body += "<h2>Learning</h2>\n"
+        body += HTML.curves(
+            "loss",
+            [
+                ("training", history.map(\.trainingLoss)),
+                ("validation", history.map(\.validationLoss)),
+            ])
+        body += HTML.curves(
+            "accuracy",
+            [
+                ("training", history.map(\.trainingAccuracy)),
+                ("validation", history.map(\.validationAccuracy)),
+            ])
+        body += "<h2>Classes</h2>\n"
+        let rows = metrics.perClass.enumerated().map { index, scores in
+            [
+                run.classes[index], "\(run.trainingCounts[index])", "\(scores.support)",
+                HTML.places(scores.precision, 3), HTML.places(scores.recall, 3),
+                HTML.places(scores.f1, 3),
+            ]
+                + [metrics.scores?.rocAUC[index], metrics.scores?.averagePrecision[index]].map {
+                    $0.flatMap { $0 }.map { HTML.places($0, 3) } ?? "–"
+                }
+        }
+        body += HTML.table(
+            [
+                "class", "learned", "validated", "precision", "recall", "F1", "ROC-AUC",
+                "average precision",
+            ], rows)
+        body += "<h2>Confusion</h2><p>A row is the truth, a column what it was taken for.</p>\n"
+        body += HTML.matrix(metrics.confusion, run.classes)
+        if !mistakes.isEmpty {
+            body += "<h2>Worst mistakes</h2><p>The validation photos that were most surely taken "
+            body += "for something else, as the network sees them, and where it looked.</p>\n"
+            for mistake in mistakes {
+                for (index, picture) in mistake.pictures.enumerated() {
+                    body += try HTML.picture(
+                        picture,
+                        index > 0
+                            ? "why \(mistake.prediction)"
+                            : "\(mistake.path): \(mistake.truth), taken for \(mistake.prediction) "
+                                + "(\(HTML.places(Double(mistake.probability), 2)))")
+                }
+            }
+        }
+        body += "<h2>Repeat it</h2><pre>\(HTML.escaped(run.command))</pre>\n"
+        body += "<h2>Settings</h2><pre>\(HTML.escaped(try RunFiles.json(run, pretty: true)))</pre>"
+        return HTML.page("\(run.architecture) on \(run.classes.count) classes", body)
+    }
+}
+
+extension Preprocessing {
+    /// A network's input as a picture again: what it sees of a photo.
+    func picture(of input: [Float]) -> Image {
+        var image = Image(width: width, height: height)
+        let sources = normalization.channels == .rgb ? [0, 1, 2] : [2, 1, 0]
+        for y in 0..<height {
+            for x in 0..<width {
+                var parts: [UInt8] = [0, 0, 0]
+                for channel in 0..<3 {
+                    let value = Double(input[(channel * height + y) * width + x])
+                    let raw =
+                        (value * normalization.std[channel] + normalization.mean[channel])
+                        / normalization.scale
+                    parts[sources[channel]] =
+                        raw.isFinite ? UInt8(min(max(raw.rounded(), 0), 255)) : 0
+                }
+                image[x, y] = Color(parts[0], parts[1], parts[2])
+            }
+        }
+        return image
+    }
+}
+
+extension Image {
+    /// This picture under a map of weights in 0…1, blue for none and red for most, enlarged
+    /// bilinearly.
+    func under(_ map: [Float], rows: Int, columns: Int) -> Image {
+        var result = self
+        func value(_ y: Int, _ x: Int) -> Double {
+            Double(map[min(max(y, 0), rows - 1) * columns + min(max(x, 0), columns - 1)])
+        }
+        for y in 0..<height {
+            let v = (Double(y) + 0.5) * Double(rows) / Double(height) - 0.5
+            let top = Int(v.rounded(.down))
+            for x in 0..<width {
+                let u = (Double(x) + 0.5) * Double(columns) / Double(width) - 0.5
+                let left = Int(u.rounded(.down))
+                let (fy, fx) = (v - Double(top), u - Double(left))
+                let upper = value(top, left) * (1 - fx) + value(top, left + 1) * fx
+                let lower = value(top + 1, left) * (1 - fx) + value(top + 1, left + 1) * fx
+                let heat = upper * (1 - fy) + lower * fy
+                let color = Color(20, 40, 200).mixed(with: Color(240, 30, 20), heat)
+                result[x, y] = self[x, y].mixed(with: color, 0.15 + 0.45 * heat)
+            }
+        }
+        return result
+    }
+}

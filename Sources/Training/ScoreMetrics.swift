@@ -1,0 +1,101 @@
+// What scores are worth before a threshold is chosen: areas under curves, and calibration.
+
+/// Measures of scores against the truth, by scikit-learn's definitions.
+public enum ScoreMetrics {
+    /// The area under the ROC curve: how often a positive scores above a negative, ties counting
+    /// half (Mann & Whitney). Nil where there is only one kind.
+    public static func areaUnderROC(_ scores: [Float], _ positive: [Bool]) -> Double? {
+        precondition(scores.count == positive.count)
+        let order = scores.indices.sorted { scores[$0] < scores[$1] }
+        var rankSum = 0.0
+        var at = 0
+        while at < order.count {
+            var end = at
+            while end < order.count, scores[order[end]] == scores[order[at]] { end += 1 }
+            let rank = Double(at + 1 + end) / 2
+            for index in order[at..<end] where positive[index] { rankSum += rank }
+            at = max(end, at + 1)
+        }
+        let positives = Double(positive.count { $0 })
+        let negatives = Double(positive.count) - positives
+        guard positives > 0, negatives > 0 else { return nil }
+        return (rankSum - positives * (positives + 1) / 2) / (positives * negatives)
+    }
+
+    /// Average precision: Σ (Rₙ − Rₙ₋₁) Pₙ over the distinct scores, highest first, without
+    /// interpolation. Nil without a positive.
+    public static func averagePrecision(_ scores: [Float], _ positive: [Bool]) -> Double? {
+        precondition(scores.count == positive.count)
+        let order = scores.indices.sorted { scores[$0] > scores[$1] }
+        let positives = positive.count { $0 }
+        guard positives > 0 else { return nil }
+        var (sum, hits, at) = (0.0, 0, 0)
+        while at < order.count {
+            var end = at
+            var found = 0
+            while end < order.count, scores[order[end]] == scores[order[at]] {
+                found += positive[order[end]] ? 1 : 0
+                end += 1
+            }
+            end = max(end, at + 1)
+            hits += found
+            sum += Double(found) / Double(positives) * Double(hits) / Double(end)
+            at = end
+        }
+        return sum
+    }
+
+    /// The expected calibration error: how far confidence is from accuracy, over equal bins of
+    /// the confidence (Guo et al. 2017, arXiv:1706.04599). Nil of nothing.
+    public static func calibrationError(
+        _ probabilities: [[Float]], _ labels: [Int], bins: Int = 15
+    ) -> Double? {
+        guard !labels.isEmpty, bins > 0 else { return nil }
+        var table = [(count: Int, confidence: Double, correct: Int)](
+            repeating: (0, 0, 0), count: bins)
+        for (row, label) in zip(probabilities, labels) {
+            let best = row.withUnsafeBufferPointer { Ranking.best(of: $0) }
+            let confidence = Double(row[best])
+            // A bin holds its upper edge and not its lower one.
+            let exact = (confidence * Double(bins)).rounded(.up) - 1
+            let bin = exact.isFinite ? min(max(Int(exact), 0), bins - 1) : 0
+            table[bin].count += 1
+            table[bin].confidence += confidence
+            table[bin].correct += best == label ? 1 : 0
+        }
+        return table.reduce(0) { $0 + abs($1.confidence - Double($1.correct)) }
+            / Double(labels.count)
+    }
+}
+
+/// The measures of scores of one run or evaluation.
+public struct ScoreSummary: Sendable, Hashable, Codable {
+    /// The area under the ROC curve of each class against the rest; nil where undefined.
+    public var rocAUC: [Double?]
+    /// The average precision of each class; nil where undefined.
+    public var averagePrecision: [Double?]
+    /// The mean area of the classes that have one.
+    public var macroROCAUC: Double?
+    /// The mean average precision of the classes that have one.
+    public var meanAveragePrecision: Double?
+    /// The expected calibration error, 15 bins.
+    public var calibrationError: Double?
+
+    /// The measures of probabilities (photos × classes).
+    public init(probabilities: [[Float]], labels: [Int], classes: Int) {
+        func each(_ measure: ([Float], [Bool]) -> Double?) -> [Double?] {
+            (0..<classes).map { name in
+                measure(probabilities.map { $0[name] }, labels.map { $0 == name })
+            }
+        }
+        func mean(_ values: [Double?]) -> Double? {
+            let known = values.compactMap(\.self)
+            return known.isEmpty ? nil : known.reduce(0, +) / Double(known.count)
+        }
+        rocAUC = each(ScoreMetrics.areaUnderROC)
+        averagePrecision = each(ScoreMetrics.averagePrecision)
+        macroROCAUC = mean(rocAUC)
+        meanAveragePrecision = mean(averagePrecision)
+        calibrationError = ScoreMetrics.calibrationError(probabilities, labels)
+    }
+}

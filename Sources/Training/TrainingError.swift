@@ -1,0 +1,49 @@
+// What can be wrong with a training run.
+
+public import GraftTensors
+
+/// An error that stops a training run.
+public enum TrainingError: Diagnostic, Equatable {
+    /// A setting that makes no sense.
+    case option(String, expected: String, found: String)
+    /// A class of which no photo can be read; the first reason is kept.
+    case noPhotos(of: String, reason: String?)
+    /// The loss is no number any more.
+    case diverged(epoch: Int)
+    /// `--resume` of a run without a checkpoint.
+    case noCheckpoint(String)
+    /// A checkpoint of another run: other photos, model or settings.
+    case otherCheckpoint(String)
+    /// A checkpoint that lacks something.
+    case damagedCheckpoint(String, reason: String)
+    /// A weight of the backbone is not there.
+    case missingWeight(String)
+
+    /// What happened.
+    public var message: String {
+        switch self {
+        case .option(let name, let expected, let found):
+            "the \(name) is `\(found)`, expected \(expected)"
+        case .noPhotos(let name, let reason):
+            "no photo of class `\(name)` can be learned from" + (reason.map { ": \($0)" } ?? "")
+        case .diverged(let epoch): "the loss is not a number any more in epoch \(epoch)"
+        case .noCheckpoint(let path): "nothing to resume: there is no `\(path)`"
+        case .otherCheckpoint(let path):
+            "the checkpoint `\(path)` is of other photos, another model or other settings"
+        case .damagedCheckpoint(let path, let reason):
+            "the checkpoint `\(path)` is damaged: \(reason)"
+        case .missingWeight(let name): "the backbone has no weight `\(name)`"
+        }
+    }
+
+    /// What to do about it.
+    public var hint: String? {
+        switch self {
+        case .option, .missingWeight: nil
+        case .noPhotos: "add photos that open in an image viewer to its folder"
+        case .diverged: "lower the learning rate, for example to a tenth"
+        case .noCheckpoint, .damagedCheckpoint: "start the run anew, without resuming"
+        case .otherCheckpoint: "repeat the settings of that run, or start a new run folder"
+        }
+    }
+}

@@ -1,0 +1,316 @@
+// Epochs over samples: forward, loss, backward, step, validate.
+
+import GraftNetworks
+import GraftTensors
+
+/// The state of a run between epochs.
+struct TrainingLoop {
+    /// What a set of samples scored.
+    struct Score {
+        var loss: Double
+        var top5: Double
+        var confusion: ConfusionMatrix
+        /// Photo by photo, the share of the softmax of each class.
+        var probabilities: [[Float]] = []
+    }
+
+    /// How one parameter's updates differ from the others'.
+    struct Pace {
+        /// Its share of the learning rate.
+        var scale = 1.0
+        /// Whether it decays: matrices and kernels do, biases and normalisations do not.
+        var decays = true
+        /// The first epoch in which it learns, counted from 0.
+        var start = 0
+    }
+
+    private let learner: any Learner
+    let options: TrainingOptions
+    let classes: Int
+    private let shape: Shape
+    private let loss: CrossEntropy
+    private let paces: [Pace]
+    var random: RandomSource
+    private var optimizer: Optimizer
+    private var average: [[Float]] = []
+    /// What learns.
+    let parameters: [Parameter]
+    /// The epochs that are done.
+    private(set) var history: [EpochRecord] = []
+    /// The index of the best of them.
+    private(set) var best = 0
+    /// The weights after it.
+    private(set) var bestWeights: [[Float]] = []
+
+    init(
+        learner: any Learner, options: TrainingOptions, classes: Int, shape: Shape,
+        random: RandomSource, classWeights: [Float]? = nil,
+        pace: (Parameter) -> Pace = { _ in Pace() }
+    ) throws {
+        self.learner = learner
+        self.options = options
+        self.classes = classes
+        self.shape = shape
+        self.random = random
+        loss = CrossEntropy(labelSmoothing: options.labelSmoothing, classWeights: classWeights)
+        parameters = learner.trainable
+        paces = parameters.map(pace)
+        optimizer = Optimizer(options.optimizer, counts: parameters.map(\.shape.count))
+    }
+
+    /// The number of epochs since the best.
+    var sinceBest: Int { history.isEmpty ? 0 : history.count - 1 - best }
+
+    /// One pass over the training photos in a new order, and one over the validation photos.
+    mutating func epoch(_ training: Samples, _ validation: Samples) throws -> EpochRecord {
+        let order = order(training.labels)
+        let large = options.batchSize * options.accumulate
+        let steps = (order.count + large - 1) / large
+        let factor = options.schedule.factor(losses: history.compactMap(\.validationLoss))
+        var total = 0.0
+        var correct = 0
+        var rate = 0.0
+        for start in stride(from: 0, to: order.count, by: large) {
+            let group = Array(order[start..<min(start + large, order.count)])
+            var sums: [[Float]] = []
+            for from in stride(from: 0, to: group.count, by: options.batchSize) {
+                let photos = Array(group[from..<min(from + options.batchSize, group.count)])
+                let done = try gradients(training, photos)
+                total += done.loss
+                correct += done.correct
+                guard total.isFinite else {
+                    throw TrainingError.diverged(epoch: history.count + 1)
+                }
+                if options.accumulate > 1 {
+                    try add(&sums, share: Float(photos.count) / Float(group.count))
+                }
+            }
+            rate =
+                factor
+                * options.schedule.rate(
+                    peak: options.learningRate, step: optimizer.step,
+                    total: options.epochs * steps, warmup: options.warmupSteps)
+            try step(rate, sums)
+        }
+        return try finishEpoch(
+            loss: total / Double(max(order.count, 1)),
+            accuracy: Double(correct) / Double(max(order.count, 1)), rate: rate, validation)
+    }
+
+    /// Takes weights that came from elsewhere as an epoch of their own.
+    mutating func adopt(
+        _ weights: [[Float]], loss: Double, accuracy: Double, penalty: Double,
+        _ validation: Samples
+    ) throws -> EpochRecord {
+        try load(weights)
+        return try finishEpoch(
+            loss: loss, accuracy: accuracy, rate: 0, penalty: penalty, validation)
+    }
+
+    private mutating func finishEpoch(
+        loss: Double, accuracy: Double, rate: Double, penalty: Double? = nil,
+        _ validation: Samples
+    ) throws -> EpochRecord {
+        // The running mean of the weights is what is validated and kept, if one is wanted.
+        let moving = average.isEmpty ? [] : try weights()
+        if !average.isEmpty { try load(average) }
+        let score = validation.labels.isEmpty ? nil : try evaluate(validation)
+        let record = EpochRecord(
+            epoch: history.count + 1, trainingLoss: loss, trainingAccuracy: accuracy,
+            validationLoss: score?.loss, validationAccuracy: score?.confusion.accuracy,
+            learningRate: rate, penalty: penalty)
+        if history.isEmpty || record.isBetter(than: history[best]) {
+            best = history.count
+            bestWeights = try weights()
+        }
+        if !average.isEmpty { try load(moving) }
+        history.append(record)
+        return record
+    }
+
+    /// The order of an epoch's photos.
+    private mutating func order(_ labels: [Int]) -> [Int] {
+        guard options.balance == .sampling else { return random.permutation(labels.count) }
+        var byClass = [[Int]](repeating: [], count: classes)
+        for (photo, label) in labels.enumerated() { byClass[label].append(photo) }
+        let present = byClass.filter { !$0.isEmpty }
+        return labels.indices.map { _ in
+            let photos = present[random.below(present.count)]
+            return photos[random.below(photos.count)]
+        }
+    }
+
+    /// The gradients of one batch, left in the learner.
+    private mutating func gradients(_ training: Samples, _ photos: [Int]) throws -> (
+        loss: Double, correct: Int
+    ) {
+        var views = [Int](repeating: 0, count: photos.count)
+        if training.isFresh {
+            // Another view in every epoch; the first is not the photo as it is either.
+            views = [Int](repeating: history.count + 1, count: photos.count)
+        } else if training.views > 1 {
+            for row in views.indices { views[row] = random.below(training.views) }
+        }
+        let labels = photos.map { training.labels[$0] }
+        var input = try batch(training, photos, views)
+        let mixed = Mixing(options).apply(&input, labels, &random)
+        let logits = try learner.forward(input, dropoutSeed: random.next())
+        var (total, correct) = (0.0, 0)
+        let gradient = logits.withFloats { floats in
+            correct = hits(floats, labels)
+            return Tensor(shape: logits.shape) { target in
+                total = loss.sum(
+                    logits: floats, classes: classes, labels: labels, mixed: mixed,
+                    gradient: target)
+            }
+        }
+        try learner.backward(gradient)
+        return (total, correct)
+    }
+
+    /// Adds this batch's share to the gradients of a larger one.
+    private func add(_ sums: inout [[Float]], share: Float) throws {
+        if sums.isEmpty { sums = parameters.map { [Float](repeating: 0, count: $0.shape.count) } }
+        for index in parameters.indices {
+            try learner.withParameter(index) { _, gradient in
+                for element in gradient.indices {
+                    sums[index][element] += share * gradient[element]
+                }
+            }
+        }
+    }
+
+    /// Moves the weights along the gradients, or along `sums` where batches were added up.
+    private mutating func step(_ rate: Double, _ sums: [[Float]]) throws {
+        for (index, sum) in sums.enumerated() {
+            try learner.withParameter(index) { _, gradient in
+                _ = gradient.update(fromContentsOf: sum)
+            }
+        }
+        let epoch = history.count
+        try clip(learning: parameters.indices.filter { paces[$0].start <= epoch })
+        optimizer.beginStep(learningRate: rate)
+        for (index, pace) in paces.enumerated() where pace.start <= epoch {
+            try learner.withParameter(index) { values, gradient in
+                optimizer.update(
+                    index, values: values, gradient: .init(gradient), scale: pace.scale,
+                    decays: pace.decays)
+            }
+        }
+        guard options.averaging > 0 else { return }
+        if average.isEmpty { average = try weights() }
+        let (keep, gain) = (Float(options.averaging), Float(1 - options.averaging))
+        for index in parameters.indices {
+            try learner.withParameter(index) { values, _ in
+                for element in values.indices {
+                    average[index][element] =
+                        keep * average[index][element] + gain * values[element]
+                }
+            }
+        }
+    }
+
+    /// Shortens all gradients together to the norm that the options allow.
+    private func clip(learning: [Int]) throws {
+        guard options.clipNorm > 0 else { return }
+        var squares = 0.0
+        for index in learning {
+            try learner.withParameter(index) { _, gradient in
+                for slope in gradient { squares += Double(slope) * Double(slope) }
+            }
+        }
+        let factor = Float(options.clipNorm / (squares.squareRoot() + 1e-6))
+        guard factor < 1 else { return }
+        for index in learning {
+            try learner.withParameter(index) { _, gradient in
+                for element in gradient.indices { gradient[element] *= factor }
+            }
+        }
+    }
+
+    /// Scores samples, without dropout and smoothing.
+    func evaluate(_ samples: Samples) throws -> Score {
+        var score = Score(loss: 0, top5: 0, confusion: ConfusionMatrix(classes: classes))
+        let all = Array(samples.labels.indices)
+        for start in stride(from: 0, to: all.count, by: options.batchSize) {
+            let photos = Array(all[start..<min(start + options.batchSize, all.count)])
+            let labels = photos.map { samples.labels[$0] }
+            let views = [Int](repeating: 0, count: photos.count)
+            let logits = try learner.forward(
+                try batch(samples, photos, views), dropoutSeed: nil)
+            logits.withFloats { floats in
+                score.loss += CrossEntropy().sum(logits: floats, classes: classes, labels: labels)
+                for (row, label) in labels.enumerated() {
+                    let scores = UnsafeBufferPointer(
+                        rebasing: floats[(row * classes)..<((row + 1) * classes)])
+                    score.confusion.add(truth: label, prediction: Ranking.best(of: scores))
+                    score.top5 += Ranking.isHit(label, within: 5, of: scores) ? 1 : 0
+                    score.probabilities.append(Ranking.softmax(scores))
+                }
+            }
+        }
+        let count = Double(max(all.count, 1))
+        score.loss /= count
+        score.top5 /= count
+        return score
+    }
+
+    /// Replaces what learns.
+    func load(_ weights: [[Float]]) throws {
+        for (index, values) in weights.enumerated() {
+            try learner.withParameter(index) { target, _ in
+                _ = target.update(fromContentsOf: values)
+            }
+        }
+    }
+
+    /// Writes a checkpoint.
+    func save(_ path: String, identity: String) throws {
+        let notes = Checkpoint.Notes(
+            identity: identity, history: history, best: best, step: optimizer.step, random: random)
+        let checkpoint = Checkpoint(
+            notes: notes, names: parameters.map(\.name), current: try weights(), best: bestWeights,
+            average: average)
+        try checkpoint.write(optimizer, to: path)
+    }
+
+    /// Goes on from a checkpoint.
+    mutating func restore(_ path: String, identity: String) throws {
+        let checkpoint = try Checkpoint(
+            path, identity: identity, names: parameters.map(\.name),
+            counts: parameters.map(\.shape.count), optimizer: &optimizer)
+        try load(checkpoint.current)
+        history = checkpoint.notes.history
+        best = checkpoint.notes.best
+        bestWeights = checkpoint.best
+        average = checkpoint.average
+        random = checkpoint.notes.random
+    }
+
+    private func weights() throws -> [[Float]] {
+        var result: [[Float]] = []
+        for index in parameters.indices {
+            try learner.withParameter(index) { values, _ in result.append(Array(values)) }
+        }
+        return result
+    }
+
+    /// The photos as a batch; rows that a ragged last one lacks are zeros.
+    private func batch(_ samples: Samples, _ photos: [Int], _ views: [Int]) throws -> Tensor {
+        let size = samples.count
+        return try Tensor(shape: shape) { target in
+            for (row, photo) in photos.enumerated() {
+                try samples.fill(
+                    photo, view: views[row],
+                    UnsafeMutableBufferPointer(rebasing: target[(row * size)..<((row + 1) * size)]))
+            }
+        }
+    }
+
+    private func hits(_ logits: UnsafeBufferPointer<Float>, _ labels: [Int]) -> Int {
+        labels.enumerated().count { row, label in
+            Ranking.best(of: .init(rebasing: logits[(row * classes)..<((row + 1) * classes)]))
+                == label
+        }
+    }
+}

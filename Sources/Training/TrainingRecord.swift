@@ -1,0 +1,109 @@
+// What a run says while it goes on, and what it leaves behind.
+
+public import GraftNetworks
+public import GraftTensors
+
+/// The numbers of one epoch: a row of `log.csv`.
+public struct EpochRecord: Sendable, Hashable, Codable {
+    /// Counted from 1.
+    public var epoch: Int
+    /// The mean loss over the photos that were learned from, as they were met.
+    public var trainingLoss: Double
+    /// The share of them that was right, as they were met.
+    public var trainingAccuracy: Double
+    /// The mean loss over the validation photos; nil without any.
+    public var validationLoss: Double?
+    /// The share of them that was right; nil without any.
+    public var validationAccuracy: Double?
+    /// The learning rate of the last step.
+    public var learningRate: Double
+    /// The penalty of a logistic head.
+    public var penalty: Double?
+
+    /// Whether this epoch is to be preferred: a higher validation accuracy, then a lower loss.
+    func isBetter(than other: EpochRecord) -> Bool {
+        guard let accuracy = validationAccuracy, let best = other.validationAccuracy,
+            let loss = validationLoss, let least = other.validationLoss
+        else { return true }
+        return accuracy > best || (accuracy == best && loss < least)
+    }
+
+    static func csv(_ history: [EpochRecord]) -> String {
+        var text =
+            "epoch,training_loss,training_accuracy,validation_loss,validation_accuracy,learning_rate,penalty\n"
+        for row in history {
+            let numbers: [Double?] = [
+                row.trainingLoss, row.trainingAccuracy, row.validationLoss, row.validationAccuracy,
+                row.learningRate, row.penalty,
+            ]
+            text +=
+                "\(row.epoch)," + numbers.map { $0.map { "\($0)" } ?? "" }.joined(separator: ",")
+            text += "\n"
+        }
+        return text
+    }
+}
+
+/// What a run reports while it goes on.
+public enum TrainingEvent: Sendable {
+    /// Where the network was cut and how much of it learns.
+    case started(cut: String, trainableParameters: Int, parameters: Int)
+    /// A photo cannot be read and is left out.
+    case skipped(path: String, reason: String)
+    /// A validation photo has the same bytes as one that is learned from: scores will flatter.
+    case duplicate(path: String, of: String)
+    /// `done` of `total` photos are read; `reused` of them were in the cache.
+    case features(done: Int, total: Int, reused: Int)
+    /// The run goes on after this epoch.
+    case resumed(epoch: Int)
+    /// An epoch is over; `isBest` so far.
+    case epoch(EpochRecord, isBest: Bool)
+    /// Nothing has become better for a while.
+    case stoppedEarly(epoch: Int, best: Int)
+}
+
+/// `metrics.json`: how well the best epoch does on the validation photos.
+public struct TrainingMetrics: Sendable, Hashable, Codable {
+    /// The names of the classes, in the order of the matrix.
+    public var classes: [String]
+    /// The epoch whose weights are kept, counted from 1.
+    public var bestEpoch: Int
+    /// The number of epochs that ran.
+    public var epochs: Int
+    /// The photos that were learned from.
+    public var trainingPhotos: Int
+    /// The validation photos.
+    public var validationPhotos: Int
+    /// The photos that could not be read.
+    public var skippedPhotos: Int
+    /// The mean validation loss.
+    public var loss: Double?
+    /// The share of validation photos that is right.
+    public var accuracy: Double?
+    /// The share whose class is among the best five.
+    public var top5: Double?
+    /// The mean F1 of the classes.
+    public var macroF1: Double?
+    /// What the scores are worth before a threshold; nil without validation photos.
+    public var scores: ScoreSummary?
+    /// The scores of each class.
+    public var perClass: [ClassScores]
+    /// Rows are the truth.
+    public var confusion: ConfusionMatrix
+}
+
+/// What a run makes.
+public struct TrainingResult: Sendable {
+    /// The backbone with its new head; the output are the logits.
+    public var graph: Graph
+    /// All weights of ``graph``: the frozen ones as they came, the others of the best epoch.
+    public var weights: StateDict
+    /// The names of the classes, in the order of the logits.
+    public var classes: [String]
+    /// One row per epoch.
+    public var history: [EpochRecord]
+    /// How well it does on the validation photos.
+    public var metrics: TrainingMetrics
+    /// How many photos' features came out of the cache.
+    public var reusedFeatures: Int
+}

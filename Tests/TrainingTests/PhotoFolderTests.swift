@@ -1,0 +1,112 @@
+// Folders of photos and their splits: what is listed, what is refused, what stays where it was.
+
+import Foundation
+import GraftTensors
+import GraftTraining
+import Testing
+
+@Suite final class PhotoFolderTests {
+    let root = NSTemporaryDirectory() + "graft-photos-\(UUID().uuidString)"
+
+    deinit { try? FileManager.default.removeItem(atPath: root) }
+
+    private func add(_ paths: String...) throws {
+        for path in paths { try add(path) }
+    }
+
+    private func add(_ path: String) throws {
+        let full = URL(fileURLWithPath: root + "/" + path)
+        try FileManager.default.createDirectory(
+            at: full.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data().write(to: full)
+    }
+
+    private func fill(_ name: String, _ range: Range<Int>) throws {
+        for index in range { try add("\(name)/\(index).jpg") }
+    }
+
+    @Test func listsPhotosByClass() throws {
+        try add(
+            "b/2.JPG", "b/10.png", "B/x.webp", "a/deep/1.jpeg", "a/notes.txt", "a/.hidden.jpg",
+            ".git/x.jpg", "stray.jpg")
+        try FileManager.default.createSymbolicLink(
+            atPath: root + "/a/out.jpg", withDestinationPath: "/etc/hostname")
+        try FileManager.default.createSymbolicLink(
+            atPath: root + "/a/in.jpg", withDestinationPath: root + "/b/2.JPG")
+        try FileManager.default.createSymbolicLink(
+            atPath: root + "/a/loop", withDestinationPath: root)
+        let photos = try PhotoFolder.scan(root)
+        #expect(photos.classes == ["B", "a", "b"])
+        #expect(
+            photos.items.map(\.relativePath)
+                == ["B/x.webp", "a/deep/1.jpeg", "a/in.jpg", "b/10.png", "b/2.JPG"])
+        #expect(photos.items.map(\.classIndex) == [0, 1, 1, 2, 2])
+        #expect(photos.counts == [1, 2, 2])
+    }
+
+    @Test func refusesWhatIsNoFolderOfClasses() throws {
+        func message() -> String {
+            do {
+                _ = try PhotoFolder.scan(root)
+                return ""
+            } catch {
+                return "\(error)"
+            }
+        }
+        #expect(message().contains("cannot open"))
+        try add("1.jpg", "2.jpg")
+        #expect(message().contains("found none but 2 photos"))
+        try add("cat/1.jpg")
+        #expect(message().contains("found 1: `cat`"))
+        try add("dog/readme.txt")
+        #expect(message().contains("/dog`, found none"))
+        #expect(throws: PhotoFolderError.notAFolder(root + "/1.jpg")) {
+            try PhotoFolder.scan(root + "/1.jpg")
+        }
+    }
+
+    @Test func aSplitIsStratifiedAndStable() throws {
+        try fill("cat", 0..<50)
+        try fill("dog", 0..<20)
+        try fill("rare", 0..<2)
+        let photos = try PhotoFolder.scan(root)
+        let split = try Split.stratified(photos, seed: 1, fraction: 0.2)
+        #expect(split == (try Split.stratified(photos, seed: 1, fraction: 0.2)))
+        #expect(split != (try Split.stratified(photos, seed: 2, fraction: 0.2)))
+        func held(_ split: Split, _ name: String) -> Int {
+            split.validation.count { $0.hasPrefix(name + "/") }
+        }
+        #expect(held(split, "cat") == 10 && held(split, "dog") == 4 && held(split, "rare") == 1)
+        #expect(split.training.count + split.validation.count == 72)
+
+        // One more photo moves at most one other; ten more move none of a remembered split.
+        try fill("cat", 50..<51)
+        let one = try Split.stratified(PhotoFolder.scan(root), seed: 1, fraction: 0.2)
+        #expect(Set(split.training).symmetricDifference(one.training).count <= 2)
+        try fill("cat", 51..<60)
+        let more = try PhotoFolder.scan(root)
+        let kept = try Split.stratified(more, seed: 1, fraction: 0.2, keeping: split)
+        #expect(Set(kept.training).isSuperset(of: split.training))
+        #expect(Set(kept.validation).isSuperset(of: split.validation))
+        #expect(held(kept, "cat") == 12)
+        let sides = kept.items(of: more)
+        #expect(sides.training.count + sides.validation.count == more.items.count)
+
+        let json = try JSONEncoder().encode(kept)
+        #expect(try JSONDecoder().decode(Split.self, from: json) == kept)
+    }
+
+    @Test func aSplitNeedsSomethingOnBothSides() throws {
+        try fill("cat", 0..<1)
+        try fill("dog", 0..<3)
+        let photos = try PhotoFolder.scan(root)
+        #expect(throws: PhotoFolderError.tooFew("cat", count: 1)) {
+            try Split.stratified(photos, seed: 0, fraction: 0.5)
+        }
+        for fraction in [0, 1, -1, .nan] as [Double] {
+            #expect(throws: PhotoFolderError.self) {
+                try Split.stratified(photos, seed: 0, fraction: fraction)
+            }
+        }
+    }
+}

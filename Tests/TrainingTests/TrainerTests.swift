@@ -1,0 +1,252 @@
+// The run as a whole on drawn photos: resuming, caching, and what must not change.
+
+import Foundation
+import GraftImages
+import GraftNetworks
+import GraftTensors
+import GraftTraining
+import OrderedCollections
+import Testing
+
+/// A folder of photos in two colours, and a backbone of one convolution.
+private struct Scene {
+    let folder: String
+    let photos: PhotoFolder
+    let graph: Graph
+    let weights: StateDict
+
+    init() throws {
+        folder = NSTemporaryDirectory() + "graft-training-\(UUID().uuidString)"
+        for (name, color) in [("red", Color(220, 30, 40)), ("sky", Color(60, 90, 230))] {
+            try FileManager.default.createDirectory(
+                atPath: "\(folder)/photos/\(name)", withIntermediateDirectories: true)
+            for index in 0..<7 {
+                let shade = color.mixed(with: .black, Double(index) / 10)
+                try Image(width: 12, height: 10, color: shade)
+                    .writePNG(to: "\(folder)/photos/\(name)/\(index).png")
+            }
+        }
+        photos = try PhotoFolder.scan(folder + "/photos")
+        let kernel = Parameter(name: "stem.weight", shape: [3, 3, 1, 1], role: .kernel)
+        graph = Graph(
+            name: "tiny",
+            nodes: [
+                Node(name: "image", op: .input(channels: 3), inputs: []),
+                Node(
+                    name: "stem",
+                    op: .conv2d(outputs: 3, window: Window(kernel: 1), groups: 1, bias: false),
+                    inputs: [0], parameters: [kernel], stage: "stem"),
+                Node(
+                    name: "pool", op: .globalAveragePool(keepsDimensions: false), inputs: [1],
+                    stage: "stem"),
+            ], output: 2, features: 2, logits: nil, naming: .torch)
+        weights = StateDict([
+            "stem.weight": LazyTensor(Tensor([1, 0, 0, 0, 1, 0, 0, 0, 1], shape: kernel.shape))
+        ])
+    }
+
+    func options(_ epochs: Int) -> TrainingOptions {
+        var options = TrainingOptions()
+        options.epochs = epochs
+        options.batchSize = 4
+        options.patience = 0
+        options.learningRate = 0.05
+        options.flip = true
+        options.seed = 3
+        return options
+    }
+
+    func trainer(
+        _ run: String, _ options: TrainingOptions,
+        modelDigest: String = "0"
+    ) throws -> Trainer {
+        let split = try Split.stratified(photos, seed: 1, fraction: 0.3).items(of: photos)
+        let input = TrainingInput(
+            graph: graph, weights: weights,
+            preprocessing: .squash(height: 8, width: 8, .tf),
+            modelDigest: modelDigest, classes: photos.classes, training: split.training,
+            validation: split.validation)
+        return try Trainer(
+            input, options: options, runFolder: folder + "/" + run, cacheFolder: folder + "/cache")
+    }
+
+    func remove() { try? FileManager.default.removeItem(atPath: folder) }
+}
+
+private func bytes(_ state: StateDict) throws -> [String: [UInt8]] {
+    var result: [String: [UInt8]] = [:]
+    for (name, tensor) in state.tensors { result[name] = try tensor.load().withBytes(Array.init) }
+    return result
+}
+
+@Test func resumingEqualsNotStopping() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    let whole = try scene.trainer("whole", scene.options(6)).run()
+    _ = try scene.trainer("parts", scene.options(2)).run()
+    let parts = try scene.trainer("parts", scene.options(6)).run(resume: true)
+    #expect(try bytes(whole.weights) == bytes(parts.weights))
+    #expect(whole.history == parts.history)
+    for name in ["log.csv", "checkpoint.safetensors", "metrics.json", "split.json"] {
+        let files = try ["whole", "parts"].map {
+            try Data(contentsOf: URL(fileURLWithPath: "\(scene.folder)/\($0)/\(name)"))
+        }
+        #expect(files[0] == files[1], "\(name)")
+    }
+    #expect(whole.metrics.accuracy == 1)
+    #expect(try bytes(whole.weights)["stem.weight"] == bytes(scene.weights)["stem.weight"])
+}
+
+@Test func anotherRunsCheckpointIsRefused() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    #expect(throws: TrainingError.self) {
+        try scene.trainer("run", scene.options(1)).run(resume: true)
+    }
+    _ = try scene.trainer("run", scene.options(1)).run()
+    var options = scene.options(2)
+    options.learningRate = 0.1
+    #expect(throws: TrainingError.self) { try scene.trainer("run", options).run(resume: true) }
+}
+
+@Test func featuresAreReusedUntilSomethingChanges() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    let first = try scene.trainer("a", scene.options(2)).run()
+    let second = try scene.trainer("b", scene.options(2)).run()
+    #expect(first.reusedFeatures == 0)
+    #expect(second.reusedFeatures == scene.photos.items.count)
+    #expect(try bytes(first.weights) == bytes(second.weights))
+    #expect(try scene.trainer("c", scene.options(1), modelDigest: "1").run().reusedFeatures == 0)
+    // A damaged value is noticed and computed again.
+    let cache = scene.folder + "/cache/features"
+    for folder in try FileManager.default.contentsOfDirectory(atPath: cache) {
+        for name in try FileManager.default.contentsOfDirectory(atPath: "\(cache)/\(folder)") {
+            let url = URL(fileURLWithPath: "\(cache)/\(folder)/\(name)")
+            var data = try Data(contentsOf: url)
+            data[data.count - 1] ^= 1
+            try data.write(to: url)
+        }
+    }
+    let third = try scene.trainer("d", scene.options(2)).run()
+    #expect(third.reusedFeatures == 0)
+    #expect(try bytes(first.weights) == bytes(third.weights))
+}
+
+@Test func unreadablePhotosAreSkippedAndCounted() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    try Data("no photo".utf8).write(to: URL(fileURLWithPath: scene.photos.items[0].path))
+    #expect(try scene.trainer("a", scene.options(1)).run().metrics.skippedPhotos == 1)
+    for item in scene.photos.items where item.classIndex == 0 {
+        try Data("no photo".utf8).write(to: URL(fileURLWithPath: item.path))
+    }
+    #expect(throws: TrainingError.self) { try scene.trainer("b", scene.options(1)).run() }
+}
+
+@Test func patienceEndsARun() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    var options = scene.options(50)
+    options.learningRate = 1e-30
+    options.patience = 3
+    let result = try scene.trainer("a", options).run()
+    #expect(result.history.count == 4)
+    #expect(result.metrics.bestEpoch == 1)
+}
+
+@Test(arguments: [TrainingMode.finetune(unfreeze: nil), .finetune(unfreeze: 1)])
+func finetuningMovesWhatIsUnfrozen(mode: TrainingMode) throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    var options = TrainingOptions(mode: mode)
+    options.epochs = 4
+    options.batchSize = 4
+    options.learningRate = 0.05
+    options.patience = 0
+    let whole = try scene.trainer("whole", options).run()
+    let first = try #require(whole.history.first)
+    let last = try #require(whole.history.last)
+    #expect(last.trainingLoss < first.trainingLoss)
+    #expect(try bytes(whole.weights)["stem.weight"] != bytes(scene.weights)["stem.weight"])
+    options.epochs = 1
+    _ = try scene.trainer("parts", options).run()
+    options.epochs = 4
+    let parts = try scene.trainer("parts", options).run(resume: true)
+    #expect(try bytes(whole.weights) == bytes(parts.weights))
+}
+
+/// Everything that has a state of its own or draws numbers: averaging, mixing, sampling, plateaus.
+@Test func resumingEqualsNotStoppingWithEverythingOn() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    func options(_ epochs: Int) -> TrainingOptions {
+        var options = TrainingOptions(mode: .finetune(unfreeze: nil))
+        options.head = .perceptron(hidden: 6)
+        options.optimizer = .init(.lamb, weightDecay: 0.01)
+        options.schedule = .plateau
+        (options.epochs, options.batchSize, options.accumulate) = (epochs, 3, 2)
+        (options.patience, options.learningRate, options.seed) = (0, 0.01, 9)
+        (options.averaging, options.clipNorm, options.labelSmoothing) = (0.9, 0.5, 0.1)
+        (options.mixup, options.cutmix, options.balance) = (0.4, 1, .sampling)
+        (options.stageDecay, options.gradual, options.dropout) = (0.5, 2, 0.2)
+        options.flip = true
+        return options
+    }
+    let whole = try scene.trainer("whole", options(5)).run()
+    _ = try scene.trainer("parts", options(2)).run()
+    let parts = try scene.trainer("parts", options(5)).run(resume: true)
+    #expect(try bytes(whole.weights) == bytes(parts.weights))
+    #expect(whole.history == parts.history)
+    // The stage before the head learns from the third epoch on, and learns then.
+    let early = try scene.trainer("early", options(2)).run()
+    #expect(try bytes(early.weights)["stem.weight"] == bytes(scene.weights)["stem.weight"])
+    #expect(try bytes(whole.weights)["stem.weight"] != bytes(scene.weights)["stem.weight"])
+}
+
+@Test func aLogisticHeadLearnsAndReports() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    var options = TrainingOptions()
+    options.head = .logistic
+    let result = try scene.trainer("logistic", options).run()
+    #expect(result.metrics.accuracy == 1)
+    #expect(result.history.allSatisfy { $0.penalty != nil })
+    #expect(result.metrics.scores?.macroROCAUC == 1)
+    let again = try scene.trainer("again", options).run()
+    #expect(try bytes(result.weights) == bytes(again.weights))
+    for name in ["report.html", "run.json", "events.out.tfevents.0000000000.graft"] {
+        #expect(FileManager.default.fileExists(atPath: "\(scene.folder)/logistic/\(name)"))
+    }
+}
+
+/// Changed photos: kept where the backbone is frozen, made anew where it is not, and the same
+/// after a resumption; another change finds nothing kept, the photos themselves are.
+@Test(arguments: [TrainingMode.features, .finetune(unfreeze: nil)])
+func changedPhotosAreReproducible(mode: TrainingMode) throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    func options(_ epochs: Int) -> TrainingOptions {
+        var options = TrainingOptions(mode: mode)
+        options.augmentation.rotation = 30
+        options.augmentation.brightness = 0.3
+        (options.cacheViews, options.epochs, options.batchSize) = (3, epochs, 4)
+        (options.patience, options.seed) = (0, 2)
+        return options
+    }
+    let whole = try scene.trainer("whole", options(4)).run()
+    _ = try scene.trainer("parts", options(1)).run()
+    let parts = try scene.trainer("parts", options(4)).run(resume: true)
+    #expect(try bytes(whole.weights) == bytes(parts.weights))
+    var plain = options(4)
+    plain.augmentation = Augmentation()
+    let other = try scene.trainer("plain", plain).run()
+    #expect(try bytes(whole.weights) != bytes(other.weights))
+    guard mode == .features else { return }
+    #expect(parts.reusedFeatures == scene.photos.items.count)
+    #expect(other.reusedFeatures == scene.photos.items.count)
+    var changed = options(1)
+    changed.augmentation.rotation = 31
+    let third = try scene.trainer("third", changed).run()
+    #expect(third.reusedFeatures < scene.photos.items.count)
+}
