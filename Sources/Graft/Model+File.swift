@@ -1,0 +1,115 @@
+// Reading and writing the native model.
+
+internal import FoundationEssentials
+internal import GraftFormats
+internal import GraftImages
+internal import GraftNetworks
+public import GraftTensors
+
+/// An error in a model file or in what is asked of a model.
+public enum ModelError: Diagnostic, Equatable {
+    /// The file is a weight file and not a native model.
+    case notNative(String)
+    /// The file says it is a native model, and a part of it is missing or broken.
+    case broken(String, part: String, reason: String)
+    /// Nothing says which network the weights belong to.
+    case unknownArchitecture(String)
+    /// What is asked of the model cannot be.
+    case unusable(String, reason: String, hint: String?)
+
+    /// What happened.
+    public var message: String {
+        switch self {
+        case .notNative(let path): "`\(path)` is not a native model of graft"
+        case .broken(let path, let part, let reason):
+            "`\(path)` is a broken model: its \(part) \(reason)"
+        case .unknownArchitecture(let path):
+            "the tensors of `\(path)` belong to no architecture that graft knows by their names"
+        case .unusable(let what, let reason, _): "`\(what)`: \(reason)"
+        }
+    }
+    /// What to do about it.
+    public var hint: String? {
+        switch self {
+        case .notNative(let path): "convert it: `graft convert \(path) -o model.safetensors`"
+        case .broken: "make it anew with `graft convert` or `graft train`"
+        case .unknownArchitecture: "name one with `--architecture`, as `graft models` lists them"
+        case .unusable(_, _, let hint): hint
+        }
+    }
+}
+
+extension Model {
+    private enum Key {
+        static let format = "graft.format"
+        static let graph = "graft.graph"
+        static let input = "graft.input"
+        static let labels = "graft.labels"
+        static let source = "graft.source"
+    }
+
+    /// Whether these tensors came from a native model.
+    static func isNative(_ state: StateDict) -> Bool { state.metadata[Key.graph] != nil }
+
+    /// Opens a native model; the weights stay in the file until they are used.
+    ///
+    /// - Throws: `ModelError` if it is none or is broken, `NetworkError` if the weights do not fit.
+    public static func open(_ path: String) throws -> Model {
+        let state = try Checkpoint.open(path)
+        guard isNative(state) else { throw ModelError.notNative(path) }
+        return try Model(native: state, path: path)
+    }
+
+    init(native state: StateDict, path: String) throws {
+        func text(_ key: String) throws -> String {
+            guard let text = state.metadata[key] else {
+                throw ModelError.broken(path, part: key, reason: "is missing")
+            }
+            return text
+        }
+        func decode<T: Decodable>(_: T.Type, _ key: String) throws -> T {
+            do {
+                return try JSONDecoder().decode(T.self, from: Data(try text(key).utf8))
+            } catch let error as DecodingError {
+                throw ModelError.broken(path, part: key, reason: "cannot be read (\(error))")
+            }
+        }
+        guard try text(Key.format) == "1" else {
+            throw ModelError.broken(
+                path, part: Key.format,
+                reason: "is `\(try text(Key.format))`, expected `1`: a newer graft wrote it")
+        }
+        let graph = try Graph.decode(json: try text(Key.graph))
+        self.init(
+            graph: graph, weights: try graph.bound(state),
+            preprocessing: try decode(Preprocessing.self, Key.input),
+            labels: try decode([String].self, Key.labels),
+            source: try decode(Source.self, Key.source))
+        try preprocessing.validate()
+        _ = try graph.shapes(input: input())
+        if let classes, !labels.isEmpty, labels.count != classes {
+            throw ModelError.broken(
+                path, part: Key.labels,
+                reason: "name \(labels.count) classes, the network has \(classes)")
+        }
+    }
+
+    /// Writes the model to `path`: to a temporary file beside it first, then by rename.
+    public func write(to path: String) throws {
+        func encode(_ value: some Encodable) throws -> String {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            return String(decoding: try encoder.encode(value), as: UTF8.self)
+        }
+        var state = weights
+        state.axes = .torch
+        state.metadata = [
+            Key.format: "1",
+            Key.graph: try encode(graph),
+            Key.input: try encode(preprocessing),
+            Key.labels: try encode(labels),
+            Key.source: try encode(source),
+        ]
+        try Safetensors.write(state, to: path)
+    }
+}

@@ -1,0 +1,94 @@
+// Running a model: tensors in, tensors out, and photos in, labels out.
+
+public import GraftExecution
+public import GraftImages
+internal import GraftNetworks
+internal import GraftTensors
+
+/// A model made ready for batches of one size.
+///
+/// Made once and used for many photos; by one thread at a time.
+public final class Runner {
+    /// The model that runs.
+    public let model: Model
+    /// The node whose value comes back.
+    public let output: Int
+    private let plan: InferencePlan
+    private let batch: Int
+
+    /// Plans `model` for batches of `batch` photos up to the value of node `output`, by default
+    /// the network's last.
+    public init(
+        _ model: Model, batch: Int = 1, output: Int? = nil, options: ExecutionOptions = .init()
+    ) throws {
+        self.model = model
+        self.batch = batch
+        self.output = output ?? model.graph.output
+        plan = try InferencePlan(
+            graph: model.graph, weights: model.weights, input: model.input(count: batch),
+            outputs: [self.output], options: options)
+    }
+
+    /// The value of the output for each photo, (C…) each, in order.
+    public func run(_ images: [Image]) throws -> [[Float]] {
+        let shape = model.input(count: batch)
+        let size = shape.count / batch
+        var results: [[Float]] = []
+        for start in stride(from: 0, to: images.count, by: batch) {
+            let chunk = images[start..<min(start + batch, images.count)]
+            let input = Tensor(shape: shape) { target in
+                for (index, image) in chunk.enumerated() {
+                    let place = UnsafeMutableBufferPointer(
+                        rebasing: target[(index * size)..<((index + 1) * size)])
+                    model.preprocessing.write(image, into: place)
+                }
+            }
+            let values = try plan.run(input)[0]
+            let width = values.count / batch
+            values.withFloats { floats in
+                for index in 0..<chunk.count {
+                    results.append(Array(floats[(index * width)..<((index + 1) * width)]))
+                }
+            }
+        }
+        return results
+    }
+}
+
+/// A class and how probable it is.
+public struct Prediction: Sendable, Hashable, Codable {
+    /// The class's index among the logits.
+    public var index: Int
+    /// The class's name.
+    public var label: String
+    /// Its share of the softmax, 0 to 1.
+    public var probability: Float
+}
+
+extension Model {
+    /// The `top` most probable classes for each photo.
+    ///
+    /// - Throws: `ModelError.unusable` if the network does not classify.
+    public func predict(_ images: [Image], top: Int = 5) throws -> [[Prediction]] {
+        guard let logits = graph.logits else {
+            throw ModelError.unusable(
+                graph.name, reason: "the network has no classes to predict: it ends in features",
+                hint: "train a head for it: `graft train PHOTOS --backbone MODEL -o RUN`")
+        }
+        let runner = try Runner(self, batch: min(8, max(images.count, 1)), output: logits)
+        return try runner.run(images).map { scores in
+            let probabilities = softmax(scores)
+            // Of equal probabilities the first class wins, so that the order is always the same.
+            let order = probabilities.indices.sorted {
+                probabilities[$0] != probabilities[$1]
+                    ? probabilities[$0] > probabilities[$1] : $0 < $1
+            }
+            return order.prefix(top).map { index in
+                Prediction(
+                    index: index,
+                    label: labels.indices.contains(index) ? labels[index] : "\(index)",
+                    probability: probabilities[index])
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+// The native model: weights, graph, input, labels and source in one safetensors file.
+
+public import GraftImages
+public import GraftNetworks
+public import GraftTensors
+
+/// A network with its numbers and all that is needed to use it.
+///
+/// On disk it is a safetensors file whose `__metadata__` holds the rest as JSON strings under
+/// `graft.graph`, `graft.input`, `graft.labels` and `graft.source`; any safetensors reader opens it.
+public struct Model: Sendable {
+    /// The network.
+    public var graph: Graph
+    /// Its weights by the graph's names, in logical order (OIHW).
+    public var weights: StateDict
+    /// How a photo becomes the network's input.
+    public var preprocessing: Preprocessing
+    /// The names of the classes, in the order of the logits; empty if it does not classify.
+    public var labels: [String]
+    /// Where the weights came from.
+    public var source: Source
+
+    /// Where weights came from.
+    public struct Source: Sendable, Hashable, Codable {
+        /// What was asked for: a registry name, a URL or a path's last part.
+        public var reference: String
+        /// SHA-256 of the file that the weights were read from, in hexadecimal.
+        public var sha256: String
+        /// The licence that the publisher states, if one is known.
+        public var licence: String?
+
+        /// A source.
+        public init(reference: String, sha256: String, licence: String? = nil) {
+            self.reference = reference
+            self.sha256 = sha256
+            self.licence = licence
+        }
+    }
+
+    /// A model of parts that fit: `weights` must be bound to `graph`.
+    public init(
+        graph: Graph, weights: StateDict, preprocessing: Preprocessing, labels: [String],
+        source: Source
+    ) {
+        self.graph = graph
+        self.weights = weights
+        self.preprocessing = preprocessing
+        self.labels = labels
+        self.source = source
+    }
+
+    /// The shape of a batch of `count` photos as the model expects them: (N, 3, H, W).
+    public func input(count: Int = 1) -> Shape {
+        [count, 3, preprocessing.height, preprocessing.width]
+    }
+
+    /// The number of classes, if the network classifies.
+    public var classes: Int? { graph.classes ?? (labels.isEmpty ? nil : labels.count) }
+}

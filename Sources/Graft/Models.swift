@@ -1,0 +1,90 @@
+// From a reference or a path to a model that is ready to use.
+
+internal import GraftArchitectures
+internal import GraftFormats
+public import GraftHub
+internal import GraftImages
+internal import GraftNetworks
+internal import GraftRegistry
+public import GraftTensors
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#endif
+
+/// Opens models of every kind: native files, weight files, and what can be fetched.
+public enum Models {
+    /// The tensors that `reference` names as they are in their file, whatever network they are of.
+    public static func weights(
+        _ reference: String, hub: Hub = Hub(),
+        progress: (@Sendable (Int64, Int64?) -> Void)? = nil
+    ) async throws -> StateDict {
+        try Checkpoint.open(try await hub.fetch(reference, progress: progress).path)
+    }
+
+    /// Whether a file says itself which network its tensors are of.
+    public static func hasNetwork(_ state: StateDict) -> Bool {
+        Model.isNative(state) || state.metadata["model_config"] != nil
+    }
+
+    /// The model that `reference` names, its weights bound to its network.
+    ///
+    /// A path is opened; anything else is fetched, verified and kept in the cache. A native model
+    /// says itself what it is; a weight file's architecture is `architecture`, or what the names of
+    /// its tensors leave no doubt about.
+    /// - Throws: any `Diagnostic` of Hub, Formats or Networks, and `ModelError`.
+    public static func open(
+        _ reference: String, architecture: String? = nil, hub: Hub = Hub(),
+        progress: (@Sendable (Int64, Int64?) -> Void)? = nil
+    ) async throws -> Model {
+        if reference == tinyName { return try tiny() }
+        let fetched = try await hub.fetch(reference, progress: progress)
+        if architecture == nil, fetched.path.hasSuffix(".onnx") {
+            let (graph, weights, input) = try ONNXImport.open(fetched.path)
+            return Model(
+                graph: graph, weights: weights,
+                preprocessing: .squash(height: input.height, width: input.width, .passThrough),
+                labels: [], source: Model.Source(reference: reference, sha256: fetched.sha256))
+        }
+        let state = try Checkpoint.open(fetched.path)
+        if Model.isNative(state) { return try Model(native: state, path: fetched.path) }
+        let registry = try Registry.load()
+        // What is there as a file is that file, whatever the registry calls by its name.
+        let entry = access(reference, F_OK) == 0 ? nil : try? registry.find(reference)
+        if architecture == nil, entry == nil, let config = state.metadata["model_config"] {
+            let (graph, weights, input) = try KerasConfig.open(config, state: state)
+            return Model(
+                graph: graph, weights: weights,
+                preprocessing: .squash(height: input.height, width: input.width, .passThrough),
+                labels: [], source: Model.Source(reference: reference, sha256: fetched.sha256))
+        }
+        let (found, graph, weights) = try Architectures.open(
+            state, named: architecture ?? entry?.architecture)
+        let publication = entry ?? registry.entry(forArchitecture: found.name)
+        let labels = try publication?.labels.map { try registry.labels($0) } ?? []
+        return Model(
+            graph: graph, weights: weights,
+            preprocessing: publication?.input.preprocessing
+                ?? .squash(
+                    height: found.defaultInput.height, width: found.defaultInput.width,
+                    .passThrough),
+            labels: graph.classes == labels.count ? labels : [],
+            source: Model.Source(
+                reference: reference, sha256: fetched.sha256, licence: publication?.licence))
+    }
+}
+
+extension RegistryEntry.Input {
+    /// How a photo becomes the input that these weights expect.
+    fileprivate var preprocessing: Preprocessing {
+        let normalization = Normalization.presets[normalization] ?? .passThrough
+        let kernel = Resampling(rawValue: interpolation) ?? .bilinear
+        guard resize == "centerCrop", let shorterSide else {
+            return .squash(height: height, width: width, normalization)
+        }
+        return .centerCrop(
+            height, shorterSide: shorterSide, normalization, kernel: kernel)
+    }
+}

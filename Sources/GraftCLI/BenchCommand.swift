@@ -1,0 +1,139 @@
+// `graft bench`: milliseconds a batch, and the plan behind it.
+
+import ArgumentParser
+import Graft
+import GraftExecution
+import GraftNetworks
+import GraftTensors
+
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure a network: milliseconds a batch, and each step of the plan behind it.",
+        discussion: """
+            Examples:
+              graft bench model.safetensors --batch 8
+              graft bench resnet50 --untrained --batch 8 --threads 1 --json
+            """)
+
+    @Argument(help: "A native model, a registry name or a weight file.") var model: String
+    @Option(help: "Photos a batch.") var batch = 1
+    @Option(help: "Threads to use; all by default.") var threads: Int?
+    @Option(help: "How often to run; the first run does not count.") var runs = 10
+    @Option(help: "Height and width of the input; the model's own by default.") var size: Int?
+    @Option(help: "The architecture of a weight file.") var architecture: String?
+    @Flag(help: "Take an architecture without its weights: nothing is fetched.")
+    var untrained = false
+    @Flag(help: "Measure a step of training of the whole network: forward and backward.")
+    var train = false
+    @Flag(help: "Print one JSON object.") var json = false
+
+    func validate() throws {
+        func check(_ name: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
+            guard let value, !range.contains(value) else { return }
+            throw ValidationError(
+                "\(name): expected \(range.lowerBound) to \(range.upperBound), got \(value)")
+        }
+        try check("--batch", batch, 1...4096)
+        try check("--threads", threads, 1...1024)
+        try check("--runs", runs, 1...100_000)
+        try check("--size", size, 1...8192)
+    }
+
+    struct Answer: Encodable {
+        let model: String
+        let batch: Int
+        let height: Int
+        let width: Int
+        let threads: Int
+        let mode: String
+        let runs: Int
+        let best_ms: Double
+        let median_ms: Double
+        let gflops: Double
+        let plan_ms: Double
+        let plan: [Line]
+    }
+    struct Line: Encodable {
+        let node: String
+        let algorithm: String
+        let ms: Double
+        let gflops: Double
+        let share: Double
+    }
+
+    func run() async throws {
+        let model =
+            untrained
+            ? try Models.untrained(self.model, size: size)
+            : try await Models.open(self.model, architecture: architecture)
+        var shape = model.input(count: batch)
+        if let size { (shape[2], shape[3]) = (size, size) }
+        let input = Tensor(shape: shape) { target in
+            for index in target.indices { target[index] = Float((index &* 31) % 257) / 128 - 1 }
+        }
+        let options = ExecutionOptions(threads: threads)
+        let clock = ContinuousClock()
+        let start = clock.now
+        let once: () throws -> Void
+        let profile: () throws -> [PlanStep]
+        let count = min(runs, 5)
+        if train {
+            let output = model.graph.logits ?? model.graph.output
+            let names = model.graph.parameters.filter { !$0.isBuffer }.map(\.name)
+            let plan = try TrainingPlan(
+                graph: model.graph, weights: model.weights, input: shape, trainable: Set(names),
+                output: output, options: options)
+            once = { try plan.backward(try plan.forward(input, dropoutSeed: 1)) }
+            profile = { try plan.profile(input, runs: count) }
+        } else {
+            let plan = try InferencePlan(
+                graph: model.graph, weights: model.weights, input: shape, options: options)
+            once = { _ = try plan.run(input) }
+            profile = { try plan.profile(input, runs: count) }
+        }
+        let planned = (clock.now - start) / .milliseconds(1)
+        try once()
+        var times: [Double] = []
+        for _ in 0..<runs {
+            let start = clock.now
+            try once()
+            times.append((clock.now - start) / .milliseconds(1))
+        }
+        times.sort()
+        report(try profile(), times, shape, planned)
+    }
+
+    private func report(_ steps: [PlanStep], _ times: [Double], _ shape: Shape, _ planned: Double) {
+        let total = steps.reduce(0) { $0 + ($1.milliseconds ?? 0) }
+        let lines = steps.map { step in
+            let ms = step.milliseconds ?? 0
+            return Line(
+                node: step.node, algorithm: step.algorithm, ms: ms,
+                gflops: ms > 0 ? step.operations / ms / 1e6 : 0, share: total > 0 ? ms / total : 0)
+        }
+        let operations = steps.reduce(0) { $0 + $1.operations }
+        let answer = Answer(
+            model: model, batch: shape[0], height: shape[2], width: shape[3],
+            threads: threads ?? Threads.usable, mode: train ? "train" : "infer", runs: times.count,
+            best_ms: times[0], median_ms: times[times.count / 2],
+            gflops: operations / times[times.count / 2] / 1e6, plan_ms: planned, plan: lines)
+        if json, let text = try? JSON.line(answer) {
+            Terminal.answer(text)
+            return
+        }
+        var table = Table(["layer", "code", "ms", "GFLOP/s", "share"], numeric: [2, 3, 4])
+        for line in lines {
+            table.add([
+                line.node, line.algorithm, decimals(line.ms, 3),
+                line.gflops > 0 ? decimals(line.gflops, 1) : "",
+                decimals(line.share * 100, 1) + " %",
+            ])
+        }
+        Terminal.answer(table.text)
+        Terminal.answer(
+            "\(model) \(answer.mode), batch \(shape[0]) of \(shape[2]) × \(shape[3]), \(answer.threads) threads: "
+                + "best \(decimals(answer.best_ms, 2)) ms, median \(decimals(answer.median_ms, 2)) ms, "
+                + "\(decimals(answer.gflops, 1)) GFLOP/s; planned in \(decimals(planned, 0)) ms")
+    }
+}

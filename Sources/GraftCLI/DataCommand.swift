@@ -1,0 +1,104 @@
+// `graft data`: what is wrong with photos before anything is learned from them.
+
+import ArgumentParser
+import Graft
+import GraftImages
+import GraftTensors
+import GraftTraining
+
+struct DataCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "data", abstract: "Look at a set of photos.", subcommands: [Check.self])
+
+    struct Check: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "check",
+            abstract: "Find unreadable photos, duplicates, and labels that look wrong.",
+            discussion: "Example: graft data check photos --model run/model.safetensors")
+
+        @Argument(help: "A folder with one folder of photos per class, or a CSV table.")
+        var data: String
+        @Option(help: "Validation photos: duplicates across the two are found too.")
+        var validation: String?
+        @Option(help: "A trained model: names photos that it is sure are of another class.")
+        var model: String?
+        @Option(help: "How sure it must be.") var sure: Float = 0.95
+        @Flag(help: "Print one JSON object.") var json = false
+
+        struct Doubt: Encodable {
+            let path: String
+            let label: String
+            let looksLike: String
+            let probability: Float
+        }
+
+        struct Answer: Encodable {
+            let check: DataCheck
+            let doubts: [Doubt]
+        }
+
+        func run() async throws {
+            let photos = try PhotoFolder.open(data)
+            let check = DataCheck(
+                photos, validation: try validation.map { try PhotoFolder.open($0) }
+            ) { done, total in
+                Terminal.redraw(
+                    Terminal.bar("check", done: done, of: total, detail: "\(done) of \(total)"))
+            }
+            Terminal.redraw("")
+            let doubts = try await doubts(photos)
+            if json {
+                Terminal.answer(try JSON.line(Answer(check: check, doubts: doubts)))
+                return
+            }
+            var lines = check.unreadable.map { "unreadable  \($0.path): \($0.reason)" }
+            func add(_ kind: String, _ groups: [DataCheck.Group]) {
+                for group in groups {
+                    let notes =
+                        (group.acrossClasses ? ["different classes"] : [])
+                        + (group.acrossSides ? ["both sides of the split"] : [])
+                    lines.append(
+                        "\(kind)  " + group.paths.joined(separator: "  ")
+                            + (notes.isEmpty ? "" : "  (\(notes.joined(separator: ", ")))"))
+                }
+            }
+            add("duplicate ", check.duplicates)
+            add("lookalike ", check.lookalikes)
+            lines += check.tiny.map { "tiny        \($0)" }
+            lines += check.small.map { "few photos  class `\($0)` has \(check.counts[$0] ?? 0)" }
+            lines += doubts.map {
+                "label?      \($0.path): labelled \($0.label), looks like \($0.looksLike) "
+                    + "(\(decimals($0.probability, 3)))"
+            }
+            lines.append(
+                "\(check.photos) photos of \(check.counts.count) classes: "
+                    + (check.isClean && doubts.isEmpty
+                        ? "nothing found" : "\(lines.count) findings"))
+            Terminal.answer(lines.joined(separator: "\n"))
+        }
+
+        /// The photos whose labels a model strongly disagrees with, the surest first.
+        private func doubts(_ photos: PhotoFolder) async throws -> [Doubt] {
+            guard let model else { return [] }
+            let network = try await Models.open(model)
+            var doubts: [Doubt] = []
+            for start in stride(from: 0, to: photos.items.count, by: 64) {
+                let items = photos.items[start..<min(start + 64, photos.items.count)]
+                let readable = items.compactMap { item in
+                    (try? Image.decode(path: item.path)).map { (item, $0) }
+                }
+                let answers = try network.predict(readable.map(\.1), top: 1)
+                for ((item, _), answer) in zip(readable, answers) {
+                    let label = photos.classes[item.classIndex]
+                    guard let best = answer.first, best.label != label, best.probability >= sure
+                    else { continue }
+                    doubts.append(
+                        Doubt(
+                            path: item.path, label: label, looksLike: best.label,
+                            probability: best.probability))
+                }
+            }
+            return doubts.sorted { $0.probability > $1.probability }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+// `graft diff`: which tensors of two files differ, and by how much.
+
+import ArgumentParser
+import Graft
+import GraftTensors
+
+struct DiffCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "diff",
+        abstract: "Compare the weights of two files, across formats.",
+        discussion: """
+            graft diff resnet50.h5 resnet50.safetensors
+            graft diff a.pth b.safetensors --tolerance 1e-6 --json
+
+            If the names meet in nothing, both files are bound to their networks and compared under \\
+            the network's names and axes. Exit status 1 if they differ.
+            """)
+
+    @Argument(help: "A file or reference.") var a: String
+    @Argument(help: "A file or reference.") var b: String
+    @Option(help: "The largest difference that counts as none.") var tolerance = 0.0
+    @Flag(help: "Print one JSON object.") var json = false
+
+    func validate() throws {
+        guard tolerance >= 0 else { throw ValidationError("--tolerance: expected 0 or more") }
+    }
+
+    func run() async throws {
+        var first = try await Models.weights(a)
+        var second = try await Models.weights(b)
+        let plain = WeightDifference.comparable(first, second)
+        if !plain, let left = try? await Models.open(a), let right = try? await Models.open(b) {
+            first = left.weights
+            second = right.weights
+        }
+        let difference = try WeightDifference(first, second, tolerance: tolerance)
+        if json {
+            Terminal.answer(try JSON.line(difference))
+        } else {
+            Terminal.answer(text(difference))
+        }
+        guard difference.isEqual else { throw ExitCode(1) }
+    }
+
+    private func text(_ difference: WeightDifference) -> String {
+        var lines: [String] = []
+        for name in difference.onlyInFirst { lines.append("only in \(a): \(name)") }
+        for name in difference.onlyInSecond { lines.append("only in \(b): \(name)") }
+        if !difference.different.isEmpty {
+            var table = Table(["tensor", "difference", "largest", "mean"], numeric: [2, 3])
+            for row in difference.different {
+                table.add([
+                    row.name, row.reason, row.largest.map { "\(Float($0))" } ?? "",
+                    row.mean.map { "\(Float($0))" } ?? "",
+                ])
+            }
+            lines.append(table.text)
+        }
+        let verdict = difference.isEqual ? "the same" : "different"
+        lines.append(
+            "\(verdict): \(grouped(difference.equal)) tensors equal, "
+                + "\(grouped(difference.different.count)) differ, "
+                + "\(grouped(difference.onlyInFirst.count + difference.onlyInSecond.count)) in one only"
+        )
+        return lines.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,98 @@
+// The `graft` program: the list of its commands, and how an error leaves the process.
+
+import ArgumentParser
+import Glibc
+import GraftFormats
+import GraftTensors
+
+struct GraftCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "graft",
+        abstract: "Fetch published networks, convert them, train new heads on photos, predict.",
+        discussion: """
+            HDF5 files (.h5, .keras) are parsed in a process without network, files or rights. \
+            --no-sandbox, with any command, parses them in this one.
+            """,
+        version: "graft 0.1.0",
+        subcommands: [
+            AugmentCommand.self,
+            BenchCommand.self,
+            CacheCommand.self,
+            ConvertCommand.self,
+            DataCommand.self,
+            DiffCommand.self,
+            DrawCommand.self,
+            EvaluateCommand.self,
+            FeaturesCommand.self,
+            FetchCommand.self,
+            GradientsCommand.self,
+            InspectCommand.self,
+            ModelsCommand.self,
+            PredictCommand.self,
+            PreprocessCommand.self,
+            RunCommand.self,
+            RunsCommand.self,
+            SummaryCommand.self,
+            TrainCommand.self,
+        ])
+}
+
+@main
+enum Program {
+    static func main() async {
+        var arguments = Array(CommandLine.arguments.dropFirst())
+        if arguments.first == HDF5Server.command {
+            exit(HDF5Server.run(Array(arguments.dropFirst())))
+        }
+        waitAsleep(arguments.first { !$0.hasPrefix("-") })
+        Isolation.current = .process(program: "/proc/self/exe")
+        if let index = arguments.prefix(while: { $0 != "--" }).firstIndex(of: "--no-sandbox") {
+            arguments.remove(at: index)
+            Isolation.current = .inProcess
+            Terminal.say(
+                "warning: --no-sandbox: HDF5 files are parsed by libhdf5 in this process, with all "
+                    + "its rights; a damaged or hostile file can crash it or take it over")
+        }
+        do {
+            var command = try GraftCommand.parseAsRoot(arguments)
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let diagnostic as any Diagnostic {
+            Terminal.report(diagnostic)
+            exit(1)
+        } catch let error where error is ExitCode || error is ValidationError {
+            GraftCommand.exit(withError: error)
+        } catch {
+            // Argument parsing knows its own errors; what else arrives here is a bug.
+            let code = GraftCommand.exitCode(for: error)
+            guard code == .failure else { GraftCommand.exit(withError: error) }
+            Terminal.say("error: \(error)")
+            Terminal.say("hint: this is a bug in graft; please report what you ran")
+            exit(70)
+        }
+    }
+    /// Commands that compute nothing.
+    private static let light: Set<String> = [
+        "cache", "convert", "diff", "doctor", "fetch", "help", "inspect", "models", "serve",
+        "summary",
+    ]
+
+    /// Makes waiting threads sleep and not spin: on a busy machine spinning made a run of
+    /// MobileNetV2 seventeen times as slow. libgomp reads its settings before `main` and offers no
+    /// call to change them, so that the program starts itself once more with the setting made.
+    private static func waitAsleep(_ command: String?) {
+        guard let command, !light.contains(command), getenv("OMP_WAIT_POLICY") == nil,
+            getenv("GOMP_SPINCOUNT") == nil
+        else { return }
+        setenv("OMP_WAIT_POLICY", "passive", 1)
+        var path = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        guard readlink("/proc/self/exe", &path, path.count - 1) > 0 else { return }
+        var arguments = CommandLine.arguments.map { strdup($0) } + [nil]
+        execv(path, &arguments)
+        // Where that fails, this process goes on with what it has.
+        for argument in arguments { free(argument) }
+    }
+}

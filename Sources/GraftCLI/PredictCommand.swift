@@ -1,0 +1,54 @@
+// `graft predict`: the labels of photos.
+
+import ArgumentParser
+import Graft
+import GraftImages
+import GraftTensors
+
+struct PredictCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "predict",
+        abstract: "Say what photos show: the most probable classes.",
+        discussion: "Example: graft predict run/model.safetensors photo.jpg")
+
+    @Argument(help: "A native model, a registry name or a weight file.") var model: String
+    @Argument(help: "Photos: JPEG, PNG or WebP.") var photos: [String]
+    @Option(help: "How many classes a photo.") var top = 5
+    @Option(help: "The architecture of a weight file.") var architecture: String?
+    @Flag(help: "Print one JSON object.") var json = false
+
+    struct Answer: Encodable {
+        let path: String
+        let predictions: [Prediction]
+    }
+
+    func run() async throws {
+        guard top > 0 else { throw ValidationError("--top must be at least 1") }
+        let model = try await Models.open(self.model, architecture: architecture)
+        var answers: [Answer] = []
+        // Decoded a batch at a time, so that a thousand photos do not fill the memory.
+        for start in stride(from: 0, to: photos.count, by: 32) {
+            let chunk = Array(photos[start..<min(start + 32, photos.count)])
+            let images = try chunk.map { try Image.decode(path: $0) }
+            for (path, predictions) in zip(chunk, try model.predict(images, top: top)) {
+                answers.append(Answer(path: path, predictions: predictions))
+            }
+        }
+        if json {
+            Terminal.answer(try JSON.line(["photos": answers]))
+            return
+        }
+        for answer in answers {
+            if photos.count > 1 { Terminal.answer(answer.path) }
+            var table = Table(["class", "probability", ""], numeric: [1])
+            for prediction in answer.predictions {
+                let cells = Int((prediction.probability * 20).rounded())
+                table.add([
+                    prediction.label, decimals(prediction.probability, 3),
+                    String(repeating: "█", count: cells),
+                ])
+            }
+            Terminal.answer(table.text)
+        }
+    }
+}

@@ -1,0 +1,95 @@
+// `graft summary`: the layers, output shapes and parameters of a network.
+
+import ArgumentParser
+import Glibc
+import GraftArchitectures
+import GraftFormats
+import GraftNetworks
+import GraftTensors
+
+struct SummaryCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "summary",
+        abstract: "Show a network's layers with output shapes and parameters.",
+        discussion: """
+            Examples:
+              graft summary resnet50
+              graft summary mobilenet:0.25-128-notop --json
+              graft summary my-model.safetensors --size 160
+              graft summary inceptionv3 --svg > inceptionv3.svg
+            """)
+
+    @Argument(help: "An architecture's name, or a file of weights.")
+    var network: String
+
+    @Option(help: "The input's side in pixels, or height and width: `160`, `160x224`.")
+    var size: String?
+
+    @Option(help: "The number of classes (of an architecture).")
+    var classes: Int?
+
+    @Flag(help: "Leave off the classifier (also: the tag `notop`).")
+    var notop = false
+
+    @Flag(help: "One JSON object: layers, weights with logical shapes, totals.")
+    var json = false
+
+    @Flag(help: "A drawing of the network: SVG.")
+    var svg = false
+
+    func validate() throws {
+        if svg, json { throw ValidationError("--svg and --json: only one answer fits") }
+        if let size, extent == nil {
+            throw ValidationError("--size: expected 1 to 65536, or two as `160x224`, got `\(size)`")
+        }
+        if let classes, !(1...1_000_000).contains(classes) {
+            throw ValidationError("--classes: expected 1 to 1000000, got \(classes)")
+        }
+    }
+
+    private var extent: Extent? {
+        let sides = (size ?? "").split(separator: "x").map { Int($0) ?? 0 }
+        guard let first = sides.first, let last = sides.last, sides.count <= 2,
+            sides.allSatisfy({ (1...65536).contains($0) })
+        else { return nil }
+        return Extent(first, last)
+    }
+
+    func run() throws {
+        let (graph, usual) = try load()
+        guard case .input(let channels) = graph.nodes.first?.op else {
+            throw NetworkError.invalidGraph("its first layer is not the input")
+        }
+        let extent = self.extent ?? usual
+        if svg {
+            let input: Shape = [1, channels, extent.height, extent.width]
+            return Terminal.answer(try Drawing(graph, input: input).svg)
+        }
+        let summary = try Summary(graph, input: [1, channels, extent.height, extent.width])
+        Terminal.answer(json ? try JSON.line(summary) : summary.text)
+    }
+
+    private func load() throws -> (graph: Graph, size: Extent) {
+        // A name is a name even where a folder is called the same; `./` makes it a path.
+        if (try? Architectures.named(network)) != nil || access(network, F_OK) != 0 {
+            let architecture = try Architectures.named(network)
+            let tag = network.split(separator: ":", maxSplits: 1).dropFirst().first ?? ""
+            let graph = try architecture.graph(
+                top: !notop && !tag.split(separator: "-").contains("notop"),
+                classes: classes ?? 1000, input: extent)
+            return (graph, architecture.defaultInput)
+        }
+        let state = try Checkpoint.open(network)
+        if let json = state.metadata[Graph.metadataKey] {
+            let graph = try Graph.decode(json: json)
+            let shape = try graph.shapesAtSomeSize()[0]
+            return (graph, Extent(shape[2], shape[3]))
+        }
+        if let config = state.metadata["model_config"] {
+            let (graph, _, input) = try KerasConfig.open(config, state: state)
+            return (graph, input)
+        }
+        let found = try Architectures.open(state, input: extent)
+        return (found.graph, found.architecture.defaultInput)
+    }
+}

@@ -1,0 +1,131 @@
+// How graft speaks: answers on stdout, everything else on stderr, colour and bars only on a terminal.
+
+import Glibc
+import GraftTensors
+
+/// The two streams of the process.
+enum Terminal {
+    /// Whether a person watches stderr.
+    static let isInteractive = isatty(STDERR_FILENO) == 1 && !term.isEmpty && term != "dumb"
+    /// Whether stderr may be coloured (https://no-color.org).
+    static let usesColour = isInteractive && variable("NO_COLOR").isEmpty
+    private static let term = variable("TERM")
+
+    static func variable(_ name: String) -> String {
+        getenv(name).map { String(cString: $0) } ?? ""
+    }
+
+    /// The columns of the terminal, 80 where there is none.
+    static var width: Int {
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 20 else {
+            return 80
+        }
+        return Int(size.ws_col)
+    }
+
+    /// Writes the answer to stdout, as a line.
+    static func answer(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+
+    /// Writes a remark to stderr, as a line.
+    static func say(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+
+    /// Writes an error and its hint to stderr.
+    static func report(_ diagnostic: any Diagnostic) {
+        let (red, cyan, plain) =
+            usesColour ? ("\u{1B}[31m", "\u{1B}[36m", "\u{1B}[0m") : ("", "", "")
+        say("\(red)error:\(plain) \(diagnostic.message)")
+        if let hint = diagnostic.hint { say("\(cyan)hint:\(plain) \(hint)") }
+    }
+
+    /// Redraws the current line of stderr; nothing where nobody watches.
+    static func redraw(_ text: String) {
+        guard isInteractive else { return }
+        write("\r\u{1B}[K" + String(text.prefix(width - 1)), to: STDERR_FILENO)
+    }
+
+    /// A bar such as `name  [=====>    ] 45 % 12 MB of 27 MB`.
+    static func bar(_ name: String, done: Int, of total: Int, detail: String) -> String {
+        let cells = 24
+        let full = total > 0 ? min(cells, done * cells / total) : 0
+        let bar = String(repeating: "█", count: full) + String(repeating: "░", count: cells - full)
+        let percent = total > 0 ? min(100, done * 100 / total) : 0
+        return "\(name)  \(bar) \(percent) %  \(detail)"
+    }
+
+    private static func write(_ text: String, to descriptor: Int32) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 || errno == EINTR else { return }
+            bytes = bytes.dropFirst(max(count, 0))
+        }
+    }
+}
+
+/// Rows under headings, columns aligned, numbers to the right.
+struct Table {
+    private let headings: [String]
+    private let numeric: Set<Int>
+    private var rows: [[String]] = []
+
+    /// A table; `numeric` are the columns that align to the right.
+    init(_ headings: [String], numeric: Set<Int> = []) {
+        self.headings = headings
+        self.numeric = numeric
+    }
+
+    mutating func add(_ row: [String]) { rows.append(row) }
+
+    var text: String {
+        let all = [headings] + rows
+        let widths = headings.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        return all.map { row in
+            var line = ""
+            for (column, cell) in row.enumerated() {
+                let gap = String(repeating: " ", count: widths[column] - cell.count)
+                line +=
+                    (column == 0 ? "" : "  ") + (numeric.contains(column) ? gap + cell : cell + gap)
+            }
+            while line.last == " " { line.removeLast() }
+            return line
+        }.joined(separator: "\n")
+    }
+}
+
+/// Bytes for people, powers of 1000: `97.8 MB`.
+func readableBytes(_ count: Int) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"]
+    var value = Double(count)
+    var unit = 0
+    while value >= 999.95, unit < units.count - 1 {
+        value /= 1000
+        unit += 1
+    }
+    guard unit > 0 else { return "\(count) B" }
+    let tenths = Int((value * 10).rounded())
+    return "\(tenths / 10).\(tenths % 10) \(units[unit])"
+}
+
+/// An integer with its thousands apart: `25,636,712`.
+func grouped(_ number: Int) -> String {
+    var digits = Array(String(number.magnitude))
+    var position = digits.count - 3
+    while position > 0 {
+        digits.insert(",", at: position)
+        position -= 3
+    }
+    return (number < 0 ? "-" : "") + String(digits)
+}
+
+/// A number with a fixed count of decimals: `0.862`.
+func decimals(_ value: some BinaryFloatingPoint, _ places: Int) -> String {
+    guard value.isFinite else { return "\(value)" }
+    var scale = 1.0
+    for _ in 0..<places { scale *= 10 }
+    let scaled = (Double(value) * scale).rounded()
+    let digits = String(Int(scaled.magnitude))
+    let padded = String(repeating: "0", count: max(0, places + 1 - digits.count)) + digits
+    let split = padded.index(padded.endIndex, offsetBy: -places)
+    return (scaled < 0 ? "-" : "") + padded[..<split] + (places > 0 ? "." + padded[split...] : "")
+}

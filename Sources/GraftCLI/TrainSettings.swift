@@ -1,0 +1,117 @@
+// The settings of `graft train`: how the options of the command line become those of the library.
+
+import ArgumentParser
+import GraftImages
+import GraftTraining
+
+struct TrainSettings: ParsableArguments {
+    enum Mode: String, ExpressibleByArgument, CaseIterable { case features, finetune }
+    enum HeadKind: String, ExpressibleByArgument, CaseIterable { case linear, logistic, mlp }
+
+    @Option(help: "features: the backbone stays as it is. finetune: a part of it learns too.")
+    var mode: Mode = .features
+    @Option(
+        help: ArgumentHelp(
+            "What is put on the backbone.",
+            discussion: """
+                linear learns by steps. logistic is a linear head at its optimum (L-BFGS), its \
+                penalty chosen on the validation photos. mlp has a hidden layer.
+                """))
+    var head: HeadKind = .linear
+    @Option(help: "Units of the hidden layer of an mlp.") var hidden: Int = 256
+    @Option(help: "With finetune: how many of the last stages learn, a stage's name, or `all`.")
+    var unfreeze: String = "1"
+    @Option(help: "Epochs after which one more stage learns, the last first; 0: all at once.")
+    var gradual: Int = 0
+    @Option(help: "Learning rate of a stage as a share of the next one's.")
+    var stageDecay: Double?
+    @Option(help: "Passes over the photos.") var epochs: Int?
+    @Option(help: "Photos a batch.") var batch: Int?
+    @Option(help: "Batches a step, their gradients averaged.") var accumulate: Int = 1
+    @Option(help: "The step size.") var learningRate: Double?
+    @Option(
+        help: ArgumentHelp("The optimiser: sgd, adam, adamw, rmsprop or lamb."), transform: choice)
+    var optimizer: Optimizer.Rule?
+    @Option(
+        help: ArgumentHelp("Whose arithmetic the optimiser follows: keras or torch."),
+        transform: choice) var dialect: Optimizer.Dialect?
+    @Option(help: "μ of sgd and rmsprop.") var momentum: Float?
+    @Flag(help: "Look ahead, with sgd.") var nesterov = false
+    @Option(help: "λ of weight decay; biases and normalisations do not decay.")
+    var weightDecay: Float?
+    @Option(
+        help: ArgumentHelp("constant, step, cosine, onecycle or plateau."), transform: choice)
+    var schedule: Schedule?
+    @Option(help: "Steps of linear warm-up.") var warmup: Int?
+    @Option(help: "The largest norm of all gradients together; 0 leaves them.")
+    var clip: Double = 0
+    @Option(help: "ε of label smoothing.") var labelSmoothing: Float?
+    @Option(
+        help: ArgumentHelp("How classes of different size count: none, weights or sampling."),
+        transform: choice) var balance = ClassBalance.none
+    @Option(help: "α of mixup; 0 mixes nothing.") var mixup: Double = 0
+    @Option(help: "α of cutmix; 0 cuts nothing.") var cutmix: Double = 0
+    @Option(help: "The share of the running mean of the weights that a step keeps, e.g. 0.99.")
+    var ema: Double = 0
+    @Flag(help: "Learn mirrored photos too.") var flip = false
+    @OptionGroup var augmentation: AugmentationSettings
+    @Option(help: "Views of each photo that are kept where the backbone is frozen.")
+    var cacheViews: Int = 4
+    @Option(help: "The share of features dropped before the head.") var dropout: Float?
+    @Option(help: "Epochs without improvement before it stops; 0 never stops.") var patience: Int?
+    @Option(help: "The share of the photos kept for validation.") var fraction: Double?
+    @Option(help: "The seed of split, head and order: same seed, same bytes.") var seed: UInt64 = 0
+
+    func options() throws -> TrainingOptions {
+        var stages: Int?
+        var name: String?
+        if unfreeze != "all" {
+            stages = Int(unfreeze)
+            if stages == nil { name = unfreeze }
+            if let stages, stages < 1 {
+                throw ValidationError(
+                    "--unfreeze takes a number of stages above 0, a stage's name, or `all`")
+            }
+        }
+        var options = TrainingOptions(
+            mode: mode == .features ? .features : .finetune(unfreeze: stages))
+        options.unfreezeFrom = mode == .finetune ? name : nil
+        options.head =
+            switch head {
+            case .linear: .linear
+            case .logistic: .logistic
+            case .mlp: .perceptron(hidden: hidden)
+            }
+        options.gradual = gradual
+        options.accumulate = accumulate
+        options.clipNorm = clip
+        options.balance = balance
+        options.mixup = mixup
+        options.cutmix = cutmix
+        options.averaging = ema
+        options.flip = flip
+        options.seed = seed
+        options.augmentation = try augmentation.augmentation()
+        if flip, !options.augmentation.isNothing { options.augmentation.flip = true }
+        options.cacheViews = cacheViews
+        if let stageDecay { options.stageDecay = stageDecay }
+        if let epochs { options.epochs = epochs }
+        if let batch { options.batchSize = batch }
+        if let learningRate { options.learningRate = learningRate }
+        if let schedule { options.schedule = schedule }
+        if let warmup { options.warmupSteps = warmup }
+        if let labelSmoothing { options.labelSmoothing = labelSmoothing }
+        if let patience { options.patience = patience }
+        if let fraction { options.validationFraction = fraction }
+        if let dropout { options.dropout = dropout }
+        if optimizer != nil || dialect != nil {
+            options.optimizer = Optimizer.Settings(
+                optimizer ?? options.optimizer.rule, dialect: dialect ?? .torch,
+                momentum: (optimizer ?? options.optimizer.rule) == .sgd ? 0.9 : 0)
+        }
+        if let momentum { options.optimizer.momentum = momentum }
+        if let weightDecay { options.optimizer.weightDecay = weightDecay }
+        options.optimizer.nesterov = nesterov
+        return options
+    }
+}
