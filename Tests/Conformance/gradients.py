@@ -1,0 +1,173 @@
+"""Gradients of a training step through the built-in networks, against their publishers' own code.
+
+Cross entropy over two images, every weight learning, BatchNorm with its running statistics on both
+sides. Each tensor's gradient agrees within 1e-3 of its largest magnitude; what is less than a
+thousandth of the network's largest gradient is compared at that scale. Where rounding puts an
+activation on the other side of ReLU's kink, or another pixel first in a maximum, two right answers
+differ by more: then other images are drawn, up to twice. A wrong formula fails on all. One network of each family,
+or with CONFORMANCE=all every one that fits the time; names as arguments choose.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from _networks import KERAS, SHORT, TIMM, TORCHVISION
+from _weights import keras_legacy, randomise_keras, randomise_torch
+
+GRAFT = os.environ["GRAFT"]
+ALL = os.environ.get("CONFORMANCE") == "all"
+TOLERANCE = 1e-3
+failures = 0
+folder = Path(tempfile.mkdtemp(prefix="graft-gradients-"))
+
+
+def graft(*arguments):
+    result = subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True)
+    if result.returncode != 0:
+        raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {result.stderr.strip()}")
+    return result.stdout
+
+
+def compare(name, labels, layout, attempt):
+    """attempt(seed): the images, the peer's gradients and its loss."""
+    global failures
+    for seed in (3, 4, 5):
+        ok, text = differ(name, labels, layout, *attempt(seed))
+        if ok:
+            break
+    failures += not ok
+    print(f"{'ok  ' if ok else 'FAIL'} {text}" + (f" (images {seed - 2})" if seed > 3 else ""), flush=True)
+
+
+def differ(name, labels, layout, x, theirs, loss):
+    from safetensors.numpy import load_file
+
+    np.save(folder / "x.npy", x)
+    np.save(folder / "y.npy", np.asarray(labels))
+    graft("gradients", folder / "m.safetensors", "--input", folder / "x.npy", "--labels", folder / "y.npy",
+          "-o", folder / "g.safetensors", "--layout", layout)
+    ours = load_file(folder / "g.safetensors")
+    largest = max(float(np.abs(g).max()) for g in theirs.values())
+    worst, where = 0.0, "none"
+    wrong = sorted(set(theirs) ^ (set(ours) - {"losses"}))
+    for key in set(theirs) & set(ours):
+        if ours[key].size != theirs[key].size:
+            wrong.append(key)
+            continue
+        error = np.abs(ours[key].reshape(-1) - theirs[key].reshape(-1)).max()
+        error = float(error / max(float(np.abs(theirs[key]).max()), 1e-3 * largest))
+        if not error <= worst:
+            worst, where = error, key
+    gap = abs(float(ours["losses"][0]) - loss) / abs(loss)
+    ok = worst <= TOLERANCE and gap <= 1e-4 and not wrong and np.isfinite(largest) and largest > 1e-12
+    return ok, (f"{name}: {len(theirs)} gradients, worst {worst:.1e} at {where}, loss {gap:.1e}"
+                + (f"; only on one side: {wrong[:3]}" if wrong else ""))
+
+
+def chosen(name):
+    return name in sys.argv[1:] if len(sys.argv) > 1 else ALL or name in SHORT
+
+
+def side(name):
+    if "inception" in name:
+        return 107
+    return 231 if name.startswith("timm/vgg") else 75
+
+
+def torch_models():
+    import torch
+    from _peers import torchvision as load
+
+    torchvision = load()
+    import timm
+
+    cases = [(f"torchvision/{n}", getattr(torchvision.models, n), dict(weights=None, **o)) for n, o, _ in TORCHVISION]
+    cases += [(f"timm/{n}", lambda n=n, **o: timm.create_model(n, pretrained=False, **o), o) for n, o, _ in TIMM]
+    for name, make, options in cases:
+        if not chosen(name):
+            continue
+        torch.manual_seed(1)
+        model = randomise_torch(make(**options))
+        torch.save(model.state_dict(), folder / "w.pth")
+        graft("convert", folder / "w.pth", "-o", folder / "m.safetensors", "--architecture", name)
+        size = side(name) if not name.startswith("torchvision/vgg") else 224
+        labels = torch.tensor([3, 7])
+
+        def attempt(seed):
+            x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(seed))
+            model.zero_grad()
+            loss = torch.nn.functional.cross_entropy(model(x), labels)
+            loss.backward()
+            gradients = {n: p.grad.numpy() for n, p in model.named_parameters() if p.grad is not None}
+            return x.numpy(), gradients, float(loss.detach())
+
+        compare(f"{name} 2x{size}x{size}", labels.numpy(), "nchw", attempt)
+
+
+def keras_models():
+    import keras
+    import tensorflow as tf
+
+    for name, build, options, _ in KERAS:
+        if not chosen(name):
+            continue
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(2)
+        # The networks over 224 pixels: what pools to one vector takes any size.
+        size = 224 if name.startswith("vgg") else side(name)
+        model = randomise_keras(getattr(keras.applications, build)(
+            weights=None, classifier_activation=None, input_shape=(size, size, 3), **options))
+        keras_legacy(model, folder / "w.h5")
+        graft("convert", folder / "w.h5", "-o", folder / "m.safetensors", "--architecture", name)
+        scale = 127.5 if name.startswith(("efficientnet", "mobilenetv3", "convnext")) else 1
+        labels = np.array([3, 7])
+
+        def attempt(seed):
+            x = scale * (np.random.default_rng(seed).uniform(-1, 1, (2, size, size, 3)).astype("float32") + (scale > 1))
+            with tf.GradientTape() as tape:
+                logits = model(x, training=False)
+                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            variables = model.trainable_variables
+            values = tape.gradient(loss, [v.value for v in variables])
+            gradients = {}
+            for layer_name, kind, variable in named(model):
+                value = next(g for v, g in zip(variables, values) if v is variable).numpy()
+                gradients[f"{layer_name}/{kind}"] = logical(value, kind)
+            return x, gradients, float(loss)
+
+        compare(f"{name} 2x{size}x{size}", labels, "nhwc", attempt)
+
+
+def named(model):
+    """graft's names of what learns: layer, variable."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from named(layer)
+            continue
+        for variable in layer.trainable_variables:
+            kind = variable.path.split("/")[-1]
+            depthwise = type(layer).__name__ == "DepthwiseConv2D" or getattr(layer, "groups", 1) > 1
+            if kind.startswith("variable"):
+                kind = "gamma"
+            yield layer.name, "depthwise_kernel" if kind == "kernel" and depthwise else kind, variable
+
+
+def logical(value, kind):
+    if value.ndim == 4:
+        # A depthwise kernel is (H, W, C, 1), or (H, W, 1, C) where a grouped convolution has it.
+        return np.transpose(value, (2, 3, 0, 1) if kind == "depthwise_kernel" else (3, 2, 0, 1))
+    return value.T if value.ndim == 2 else value
+
+
+for part in (torch_models, keras_models):
+    try:
+        part()
+    except Exception as error:  # One broken peer must not hide what the others say.
+        failures += 1
+        print(f"FAIL {part.__name__}: {type(error).__name__}: {error}")
+print(f"gradients: {failures} failed")
+sys.exit(1 if failures else 0)

