@@ -107,17 +107,6 @@ func readableBytes(_ count: Int) -> String {
     return "\(tenths / 10).\(tenths % 10) \(units[unit])"
 }
 
-/// An integer with its thousands apart: `25,636,712`.
-func grouped(_ number: Int) -> String {
-    var digits = Array(String(number.magnitude))
-    var position = digits.count - 3
-    while position > 0 {
-        digits.insert(",", at: position)
-        position -= 3
-    }
-    return (number < 0 ? "-" : "") + String(digits)
-}
-
 /// A number with a fixed count of decimals: `0.862`.
 func decimals(_ value: some BinaryFloatingPoint, _ places: Int) -> String {
     guard value.isFinite else { return "\(value)" }

@@ -17,7 +17,7 @@ public struct Drawing: Sendable {
     private var boxes: [Box] = []
     private var rows: [[Int]] = []
 
-    private static let width = 208.0
+    private static let width = 232.0
     private static let height = 34.0
     private static let gapX = 28.0
     private static let gapY = 22.0
@@ -32,7 +32,8 @@ public struct Drawing: Sendable {
             boxes.append(
                 Box(
                     title: node.name,
-                    detail: "\(node.op.kind) · \(size)" + (weights > 0 ? " · \(weights)" : ""),
+                    detail: "\(node.op.kind) · \(size)"
+                        + (weights > 0 ? " · \(grouped(weights))" : ""),
                     fill: Self.fill(node.op), inputs: node.inputs))
         }
         place()
@@ -87,6 +88,7 @@ public struct Drawing: Sendable {
         var lines = [
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"\(Self.text(left)) "
                 + "-40 \(Self.text(right - left)) \(Self.text(bottom + 40))\" "
+                + "width=\"\(Self.text(right - left))\" height=\"\(Self.text(bottom + 40))\" "
                 + "font-family=\"sans-serif\" font-size=\"11\">",
             "<title>\(Self.escaped(name))</title>",
             "<rect x=\"\(Self.text(left))\" y=\"-40\" width=\"100%\" height=\"100%\" fill=\"white\"/>",
@@ -113,15 +115,28 @@ public struct Drawing: Sendable {
 
     private static func top(_ row: Int) -> Double { Double(row) * (height + gapY) }
 
-    /// A curve to the next row; a way past other rows bows out to the side.
+    /// A curve to the next row. A way past other rows goes around what stands between, or, where it
+    /// ends in another column, down its own column first.
     private func edge(from a: Box, to b: Box) -> String {
+        let rows = b.row - a.row
+        if rows > 1, abs(a.x - b.x) < Self.width / 2 {
+            let (x1, y1) = (a.x + Self.width, Self.top(a.row) + Self.height / 2)
+            let (x2, y2) = (b.x + Self.width, Self.top(b.row) + Self.height / 2)
+            let side = max(x1, x2) + min(24 + 6 * Double(rows), 72)
+            return Self.curve(x1, y1, side, y1, side, y2, x2, y2)
+        }
         let (x1, y1) = (a.x + Self.width / 2, Self.top(a.row) + Self.height)
         let (x2, y2) = (b.x + Self.width / 2, Self.top(b.row))
-        let bow = b.row - a.row > 1 ? Self.width * 0.75 : 0
-        let reach = max((y2 - y1) / 3, 8)
-        let points = [x1, y1, x1 + bow, y1 + reach, x2 + bow, y2 - reach, x2, y2].map(Self.text)
-        return "<path d=\"M\(points[0]) \(points[1])C\(points[2]) \(points[3]) "
-            + "\(points[4]) \(points[5]) \(points[6]) \(points[7])\"/>"
+        let turn = y2 - Self.gapY
+        return Self.curve(
+            x1, turn, x1, turn + Self.gapY / 2, x2, y2 - Self.gapY / 2, x2, y2, from: y1)
+    }
+
+    /// A cubic curve, after a straight way down from `from`.
+    private static func curve(_ points: Double..., from top: Double? = nil) -> String {
+        let text = points.map(Self.text)
+        let start = top.map { "\(text[0]) \(Self.text($0))V\(text[1])" } ?? "\(text[0]) \(text[1])"
+        return "<path d=\"M\(start)C" + text.dropFirst(2).joined(separator: " ") + "\"/>"
     }
 
     /// A coordinate with one decimal.
@@ -132,7 +147,7 @@ public struct Drawing: Sendable {
 
     /// What fits in a box; the tooltip has all.
     private static func short(_ text: String) -> String {
-        text.count <= 36 ? text : "…" + text.suffix(35)
+        text.count <= 35 ? text : "…" + text.suffix(34)
     }
 
     private static func escaped(_ text: String) -> String {

@@ -112,13 +112,3 @@ public struct Summary: Sendable, Codable {
             ]).joined(separator: "\n")
     }
 }
-
-/// 25636712 as `25,636,712`.
-private func grouped(_ number: Int) -> String {
-    var text = ""
-    for (index, digit) in String(number).reversed().enumerated() {
-        if index > 0, index % 3 == 0, digit != "-" { text.append(",") }
-        text.append(digit)
-    }
-    return String(text.reversed())
-}
