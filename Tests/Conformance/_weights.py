@@ -1,8 +1,14 @@
-"""Random weights with non-trivial statistics, so that a wrong formula shows."""
+"""Random weights with non-trivial statistics, so that a wrong formula shows.
+
+In networks with gates (squeeze-and-excite) the running statistics are measured as noise flows
+through, and then changed: with statistics that fit nothing, their activations grow until a gate's
+sigmoid is a step, and single precision differs from double by as much as the answer itself, in the
+peer as in graft.
+"""
 import numpy as np
 
 
-def randomise_torch(model):
+def randomise_torch(model, size=224):
     import torch
 
     generator = torch.Generator().manual_seed(7)
@@ -23,10 +29,26 @@ def randomise_torch(model):
     for name, parameter in model.named_parameters():
         if name.endswith(("layer_scale", ".gamma")):
             parameter.data.uniform_(0.2, 1, generator=generator)
-    return model.eval()
+    if not any("SqueezeEx" in type(m).__name__ for m in model.modules()):
+        return model.eval()
+
+    def settle(norm, inputs):
+        variance, mean = torch.var_mean(inputs[0], (0, 2, 3), correction=0)
+        noise = torch.randn(mean.shape, generator=generator)
+        norm.running_mean.copy_(mean + 0.1 * variance.sqrt() * noise)
+        variance = variance * torch.empty_like(mean).uniform_(1, 3, generator=generator)
+        norm.running_var.copy_(torch.maximum(variance, 0.25 * mean**2 + 1e-2))
+
+    hooks = [m.register_forward_pre_hook(settle) for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        model.eval()(torch.randn(4, 3, size, size, generator=generator))
+    for hook in hooks:
+        hook.remove()
+    return model
 
 
-def randomise_keras(model):
+def randomise_keras(model, scale=1):
+    """scale: half the range of the pixels that the network takes."""
     import keras
 
     rng = np.random.default_rng(5)
@@ -50,7 +72,39 @@ def randomise_keras(model):
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:
             layer.finalize_state()
+    if not any(isinstance(layer, keras.layers.Multiply) for layer in model.layers):
+        return model
+    norm = keras.layers.BatchNormalization
+    call = norm.call
+
+    def settle(self, inputs, training=None, mask=None):
+        x = np.asarray(inputs)
+        mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
+        self.moving_mean.assign(mean + 0.1 * np.sqrt(variance) * rng.normal(size=mean.shape))
+        self.moving_variance.assign(np.maximum(variance * rng.uniform(1, 3, mean.shape), 0.25 * mean**2 + 1e-2))
+        return call(self, inputs, training=False)
+
+    norm.call = settle
+    try:
+        sides = [side or 224 for side in model.input_shape[1:3]]
+        model(scale * (rng.uniform(-1, 1, (4, *sides, 3)) + (scale > 1)).astype("float32"), training=False)
+    finally:
+        norm.call = call
     return model
+
+
+def keras_double(build, model):
+    """The network that build() makes, in double precision, with the weights of model."""
+    import keras
+
+    keras.backend.clear_session()  # Numbered layers get the same names again.
+    keras.config.set_dtype_policy("float64")
+    try:
+        network = build()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    network.set_weights(model.get_weights())
+    return network
 
 
 def keras_legacy(model, path):

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from _networks import KERAS, SHORT, TIMM, TORCHVISION
-from _weights import keras_legacy, randomise_keras, randomise_torch
+from _weights import keras_double, keras_legacy, randomise_keras, randomise_torch
 
 GRAFT = os.environ["GRAFT"]
 ALL = os.environ.get("CONFORMANCE") == "all"
@@ -109,10 +109,10 @@ def torch_models():
         if not chosen(name):
             continue
         torch.manual_seed(1)
-        model = randomise_torch(make(**options))
+        size = side(name) if not name.startswith("torchvision/vgg") else 224
+        model = randomise_torch(make(**options), size)
         torch.save(model.state_dict(), folder / "w.pth")
         graft("convert", folder / "w.pth", "-o", folder / "m.safetensors", "--architecture", name)
-        size = side(name) if not name.startswith("torchvision/vgg") else 224
         labels = torch.tensor([3, 7])
 
         def images(seed):
@@ -146,28 +146,18 @@ def keras_models():
             return getattr(keras.applications, build)(
                 weights=None, classifier_activation=None, input_shape=(size, size, 3), **options)
 
-        model = randomise_keras(build_model())
+        scale = 127.5 if name.startswith(("efficientnet", "mobilenetv3", "convnext")) else 1
+        model = randomise_keras(build_model(), scale)
         keras_legacy(model, folder / "w.h5")
         graft("convert", folder / "w.h5", "-o", folder / "m.safetensors", "--architecture", name)
-        scale = 127.5 if name.startswith(("efficientnet", "mobilenetv3", "convnext")) else 1
         labels = np.array([3, 7])
 
         def images(seed):
             x = np.random.default_rng(seed).uniform(-1, 1, (2, size, size, 3)).astype("float32")
             return scale * (x + np.float32(scale > 1))
 
-        def doubled():
-            keras.backend.clear_session()  # Numbered layers get the same names again.
-            keras.config.set_dtype_policy("float64")
-            try:
-                network = build_model()
-            finally:
-                keras.config.set_dtype_policy("float32")
-            network.set_weights(model.get_weights())
-            return network
-
         def gradients(x, double):
-            network = doubled() if double else model
+            network = keras_double(build_model, model) if double else model
             with tf.GradientTape() as tape:
                 logits = network(x.astype("float64") if double else x, training=False)
                 loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
