@@ -75,6 +75,11 @@ public struct TreeListing: Sendable, Codable, Equatable {
         return listing
     }
 
+    /// The listing of a commit; nil where none was kept, or none that is sound.
+    public static func read(_ commit: String, of repository: HubRepository) -> TreeListing? {
+        read("\(repository.folder)/trees/\(commit).json")
+    }
+
     /// Writes the listing where another one is missing; other users of the cache may read it.
     public func write(to path: String) throws(any Error) {
         let encoder = JSONEncoder()
