@@ -131,6 +131,7 @@ let package = Package(
             ]),
         tests("Execution", ["GraftExecution", "GraftNetworks", "GraftTensors", "CKernels"]),
         tests("Images", ["GraftImages", "GraftTensors"]),
+        tests("Cache", ["GraftCache"]),
         tests("Hub", ["GraftHub", "GraftCache"]),
         // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
         tests("Formats", ["GraftCLI", "GraftFormats", "GraftTensors", collections]),

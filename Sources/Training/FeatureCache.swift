@@ -20,6 +20,8 @@ public struct FeatureCache: Sendable {
     public let folder: String
     /// The number of floats of a value.
     public let count: Int
+    /// Tells `graft cache gc` that the folder is in use.
+    private let hold: FolderHold
 
     private static let magic = Array("GRAFTF1\n".utf8)
     private static let headerSize = 48
@@ -33,6 +35,7 @@ public struct FeatureCache: Sendable {
         self.folder = "\(root)/features/\(key.prefix(32))"
         self.count = count
         try RunFiles.makeFolder(folder)
+        hold = FolderHold(folder)
     }
 
     /// The name of a photo with these bytes.
@@ -79,4 +82,17 @@ public struct FeatureCache: Sendable {
         }
         try result.get()
     }
+}
+
+/// A folder that is marked as in use, with a shared `flock`, as long as this lives.
+private final class FolderHold: Sendable {
+    private let descriptor: Int32
+
+    init(_ folder: String) {
+        descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        // Where there are no locks nothing is marked: who evicts then takes what is being used.
+        if descriptor >= 0 { flock(descriptor, LOCK_SH | LOCK_NB) }
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
 }
