@@ -72,8 +72,13 @@ let package = Package(
         library("CWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
 
         module("Tensors", [collections]),
-        module("Formats", ["GraftTensors", "CHDF5", "CArchive", "CSandbox", collections]),
         module("Schemas", ["GraftTensors", protobuf]),
+        module(
+            "Formats",
+            [
+                "GraftSchemas", "GraftTensors", "CHDF5", "CArchive", "CSandbox", collections,
+                protobuf,
+            ]),
         module("Networks", ["GraftTensors", collections]),
         module(
             "Architectures",
@@ -126,6 +131,7 @@ let package = Package(
             ]),
         tests("Execution", ["GraftExecution", "GraftNetworks", "GraftTensors", "CKernels"]),
         tests("Images", ["GraftImages", "GraftTensors"]),
+        tests("Cache", ["GraftCache"]),
         tests("Hub", ["GraftHub", "GraftCache"]),
         // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
         tests("Formats", ["GraftCLI", "GraftFormats", "GraftTensors", collections]),

@@ -111,6 +111,10 @@ extension Graph {
             default: break
             }
         }
+        if axes == .tflite, tensor.shape.rank == 4 {
+            let isDepthwise = parameter.role == .depthwiseKernel
+            tensor = tensor.permuted(isDepthwise ? [3, 0, 1, 2] : [0, 3, 1, 2])
+        }
         // A 1 × 1 convolution and a linear layer hold the same numbers.
         let shape = tensor.shape
         let target = parameter.shape

@@ -12,7 +12,7 @@ import GraftTensors
 /// Values at a cut: one file for each model, cut, preprocessing and number type, mapped into memory
 /// and shared by all runs and processes that use it.
 ///
-/// The file is `features/<key>.features`, where the key is a digest of all that the values depend on
+/// The file is `features/<key>/values`, where the key is a digest of all that the values depend on
 /// but the photo; a record is found by the digest of the photo's bytes and the view. Changing any
 /// of them finds nothing, and nothing has to be invalidated.
 ///
@@ -39,6 +39,8 @@ public final class FeatureCache {
     public let element: Element
 
     private let descriptor: Int32
+    /// Tells `graft cache gc` that the folder is in use.
+    private let hold: FolderHold
     private let layout: RecordLayout
     private var known: Snapshot
 
@@ -53,13 +55,14 @@ public final class FeatureCache {
             model: modelDigest, cut: cut, preprocessing: preprocessing, count: count,
             element: element)
         let text = try RunFiles.json(facts)
-        let folder = "\(root)/features"
+        let folder = "\(root)/features/\(RunFiles.digest(text.utf8).prefix(32))"
         try RunFiles.makeFolder(folder)
-        path = "\(folder)/\(RunFiles.digest(text.utf8).prefix(32)).features"
+        hold = FolderHold(folder)
+        path = folder + "/values"
         self.count = count
         self.element = element
         layout = RecordLayout(byteCount: count * element.byteCount)
-        descriptor = try Self.open(path, header: Self.header(text))
+        descriptor = try Self.open(path, header: Self.header(text, layout.byteCount))
         known = Snapshot(layout: layout, mapping: nil, places: [:], count: 0)
         try refresh()
         // What `graft cache gc` goes by: reading a mapped file does not move its time of access.
@@ -81,8 +84,9 @@ public final class FeatureCache {
         var element: Element
     }
 
-    private static func header(_ text: String) throws -> [UInt8] {
-        var header = magic + Array(text.utf8)
+    private static func header(_ text: String, _ byteCount: Int) throws -> [UInt8] {
+        let count = (0..<8).map { UInt8(truncatingIfNeeded: byteCount >> (8 * $0)) }
+        var header = magic + count + Array(text.utf8)
         guard header.count < RecordLayout.start else {
             throw FileError("describe the features in", "the cache", code: E2BIG)
         }
@@ -295,4 +299,17 @@ extension FeatureCache {
             body(layout.payload(at: place, in: mapping.bytes))
         }
     }
+}
+
+/// A folder that is marked as in use, with a shared `flock`, as long as this lives.
+private final class FolderHold: Sendable {
+    private let descriptor: Int32
+
+    init(_ folder: String) {
+        descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        // Where there are no locks nothing is marked: who evicts then takes what is being used.
+        if descriptor >= 0 { flock(descriptor, LOCK_SH | LOCK_NB) }
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
 }

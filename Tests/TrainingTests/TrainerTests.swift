@@ -121,7 +121,7 @@ private func bytes(_ state: StateDict) throws -> [String: [UInt8]] {
     // A damaged value is noticed and computed again.
     let cache = scene.folder + "/cache/features"
     for name in try FileManager.default.contentsOfDirectory(atPath: cache) {
-        let url = URL(fileURLWithPath: "\(cache)/\(name)")
+        let url = URL(fileURLWithPath: "\(cache)/\(name)/values")
         var data = try Data(contentsOf: url)
         // A page of header, then records of 64 bytes and, here, 64 of numbers.
         for at in stride(from: 4096 + 64, to: data.count, by: 128) { data[at] ^= 1 }
@@ -139,7 +139,7 @@ private func bytes(_ state: StateDict) throws -> [String: [UInt8]] {
     let first = try scene.trainer("a", scene.options(2)).run()
     let cache = scene.folder + "/cache/features"
     let name = try #require(try FileManager.default.contentsOfDirectory(atPath: cache).first)
-    let url = URL(fileURLWithPath: "\(cache)/\(name)")
+    let url = URL(fileURLWithPath: "\(cache)/\(name)/values")
     let whole = try Data(contentsOf: url)
     try (whole + Data(repeating: 7, count: 90)).write(to: url)
     let second = try scene.trainer("b", scene.options(2)).run()
