@@ -18,7 +18,11 @@ extension Graph {
     /// The weights that fit, and a report of what does not.
     public func binding(_ state: StateDict) -> (weights: StateDict, report: BindingReport) {
         let named = bindByName(state)
-        if !named.report.isClean, state.axes == .keras, let byPosition = bindByPosition(state) {
+        // Another publisher's network may have the same shapes in the same order, and compute
+        // something else.
+        if !named.report.isClean, state.axes == .keras, naming == .keras,
+            let byPosition = bindByPosition(state)
+        {
             return (byPosition, BindingReport(network: name))
         }
         return named
