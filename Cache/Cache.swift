@@ -40,16 +40,16 @@ public struct Cache: Sendable {
             self.sha256 = sha256
             self.byteCount = byteCount
             self.fileName = fileName
-            fetched = now()
+            fetched = Quantity.moment(Quantity.now)
         }
     }
 
     /// The cache at `root`, or `$GRAFT_CACHE`, `$XDG_CACHE_HOME/graft`, `~/.cache/graft`.
     public init(root: String? = nil) {
         let home = variable("HOME").map { $0 + "/.cache/graft" }
-        self.root =
+        self.root = Files.absolute(
             root ?? variable("GRAFT_CACHE") ?? variable("XDG_CACHE_HOME").map { $0 + "/graft" }
-            ?? home ?? ""
+                ?? home ?? "")
     }
 
     /// Where the file of an entry is.
@@ -67,8 +67,9 @@ public struct Cache: Sendable {
 
     /// Every entry, by reference.
     public func entries() -> [Entry] {
-        Files.names(in: root + "/refs").filter { $0.hasSuffix(".json") }
-            .compactMap { read("\(root)/refs/\($0)") }.sorted { $0.reference < $1.reference }
+        let names = Files.names(in: root + "/refs").filter { $0.hasSuffix(".json") }
+        return inParallel(over: names) { read("\(root)/refs/\($0)") }
+            .compactMap { $0 }.sorted { $0.reference < $1.reference }
     }
 
     /// Moves a verified file in and writes down what it is; returns its path.
@@ -99,13 +100,13 @@ public struct Cache: Sendable {
         guard let entry = read(referencePath(reference)) else {
             throw CacheError.unknown(reference)
         }
+        guard !isLocked(entry.url), !isLocked(reference) else { throw CacheError.inUse(reference) }
         guard unlink(referencePath(reference)) == 0 else {
             throw FileError("remove", referencePath(reference))
         }
         let others = entries().filter { $0.sha256 == entry.sha256 }
         guard !others.contains(where: { $0.fileName == entry.fileName }) else { return 0 }
-        let freed = size(of: path(of: entry)) ?? 0
-        unlink(path(of: entry))
+        let freed = try Files.remove(path(of: entry))
         rmdir("\(root)/blobs/sha256/\(entry.sha256)")
         return freed
     }
@@ -157,19 +158,4 @@ public struct Cache: Sendable {
     }
 
     private func size(of path: String) -> Int? { Files.size(of: path) }
-}
-
-private func variable(_ name: String) -> String? {
-    guard let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty else { return nil }
-    return value
-}
-
-/// The time in UTC, RFC 3339.
-private func now() -> String {
-    var seconds = time(nil)
-    var parts = tm()
-    gmtime_r(&seconds, &parts)
-    var text = [CChar](repeating: 0, count: 32)
-    let count = strftime(&text, text.count, "%Y-%m-%dT%H:%M:%SZ", &parts)
-    return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

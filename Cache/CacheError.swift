@@ -10,6 +10,16 @@ public enum CacheError: Diagnostic, Equatable {
     case unknown(String)
     /// A file that is no longer what was fetched.
     case damaged(path: String, expected: String, found: String)
+    /// An address that no longer holds what it held when it was first fetched.
+    case changed(url: String, expected: String, found: String)
+    /// A size or an age that cannot be read.
+    case quantity(String, expected: String)
+    /// A condition that cannot be read.
+    case filter(String)
+    /// Things that must stay.
+    case pinned([String])
+    /// Something that another program is writing.
+    case inUse(String)
     /// Neither `GRAFT_CACHE` nor `HOME` says where the cache is.
     case noHome
 
@@ -21,6 +31,13 @@ public enum CacheError: Diagnostic, Equatable {
         case .unknown(let reference): "the cache holds nothing for `\(reference)`"
         case .damaged(let path, let expected, let found):
             "`\(path)` changed since it was fetched: expected `sha256:\(expected)`, found `\(found)`"
+        case .changed(let url, let expected, let found):
+            "`\(url)` changed since it was first fetched: expected `sha256:\(expected)`, "
+                + "found `sha256:\(found)`"
+        case .quantity(let text, let expected): "expected \(expected), found `\(text)`"
+        case .filter(let text): "`\(text)` is not a condition"
+        case .pinned(let names): "pinned: " + names.map { "`\($0)`" }.joined(separator: ", ")
+        case .inUse(let name): "`\(name)` is in use: another program is fetching it"
         case .noHome: "no folder for the cache: neither `GRAFT_CACHE` nor `HOME` is set"
         }
     }
@@ -32,6 +49,14 @@ public enum CacheError: Diagnostic, Equatable {
             "`md5:<32 hex digits>` and `sha256-prefix:<8 or more>` are understood too"
         case .unknown: "`graft cache ls` shows what is there, `graft fetch` fetches it"
         case .damaged: "remove it with `graft cache rm` and fetch it again"
+        case .changed(let url, _, _):
+            "if its publisher says so, forget the old one with `graft cache rm --forget \(url)`"
+        case .quantity: nil
+        case .filter:
+            "conditions are `size>1GB`, `used>30d`, `modified<1w`, `type=model`, `refs=main`, "
+                + "`name=timm/*` and `pinned=true`"
+        case .pinned: "`graft cache unpin` frees them"
+        case .inUse: "wait until it ended, or end it"
         case .noHome: "set `GRAFT_CACHE` to a folder"
         }
     }

@@ -20,6 +20,14 @@ public enum Files {
         guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw FileError("create", path) }
     }
 
+    /// The path from the root.
+    public static func absolute(_ path: String) -> String {
+        guard !path.isEmpty, !path.hasPrefix("/") else { return path }
+        guard let folder = getcwd(nil, 0) else { return path }
+        defer { free(folder) }
+        return String(cString: folder) + "/" + path
+    }
+
     /// The size of a regular file; nil where there is none.
     public static func size(of path: String) -> Int? {
         var status = stat()
@@ -94,3 +102,13 @@ public enum Files {
         return try body()
     }
 }
+
+/// An environment variable that is set to something.
+func variable(_ name: String) -> String? {
+    guard let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty else { return nil }
+    return value
+}
+
+/// Removes a file or link; whether it was there.
+@discardableResult
+func removeFile(_ path: String) -> Bool { unlink(path) == 0 }

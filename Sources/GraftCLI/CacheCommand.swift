@@ -8,31 +8,38 @@ struct CacheCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cache",
         abstract: "Show, check and remove what was fetched.",
-        subcommands: [List.self, Path.self, Remove.self, Verify.self])
+        discussion: """
+            Two caches are shown as one: that of Python's huggingface_hub ($HF_HUB_CACHE), which \
+            graft shares with it, and graft's own beside it, with the features of photos.
 
-    struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "ls", abstract: "List what was fetched.")
-        @Flag(help: "Print one JSON object.") var json = false
+            Items are called as they are fetched: `hf://org/name`, one commit of it \
+            `hf://org/name@<commit or ref>`, `https://…`, `pypi:…`; features are `features/<key>`. \
+            Conditions for --filter: size>1GB, used>30d, modified<1w, type=model, refs=main, \
+            name=timm/*, pinned=true.
+            """,
+        subcommands: [
+            List.self, Usage.self, Path.self, Remove.self, Prune.self, Collect.self, Verify.self,
+            Pin.self, Unpin.self,
+        ])
 
-        func run() throws {
-            let entries = Cache().entries()
-            if json {
-                Terminal.answer(try JSON.line(["entries": entries]))
-                return
-            }
-            guard !entries.isEmpty else {
-                Terminal.say("nothing yet: `graft fetch` puts files into \(Cache().root)")
-                return
-            }
-            var table = Table(["reference", "size", "sha256", "fetched"], numeric: [1])
-            for entry in entries {
-                table.add([
-                    entry.reference, readableBytes(entry.byteCount),
-                    String(entry.sha256.prefix(12)), entry.fetched,
-                ])
-            }
-            Terminal.answer(table.text)
+    /// The options of every subcommand.
+    struct Place: ParsableArguments {
+        @Option(help: "The Hub cache; $HF_HUB_CACHE or Python's usual place by default.")
+        var cacheDir: String?
+
+        var inventory: Inventory { Inventory(hub: HubScanner(root: cacheDir)) }
+    }
+
+    /// Which items are meant.
+    struct Selection: ParsableArguments {
+        @Option(
+            name: .shortAndLong, parsing: .singleValue,
+            help: "Only what satisfies this condition; may be repeated.")
+        var filter: [String] = []
+
+        func accepted(_ items: [CacheItem]) throws -> [CacheItem] {
+            let filters = try filter.map { try ItemFilter($0) }
+            return items.filter { item in filters.allSatisfy { $0.accepts(item) } }
         }
     }
 
@@ -41,50 +48,54 @@ struct CacheCommand: AsyncParsableCommand {
             commandName: "path",
             abstract: "Print where the cache is, or where a reference is in it.")
         @Argument(help: "A reference that was fetched.") var reference: String?
+        @Flag(help: "Where the Hub cache is.") var hub = false
+        @OptionGroup var place: Place
 
         func run() throws {
-            let cache = Cache()
             guard let reference else {
-                Terminal.answer(cache.root)
+                Terminal.answer(hub ? HubScanner(root: place.cacheDir).root : Cache().root)
                 return
             }
-            guard let entry = cache.entry(for: reference) else {
-                throw CacheError.unknown(reference)
-            }
-            Terminal.answer(cache.path(of: entry))
+            let (items, _) = place.inventory.select([reference])
+            // Of several commits the one that `main` names, else the newest.
+            guard
+                let item = items.first(where: { $0.refs.contains("main") })
+                    ?? items.max(by: { $0.modified < $1.modified }), item.fileCount > 0
+            else { throw CacheError.unknown(reference) }
+            Terminal.answer(item.path)
         }
     }
 
-    struct Remove: ParsableCommand {
+    struct Pin: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "rm", abstract: "Remove references, and files that no other one needs.")
-        @Argument(help: "References as `graft cache ls` shows them.") var references: [String]
+            commandName: "pin",
+            abstract: "Keep references whatever else is evicted; without any, list them.",
+            discussion: "Example: graft cache pin hf://timm/resnet50.a1_in1k")
+        @Argument(help: "References; `hf://org/name` pins all its commits.") var references:
+            [String] = []
+        @Flag(help: "Print one JSON object.") var json = false
 
         func run() throws {
-            var freed = 0
-            for reference in references { freed += try Cache().remove(reference) }
-            Terminal.say("freed \(readableBytes(freed))")
+            if !references.isEmpty { try Cache().pin(references) }
+            let pins = Cache().pins()
+            if json {
+                Terminal.answer(try JSON.line(["pins": pins]))
+            } else if references.isEmpty {
+                pins.forEach(Terminal.answer)
+            }
         }
     }
 
-    struct Verify: ParsableCommand {
+    struct Unpin: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "verify", abstract: "Hash every file again; fails if one changed.")
+            commandName: "unpin", abstract: "Let references be evicted again.")
+        @Argument(help: "References that were pinned.") var references: [String]
 
         func run() throws {
-            let cache = Cache()
-            var damaged = 0
-            for entry in cache.entries() {
-                do {
-                    try cache.verify(entry)
-                    Terminal.answer("ok       \(entry.reference)")
-                } catch let error as any Diagnostic {
-                    damaged += 1
-                    Terminal.answer("damaged  \(entry.reference)")
-                    Terminal.report(error)
-                }
+            let found = try Cache().unpin(references)
+            for name in references where !found.contains(name) {
+                Terminal.say("`\(name)` was not pinned")
             }
-            if damaged > 0 { throw ExitCode(1) }
         }
     }
 }

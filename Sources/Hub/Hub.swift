@@ -53,7 +53,12 @@ public struct Hub: Sendable {
                     let errand = Errand(
                         hub: self, reference: reference, digest: wanted,
                         http: HTTP(cancellation: cancellation), progress: progress)
-                    continuation.resume(with: Result { try errand.run() })
+                    continuation.resume(
+                        with: Result {
+                            let fetched = try errand.run()
+                            cache.recordUse(of: fetched.path)
+                            return fetched
+                        })
                 }
             }
         } onCancel: {
@@ -90,15 +95,19 @@ struct Errand {
     /// A name of the registry: its address, with its digest.
     private func published() throws -> Fetched {
         let entry = try Registry.load().find(reference)
+        let published = try digest ?? entry.digest.map { try Digest($0) }
         let errand = Errand(
-            hub: hub, reference: entry.url,
-            digest: try digest ?? entry.digest.map { try Digest($0) },
-            http: http, progress: progress)
+            hub: hub, reference: entry.url, digest: published, http: http, progress: progress)
         // An address only: a name that leads to a name could lead in a circle.
         guard entry.url.contains(":") else {
             throw HubError("`\(reference)` is published under `\(entry.url)`, which is no address")
         }
         let fetched = try errand.run()
+        // Without a published digest, what it was the first time is what it has to be ever after.
+        if published == nil {
+            try cache.compareWithFirstSeen(
+                entry.url, sha256: fetched.sha256, byteCount: fetched.byteCount)
+        }
         return Fetched(
             path: fetched.path, byteCount: fetched.byteCount, sha256: fetched.sha256,
             reference: reference, fromCache: fetched.fromCache)
@@ -151,6 +160,15 @@ struct Errand {
                 http: http, location: location, partial: partial, digest: wanted,
                 progress: progress)
             let sums = try download.run()
+            if wanted == nil {
+                do {
+                    try cache.compareWithFirstSeen(
+                        location.text, sha256: sums.sha256, byteCount: sums.byteCount)
+                } catch {
+                    download.discard()
+                    throw error
+                }
+            }
             let fileName = location.fileName.flatMap { Files.isPlainName($0) ? $0 : nil }
             let entry = Cache.Entry(
                 reference: name, url: location.text, sha256: sums.sha256,

@@ -1,0 +1,80 @@
+// The digests of whole files, each by the one algorithm that is asked for.
+
+import Crypto
+import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+enum FileDigest {
+    /// The SHA-256 of a file, in hex.
+    static func sha256(_ path: String, _ read: (Int) -> Void = { _ in }) throws(FileError) -> String
+    {
+        var hash = SHA256()
+        try forEachChunk(of: path) {
+            hash.update(bufferPointer: $0)
+            read($0.count)
+        }
+        return hex(hash.finalize())
+    }
+
+    /// What git calls a file: the SHA-1 of `blob <size>`, a zero and the bytes.
+    static func gitBlob(_ path: String, _ read: (Int) -> Void) throws(FileError) -> String {
+        guard let size = Files.size(of: path) else { throw FileError("read", path) }
+        var hash = Insecure.SHA1()
+        hash.update(data: Array("blob \(size)\0".utf8))
+        try forEachChunk(of: path) {
+            hash.update(bufferPointer: $0)
+            read($0.count)
+        }
+        return hex(hash.finalize())
+    }
+
+    /// A digest of the digests that the records of a file of features carry, and of those of their
+    /// numbers as they are; nil for another file. README.md draws the file.
+    static func features(
+        _ path: String, _ read: (Int) -> Void
+    ) throws(FileError) -> (expected: String, found: String)? {
+        try Storage(mapping: path).withBytes { bytes in
+            guard bytes.count >= 4096, bytes.starts(with: "GRAFTF2\n".utf8),
+                let size = Int(
+                    exactly: UInt64(
+                        littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))),
+                size <= bytes.count
+            else { return nil }
+            let (head, step) = (64, 64 + (size + 63) / 64 * 64)
+            var (expected, found) = (SHA256(), SHA256())
+            // What a killed writer left of a record is none.
+            for record in 0..<((bytes.count - 4096) / step) {
+                let at = 4096 + record * step
+                expected.update(data: bytes[(at + 48)..<(at + head)])
+                var hash = SHA256()
+                hash.update(data: bytes[(at + head)..<(at + head + size)])
+                found.update(data: Array(hash.finalize().prefix(16)))
+                read(step)
+            }
+            return (hex(expected.finalize()), hex(found.finalize()))
+        }
+    }
+
+    private static func forEachChunk(
+        of path: String, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(FileError) {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw FileError("open", path) }
+        defer { close(file) }
+        posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { buffer.deallocate() }
+        while true {
+            let count = Glibc.read(file, buffer.baseAddress, buffer.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { throw FileError("read", path) }
+            guard count > 0 else { return }
+            body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        }
+    }
+}

@@ -1,0 +1,55 @@
+// What an address without a published digest held when it was first fetched, to compare ever after.
+
+import FoundationEssentials
+import GraftTensors
+
+/// `known/<sha256 of address>.json`: it outlives the file, so that removing and fetching again compares.
+extension Cache {
+    /// What an address held.
+    public struct FirstSeen: Sendable, Codable, Equatable {
+        /// The address.
+        public let url: String
+        /// What its bytes hashed to.
+        public let sha256: String
+        /// How many they were.
+        public let byteCount: Int
+        /// When, RFC 3339.
+        public let seen: String
+    }
+
+    private func knownPath(_ url: String) -> String {
+        "\(root)/known/\(ContentHasher.sha256(of: url)).json"
+    }
+
+    /// What an address held when it was first fetched; nil where it never was.
+    public func firstSeen(_ url: String) -> FirstSeen? {
+        guard let bytes = Files.read(knownPath(url), limit: 1 << 16),
+            let known = try? JSONDecoder().decode(FirstSeen.self, from: Data(bytes)),
+            known.url == url, known.sha256.utf8.count == 64,
+            known.sha256.utf8.allSatisfy(isHexDigit)
+        else { return nil }
+        return known
+    }
+
+    /// Compares with what the address held when it was first fetched, or writes that down.
+    /// - Throws: ``CacheError/changed(url:expected:found:)``.
+    public func compareWithFirstSeen(_ url: String, sha256: String, byteCount: Int) throws {
+        guard !root.isEmpty else { return }
+        if let known = firstSeen(url) {
+            guard known.sha256 == sha256 else {
+                throw CacheError.changed(url: url, expected: known.sha256, found: sha256)
+            }
+            return
+        }
+        // A cache that cannot be written to has nothing new in it either.
+        guard (try? Files.makeFolder(root + "/known")) != nil else { return }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+        let known = FirstSeen(
+            url: url, sha256: sha256, byteCount: byteCount, seen: Quantity.moment(Quantity.now))
+        try Files.write(Array(try encoder.encode(known)), to: knownPath(url))
+    }
+
+    /// Forgets what an address held; whether anything was known.
+    public func forgetFirstSeen(_ url: String) -> Bool { removeFile(knownPath(url)) }
+}

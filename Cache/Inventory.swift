@@ -1,0 +1,133 @@
+// Everything that is in the caches of this machine: Python's Hub cache, graft's own, and features.
+
+import GraftTensors
+
+/// What was there at one moment.
+public struct Inventory: Sendable {
+    /// The cache of everything that is not of the Hub.
+    public let cache: Cache
+    /// The cache of the Hub.
+    public let hub: HubScanner
+    /// The repositories of the Hub.
+    public let repositories: [HubRepository]
+    /// The fetched references.
+    public let entries: [Cache.Entry]
+    /// The folders of features, their files relative to them.
+    public let features: [(folder: String, files: [StoredFile])]
+    /// All of it, in the order Hub, files, features.
+    public let items: [CacheItem]
+    /// What does not fit together, by repository.
+    public let problems: [(id: String, problem: String)]
+
+    /// Reads the disk. Opens nothing for writing.
+    public init(cache: Cache = Cache(), hub: HubScanner = HubScanner()) {
+        self.cache = cache
+        self.hub = hub
+        let (repositories, foreign) = hub.repositories()
+        let entries = cache.entries()
+        let features = Self.readFeatures(cache.root)
+        let used = cache.usage.load()
+        let pins = Set(cache.pins())
+
+        var items: [CacheItem] = []
+        items.reserveCapacity(repositories.count + entries.count + features.count)
+        for repository in repositories {
+            for revision in repository.revisions {
+                let path = repository.snapshot(revision.commit)
+                let files = Set(revision.entries.map(\.file))
+                let id = repository.id
+                items.append(
+                    CacheItem(
+                        kind: CacheItem.Kind(rawValue: repository.kind.rawValue) ?? .model, id: id,
+                        commit: revision.commit, refs: revision.refs, path: path,
+                        byteCount: files.reduce(0) { $0 + repository.files[$1].byteCount },
+                        fileCount: revision.entries.count, modified: revision.modified,
+                        used: used[path] ?? revision.modified,
+                        isPinned: !pins.isEmpty
+                            && ([id, "\(id)@\(revision.commit)"]
+                                + revision.refs.map { "\(id)@\($0)" })
+                                .contains { pins.contains($0) }
+                    ))
+            }
+        }
+        for entry in entries {
+            let path = cache.path(of: entry)
+            let file = StoredFile(path)
+            items.append(
+                CacheItem(
+                    kind: .file, id: entry.reference, commit: nil, refs: [], path: path,
+                    byteCount: file?.byteCount ?? 0, fileCount: file == nil ? 0 : 1,
+                    modified: file?.modified ?? 0,
+                    used: used[UsageRecord.parent(of: path)] ?? file?.modified ?? 0,
+                    isPinned: pins.contains(entry.reference)))
+        }
+        for (folder, files) in features {
+            let id = "features/" + (folder.split(separator: "/").last ?? "")
+            let modified = files.map(\.modified).max() ?? 0
+            items.append(
+                CacheItem(
+                    kind: .features, id: id, commit: nil, refs: [], path: folder,
+                    byteCount: files.reduce(0) { $0 + $1.byteCount }, fileCount: files.count,
+                    modified: modified, used: max(used[folder] ?? 0, modified),
+                    isPinned: pins.contains(id)))
+        }
+        self.repositories = repositories
+        self.entries = entries
+        self.features = features
+        self.items = items
+        problems =
+            repositories.flatMap { repository in
+                repository.problems.map { (repository.id, $0) }
+            } + foreign.map { ($0, "does not belong into \(hub.root)") }
+    }
+
+    private static func readFeatures(_ root: String) -> [(folder: String, files: [StoredFile])] {
+        Files.names(in: root + "/features").compactMap { key in
+            let path = "\(root)/features/\(key)"
+            guard let folder = Folder(path) else { return nil }
+            var files: [StoredFile] = []
+            folder.forEach { name, kind in
+                guard kind == .file, let status = folder.status(of: name) else { return }
+                files.append(StoredFile(name, status))
+            }
+            return (path, files)
+        }
+    }
+
+    /// What is left of transfers of graft's own that did not end; their paths are absolute.
+    public var partials: [StoredFile] {
+        Files.names(in: cache.root + "/partial").compactMap {
+            StoredFile("\(cache.root)/partial/\($0)")
+        }
+    }
+
+    /// The room that everything takes on the disk, each byte counted once.
+    public var byteCountOnDisk: Int {
+        var seen: Set<StoredFile.Inode> = []
+        var total = 0
+        func add(_ file: StoredFile) {
+            if seen.insert(file.inode).inserted { total += file.byteCount }
+        }
+        for repository in repositories {
+            repository.files.forEach(add)
+            repository.partials.forEach(add)
+        }
+        SharedStore.payloads(hub.root).forEach(add)
+        for entry in entries { StoredFile(cache.path(of: entry)).map(add) }
+        for (_, files) in features { files.forEach(add) }
+        partials.forEach(add)
+        return total
+    }
+
+    /// The items that any of these names means, and the names that mean none.
+    public func select(_ names: [String]) -> (items: [CacheItem], missing: [String]) {
+        var missing: [String] = []
+        var chosen: Set<Int> = []
+        for name in names {
+            let hits = items.indices.filter { items[$0].isNamed(name) }
+            if hits.isEmpty { missing.append(name) }
+            chosen.formUnion(hits)
+        }
+        return (chosen.sorted().map { items[$0] }, missing)
+    }
+}

@@ -1,0 +1,86 @@
+// When graft last used what is in the cache: its own record, as access times of files tell lies.
+
+import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// A file of lines `<seconds since 1970> <folder>`, the later ones counting.
+///
+/// The folder is the smallest thing that is evicted: a snapshot of the Hub cache, the content of a
+/// digest, the features of a model. Writing is best effort: a cache may be read-only.
+struct UsageRecord {
+    let path: String
+    /// Beyond this, what was said twice is dropped.
+    private static let limit = 1 << 20
+
+    /// When each folder was last used.
+    func load() -> [String: Int] {
+        guard let bytes = Files.read(path, limit: 1 << 28) else { return [:] }
+        var used: [String: Int] = [:]
+        for line in bytes.split(separator: UInt8(ascii: "\n")) {
+            guard let space = line.firstIndex(of: UInt8(ascii: " ")),
+                let time = Int(String(decoding: line[..<space], as: UTF8.self))
+            else { continue }
+            let folder = String(decoding: line[(space + 1)...], as: UTF8.self)
+            used[folder] = max(used[folder] ?? 0, time)
+        }
+        return used
+    }
+
+    /// Adds a use, now.
+    func add(_ folder: String, at time: Int = Quantity.now) {
+        guard !folder.utf8.contains(10) else { return }
+        let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o664)
+        guard file >= 0 else { return }
+        // One write, so that lines of several programs do not mix.
+        let line = Array("\(time) \(folder)\n".utf8)
+        _ = line.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+        close(file)
+        if let size = Files.size(of: path), size > Self.limit { compact() }
+    }
+
+    /// Keeps the last use of each folder only. A use that another program adds meanwhile may get lost.
+    private func compact() {
+        let lines = load().sorted { ($0.value, $0.key) < ($1.value, $1.key) }
+            .map { "\($0.value) \($0.key)\n" }.joined()
+        try? Files.write(Array(lines.utf8), to: path)
+    }
+
+    /// The snapshot of the Hub cache that a path is in.
+    static func snapshot(of path: String) -> String? {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard let index = parts.lastIndex(of: "snapshots"), index > 0, index + 1 < parts.count,
+            HubRepository.parse(folderName: String(parts[index - 1])) != nil
+        else { return nil }
+        return parts[...(index + 1)].joined(separator: "/")
+    }
+
+    /// The folder that a file is in.
+    static func parent(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[..<$0]) } ?? path
+    }
+}
+
+extension Cache {
+    var usage: UsageRecord { UsageRecord(path: root + "/usage.log") }
+
+    /// Writes down that a file of the cache was used, or a folder of features.
+    ///
+    /// `gc` evicts what was not used for longest. Best effort: a cache that cannot be written to keeps
+    /// no record, and other paths are none of its business.
+    public func recordUse(of path: String) {
+        guard !root.isEmpty, Files.isFolder(root) || (try? Files.makeFolder(root)) != nil else {
+            return
+        }
+        let path = Files.absolute(path)
+        if let snapshot = UsageRecord.snapshot(of: path) {
+            usage.add(snapshot)
+        } else if path.hasPrefix(root + "/") {
+            usage.add(Files.isFolder(path) ? path : UsageRecord.parent(of: path))
+        }
+    }
+}
