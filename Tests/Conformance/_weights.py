@@ -1,6 +1,6 @@
 """Random weights with non-trivial statistics, so that a wrong formula shows.
 
-In networks with gates (squeeze-and-excite) the running statistics are measured as noise flows
+Where asked for, in networks with gates (squeeze-and-excite), the running statistics are measured as noise flows
 through, and then changed: with statistics that fit nothing, their activations grow until a gate's
 sigmoid is a step, and single precision differs from double by as much as the answer itself, in the
 peer as in graft.
@@ -8,7 +8,8 @@ peer as in graft.
 import numpy as np
 
 
-def randomise_torch(model, size=224):
+def randomise_torch(model, size=None):
+    """size: the side of the noise that settles the statistics; None leaves them random."""
     import torch
 
     generator = torch.Generator().manual_seed(7)
@@ -29,7 +30,7 @@ def randomise_torch(model, size=224):
     for name, parameter in model.named_parameters():
         if name.endswith(("layer_scale", ".gamma")):
             parameter.data.uniform_(0.2, 1, generator=generator)
-    if not any("SqueezeEx" in type(m).__name__ for m in model.modules()):
+    if size is None or not any("SqueezeEx" in type(m).__name__ for m in model.modules()):
         return model.eval()
 
     def settle(norm, inputs):
@@ -47,8 +48,8 @@ def randomise_torch(model, size=224):
     return model
 
 
-def randomise_keras(model, scale=1):
-    """scale: half the range of the pixels that the network takes."""
+def randomise_keras(model, scale=None):
+    """scale: half the range of the pixels that settle the statistics; None leaves them random."""
     import keras
 
     rng = np.random.default_rng(5)
@@ -72,7 +73,7 @@ def randomise_keras(model, scale=1):
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:
             layer.finalize_state()
-    if not any(isinstance(layer, keras.layers.Multiply) for layer in model.layers):
+    if scale is None or not any(isinstance(layer, keras.layers.Multiply) for layer in model.layers):
         return model
     norm = keras.layers.BatchNormalization
     call = norm.call

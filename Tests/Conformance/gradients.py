@@ -110,7 +110,7 @@ def torch_models():
             continue
         torch.manual_seed(1)
         size = side(name) if not name.startswith("torchvision/vgg") else 224
-        model = randomise_torch(make(**options), size)
+        model = randomise_torch(make(**options))
         torch.save(model.state_dict(), folder / "w.pth")
         graft("convert", folder / "w.pth", "-o", folder / "m.safetensors", "--architecture", name)
         labels = torch.tensor([3, 7])
@@ -147,7 +147,7 @@ def keras_models():
                 weights=None, classifier_activation=None, input_shape=(size, size, 3), **options)
 
         scale = 127.5 if name.startswith(("efficientnet", "mobilenetv3", "convnext")) else 1
-        model = randomise_keras(build_model(), scale)
+        model = randomise_keras(build_model())
         keras_legacy(model, folder / "w.h5")
         graft("convert", folder / "w.h5", "-o", folder / "m.safetensors", "--architecture", name)
         labels = np.array([3, 7])
