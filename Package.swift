@@ -72,8 +72,13 @@ let package = Package(
         library("CWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
 
         module("Tensors", [collections]),
-        module("Formats", ["GraftTensors", "CHDF5", "CArchive", "CSandbox", collections]),
         module("Schemas", ["GraftTensors", protobuf]),
+        module(
+            "Formats",
+            [
+                "GraftSchemas", "GraftTensors", "CHDF5", "CArchive", "CSandbox", collections,
+                protobuf,
+            ]),
         module("Networks", ["GraftTensors", collections]),
         module(
             "Architectures",
