@@ -9,6 +9,8 @@ import GraftTensors
 ///
 /// Execution knows no folders: who plans says where such things are kept.
 public protocol PlanMemory: Sendable {
+    /// Whether plans measure what it does not know; if not, a rule chooses.
+    var measures: Bool { get }
     /// What was remembered under a key.
     func choice(for key: String) -> String?
     /// Remembers a choice.
@@ -54,12 +56,13 @@ struct ConvolutionChoice: Equatable {
         [direct, tiles(2, 24)] + [12, 24, 48, 96].map { tiles(4, $0) }
 
     /// What is taken where nothing was measured: F(4×4) but on maps so small that its tiles cover
-    /// much more than the map, with more tiles at a time the larger the weights are.
+    /// much more than the map, with more tiles at a time the larger the weights are. The size of
+    /// the batch has no say, so that a photo's numbers do not depend on its company.
     static func rule(_ input: Shape, _ output: Shape) -> ConvolutionChoice {
         let channels = input[1] + output[1]
         let tiles = ((output[2] + 3) / 4) * ((output[3] + 3) / 4)
         let waste = Double(tiles * 16) / Double(output[2] * output[3])
-        guard tiles * output[0] >= 24 || channels < 512, waste < 1.7 else { return direct }
+        guard waste < 1.7 else { return direct }
         return .tiles(4, channels <= 256 ? 24 : channels <= 512 ? 48 : 96)
     }
 }
@@ -84,6 +87,7 @@ extension Compiler {
         if let known = memory.choice(for: key).flatMap({ ConvolutionChoice(text: $0) }) {
             return known
         }
+        guard memory.measures else { return byRule }
         let found = try measured(
             node, source, input, output, extra: extra, byRule, layout, direct: try direct())
         memory.remember(found.text, for: key)

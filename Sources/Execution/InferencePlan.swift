@@ -44,6 +44,9 @@ public final class InferencePlan {
         return try outputs.map { try compiler.read($0.memory, $0.shape) }
     }
 
+    /// The memory that values and scratch space take, weights not counted.
+    public var activationByteCount: Int { compiler.valueByteCount + compiler.scratch.byteCount }
+
     /// What a run does, in order.
     public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }
 
@@ -88,7 +91,11 @@ private struct Fusion {
             for input in node.inputs { consumers[input].append(index) }
         }
         let pool = pool
-        compiler.allocate = { pool.take($0) }
+        compiler.allocate = { [unowned compiler] in
+            let (buffer, isNew) = pool.take($0)
+            if isNew { compiler.valueByteCount += buffer.byteCount }
+            return buffer
+        }
     }
 
     func value(of node: Int) throws -> Memory {
@@ -265,7 +272,8 @@ private struct Fusion {
         values[last] = try compiler.product(
             node, try value(of: node.inputs[0]), inputShape, shapes[index], kernel: kernel,
             bias: bias, sum: sum, activation: activation,
-            extra: padded[node.inputs[0]] ?? .zero, home: try homes[last].flatMap { try part(last, of: $0.root, from: $0.start) })
+            extra: padded[node.inputs[0]] ?? .zero,
+            home: try homes[last].flatMap { try part(last, of: $0.root, from: $0.start) })
     }
 
     /// `node`'s channels from `start` on in the memory of a concatenation; nil before its first part
@@ -317,12 +325,13 @@ private final class BufferPool {
     private var used: [Buffer] = []
     private var free: [Buffer] = []
 
-    func take(_ byteCount: Int) -> Buffer {
+    func take(_ byteCount: Int) -> (Buffer, isNew: Bool) {
         let fitting = free.indices.filter { free[$0].byteCount >= byteCount }
             .min { free[$0].byteCount < free[$1].byteCount }
-        let buffer = fitting.map { free.remove(at: $0) } ?? Buffer(byteCount: byteCount)
+        let found = fitting.map { free.remove(at: $0) }
+        let buffer = found ?? Buffer(byteCount: byteCount)
         used.append(buffer)
-        return buffer
+        return (buffer, found == nil)
     }
 
     func release(exceptFor live: Set<ObjectIdentifier>) {

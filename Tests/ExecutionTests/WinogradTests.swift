@@ -99,6 +99,7 @@ import Testing
 
     /// Choices that a test hands in, and those that a plan made.
     private final class Fixed: PlanMemory {
+        let measures = true
         private let fixed: String?
         private let made = Mutex<[String: String]>([:])
         init(_ fixed: String?) { self.fixed = fixed }
@@ -123,7 +124,9 @@ import Testing
     func `A choice is obeyed, and changes no value`(_ choice: String) throws {
         let plan = try block().check(
             [2, 3, 14, 11], options: ExecutionOptions(memory: Fixed(choice)))
-        let transforms = plan.steps.filter { $0.algorithm.hasPrefix("winograd:" + choice.prefix(2)) }
+        let transforms = plan.steps.filter {
+            $0.algorithm.hasPrefix("winograd:" + choice.prefix(2))
+        }
         let possible = graft_winograd_block(16) > 0
         #expect(transforms.count == (possible && choice != "direct" ? 1 : 0))
     }
@@ -153,7 +156,8 @@ import Testing
             value = chain.add(.concatenate, [value, new])
         }
         chain.add(.globalAveragePool(keepsDimensions: false))
-        let plan = try chain.check([2, 3, 12, 12], options: ExecutionOptions(memory: Fixed("F4x12")))
+        let plan = try chain.check(
+            [2, 3, 12, 12], options: ExecutionOptions(memory: Fixed("F4x12")))
         if graft_winograd_block(16) > 0 {
             // The first value of all is copied once, and no other.
             #expect(plan.steps.count { $0.algorithm == "copy" } <= 1)

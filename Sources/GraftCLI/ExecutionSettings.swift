@@ -1,0 +1,23 @@
+// How networks are computed: the option that every command that runs one has.
+
+import ArgumentParser
+import Graft
+import GraftCache
+import GraftExecution
+
+extension Accuracy: ExpressibleByArgument {}
+
+/// The options of a run's arithmetic.
+struct ExecutionSettings: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "How 3×3 convolutions are computed: `exact` as the sums that define them, `default` also with fewer multiplications (Winograd) where that is faster."
+        ))
+    var accuracy: Accuracy = .default
+
+    func options(measures: Bool = false) -> ExecutionOptions {
+        ExecutionOptions(
+            accuracy: accuracy,
+            memory: MeasuredChoices(cacheFolder: Cache().root, measures: measures))
+    }
+}
