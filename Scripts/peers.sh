@@ -9,6 +9,12 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     "${sudo[@]}" apt-get update -qq
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
 fi
+if ! command -v mpirun >/dev/null; then
+    echo "installing with apt-get: openmpi-bin" >&2
+    sudo=(); if (($(id -u) != 0)); then sudo=(sudo); fi
+    "${sudo[@]}" apt-get update -qq
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openmpi-bin >/dev/null
+fi
 echo "installing the peers into $venv (PyTorch, Keras, safetensors, …)" >&2
 python3 -m venv "$venv"
 # The CPU build of PyTorch where it is found: the plain one brings gigabytes of CUDA.

@@ -25,21 +25,24 @@ extension Model {
     ///   - cacheFolder: where features of the frozen part are kept for the next run.
     ///   - resume: whether to go on from the checkpoint in `runFolder`.
     ///   - command: what repeats the run, for its report.
+    ///   - crew: the processes that train together; the first of them writes.
     ///   - report: told what happens while it happens.
     /// - Returns: the trained model, and its history and validation metrics.
     /// - Throws: `PhotoFolderError`, `TrainingError` and what Execution throws.
     public func train(
         on data: PhotoSource, options: TrainingOptions, recipe: Recipe = .plain,
         runFolder: String, cacheFolder: String, resume: Bool = false, command: String = "",
-        report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
+        crew: any Crew = Alone(), report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
     ) throws -> (model: Model, result: TrainingResult) {
         var input = try trainingInput(data, options, command: command)
         if recipe == .headFirst {
             input.head = try head(
-                for: input, options, runFolder: runFolder, cacheFolder: cacheFolder, report: report)
+                for: input, options, runFolder: runFolder, cacheFolder: cacheFolder, crew: crew,
+                report: report)
         }
         let trainer = try Trainer(
-            input, options: options, runFolder: runFolder, cacheFolder: cacheFolder, report: report)
+            input, options: options, runFolder: runFolder, cacheFolder: cacheFolder, crew: crew,
+            report: report)
         let result = try trainer.run(resume: resume)
         var trained = self
         trained.graph = result.graph
@@ -51,7 +54,7 @@ extension Model {
             ? result.metrics.labels?.labels.map(\.threshold)
                 ?? result.classes.map { _ in 0.5 } : []
         trained.neighbours = result.neighbours
-        try trained.write(to: runFolder + "/model.safetensors")
+        if crew.rank == 0 { try trained.write(to: runFolder + "/model.safetensors") }
         return (trained, result)
     }
 
@@ -84,7 +87,7 @@ extension Model {
     /// The parameters of the linear head at its optimum; of labels and numbers, by steps.
     private func head(
         for input: TrainingInput, _ options: TrainingOptions, runFolder: String,
-        cacheFolder: String, report: @escaping @Sendable (TrainingEvent) -> Void
+        cacheFolder: String, crew: any Crew, report: @escaping @Sendable (TrainingEvent) -> Void
     ) throws -> StateDict {
         var first = TrainingOptions(mode: .features)
         first.head =
@@ -101,7 +104,7 @@ extension Model {
         first.validationFraction = options.validationFraction
         let result = try Trainer(
             input, options: first, runFolder: runFolder + "/head", cacheFolder: cacheFolder,
-            report: report
+            crew: crew, report: report
         ).run()
         var head = StateDict()
         for node in result.graph.nodes.dropFirst(result.graph.features + 1) {

@@ -32,6 +32,12 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(help: "The architecture of a weight file.") var architecture: String?
     @Flag(help: "Go on from the checkpoint in the run's folder.") var resume = false
     @Flag(help: "Replace what an earlier run left in the folder.") var overwrite = false
+    @Flag(
+        help: ArgumentHelp(
+            "Train together with the other processes of `mpirun`.",
+            discussion: "Example: mpirun -n 4 graft train photos --backbone … -o run --distributed")
+    )
+    var distributed = false
     @Flag(help: "Look for a learning rate, print what was found, and train nothing.")
     var findRate = false
     @Flag(help: "Print one JSON object.") var json = false
@@ -48,6 +54,20 @@ struct TrainCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        guard distributed else { return try await run(Alone()) }
+        let crew = try MPICrew()
+        let ending = Ending(crew, checkpoint: (output ?? "") + "/checkpoint.safetensors")
+        do {
+            try await run(crew)
+        } catch {
+            ending.explain(error)
+        }
+        ending.cancel()
+        crew.leave()
+    }
+
+    private func run(_ crew: any Crew) async throws {
+        let speaks = crew.rank == 0
         let output = output ?? ""
         let path = output + "/model.safetensors"
         guard findRate || overwrite || resume || !FileManager.default.fileExists(atPath: path)
@@ -59,8 +79,8 @@ struct TrainCommand: AsyncParsableCommand {
         // A folder that holds no classes is found out before anything is fetched.
         let source = PhotoSource(data, validation: validation, reading: reading.reading).divided
         let photos = try PhotoFolder.open(source.path, source.reading)
-        for remark in photos.remarks { Terminal.say("warning: left out \(remark)") }
-        Terminal.say("\(Self.count(photos)), \(photos.items.count) photos")
+        for remark in photos.remarks where speaks { Terminal.say("warning: left out \(remark)") }
+        if speaks { Terminal.say("\(Self.count(photos)), \(photos.items.count) photos") }
         let model = try await Models.open(
             backbone, architecture: architecture, progress: Progress.fetching(backbone))
         let cache = Cache().root
@@ -82,8 +102,9 @@ struct TrainCommand: AsyncParsableCommand {
         let (_, result) = try model.train(
             on: source, options: options, recipe: settings.headFirst ? .headFirst : .plain,
             runFolder: output, cacheFolder: cache, resume: resume,
-            command: CommandLine.arguments.map(shellQuoted).joined(separator: " ")
+            command: CommandLine.arguments.map(shellQuoted).joined(separator: " "), crew: crew
         ) { live.show($0) }
+        guard speaks else { return }
         let skipped = result.metrics.skippedPhotos
         if skipped > 0 {
             Terminal.say(

@@ -51,17 +51,19 @@ public final class Trainer {
     let runFolder: String
     private let cacheFolder: String
     let engine: any TrainingEngine
-    private let report: @Sendable (TrainingEvent) -> Void
+    let crew: any Crew
+    let report: @Sendable (TrainingEvent) -> Void
     private var skipped: [Int: String] = [:]
     private(set) var skippedCount = 0
     /// What answers that are numbers are measured in: mean and deviation of each over the photos
     /// that are learned from. The head learns numbers of deviation 1.
     private var units: [(mean: Float, deviation: Float)] = []
-    private var reused = 0
+    var reused = 0
 
     package init(
         _ input: TrainingInput, options: TrainingOptions, runFolder: String, cacheFolder: String,
-        engine: any TrainingEngine, report: @escaping @Sendable (TrainingEvent) -> Void
+        engine: any TrainingEngine, crew: any Crew = Alone(),
+        report: @escaping @Sendable (TrainingEvent) -> Void
     ) throws {
         try options.validate()
         try options.validate(for: input.task)
@@ -69,8 +71,20 @@ public final class Trainer {
         self.options = options
         self.runFolder = runFolder
         self.cacheFolder = cacheFolder
+        if crew.count > 1, options.mixup > 0 || options.cutmix > 0 {
+            throw TrainingError.option(
+                "mixing of photos", expected: "none with several processes",
+                found: options.mixup > 0 ? "mixup" : "cutmix")
+        }
         self.engine = engine
-        self.report = report
+        self.crew = crew
+        // One process speaks and writes for all.
+        if crew.rank == 0 { self.report = report } else { self.report = { _ in } }
+    }
+
+    /// Writes a file of the run, once for all processes.
+    func write(_ text: String, _ name: String) throws {
+        if crew.rank == 0 { try RunFiles.write(text, to: path(name)) }
     }
 
     /// Runs to the end. With `resume`, goes on after the last epoch that the run folder holds, to
@@ -90,7 +104,7 @@ public final class Trainer {
             seed: options.seed, fraction: options.validationFraction,
             training: input.training.map(\.relativePath),
             validation: input.validation.map(\.relativePath))
-        try RunFiles.write(try RunFiles.json(split, pretty: true) + "\n", to: path("split.json"))
+        try write(try RunFiles.json(split, pretty: true) + "\n", "split.json")
 
         if options.head.isNeighbours {
             return try findNeighbours(parts, weights, training, validation)
@@ -114,8 +128,8 @@ public final class Trainer {
                 break
             }
             let record = try loop.epoch(training, validation)
-            try loop.save(checkpoint, identity: identity)
-            try RunFiles.write(EpochRecord.csv(loop.history, input.task), to: path("log.csv"))
+            if crew.rank == 0 { try loop.save(checkpoint, identity: identity) }
+            try write(EpochRecord.csv(loop.history, input.task), "log.csv")
             report(.epoch(record, isBest: loop.best == loop.history.count - 1))
         }
         return try finish(&loop, parts, weights, training, validation)
@@ -134,13 +148,14 @@ public final class Trainer {
     private func loop(
         _ parts: Parts, _ weights: StateDict, _ random: RandomSource, _ training: Samples
     ) throws -> TrainingLoop {
+        let shape = parts.batch((options.batchSize + crew.count - 1) / crew.count)
         let learner = try engine.learner(
-            parts.suffix, weights: weights, input: parts.batch(options.batchSize),
+            parts.suffix, weights: weights, input: shape,
             trainable: parts.trainable, output: parts.output)
         return try TrainingLoop(
             learner: learner, options: options, task: input.task, classes: input.classes.count,
-            shape: parts.batch(options.batchSize), random: random,
-            classWeights: options.balance == .weights ? balance(training) : nil,
+            shape: shape, random: random,
+            classWeights: options.balance == .weights ? balance(training) : nil, crew: crew,
             pace: { parts.pace(of: $0, options) })
     }
 
@@ -154,96 +169,10 @@ public final class Trainer {
     }
 
     /// What classes count; of labels, how much more it counts where one holds.
-    private func balance(_ training: Samples) -> [Float] {
+    func balance(_ training: Samples) -> [Float] {
         let counts = counts(training)
         guard input.task == .multiLabel else { return CrossEntropy.balanced(counts: counts) }
         return counts.map { Float(training.items.count - $0) / Float(max($0, 1)) }
-    }
-
-    /// The linear head at its optimum, once for each penalty of the path.
-    private func fit(_ loop: inout TrainingLoop, _ training: Samples, _ validation: Samples) throws
-    {
-        let features = try matrix(training)
-        let weights = options.balance == .none ? nil : balance(training).map(Double.init)
-        let regression = LogisticRegression(
-            features: features.numbers, width: training.count, labels: features.labels,
-            classes: input.classes.count, weights: weights,
-            labelSmoothing: Double(options.labelSmoothing))
-        // Without photos to choose by, a middling penalty is the one that is tried.
-        let path =
-            validation.items.isEmpty
-            ? [LogisticRegression.penalties[4]] : LogisticRegression.penalties
-        for penalty in path {
-            let head = try regression.fit(penalty: penalty)
-            try loop.load([head.matrix, head.bias])
-            let own = try loop.evaluate(training)
-            let record = try loop.adopt(
-                [head.matrix, head.bias], loss: own.loss, accuracy: own.measure,
-                penalty: penalty, validation)
-            report(.epoch(record, isBest: loop.best == loop.history.count - 1))
-            if options.patience > 0, loop.sinceBest >= options.patience { break }
-        }
-    }
-
-    /// All views of all photos, row by row, and their classes.
-    private func matrix(_ samples: Samples) throws -> (numbers: [Float], labels: [Int]) {
-        var labels: [Int] = []
-        let rows = samples.views * samples.items.count
-        var numbers = [Float](repeating: 0, count: rows * samples.count)
-        try numbers.withUnsafeMutableBufferPointer { target in
-            for view in 0..<samples.views {
-                for photo in samples.items.indices {
-                    let row = labels.count
-                    try samples.fill(
-                        photo, view: view,
-                        .init(rebasing: target[(row * samples.count)..<((row + 1) * samples.count)])
-                    )
-                    labels.append(samples.labels[photo])
-                }
-            }
-        }
-        return (numbers, labels)
-    }
-
-    /// The nearest photos as a head: there is nothing to learn but how many of them to ask.
-    private func findNeighbours(
-        _ parts: Parts, _ weights: StateDict, _ training: Samples, _ validation: Samples
-    ) throws -> TrainingResult {
-        let bank = try matrix(training)
-        let held = try matrix(validation)
-        var head = Neighbours(
-            features: bank.numbers, width: training.count, labels: bank.labels, count: 5)
-        var history: [EpochRecord] = []
-        var best = 0
-        var score = TrainingLoop.Score(
-            loss: 0, top5: 0, confusion: ConfusionMatrix(classes: input.classes.count))
-        let choices = validation.items.isEmpty ? [head.count] : Neighbours.counts
-        for count in choices where count <= bank.labels.count || count == choices[0] {
-            head.count = min(count, bank.labels.count)
-            let found = try head.score(held.numbers, held.labels, classes: input.classes.count)
-            // A photo's nearest neighbour among those learned from is itself: training accuracy
-            // would say nothing.
-            let record = EpochRecord(
-                epoch: history.count + 1, trainingLoss: 0, trainingAccuracy: 0,
-                validationLoss: validation.items.isEmpty ? nil : found.loss,
-                validationAccuracy: validation.items.isEmpty ? nil : found.measure,
-                learningRate: 0, neighbours: head.count)
-            if history.isEmpty || record.isBetter(than: history[best]) {
-                (best, score) = (history.count, found)
-            }
-            history.append(record)
-            report(.epoch(record, isBest: best == history.count - 1))
-        }
-        head.count = history[best].neighbours ?? head.count
-        let graph = try input.graph.withoutHead()
-        var result = StateDict()
-        for parameter in graph.parameters { result[parameter.name] = weights[parameter.name] }
-        let metrics = try conclude(
-            history, best: history[best].epoch, score, validation, training)
-        try describe(parts, result, metrics, training, validation, score, history)
-        return TrainingResult(
-            graph: graph, weights: result, classes: input.classes, history: history,
-            metrics: metrics, reusedFeatures: reused, neighbours: head)
     }
 
     private func finish(
@@ -259,7 +188,9 @@ public final class Trainer {
         for (parameter, values) in zip(loop.parameters, loop.bestWeights) {
             result[parameter.name] = LazyTensor(Tensor(values, shape: parameter.shape))
         }
-        try describe(parts, result, metrics, training, validation, score, loop.history)
+        if crew.rank == 0 {
+            try describe(parts, result, metrics, training, validation, score, loop.history)
+        }
         if input.task == .regression { try restoreUnits(parts.model, &result) }
         return TrainingResult(
             graph: parts.model, weights: result, classes: input.classes, history: loop.history,
@@ -281,7 +212,7 @@ public final class Trainer {
     }
 
     /// Writes `metrics.json` and `log.csv`.
-    private func conclude(
+    func conclude(
         _ history: [EpochRecord], best: Int, _ score: TrainingLoop.Score, _ validation: Samples,
         _ training: Samples
     ) throws -> TrainingMetrics {
@@ -312,9 +243,8 @@ public final class Trainer {
                 targets: validation.targets.map(inUnits), names: input.classes)
         default: break
         }
-        try RunFiles.write(
-            try RunFiles.json(metrics, pretty: true) + "\n", to: path("metrics.json"))
-        try RunFiles.write(EpochRecord.csv(history, input.task), to: path("log.csv"))
+        try write(try RunFiles.json(metrics, pretty: true) + "\n", "metrics.json")
+        try write(EpochRecord.csv(history, input.task), "log.csv")
         return metrics
     }
 
@@ -372,7 +302,7 @@ public final class Trainer {
         let total = input.training.count + input.validation.count
         var done = 0
         var reader = SampleReader(
-            preprocessing: input.preprocessing, views: Views(options), frozen: frozen,
+            preprocessing: input.preprocessing, views: Views(options), frozen: frozen, crew: crew,
             skip: { item, reason in
                 self.skippedCount += 1
                 self.skipped[item.classIndex] = self.skipped[item.classIndex] ?? reason

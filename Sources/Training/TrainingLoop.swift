@@ -27,14 +27,16 @@ struct TrainingLoop {
         var start = 0
     }
 
-    private let learner: any Learner
+    let learner: any Learner
     let options: TrainingOptions
     let task: LearningTask
     let classes: Int
-    private let shape: Shape
+    let shape: Shape
     private let loss: CrossEntropy
     private let labelWeights: [Float]?
     private let paces: [Pace]
+    let crew: any Crew
+    private let gradientSum: GradientSum?
     var random: RandomSource
     private var optimizer: Optimizer
     private var average: [[Float]] = []
@@ -50,6 +52,7 @@ struct TrainingLoop {
     init(
         learner: any Learner, options: TrainingOptions, task: LearningTask = .classification,
         classes: Int, shape: Shape, random: RandomSource, classWeights: [Float]? = nil,
+        crew: any Crew = Alone(),
         pace: (Parameter) -> Pace = { _ in Pace() }
     ) throws {
         self.learner = learner
@@ -62,7 +65,11 @@ struct TrainingLoop {
             labelSmoothing: options.labelSmoothing,
             classWeights: task == .classification ? classWeights : nil)
         labelWeights = task == .multiLabel ? classWeights : nil
+        self.crew = crew
         parameters = learner.trainable
+        gradientSum =
+            crew.count > 1
+            ? GradientSum(crew, count: parameters.reduce(0) { $0 + $1.shape.count }) : nil
         paces = parameters.map(pace)
         optimizer = Optimizer(options.optimizer, counts: parameters.map(\.shape.count))
     }
@@ -81,7 +88,14 @@ struct TrainingLoop {
         var total = 0.0
         var met = Met()
         var rate = 0.0
-        let ahead = training.ahead(order, view: done + 1)
+        // What this process computes of each batch, in the order in which it will.
+        let own = stride(from: 0, to: order.count, by: large).flatMap { start in
+            let group = Array(order[start..<min(start + large, order.count)])
+            return stride(from: 0, to: group.count, by: options.batchSize).flatMap { from in
+                crew.own(Array(group[from..<min(from + options.batchSize, group.count)]))
+            }
+        }
+        let ahead = training.ahead(own, view: done + 1)
         for start in stride(from: 0, to: order.count, by: large) {
             let group = Array(order[start..<min(start + large, order.count)])
             var sums: [[Float]] = []
@@ -100,36 +114,10 @@ struct TrainingLoop {
                     total: options.epochs * steps, warmup: options.warmupSteps)
             try step(rate, sums)
         }
+        try met.share(crew, &total, photos: order.count, width: classes)
         return try finishEpoch(
             loss: total / Double(max(order.count, 1)),
             accuracy: met.measure(task, photos: order.count), rate: rate, validation)
-    }
-
-    /// The answers of an epoch as they were met.
-    private struct Met {
-        var correct = 0
-        var answers: [[Float]] = []
-        var targets: [[Float]] = []
-
-        func measure(_ task: LearningTask, photos: Int) -> Double {
-            task == .classification
-                ? Double(correct) / Double(max(photos, 1))
-                : TrainingLoop.measure(task, answers, targets)
-        }
-    }
-
-    /// The mean average precision of labels, or R² of numbers; 0 where it is undefined.
-    static func measure(_ task: LearningTask, _ answers: [[Float]], _ targets: [[Float]]) -> Double
-    {
-        guard let width = targets.first?.count else { return 0 }
-        if task == .regression {
-            let names = (0..<width).map { "\($0)" }
-            return ValueMetrics(answers: answers, targets: targets, names: names).r2 ?? 0
-        }
-        let precisions = (0..<width).compactMap { k in
-            ScoreMetrics.averagePrecision(answers.map { $0[k] }, targets.map { $0[k] > 0.5 })
-        }
-        return precisions.isEmpty ? 0 : precisions.reduce(0, +) / Double(precisions.count)
     }
 
     /// Judges the weights that are there as epoch 0: a head from elsewhere may be the best already.
@@ -194,6 +182,9 @@ struct TrainingLoop {
         } else if training.views > 1 {
             for row in views.indices { views[row] = random.below(training.views) }
         }
+        let share = self.share(training, photos)
+        let (all, photos) = (photos.count, crew.own(photos))
+        views = crew.own(views)
         let labels = photos.map { training.labels[$0] }
         var input = try batch(training, photos, views, ahead)
         let mixed = Mixing(options).apply(&input, labels, &random)
@@ -218,8 +209,32 @@ struct TrainingLoop {
                     weights: labelWeights, gradient: target)
             }
         }
-        try learner.backward(gradient)
-        return total
+        let learner = learner
+        guard let gradientSum else {
+            try learner.backward(gradient, ready: nil)
+            return total
+        }
+        try learner.backward(gradient) { index in
+            try learner.withParameter(index) { _, slopes in
+                try gradientSum.add(index, slopes, share: Float(share))
+            }
+        }
+        try gradientSum.finish { index, sums in
+            try learner.withParameter(index) { _, slopes in
+                _ = slopes.update(fromContentsOf: sums)
+            }
+        }
+        return photos.isEmpty ? 0 : total / Double(photos.count) * share * Double(all)
+    }
+
+    /// What this process' photos of a batch count, of all.
+    private func share(_ samples: Samples, _ photos: [Int]) -> Double {
+        func weight(_ photos: [Int]) -> Double {
+            guard let weights = loss.classWeights else { return Double(photos.count) }
+            return photos.reduce(0) { $0 + Double(weights[samples.labels[$1]]) }
+        }
+        let total = weight(photos)
+        return total > 0 ? weight(crew.own(photos)) / total : 0
     }
 
     private var dense: DenseLoss {
@@ -297,56 +312,6 @@ struct TrainingLoop {
         }
     }
 
-    /// Scores samples, without dropout and smoothing.
-    func evaluate(_ samples: Samples) throws -> Score {
-        var score = Score(
-            loss: 0, top5: 0,
-            confusion: ConfusionMatrix(classes: task == .classification ? classes : 0))
-        let all = Array(samples.items.indices)
-        for start in stride(from: 0, to: all.count, by: options.batchSize) {
-            let photos = Array(all[start..<min(start + options.batchSize, all.count)])
-            let views = [Int](repeating: 0, count: photos.count)
-            let outputs = try learner.forward(
-                try batch(samples, photos, views), dropoutSeed: nil)
-            outputs.withFloats { floats in
-                for (row, photo) in photos.enumerated() {
-                    let scores = UnsafeBufferPointer(
-                        rebasing: floats[(row * classes)..<((row + 1) * classes)])
-                    judge(scores, samples, photo, &score)
-                }
-            }
-        }
-        let count = Double(max(all.count, 1))
-        score.loss /= count
-        score.top5 /= count
-        score.measure =
-            task == .classification
-            ? score.confusion.accuracy : Self.measure(task, score.probabilities, samples.targets)
-        return score
-    }
-
-    private func judge(
-        _ scores: UnsafeBufferPointer<Float>, _ samples: Samples, _ photo: Int,
-        _ score: inout Score
-    ) {
-        switch task {
-        case .classification:
-            let label = samples.labels[photo]
-            score.loss += CrossEntropy().sum(logits: scores, classes: classes, labels: [label])
-            score.confusion.add(truth: label, prediction: Ranking.best(of: scores))
-            score.top5 += Ranking.isHit(label, within: 5, of: scores) ? 1 : 0
-            score.probabilities.append(Ranking.softmax(scores))
-        case .multiLabel:
-            score.loss += DenseLoss.binaryCrossEntropy(labelSmoothing: 0).sum(
-                scores, width: classes, targets: [samples.targets[photo]])
-            score.probabilities.append(scores.map { Float(sigmoid(Double($0))) })
-        case .regression:
-            score.loss += DenseLoss.squaredError.sum(
-                scores, width: classes, targets: [samples.targets[photo]])
-            score.probabilities.append(Array(scores))
-        }
-    }
-
     /// Steps whose rates grow from 1e-7 to 10 until the loss has clearly left its best, then all as
     /// it was (Smith 2015, arXiv:1506.01186).
     mutating func findRate(_ training: Samples, steps: Int = 100) throws -> RateSearch {
@@ -409,7 +374,7 @@ struct TrainingLoop {
     }
 
     /// The photos as a batch; rows that a ragged last one lacks are zeros.
-    private func batch(
+    func batch(
         _ samples: Samples, _ photos: [Int], _ views: [Int],
         _ ahead: Prefetch<Result<[Float], any Error>>? = nil
     ) throws -> Tensor {
