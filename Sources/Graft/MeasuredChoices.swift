@@ -31,9 +31,9 @@ public final class MeasuredChoices: PlanMemory {
             known[key] = choice
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-            guard let folder = path.range(of: "/", options: .backwards),
+            guard let slash = path.lastIndex(of: "/"),
                 let data = try? encoder.encode(known),
-                (try? Files.makeFolder(String(path[..<folder.lowerBound]))) != nil
+                (try? Files.makeFolder(String(path[..<slash]))) != nil
             else { return }
             try? Files.write(Array(data), to: path)
         }

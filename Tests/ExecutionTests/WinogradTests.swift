@@ -19,7 +19,7 @@ import Testing
         func at(_ n: Int, _ c: Int, _ y: Int, _ x: Int) -> Int {
             channelsLast
                 ? ((n * h + y) * w + x) * width + c
-                : (((n * width + c / block * block) * h + y) * w + x) * block + c % block
+                : (n * width + c / block * block) * h * w + (y * w + x) * block + c % block
         }
         var strides: graft_strides {
             graft_strides(
@@ -63,7 +63,7 @@ import Testing
                     var output = before
                     graft_winograd_run(&w, block, input, u, bias, &output, &scratch)
                     var expected = before
-                    var largest: Float = 0
+                    var (error, largest) = (0.0, 0.0)
                     for n in 0..<n {
                         for k in 0..<k {
                             for row in 0..<oh {
@@ -85,13 +85,17 @@ import Testing
                                             }
                                         }
                                     }
+                                    largest = max(largest, abs(sum))
                                     expected[place] = Float(min(max(sum, -0.5), 1.5))
                                 }
                             }
                         }
                     }
-                    for (a, b) in zip(output, expected) { largest = max(largest, abs(a - b)) }
-                    #expect(largest < 1e-5, "\(channelsLast) \(height) \(width) \(splits)")
+                    for (a, b) in zip(output, expected) { error = max(error, abs(Double(a - b))) }
+                    // F(4×4) amplifies rounding: units in the sixth digit of the largest sum.
+                    #expect(
+                        error < (side == 4 ? 1e-5 : 2e-6) * largest,
+                        "\(channelsLast) \(height) \(width) \(splits)")
                 }
             }
         }
@@ -159,8 +163,8 @@ import Testing
         let plan = try chain.check(
             [2, 3, 12, 12], options: ExecutionOptions(memory: Fixed("F4x12")))
         if graft_winograd_block(16) > 0 {
-            // The first value of all is copied once, and no other.
-            #expect(plan.steps.count { $0.algorithm == "copy" } <= 1)
+            // The first two, which say how the whole lies, are copied once, and no others.
+            #expect(plan.steps.count { $0.algorithm == "copy" } <= 2)
         }
     }
 
