@@ -47,8 +47,10 @@ size_t graft_winograd_block(size_t limit) {
 }
 
 int graft_winograd_fits(const graft_winograd *w, size_t block) {
-    return block && (w->m == 2 || w->m == 4) && w->channels % block == 0
-        && w->outputs % (2 * block) == 0;
+    const size_t strides[] = {w->x.pixel, w->x.block, w->x.batch, w->y.pixel, w->y.block, w->y.batch};
+    for (int i = 0; i < 6; i++)
+        if (!block || strides[i] % block) return 0;
+    return (w->m == 2 || w->m == 4) && w->channels % block == 0 && w->outputs % (2 * block) == 0;
 }
 
 static size_t points(const graft_winograd *w) { return (size_t)((w->m + 2) * (w->m + 2)); }

@@ -10,12 +10,22 @@ final class Compiler {
     let graph: Graph
     let shapes: [Shape]
     private let weights: StateDict
+    let options: ExecutionOptions
+    let scratch = Scratch()
     var steps: [Step] = []
     /// Called to get memory for a value; inference reuses what is free.
-    var allocate: (Int) -> Buffer = { Buffer(byteCount: $0) }
+    lazy var allocate: (Int) -> Buffer = { [unowned self] in
+        valueByteCount += $0
+        return Buffer(byteCount: $0)
+    }
+    /// The memory of all values.
+    var valueByteCount = 0
 
-    init(graph: Graph, weights: StateDict, input: Shape) throws {
+    init(
+        graph: Graph, weights: StateDict, input: Shape, options: ExecutionOptions = .init()
+    ) throws {
         engine = try Engine()
+        self.options = options
         self.graph = graph
         self.weights = weights
         shapes = try graph.shapes(input: input)

@@ -58,17 +58,39 @@ extension Compiler {
         return shape.dimensions
     }
 
-    /// The step of a convolution or linear node with all that is fused into it.
+    /// The step of a convolution or linear node with all that is fused into it. `home` is where the
+    /// value shall lie if it can be written there at once.
     func product(
         _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape, kernel: [Float],
-        bias: [Float]?, sum: Memory?, activation: Activation?, extra: Padding
+        bias: [Float]?, sum: Memory?, activation: Activation?, extra: Padding,
+        home: Memory? = nil
     ) throws -> Memory {
+        func direct() throws -> Primitive {
+            try productPrimitive(
+                node, dnnl_forward_inference, input, output, bias: bias != nil, extra: extra,
+                attributes: try PostOps(sum: sum != nil, activation: activation))
+        }
+        let choice = try choice(
+            node, source, input, output, activation: activation, extra: extra, direct: direct)
+        if let transform = choice.transform {
+            let housed = sum == nil ? home : nil
+            if let (work, block, layout) = try winograd(
+                node, source, input, output, activation: activation, extra: extra,
+                transform: transform, target: housed?.layout)
+            {
+                let target =
+                    try housed ?? sum.map { try reordered($0, to: try layout.descriptor()) }
+                    ?? memory(layout)
+                appendWinograd(
+                    node, output, work: work, block: block, source: source,
+                    weights: winogradWeights(work, block: block, kernel: kernel), bias: bias,
+                    target: target, accumulate: sum != nil)
+                return target
+            }
+        }
+        let primitive = try direct()
         let weights = try constant(kernel, dims: kernelDims(node))
         let biases = try bias.map { try constant($0, dims: [$0.count]) }
-        let attributes = try PostOps(sum: sum != nil, activation: activation)
-        let primitive = try productPrimitive(
-            node, dnnl_forward_inference, input, output, bias: biases != nil, extra: extra,
-            source: source.descriptor, attributes: attributes)
         note(node, primitive, operations: operations(node, output))
         let x = try reordered(source, to: try primitive.descriptor(dnnl_query_src_md))
         let layout = try primitive.descriptor(dnnl_query_dst_md)
@@ -90,7 +112,7 @@ extension Compiler {
     /// Compiles a convolution or linear node in one direction, layouts left to oneDNN.
     func productPrimitive(
         _ node: Node, _ kind: dnnl_prop_kind_t, _ input: Shape, _ output: Shape, bias: Bool,
-        extra: Padding = .zero, source: Descriptor? = nil, attributes: PostOps? = nil,
+        extra: Padding = .zero, attributes: PostOps? = nil,
         hint: Primitive? = nil
     ) throws -> Primitive {
         let weights = try Descriptor.any(kernelDims(node))

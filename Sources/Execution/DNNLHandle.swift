@@ -117,6 +117,8 @@ final class Memory {
     let descriptor: Descriptor
     let buffer: Buffer
     let handle: dnnl_memory_t
+    /// How it lies as graft's own loops take it, if that was settled when it was made.
+    var layout: MapLayout?
 
     init(_ descriptor: Descriptor, _ buffer: Buffer, _ engine: Engine) throws(ExecutionError) {
         self.descriptor = descriptor

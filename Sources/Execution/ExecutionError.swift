@@ -39,6 +39,25 @@ public enum ExecutionError: Diagnostic, Equatable {
 public struct ExecutionOptions: Sendable {
     /// The number of threads; all that the process may use if nil.
     public var threads: Int?
+    /// Whether convolutions may be computed by transforms.
+    public var accuracy: Accuracy
+    /// Where measured choices are kept; without it, a rule chooses.
+    public var memory: (any PlanMemory)?
     /// Options.
-    public init(threads: Int? = nil) { self.threads = threads }
+    public init(
+        threads: Int? = nil, accuracy: Accuracy = .default, memory: (any PlanMemory)? = nil
+    ) {
+        self.threads = threads
+        self.accuracy = accuracy
+        self.memory = memory
+    }
+}
+
+/// How close sums stay to their definition.
+public enum Accuracy: String, Sendable, CaseIterable {
+    /// Every convolution is the sum that defines it.
+    case exact
+    /// 3×3 convolutions may be computed with fewer multiplications (Winograd): their rounding error
+    /// is some units in the sixth digit and not in the seventh.
+    case `default`
 }

@@ -23,7 +23,7 @@ public final class InferencePlan {
     ) throws {
         Threads.use(options.threads)
         self.input = input
-        compiler = try Compiler(graph: graph, weights: weights, input: input)
+        compiler = try Compiler(graph: graph, weights: weights, input: input, options: options)
         var fusion = Fusion(compiler, keep: Set(outputs ?? [graph.output]))
         inputMemory = try fusion.compile()
         for node in outputs ?? [graph.output] {
@@ -43,6 +43,9 @@ public final class InferencePlan {
         try compiler.wait()
         return try outputs.map { try compiler.read($0.memory, $0.shape) }
     }
+
+    /// The memory that values and scratch space take, weights not counted.
+    public var activationByteCount: Int { compiler.valueByteCount + compiler.scratch.byteCount }
 
     /// What a run does, in order.
     public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }
@@ -66,6 +69,9 @@ private struct Fusion {
     private var done: Set<Int> = []
     private let needed: Set<Int>
     private let pool = BufferPool()
+    private let homes: Homes
+    /// The memory of the concatenations that are begun.
+    private var wholes: [Int: Memory] = [:]
 
     private var graph: Graph { compiler.graph }
     private var shapes: [Shape] { compiler.shapes }
@@ -79,12 +85,17 @@ private struct Fusion {
             needed.formUnion(nodes[index].inputs)
         }
         self.needed = needed
+        homes = Homes(compiler.graph, compiler.shapes, needed: needed)
         consumers = [[Int]](repeating: [], count: nodes.count)
         for (index, node) in nodes.enumerated() where needed.contains(index) {
             for input in node.inputs { consumers[input].append(index) }
         }
         let pool = pool
-        compiler.allocate = { pool.take($0) }
+        compiler.allocate = { [unowned compiler] in
+            let (buffer, isNew) = pool.take($0)
+            if isNew { compiler.valueByteCount += buffer.byteCount }
+            return buffer
+        }
     }
 
     func value(of node: Int) throws -> Memory {
@@ -115,6 +126,7 @@ private struct Fusion {
                 || consumers[index].contains { !done.contains($0) }
         }
         pool.release(exceptFor: Set(live.values.map { ObjectIdentifier($0.buffer) }))
+        wholes = wholes.filter { !done.contains($0.key) }
         values = live
     }
 
@@ -184,10 +196,7 @@ private struct Fusion {
         case .layerNorm(let epsilon):
             values[index] = try compiler.layerNorm(
                 node, try value(of: node.inputs[0]), shapes[index], epsilon)
-        case .concatenate:
-            values[index] = try compiler.joined(
-                try node.inputs.map { try value(of: $0) }, node.inputs.map { shapes[$0] },
-                shapes[index])
+        case .concatenate: try join(index)
         case .slice(let start, _):
             values[index] = try compiler.cut(
                 try value(of: node.inputs[0]), shapes[node.inputs[0]], start: start, shapes[index])
@@ -262,7 +271,44 @@ private struct Fusion {
         markDone(from: index, to: last)
         values[last] = try compiler.product(
             node, try value(of: node.inputs[0]), inputShape, shapes[index], kernel: kernel,
-            bias: bias, sum: sum, activation: activation, extra: padded[node.inputs[0]] ?? .zero)
+            bias: bias, sum: sum, activation: activation,
+            extra: padded[node.inputs[0]] ?? .zero,
+            home: try homes[last].flatMap { try part(last, of: $0.root, from: $0.start) })
+    }
+
+    /// `node`'s channels from `start` on in the memory of a concatenation; nil before its first part
+    /// is there and has said how it lies.
+    private func part(_ node: Int, of root: Int, from start: Int) throws -> Memory? {
+        guard let whole = wholes[root], let order = whole.layout?.order else { return nil }
+        guard shapes[node][1] != shapes[root][1] else { return whole }
+        return try Memory(
+            MapLayout(shapes[node], order, within: shapes[root][1], from: start), whole.buffer,
+            compiler.engine)
+    }
+
+    /// A concatenation: what is not in its place yet is brought there.
+    private mutating func join(_ index: Int) throws {
+        let node = graph.nodes[index]
+        guard let home = homes[index], let first = node.inputs.first else { return }
+        if wholes[home.root] == nil {
+            let order = try compiler.order(
+                for: try value(of: first), shapes[first], cuts: homes.cuts[home.root] ?? [])
+            wholes[home.root] = try compiler.memory(MapLayout(shapes[home.root], order))
+        }
+        var start = home.start
+        for input in node.inputs {
+            let source = try value(of: input)
+            guard let place = try part(input, of: home.root, from: start) else { return }
+            if source.buffer !== place.buffer || source.layout != place.layout {
+                try compiler.move(source, shapes[input], into: place, as: node.name)
+                // From now on it is read from there, if that is where it belongs for good.
+                if homes[input] == Homes.Place(root: home.root, start: start) {
+                    values[input] = place
+                }
+            }
+            start += shapes[input][1]
+        }
+        values[index] = try part(index, of: home.root, from: home.start)
     }
 
     private mutating func markDone(from index: Int, to last: Int) {
@@ -279,12 +325,13 @@ private final class BufferPool {
     private var used: [Buffer] = []
     private var free: [Buffer] = []
 
-    func take(_ byteCount: Int) -> Buffer {
+    func take(_ byteCount: Int) -> (Buffer, isNew: Bool) {
         let fitting = free.indices.filter { free[$0].byteCount >= byteCount }
             .min { free[$0].byteCount < free[$1].byteCount }
-        let buffer = fitting.map { free.remove(at: $0) } ?? Buffer(byteCount: byteCount)
+        let found = fitting.map { free.remove(at: $0) }
+        let buffer = found ?? Buffer(byteCount: byteCount)
         used.append(buffer)
-        return buffer
+        return (buffer, found == nil)
     }
 
     func release(exceptFor live: Set<ObjectIdentifier>) {

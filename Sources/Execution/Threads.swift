@@ -21,6 +21,13 @@ public enum Threads {
         return max(1, min(processors, quota() ?? processors))
     }()
 
+    /// How many threads this thread's parallel regions have.
+    static var current: Int {
+        typealias Counter = @convention(c) () -> Int32
+        return dlsym(nil, "omp_get_max_threads")
+            .map { max(1, Int(unsafeBitCast($0, to: Counter.self)())) } ?? 1
+    }
+
     /// Sets the number for this thread's parallel regions; nil is ``usable``.
     static func use(_ count: Int?) {
         guard let symbol = dlsym(nil, "omp_set_num_threads") else { return }

@@ -64,6 +64,9 @@ public final class TrainingPlan {
         backwardSteps = Array(compiler.steps.dropFirst(forwardSteps.count))
     }
 
+    /// The memory that values, their gradients and scratch space take, weights not counted.
+    public var activationByteCount: Int { compiler.valueByteCount + compiler.scratch.byteCount }
+
     /// What a step of training does, in order: forward, then backward.
     public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }
 

@@ -17,16 +17,16 @@ public final class Runner {
     private let batch: Int
 
     /// Plans `model` for batches of `batch` photos up to the value of node `output`, by default
-    /// the network's last.
+    /// the network's last; `options` are those of the model unless given.
     public init(
-        _ model: Model, batch: Int = 1, output: Int? = nil, options: ExecutionOptions = .init()
+        _ model: Model, batch: Int = 1, output: Int? = nil, options: ExecutionOptions? = nil
     ) throws {
         self.model = model
         self.batch = batch
         self.output = output ?? model.graph.output
         plan = try InferencePlan(
             graph: model.graph, weights: model.weights, input: model.input(count: batch),
-            outputs: [self.output], options: options)
+            outputs: [self.output], options: options ?? model.execution)
     }
 
     /// The value of the output for each photo, (C…) each, in order.

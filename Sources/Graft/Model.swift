@@ -1,5 +1,6 @@
 // The native model: weights, graph, input, labels and source in one safetensors file.
 
+public import GraftExecution
 public import GraftImages
 public import GraftNetworks
 public import GraftTensors
@@ -20,6 +21,8 @@ public struct Model: Sendable {
     public var labels: [String]
     /// Where the weights came from.
     public var source: Source
+    /// How its plans are made; not a part of the file.
+    public var execution = ExecutionOptions()
     /// What the network answers.
     public var task = LearningTask.classification
     /// With many labels: the share from which each is said to hold.

@@ -26,6 +26,12 @@ struct BenchCommand: AsyncParsableCommand {
     var untrained = false
     @Flag(help: "Measure a step of training of the whole network: forward and backward.")
     var train = false
+    @OptionGroup var execution: ExecutionSettings
+    @Flag(
+        help:
+            "First measure which code is fastest for each 3×3 convolution, and keep that for every later run on this machine."
+    )
+    var tune = false
     @Flag(help: "Print one JSON object.") var json = false
 
     func validate() throws {
@@ -51,6 +57,8 @@ struct BenchCommand: AsyncParsableCommand {
         let best_ms: Double
         let median_ms: Double
         let gflops: Double
+        let accuracy: String
+        let activation_bytes: Int
         let plan_ms: Double
         let plan: [Line]
     }
@@ -72,11 +80,13 @@ struct BenchCommand: AsyncParsableCommand {
         let input = Tensor(shape: shape) { target in
             for index in target.indices { target[index] = Float((index &* 31) % 257) / 128 - 1 }
         }
-        let options = ExecutionOptions(threads: threads)
+        var options = execution.options(measures: tune)
+        options.threads = threads
         let clock = ContinuousClock()
         let start = clock.now
         let once: () throws -> Void
         let profile: () throws -> [PlanStep]
+        let bytes: Int
         let count = min(runs, 5)
         if train {
             let output = model.graph.logits ?? model.graph.output
@@ -85,11 +95,13 @@ struct BenchCommand: AsyncParsableCommand {
                 graph: model.graph, weights: model.weights, input: shape, trainable: Set(names),
                 output: output, options: options)
             once = { try plan.backward(try plan.forward(input, dropoutSeed: 1)) }
+            bytes = plan.activationByteCount
             profile = { try plan.profile(input, runs: count) }
         } else {
             let plan = try InferencePlan(
                 graph: model.graph, weights: model.weights, input: shape, options: options)
             once = { _ = try plan.run(input) }
+            bytes = plan.activationByteCount
             profile = { try plan.profile(input, runs: count) }
         }
         let planned = (clock.now - start) / .milliseconds(1)
@@ -101,10 +113,12 @@ struct BenchCommand: AsyncParsableCommand {
             times.append((clock.now - start) / .milliseconds(1))
         }
         times.sort()
-        report(try profile(), times, shape, planned)
+        report(try profile(), times, shape, planned, bytes)
     }
 
-    private func report(_ steps: [PlanStep], _ times: [Double], _ shape: Shape, _ planned: Double) {
+    private func report(
+        _ steps: [PlanStep], _ times: [Double], _ shape: Shape, _ planned: Double, _ bytes: Int
+    ) {
         let total = steps.reduce(0) { $0 + ($1.milliseconds ?? 0) }
         let lines = steps.map { step in
             let ms = step.milliseconds ?? 0
@@ -117,7 +131,9 @@ struct BenchCommand: AsyncParsableCommand {
             model: model, batch: shape[0], height: shape[2], width: shape[3],
             threads: threads ?? Threads.usable, mode: train ? "train" : "infer", runs: times.count,
             best_ms: times[0], median_ms: times[times.count / 2],
-            gflops: operations / times[times.count / 2] / 1e6, plan_ms: planned, plan: lines)
+            gflops: operations / times[times.count / 2] / 1e6,
+            accuracy: execution.accuracy.rawValue, activation_bytes: bytes, plan_ms: planned,
+            plan: lines)
         if json, let text = try? JSON.line(answer) {
             Terminal.answer(text)
             return
@@ -134,6 +150,8 @@ struct BenchCommand: AsyncParsableCommand {
         Terminal.answer(
             "\(model) \(answer.mode), batch \(shape[0]) of \(shape[2]) × \(shape[3]), \(answer.threads) threads: "
                 + "best \(decimals(answer.best_ms, 2)) ms, median \(decimals(answer.median_ms, 2)) ms, "
-                + "\(decimals(answer.gflops, 1)) GFLOP/s; planned in \(decimals(planned, 0)) ms")
+                + "\(decimals(answer.gflops, 1)) GFLOP/s; "
+                + "\(decimals(Double(bytes) / 1e6, 1)) MB of activations; "
+                + "planned in \(decimals(planned, 0)) ms")
     }
 }

@@ -16,10 +16,12 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Argument(help: "Labelled photos, as `graft train` takes them.") var data: String
     @OptionGroup var reading: DataSettings
     @Option(help: "A run's split.json: evaluate its validation photos only.") var split: String?
+    @OptionGroup var execution: ExecutionSettings
     @Flag(help: "Print one JSON object.") var json = false
 
     func run() async throws {
-        let model = try await Models.open(self.model)
+        var model = try await Models.open(self.model)
+        model.execution = execution.options()
         let evaluation = try Evaluation(
             model, folder: data, reading: reading.reading, splitFile: split
         ) { done, total in

@@ -53,6 +53,7 @@ struct FeaturesCommand: AsyncParsableCommand {
         @Option(help: "Compute part I of N only, counted from 0: every Nth photo.") var shard:
             Shard?
         @Option(help: "The architecture of a weight file.") var architecture: String?
+        @OptionGroup var execution: ExecutionSettings
 
         func validate() throws {
             if shard != nil, !output.hasSuffix(".safetensors") {
@@ -66,7 +67,8 @@ struct FeaturesCommand: AsyncParsableCommand {
             }
             let (index, count) = (shard?.index ?? 0, shard?.count ?? 1)
             let mine = all.indices.filter { $0 % count == index }.map { all[$0] }
-            let model = try await Models.open(self.model, architecture: architecture)
+            var model = try await Models.open(self.model, architecture: architecture)
+            model.execution = execution.options()
             let node = try layer.map { try model.graph.node(named: $0) } ?? model.graph.features
             let runner = try Runner(model, batch: min(8, max(mine.count, 1)), output: node)
             let preprocessing = model.preprocessing

@@ -16,6 +16,7 @@ struct PredictCommand: AsyncParsableCommand {
     @Argument(help: "Photos: JPEG, PNG or WebP.") var photos: [String]
     @Option(help: "How many classes a photo.") var top = 5
     @Option(help: "The architecture of a weight file.") var architecture: String?
+    @OptionGroup var execution: ExecutionSettings
     @Flag(help: "Print one JSON object.") var json = false
 
     struct Answer: Encodable {
@@ -26,7 +27,8 @@ struct PredictCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard top > 0 else { throw ValidationError("--top must be at least 1") }
-        let model = try await Models.open(self.model, architecture: architecture)
+        var model = try await Models.open(self.model, architecture: architecture)
+        model.execution = execution.options()
         var answers: [Answer] = []
         // Decoded a batch at a time, so that a thousand photos do not fill the memory.
         for start in stride(from: 0, to: photos.count, by: 32) {

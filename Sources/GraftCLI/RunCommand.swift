@@ -25,6 +25,7 @@ struct RunCommand: AsyncParsableCommand {
     var until: String?
     @Option(help: "The architecture of a weight file.") var architecture: String?
     @Option(help: "Threads to use; all by default.") var threads: Int?
+    @OptionGroup var execution: ExecutionSettings
 
     func run() async throws {
         let model = try await Models.open(self.model, architecture: architecture)
@@ -35,9 +36,11 @@ struct RunCommand: AsyncParsableCommand {
         }
         if layout == .nhwc { x = x.permuted([0, 3, 1, 2]) }
         let node = try until.map { try self.node($0, in: model.graph) } ?? model.graph.output
+        var options = execution.options()
+        options.threads = threads
         let plan = try InferencePlan(
             graph: model.graph, weights: model.weights, input: x.shape, outputs: [node],
-            options: ExecutionOptions(threads: threads))
+            options: options)
         var y = try plan.run(x.converted(to: .f32))[0]
         if layout == .nhwc, y.shape.rank == 4 { y = y.permuted([0, 2, 3, 1]) }
         try Npy.write(y, to: output)

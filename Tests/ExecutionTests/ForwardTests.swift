@@ -79,12 +79,14 @@ struct Chain {
     @discardableResult
     func check(
         _ shape: Shape, scale: Float = 4, tolerance: Double = 2e-5,
+        options: ExecutionOptions = .init(),
         location: SourceLocation = #_sourceLocation
     ) throws -> InferencePlan {
         let x = Tensor(numbers(shape.count, seed: 5).map { $0 * scale }, shape: shape)
         let graph = graph
         let expected = try definition(graph, weights, x)[graph.output]
-        let plan = try InferencePlan(graph: graph, weights: weights, input: shape)
+        let plan = try InferencePlan(
+            graph: graph, weights: weights, input: shape, options: options)
         for _ in 0..<2 {
             let found = try plan.run(x)[0]
             #expect(found.count == expected.count, sourceLocation: location)

@@ -8,10 +8,11 @@
 #include "Winograd.h"
 
 // How a map (N, C, H, W) lies in memory: [n][C / block][area][block], channels filled up to a
-// multiple of `block`. Row-major is block 1, channels-last is block C. `batch_stride` counts floats
-// from one sample to the next, so that some first channels of a wider map are a map too.
+// multiple of `block`. Row-major is block 1, channels-last is block C. `pixel` counts floats from one
+// place of the map to the next and `batch_stride` from one sample to the next, so that some channels
+// of a wider map are a map too.
 typedef struct {
-    size_t n, channels, area, block, batch_stride;
+    size_t n, channels, area, block, pixel, batch_stride;
 } graft_layout;
 
 // Runs body(context, i) for i in 0..<count on the threads that OpenMP would use; in this thread
@@ -29,10 +30,8 @@ void graft_channel_affine(
     graft_layout x_layout, const float *x, const float *scale, size_t scale_stride,
     const float *shift, float lower, float upper, graft_layout y_layout, float *y);
 
-// Copies a map into the channels of another that start at `channel`; both have the same block, which
-// divides `channel`.
-void graft_copy_channels(
-    graft_layout x_layout, const float *x, graft_layout y_layout, float *y, size_t channel);
+// Copies a map into one with as many channels and the same block, a part of a wider one or not.
+void graft_copy_channels(graft_layout x_layout, const float *x, graft_layout y_layout, float *y);
 
 // Multiplies each of `rows` rows of `size` numbers by its own factor.
 void graft_scale_rows(float *numbers, size_t rows, size_t size, const float *factors);

@@ -10,9 +10,18 @@
 
 #include <stddef.h>
 
+// Where a map's numbers lie: floats from one column to the next, from one block of channels to the
+// next and from one sample to the next; rows follow one another. In blocks: pixel = block;
+// channels-last: pixel = channels, block = the kernel's block. Some channels of a wider map are a
+// map too. All are multiples of the block.
 typedef struct {
-    size_t n, channels, height, width;           // the input: [n][channels / block][h][w][block]
-    size_t outputs, out_height, out_width;       // the output, in the same layout
+    size_t pixel, block, batch;
+} graft_strides;
+
+typedef struct {
+    size_t n, channels, height, width;           // the input
+    size_t outputs, out_height, out_width;       // the output
+    graft_strides x, y;                          // how the two lie
     size_t top, left;                            // zeros before the first row and column
     int m;                                       // 2 or 4: the side of a tile
     size_t tiles;                                // how many tiles are transformed at a time
@@ -25,7 +34,8 @@ typedef struct {
 // there is no kernel for it. `limit` is the largest block that is wanted.
 size_t graft_winograd_block(size_t limit);
 
-// Whether a kernel of this block can do it: channels % block = 0 and outputs % (2 · block) = 0.
+// Whether a kernel of this block can do it: channels % block = 0, outputs % (2 · block) = 0, and all
+// strides are multiples of the block.
 int graft_winograd_fits(const graft_winograd *w, size_t block);
 
 // The floats of transformed weights, and of scratch memory for each thread.

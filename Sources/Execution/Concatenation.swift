@@ -1,0 +1,72 @@
+// Concatenations without copies: the parts are written where the whole will lie.
+
+import CDNNL
+import CKernels
+import GraftNetworks
+import GraftTensors
+
+/// For each value that goes into a concatenation, or is one, the map that it lies in at last.
+struct Homes {
+    struct Place: Equatable {
+        /// The concatenation that has the memory.
+        var root: Int
+        /// The first channel.
+        var start: Int
+    }
+    private var places: [Int: Place] = [:]
+    /// The first channels of all parts of a root.
+    private(set) var cuts: [Int: [Int]] = [:]
+
+    /// From the end of the network backwards: the last concatenation that reads a value houses it.
+    init(_ graph: Graph, _ shapes: [Shape], needed: Set<Int>) {
+        for index in graph.nodes.indices.reversed() where needed.contains(index) {
+            guard case .concatenate = graph.nodes[index].op else { continue }
+            var parts: [(node: Int, start: Int)] = []
+            var start = 0
+            for input in graph.nodes[index].inputs {
+                parts.append((input, start))
+                start += shapes[input][1]
+            }
+            let home = places[index] ?? shared(parts) ?? Place(root: index, start: 0)
+            places[index] = home
+            for part in parts {
+                cuts[home.root, default: []].append(home.start + part.start)
+                // The input of the network lies where the caller wrote it.
+                guard part.node != 0, places[part.node] == nil else { continue }
+                places[part.node] = Place(root: home.root, start: home.start + part.start)
+            }
+        }
+    }
+
+    /// Where all the parts lie already, side by side: as the first of a longer list, in DenseNet.
+    private func shared(_ parts: [(node: Int, start: Int)]) -> Place? {
+        guard let first = parts.first.flatMap({ places[$0.node] }),
+            parts.allSatisfy({
+                places[$0.node] == Place(root: first.root, start: first.start + $0.start)
+            })
+        else { return nil }
+        return first
+    }
+
+    subscript(node: Int) -> Place? { places[node] }
+}
+
+extension Compiler {
+    /// The order for a map whose channels are cut at these places, as the first part of it lies.
+    func order(for source: Memory, _ shape: Shape, cuts: [Int]) throws -> MapLayout.Order {
+        let order = try mapLayout(source, shape)?.order ?? .planes
+        guard case .blocks(let block) = order, !cuts.allSatisfy({ $0 % block == 0 }) else {
+            return order
+        }
+        return .channelsLast
+    }
+
+    /// Brings a value into a part of a wider map.
+    func move(_ source: Memory, _ shape: Shape, into target: Memory, as name: String) throws {
+        guard let from = try mapLayout(source, shape), let to = target.layout,
+            from.order == to.order
+        else { return try reorder(source, into: target) }
+        let (x, y) = (from.loop, to.loop)
+        append(name, "copy") { graft_copy_channels(x, source.floats, y, target.floats) }
+    }
+}

@@ -1,0 +1,98 @@
+// Convolution 3×3 with fewer multiplications: where graft's own kernel can do it, and the step.
+
+import CDNNL
+import CKernels
+import GraftNetworks
+import GraftTensors
+
+/// Memory that steps use while they run and leave to the next one.
+final class Scratch {
+    private(set) var buffer: Buffer?
+
+    /// Makes room for this many floats.
+    func reserve(_ count: Int) {
+        if (buffer?.byteCount ?? 0) < count * 4 { buffer = Buffer(byteCount: count * 4) }
+    }
+
+    var byteCount: Int { buffer?.byteCount ?? 0 }
+    var floats: UnsafeMutablePointer<Float>? { buffer?.floats(0).baseAddress }
+}
+
+extension Compiler {
+    /// What a Winograd step computes and how; nil if the kernel cannot do this node.
+    ///
+    /// - Parameters:
+    ///   - transform: the side of a tile, 2 or 4, and how many tiles go through at a time.
+    ///   - target: where the output lies, if that is settled.
+    func winograd(
+        _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape, activation: Activation?,
+        extra: Padding, transform: ConvolutionChoice.Transform, target: MapLayout? = nil
+    ) throws -> (work: graft_winograd, block: Int, y: MapLayout)? {
+        guard case .conv2d(_, let window, 1, _) = node.op,
+            window.kernel == Extent(3, 3), window.stride == Extent(1, 1),
+            window.dilation == Extent(1, 1), activation == nil || activation?.bounds != nil,
+            let x = try mapLayout(source, input), x.order != .planes
+        else { return nil }
+        let y = target ?? MapLayout(output, x.order)
+        let block = graft_winograd_block(x.order == .blocks(8) ? 8 : 16)
+        // A kernel for 8 channels at a time cannot read blocks of 16.
+        guard block > 0, y.order == x.order, x.order == .channelsLast || x.block == block else {
+            return nil
+        }
+        let geometry = self.window(window, input: input, output: output, extra: extra)
+        guard geometry.before.0 >= 0, geometry.before.1 >= 0 else { return nil }
+        let bounds = activation?.bounds ?? (-.infinity, .infinity)
+        var work = graft_winograd(
+            n: input[0], channels: input[1], height: input[2], width: input[3],
+            outputs: output[1], out_height: output[2], out_width: output[3],
+            x: x.strides(block), y: y.strides(block), top: Int(geometry.before.0),
+            left: Int(geometry.before.1), m: Int32(transform.side), tiles: transform.tiles,
+            splits: 1, accumulate: 0, lower: bounds.0, upper: bounds.1)
+        guard graft_winograd_fits(&work, block) != 0 else { return nil }
+        // Every thread has something to do: fewer tiles at a time, then parts of the outputs.
+        let side = transform.side
+        let total =
+            output[0] * ((output[2] + side - 1) / side) * ((output[3] + side - 1) / side)
+        let rows = block == 16 ? 12 : 6
+        let threads = Threads.current
+        let share = (total + threads - 1) / threads
+        work.tiles = min(transform.tiles, (share + rows - 1) / rows * rows)
+        let blocks = (total + work.tiles - 1) / work.tiles
+        if blocks < threads { work.splits = min(threads, output[1] / (2 * block)) }
+        return (work, block, y)
+    }
+
+    /// Appends the step. `target` holds the sum before it if `accumulate`.
+    func appendWinograd(
+        _ node: Node, _ output: Shape, work: graft_winograd, block: Int, source: Memory,
+        weights: Buffer, bias: [Float]?, target: Memory, accumulate: Bool
+    ) {
+        var work = work
+        work.accumulate = accumulate ? 1 : 0
+        let settled = work
+        scratch.reserve(
+            graft_winograd_scratch_count(&work, block) * max(Threads.current, 1))
+        let scratch = scratch
+        append(
+            node.name, "winograd:F\(work.m)x\(work.tiles)", operations: operations(node, output)
+        ) {
+            var w = settled
+            guard let memory = scratch.floats else { return }
+            let (x, y, u) = (source.floats, target.floats, weights.floats(0).baseAddress)
+            if let bias {
+                graft_winograd_run(&w, block, x, u, bias, y, memory)
+            } else {
+                graft_winograd_run(&w, block, x, u, nil, y, memory)
+            }
+        }
+    }
+
+    /// The weights of a 3×3 convolution, transformed for the kernel.
+    func winogradWeights(_ work: graft_winograd, block: Int, kernel: [Float]) -> Buffer {
+        var work = work
+        let count = graft_winograd_weights_count(&work)
+        let buffer = Buffer(byteCount: count * 4)
+        graft_winograd_weights(&work, block, kernel, buffer.floats(count).baseAddress)
+        return buffer
+    }
+}
