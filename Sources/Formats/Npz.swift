@@ -7,25 +7,29 @@ import OrderedCollections
 public enum Npz {
     /// The arrays of a file, in the order of its directory.
     public static func read(_ path: String) throws -> StateDict {
-        try read(Storage(mapping: path), Source(path: path, format: "npz"))
+        try read(Storage(mapping: path), Source(path: path, format: "npz"), .current)
     }
 
-    static func read(_ storage: Storage, _ source: Source) throws -> StateDict {
-        let archive = try ZipArchive(storage, source)
+    static func read(_ storage: Storage, _ source: Source, _ isolation: Isolation) throws
+        -> StateDict
+    {
+        let archive = try ZipArchive(storage, source, isolation)
         var state = StateDict()
         for member in archive.members.values {
             guard member.name.hasSuffix(".npy") else {
                 throw source.malformed("expected `.npy` files in it, found `\(member.name)`")
             }
             let inner = Source(path: "\(source.path)/\(member.name)", format: "npy")
-            let (bytes, range) = try archive.content(member)
-            let tensor = try Npy.read(bytes, range, inner)
-            guard bytes.path == nil else {
-                state[String(member.name.dropLast(4))] = tensor
+            let name = String(member.name.dropLast(4))
+            guard member.method != 0 else {
+                let (bytes, range) = try archive.content(member)
+                state[name] = try Npy.read(bytes, range, inner)
                 continue
             }
-            // Inflated to learn its shape; let go, and inflate again when it is asked for.
-            state[String(member.name.dropLast(4))] = LazyTensor(tensor.dtype, tensor.shape) {
+            // Inflated as far as its shape, and whole when it is asked for.
+            let (start, range) = try archive.beginning(member, limit: 1 << 16)
+            let header = try Npy.header(start, range, byteCount: member.count, inner)
+            state[name] = LazyTensor(header.dtype, header.shape) {
                 let (bytes, range) = try archive.content(member)
                 return try Npy.read(bytes, range, inner).load()
             }
@@ -49,6 +53,6 @@ public enum Npz {
             }
         }
         try archive.finish()
-        try file.commit()
+        try file.commit(durably: false)
     }
 }
