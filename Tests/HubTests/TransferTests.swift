@@ -26,7 +26,12 @@ private func part(_ content: [UInt8], _ request: Request, etag: String = "\"one\
 }
 
 @Test func largeFilesComeInSegments() async throws {
-    let server = try LoopbackServer { request, _ in part(large, request) }
+    // The first answer breaks off: the rest is large enough for several connections.
+    let server = try LoopbackServer { request, number in
+        var reply = part(large, request)
+        if number == 1 { reply.cutAfter = 1_000_000 }
+        return reply
+    }
     defer { server.stop() }
     try await withFolder { root in
         var options = FetchOptions()
@@ -34,7 +39,7 @@ private func part(_ content: [UInt8], _ request: Request, etag: String = "\"one\
         let fetched = try await Hub(cache: Cache(root: root), options: options)
             .fetch(server.base + "/a.bin")
         #expect(FileManager.default.contents(atPath: fetched.path).map { Array($0) } == large)
-        #expect(server.requests.contains { ($0.rangeStart ?? 0) > 0 })
+        #expect(Set(server.requests.compactMap(\.rangeStart)).count > 1)
     }
 }
 
