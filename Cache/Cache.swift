@@ -124,10 +124,20 @@ public struct Cache: Sendable {
     ///
     /// Lock files are never deleted: who waits on a deleted file and who makes a new one would both enter.
     public func locked<Result>(_ url: String, _ body: () throws -> Result) throws -> Result {
+        try Files.locked(try lockPath(url), body)
+    }
+
+    /// The lock that is held while a URL is fetched.
+    public func lockPath(_ url: String) throws -> String {
         guard !root.isEmpty else { throw CacheError.noHome }
         try Files.makeFolder(root + "/locks")
-        let path = "\(root)/locks/\(ContentHasher.sha256(of: url)).lock"
-        return try Files.locked(path, body)
+        return "\(root)/locks/\(ContentHasher.sha256(of: url)).lock"
+    }
+
+    /// Where it is written down which parts of a file arrived, for files outside of this cache too;
+    /// nil where there is no place for it.
+    public func journalPath(for path: String) -> String? {
+        root.isEmpty ? nil : "\(root)/partial/\(ContentHasher.sha256(of: path)).journal"
     }
 
     /// Where the bytes of a URL gather until they are complete.

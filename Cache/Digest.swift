@@ -9,7 +9,7 @@ public import GraftTensors
     import Musl
 #endif
 
-/// What content must hash to: `sha256:<hex>`, `md5:<hex>` or `sha256-prefix:<hex>`.
+/// What content must hash to: `sha256:<hex>`, `md5:<hex>`, `sha256-prefix:<hex>` or `git-sha1:<hex>`.
 public enum Digest: Sendable, Equatable, CustomStringConvertible {
     /// The whole SHA-256, 64 hex digits.
     case sha256(String)
@@ -17,6 +17,8 @@ public enum Digest: Sendable, Equatable, CustomStringConvertible {
     case md5(String)
     /// The first digits of the SHA-256, as torchvision writes them into file names.
     case sha256Prefix(String)
+    /// What git calls a file: the SHA-1 of `blob <size>`, a zero and the bytes, 40 hex digits.
+    case gitBlob(String)
 
     /// Reads `algorithm:hex`.
     public init(_ text: String) throws(CacheError) {
@@ -27,6 +29,7 @@ public enum Digest: Sendable, Equatable, CustomStringConvertible {
         switch (parts[0], parts[1].utf8.count) {
         case ("sha256", 64): self = .sha256(parts[1])
         case ("md5", 32): self = .md5(parts[1])
+        case ("git-sha1", 40): self = .gitBlob(parts[1])
         case ("sha256-prefix", 8...64): self = .sha256Prefix(parts[1])
         default: throw CacheError.digestSyntax(text)
         }
@@ -38,6 +41,7 @@ public enum Digest: Sendable, Equatable, CustomStringConvertible {
         case .sha256(let hex): "sha256:" + hex
         case .md5(let hex): "md5:" + hex
         case .sha256Prefix(let hex): "sha256-prefix:" + hex
+        case .gitBlob(let hex): "git-sha1:" + hex
         }
     }
 
@@ -47,12 +51,17 @@ public enum Digest: Sendable, Equatable, CustomStringConvertible {
         case .sha256(let hex): hex == sums.sha256
         case .md5(let hex): hex == sums.md5
         case .sha256Prefix(let hex): sums.sha256.hasPrefix(hex)
+        case .gitBlob(let hex): hex == sums.gitBlob
         }
     }
 
     /// The found sum in the form of this digest, to show beside it.
     public func found(_ sums: ContentSums) -> String {
-        if case .md5 = self { "md5:" + sums.md5 } else { "sha256:" + sums.sha256 }
+        switch self {
+        case .md5: "md5:" + (sums.md5 ?? "")
+        case .gitBlob: "git-sha1:" + (sums.gitBlob ?? "")
+        case .sha256, .sha256Prefix: "sha256:" + sums.sha256
+        }
     }
 }
 
@@ -60,39 +69,54 @@ public enum Digest: Sendable, Equatable, CustomStringConvertible {
 public struct ContentSums: Sendable, Equatable {
     /// 64 hex digits.
     public let sha256: String
-    /// 32 hex digits.
-    public let md5: String
+    /// 32 hex digits, where an MD5 was to be compared.
+    public let md5: String?
+    /// 40 hex digits, where the name in git was to be compared.
+    public let gitBlob: String?
     /// How many bytes were summed.
     public let byteCount: Int
 }
 
-/// Sums bytes as they pass by.
+/// Sums bytes as they pass by: the SHA-256 always, older digests where one is to be compared.
 public struct ContentHasher {
     private var sha256 = SHA256()
-    private var md5 = Insecure.MD5()
+    private var md5: Insecure.MD5?
+    private var git: Insecure.SHA1?
     /// How many bytes passed by.
     public private(set) var byteCount = 0
 
-    /// A hasher that saw nothing.
-    public init() {}
+    /// A hasher that saw nothing, for content that `digest` is to be compared with.
+    ///
+    /// git's name of a file begins with its size: without `byteCount` it cannot be told.
+    public init(for digest: Digest? = nil, byteCount: Int? = nil) {
+        if case .md5 = digest { md5 = Insecure.MD5() }
+        if case .gitBlob = digest, let byteCount {
+            git = Insecure.SHA1()
+            git?.update(data: Array("blob \(byteCount)\0".utf8))
+        }
+    }
 
     /// Adds the next bytes.
     public mutating func update(_ bytes: UnsafeRawBufferPointer) {
         sha256.update(bufferPointer: bytes)
-        md5.update(bufferPointer: bytes)
+        md5?.update(bufferPointer: bytes)
+        git?.update(bufferPointer: bytes)
         byteCount += bytes.count
     }
 
     /// The sums of what passed by.
     public func finalize() -> ContentSums {
         ContentSums(
-            sha256: hex(sha256.finalize()), md5: hex(md5.finalize()), byteCount: byteCount)
+            sha256: hex(sha256.finalize()), md5: md5.map { hex($0.finalize()) },
+            gitBlob: git.map { hex($0.finalize()) }, byteCount: byteCount)
     }
 
-    /// A hasher that saw a file from its start, up to `limit` bytes.
-    public static func over(_ path: String, limit: Int = .max) throws(FileError) -> ContentHasher {
-        var hasher = ContentHasher()
-        try readChunks(of: path, limit: limit) { hasher.update($0) }
+    /// A hasher that saw a file, for content that `digest` is to be compared with.
+    public static func over(
+        _ path: String, for digest: Digest? = nil
+    ) throws(FileError) -> ContentHasher {
+        var hasher = ContentHasher(for: digest, byteCount: Files.size(of: path))
+        try readChunks(of: path) { hasher.update($0) }
         return hasher
     }
 
@@ -100,33 +124,23 @@ public struct ContentHasher {
     public static func sha256(of text: String) -> String {
         hex(SHA256.hash(data: Array(text.utf8)))
     }
-
-    /// What git calls a file of this content: the SHA-1 of `blob <size>` and the bytes.
-    public static func gitBlob(_ path: String, byteCount: Int) throws(FileError) -> String {
-        var sha1 = Insecure.SHA1()
-        sha1.update(data: Array("blob \(byteCount)\0".utf8))
-        try readChunks(of: path, limit: .max) { sha1.update(bufferPointer: $0) }
-        return hex(sha1.finalize())
-    }
 }
 
 /// Hands a file over a megabyte at a time.
 private func readChunks(
-    of path: String, limit: Int, _ body: (UnsafeRawBufferPointer) -> Void
+    of path: String, _ body: (UnsafeRawBufferPointer) -> Void
 ) throws(FileError) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw FileError("open", path) }
     defer { close(descriptor) }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
     defer { buffer.deallocate() }
-    var rest = limit
-    while rest > 0 {
-        let count = read(descriptor, buffer.baseAddress, min(rest, buffer.count))
+    while true {
+        let count = read(descriptor, buffer.baseAddress, buffer.count)
         if count < 0 && errno == EINTR { continue }
         guard count >= 0 else { throw FileError("read", path) }
         guard count > 0 else { return }
         body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-        rest -= count
     }
 }
 

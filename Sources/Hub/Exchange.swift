@@ -14,6 +14,18 @@ struct Head {
     var status = 0
     /// Names in lower case.
     var fields: [String: String] = [:]
+
+    /// Reads a line of a head; a status line begins a new one.
+    mutating func readLine(_ line: String) {
+        if line.hasPrefix("HTTP/") {
+            self = Head()
+            status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+        } else if let colon = line.firstIndex(of: ":") {
+            let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
+            let end = value.lastIndex { !$0.isWhitespace }
+            fields[line[..<colon].lowercased()] = end.map { String(value[...$0]) } ?? ""
+        }
+    }
 }
 
 /// Tells a transfer on another thread to stop.
@@ -35,33 +47,31 @@ private final class Exchange {
         self.cancellation = cancellation
         self.accept = accept
     }
-
-    func headerLine(_ line: String) {
-        if line.hasPrefix("HTTP/") {
-            head = Head()
-            head.status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-        } else if let colon = line.firstIndex(of: ":") {
-            let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
-            let end = value.lastIndex { !$0.isWhitespace }
-            head.fields[line[..<colon].lowercased()] = end.map { String(value[...$0]) } ?? ""
-        }
-    }
 }
 
 /// Sends requests.
 struct HTTP: Sendable {
-    var certificates: String? = variable("SSL_CERT_FILE") ?? variable("CURL_CA_BUNDLE")
+    /// The certificates to trust, in a file, for networks with an authority of their own.
+    var certificates: String? =
+        variable("SSL_CERT_FILE") ?? variable("CURL_CA_BUNDLE") ?? variable("REQUESTS_CA_BUNDLE")
+    /// The same, as a folder.
+    var certificateFolder: String? = variable("SSL_CERT_DIR")
     var cancellation = Cancellation()
+    /// Where what a mirrored hub says of `huggingface.co` is asked instead.
+    var endpoint: Location?
+    /// How long a short request may bring nothing, in seconds.
+    var patience = 30
+    private let handles = Handles()
 
-    private static let isReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+    static let isReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
     /// Sends one request, without following redirects, and hands over the body as it comes.
     func exchange(
         _ location: Location, headers: [String], head only: Bool = false,
         _ accept: (Head, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Head {
-        guard HTTP.isReady, let curl = curl_easy_init() else { throw HubError("libcurl failed") }
-        defer { curl_easy_cleanup(curl) }
+        guard HTTP.isReady, let curl = handles.take() else { throw HubError("libcurl failed") }
+        defer { handles.giveBack(curl) }
         return try withoutActuallyEscaping(accept) { accept in
             let exchange = Exchange(cancellation, accept)
             var list: UnsafeMutablePointer<curl_slist>?
@@ -73,7 +83,7 @@ struct HTTP: Sendable {
             let code = withExtendedLifetime(exchange) { curl_easy_perform(curl) }
             if let failure = exchange.failure { throw failure }
             if cancellation.isCancelled.load(ordering: .relaxed) { throw CancellationError() }
-            guard code == CURLE_OK else { throw failure(code, location) }
+            guard code == CURLE_OK else { throw HTTP.failure(code, location) }
             return exchange.head
         }
     }
@@ -81,16 +91,11 @@ struct HTTP: Sendable {
     private func configure(
         _ curl: UnsafeMutableRawPointer, _ location: Location, _ exchange: Exchange
     ) {
+        configure(curl, location)
         let context = Unmanaged.passUnretained(exchange).toOpaque()
-        graft_curl_set_string(curl, CURLOPT_URL, location.text)
-        graft_curl_set_string(curl, CURLOPT_PROTOCOLS_STR, "http,https")
-        graft_curl_set_string(curl, CURLOPT_USERAGENT, "graft/0.1.0")
-        graft_curl_set_long(curl, CURLOPT_NOSIGNAL, 1)
-        graft_curl_set_long(curl, CURLOPT_CONNECTTIMEOUT, 20)
-        // A connection that stalls for half a minute is given up and taken up again.
+        // A connection that stalls is given up and taken up again.
         graft_curl_set_long(curl, CURLOPT_LOW_SPEED_LIMIT, 16)
-        graft_curl_set_long(curl, CURLOPT_LOW_SPEED_TIME, 30)
-        if let certificates { graft_curl_set_string(curl, CURLOPT_CAINFO, certificates) }
+        graft_curl_set_long(curl, CURLOPT_LOW_SPEED_TIME, patience)
         graft_curl_set_pointer(curl, CURLOPT_WRITEDATA, context)
         graft_curl_set_sink(curl, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
             guard let context else { return 0 }
@@ -111,14 +116,33 @@ struct HTTP: Sendable {
             guard let context else { return 0 }
             let exchange = Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue()
             let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
-            exchange.headerLine(String(decoding: line, as: UTF8.self))
+            exchange.head.readLine(String(decoding: line, as: UTF8.self))
             return size * count
         }
     }
 
-    private func failure(_ code: CURLcode, _ location: Location) -> any Error {
+    /// What every request has in common.
+    func configure(_ curl: UnsafeMutableRawPointer, _ location: Location) {
+        graft_curl_set_string(curl, CURLOPT_URL, location.text)
+        graft_curl_set_string(curl, CURLOPT_PROTOCOLS_STR, "http,https")
+        graft_curl_set_string(curl, CURLOPT_USERAGENT, "graft/0.1.0")
+        graft_curl_set_long(curl, CURLOPT_NOSIGNAL, 1)
+        graft_curl_set_long(curl, CURLOPT_CONNECTTIMEOUT, 20)
+        if let certificates { graft_curl_set_string(curl, CURLOPT_CAINFO, certificates) }
+        if let certificateFolder {
+            graft_curl_set_string(curl, CURLOPT_CAPATH, certificateFolder)
+        }
+        // libcurl reads this one in lower case only, Python in both.
+        if location.scheme == "http", variable("http_proxy") == nil,
+            let proxy = variable("HTTP_PROXY")
+        {
+            graft_curl_set_string(curl, CURLOPT_PROXY, proxy)
+        }
+    }
+
+    static func failure(_ code: CURLcode, _ location: Location) -> any Error {
         let reason = HubError(
-            "cannot fetch `\(location.text)`: \(String(cString: curl_easy_strerror(code)))",
+            "cannot fetch `\(location.shown)`: \(String(cString: curl_easy_strerror(code)))",
             hint:
                 "check the network, and the proxy and certificates in `https_proxy` and `SSL_CERT_FILE`"
         )
@@ -129,6 +153,23 @@ struct HTTP: Sendable {
         default: return TransientError(reason: reason)
         }
     }
+}
+
+/// Easy handles that are used again, as each keeps its connections open.
+private final class Handles: @unchecked Sendable {
+    private var idle: [UnsafeMutableRawPointer] = []
+    private let lock = Mutex<Void>(())
+
+    func take() -> UnsafeMutableRawPointer? {
+        lock.withLock { _ in idle.popLast() } ?? curl_easy_init()
+    }
+
+    func giveBack(_ curl: UnsafeMutableRawPointer) {
+        curl_easy_reset(curl)
+        lock.withLock { _ in idle.append(curl) }
+    }
+
+    deinit { for curl in idle { curl_easy_cleanup(curl) } }
 }
 
 /// A variable of the environment that is set to something.

@@ -11,17 +11,15 @@ import Synchronization
 extension HTTP {
     /// GETs `start`, following redirects; `accept` sees the body of a good answer only.
     ///
-    /// `authorization` goes to the origin of `start` and to nobody else.
+    /// `credentials` go to their origins and to nobody else.
     func get(
-        _ start: Location, headers: [String] = [], authorization: String? = nil,
+        _ start: Location, headers: [String] = [], credentials: Credentials? = nil,
         _ accept: (Head, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Head {
         var location = start
         for _ in 0...20 {
             var all = headers + ["Accept-Encoding: identity"]
-            if let authorization, location.origin == start.origin {
-                all.append("Authorization: " + authorization)
-            }
+            if let header = credentials?.header(for: location) { all.append(header) }
             var detail: [UInt8] = []
             let head = try exchange(location, headers: all) { head, bytes in
                 if (200..<300).contains(head.status) {
@@ -31,25 +29,27 @@ extension HTTP {
                 }
             }
             if (300..<400).contains(head.status), let target = head.fields["location"] {
-                let next = try Location(target, relativeTo: location)
+                let next = rewritten(try Location(target, relativeTo: location))
                 guard location.scheme == next.scheme || next.scheme == "https" else {
-                    throw HubError("`\(location.text)` redirects from https to http: refused")
+                    throw HubError("`\(location.shown)` redirects from https to http: refused")
                 }
                 location = next
                 continue
             }
             if (200..<300).contains(head.status) || head.status == 416 { return head }
-            throw refusal(location, head)
+            throw refusal(location, head, detail)
         }
-        throw HubError("`\(start.text)` redirects more than 20 times")
+        throw HubError("`\(start.shown)` redirects more than 20 times")
     }
 
     /// A whole small answer.
-    func text(_ start: Location, headers: [String], limit: Int = 64 << 20) throws -> (Head, [UInt8])
-    {
+    func text(
+        _ start: Location, headers: [String] = [], credentials: Credentials? = nil,
+        limit: Int = 64 << 20
+    ) throws -> (Head, [UInt8]) {
         try retrying {
             var body: [UInt8] = []
-            let head = try get(start, headers: headers) { _, bytes in
+            let head = try get(start, headers: headers, credentials: credentials) { _, bytes in
                 guard body.count + bytes.count <= limit else {
                     throw HubError("the answer of `\(start.text)` is longer than \(limit) bytes")
                 }
@@ -59,20 +59,15 @@ extension HTTP {
         }
     }
 
-    func refusal(_ location: Location, _ head: Head) -> any Error {
-        let hint: String? =
-            switch head.status {
-            case 401, 403: "it wants credentials, or you may not read it"
-            case 404, 410: "check the name: nothing is published there"
-            case 429: "too many requests; wait a little"
-            default: nil
-            }
-        let reason = HubError(
-            "`\(location.text)` was refused: expected HTTP status `200`, found `\(head.status)`",
-            hint: hint)
-        guard [408, 425, 429, 500, 502, 503, 504].contains(head.status) else { return reason }
-        return TransientError(
-            reason: reason, retryAfter: head.fields["retry-after"].flatMap { Int($0) })
+    /// A mirror's answers may name the hub that it mirrors: the mirror is asked instead.
+    func rewritten(_ location: Location) -> Location {
+        guard let endpoint, location.origin == "https://huggingface.co:443",
+            endpoint.origin != location.origin
+        else { return location }
+        let path = location.text.dropFirst("https://".count).drop { $0 != "/" }
+        var base = endpoint.text
+        while base.hasSuffix("/") { base.removeLast() }
+        return (try? Location(base + path)) ?? location
     }
 
     /// Tries again what may pass, waiting twice as long each time; progress starts the count anew.
@@ -90,19 +85,19 @@ extension HTTP {
                     failed = 0
                 }
                 failed += 1
-                guard failed < attempts else { throw error.reason }
-                let wait = error.retryAfter.map { min(max($0, 0), 60) * 1000 } ?? (100 << failed)
-                try sleep(milliseconds: wait)
+                guard failed < attempts else { throw error.final }
+                try sleep(seconds: error.retryAfter ?? RetryAfter.backOff(failed))
             }
         }
     }
 
-    private func sleep(milliseconds: Int) throws {
-        var rest = milliseconds
-        while rest > 0 {
+    private func sleep(seconds: Double) throws {
+        let end = monotonicSeconds() + seconds
+        while true {
             if cancellation.isCancelled.load(ordering: .relaxed) { throw CancellationError() }
-            usleep(UInt32(min(rest, 100) * 1000))
-            rest -= 100
+            let rest = end - monotonicSeconds()
+            guard rest > 0 else { return }
+            usleep(UInt32(min(rest, 0.1) * 1e6))
         }
     }
 }

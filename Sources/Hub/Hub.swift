@@ -30,11 +30,15 @@ public struct Fetched: Sendable, Codable {
 public struct Hub: Sendable {
     let offline: Bool
     let cache: Cache
+    let options: FetchOptions
 
     /// A hub over a cache; `offline` sends nothing, ever.
-    public init(offline: Bool = false, cache: Cache = Cache()) {
+    public init(
+        offline: Bool = false, cache: Cache = Cache(), options: FetchOptions = FetchOptions()
+    ) {
         self.offline = offline
         self.cache = cache
+        self.options = options
     }
 
     /// The file of a reference: from the cache, or fetched, proven and put there.
@@ -45,20 +49,52 @@ public struct Hub: Sendable {
         progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> Fetched {
         let wanted = try digest.map { try Digest($0) }
+        return try await onOwnThread { cancellation in
+            let errand = Errand(
+                hub: self, reference: reference, digest: wanted,
+                http: HTTP(cancellation: cancellation), progress: progress)
+            let fetched = try errand.run()
+            cache.recordUse(of: fetched.path)
+            return fetched
+        }
+    }
+
+    /// The files of a repository of the Hub: `hf://organisation/name[@revision][/folder/]`.
+    ///
+    /// They lie in Python's cache, or in the folder of the options.
+    public func fetchRepository(
+        _ reference: String, progress: (@Sendable (FetchProgress) -> Void)? = nil
+    ) async throws -> FetchedRepository {
+        try await onOwnThread { cancellation in
+            var errand = try RepositoryErrand(
+                reference, options, offline: offline, own: cache,
+                http: HTTP(cancellation: cancellation), progress: progress)
+            var patterns = Patterns(include: options.include, exclude: options.exclude)
+            if let path = errand.reference.path {
+                let own = Patterns.escaped(path) + (path.hasSuffix("/") ? "*" : "")
+                patterns.include = [own]
+            }
+            let fetched = try errand.fetch(patterns)
+            if options.localFolder == nil, !options.isDryRun { cache.recordUse(of: fetched.path) }
+            return fetched
+        }
+    }
+
+    /// Whether a reference names a repository of the Hub and not one file.
+    public static func isRepository(_ reference: String) -> Bool {
+        guard let parsed = try? HubReference(reference) else { return false }
+        return parsed.path?.hasSuffix("/") ?? true
+    }
+
+    /// Transfers block: they get a thread of their own, not one of Swift's few.
+    private func onOwnThread<Result: Sendable>(
+        _ body: @escaping @Sendable (Cancellation) throws -> Result
+    ) async throws -> Result {
         let cancellation = Cancellation()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                // Transfers block: they get a thread of their own, not one of Swift's few.
                 DispatchQueue.global().async {
-                    let errand = Errand(
-                        hub: self, reference: reference, digest: wanted,
-                        http: HTTP(cancellation: cancellation), progress: progress)
-                    continuation.resume(
-                        with: Result {
-                            let fetched = try errand.run()
-                            cache.recordUse(of: fetched.path)
-                            return fetched
-                        })
+                    continuation.resume(with: Swift.Result { try body(cancellation) })
                 }
             }
         } onCancel: {
@@ -68,7 +104,7 @@ public struct Hub: Sendable {
 }
 
 /// One reference on its way.
-struct Errand {
+struct Errand: Sendable {
     let hub: Hub
     let reference: String
     let digest: Digest?
@@ -119,7 +155,7 @@ struct Errand {
             throw FileError(
                 "read", reference, code: Files.isFolder(reference) ? EISDIR : ENOENT)
         }
-        let sums = try ContentHasher.over(reference).finalize()
+        let sums = try ContentHasher.over(reference, for: digest).finalize()
         if let digest, !digest.matches(sums) {
             throw HubError(
                 "`\(reference)` is not what was asked for: expected `\(digest)`, "
@@ -138,7 +174,13 @@ struct Errand {
         case .sha256(let hex): guard hex == entry.sha256 else { return nil }
         case .sha256Prefix(let hex): guard entry.sha256.hasPrefix(hex) else { return nil }
         case .md5(let hex):
-            guard try ContentHasher.over(path).finalize().md5 == hex else { return nil }
+            guard try ContentHasher.over(path, for: digest).finalize().md5 == hex else {
+                return nil
+            }
+        case .gitBlob(let hex):
+            guard try ContentHasher.over(path, for: digest).finalize().gitBlob == hex else {
+                return nil
+            }
         case nil: break
         }
         return Fetched(
@@ -152,32 +194,52 @@ struct Errand {
         if let fetched = try cached(name, wanted) { return fetched }
         guard !hub.offline else { throw HubError.offline(name) }
         let location = try Location(address)
-        return try cache.locked(location.text) {
-            // Somebody else may have fetched it while we waited.
-            if let fetched = try cached(name, wanted) { return fetched }
-            let partial = try cache.partialPath(location.text)
-            let download = Download(
-                http: http, location: location, partial: partial, digest: wanted,
-                progress: progress)
-            let sums = try download.run()
-            if wanted == nil {
-                do {
-                    try cache.compareWithFirstSeen(
-                        location.text, sha256: sums.sha256, byteCount: sums.byteCount)
-                } catch {
-                    download.discard()
-                    throw error
-                }
+        let partial = try cache.partialPath(location.text)
+        let answer = Mutex<Fetched?>(nil)
+        let order = TransferOrder(
+            name: location.fileName ?? location.host, sources: [Source(location: location)],
+            digest: wanted, newPartial: { partial }, journal: partial + ".journal",
+            lock: try cache.lockPath(location.text),
+            isThere: {
+                // Somebody else may have fetched it while we waited.
+                let found = try cached(name, wanted)
+                answer.withLock { $0 = found }
+                return found != nil
+            },
+            publish: { partial, sums in
+                let found = try publish(partial, sums, name, location, isProven: wanted != nil)
+                answer.withLock { $0 = found }
+            })
+        try TransferQueue(http, hub.options.transfers) { [progress] in
+            progress?(Int64($0.bytes), $0.totalBytes.map { Int64($0) })
+        }.run([order])
+        guard let fetched = answer.withLock({ $0 }) else { throw HubError.offline(name) }
+        return fetched
+    }
+
+    /// Puts what an address held into the cache.
+    private func publish(
+        _ partial: String, _ sums: ContentSums, _ name: String, _ location: Location,
+        isProven: Bool
+    ) throws -> Fetched {
+        if !isProven {
+            do {
+                try cache.compareWithFirstSeen(
+                    location.text, sha256: sums.sha256, byteCount: sums.byteCount)
+            } catch {
+                unlink(partial)
+                unlink(partial + ".journal")
+                throw error
             }
-            let fileName = location.fileName.flatMap { Files.isPlainName($0) ? $0 : nil }
-            let entry = Cache.Entry(
-                reference: name, url: location.text, sha256: sums.sha256,
-                byteCount: sums.byteCount, fileName: fileName ?? "content")
-            let path = try cache.publish(partial, as: entry)
-            return Fetched(
-                path: path, byteCount: sums.byteCount, sha256: sums.sha256, reference: reference,
-                fromCache: false)
         }
+        let fileName = location.fileName.flatMap { Files.isPlainName($0) ? $0 : nil }
+        let entry = Cache.Entry(
+            reference: name, url: location.text, sha256: sums.sha256,
+            byteCount: sums.byteCount, fileName: fileName ?? "content")
+        let path = try cache.publish(partial, as: entry)
+        return Fetched(
+            path: path, byteCount: sums.byteCount, sha256: sums.sha256, reference: reference,
+            fromCache: false)
     }
 
     /// The digest that an address carries: `#sha256=…` or `#md5=…`.

@@ -9,9 +9,16 @@ public struct HubError: Diagnostic, Equatable {
     /// What to do about it.
     public let hint: String?
 
-    init(_ message: String, hint: String? = nil) {
+    /// What a hub means by its refusal, where it says so.
+    enum Kind { case missingFile, missingRevision, missingRepository, gated, other }
+    let kind: Kind
+    /// Whether it may pass by itself.
+    var isTransient = false
+
+    init(_ message: String, hint: String? = nil, kind: Kind = .other) {
         self.message = message
         self.hint = hint
+        self.kind = kind
     }
 
     static func offline(_ reference: String) -> HubError {
@@ -30,5 +37,15 @@ public struct HubError: Diagnostic, Equatable {
 /// A failure of the network, which may pass: the caller tries again.
 struct TransientError: Error {
     let reason: HubError
-    var retryAfter: Int?
+    /// Seconds that the server asks us to wait.
+    var retryAfter: Double?
+}
+
+extension TransientError {
+    /// The reason, for those who do not try again.
+    var final: HubError {
+        var reason = reason
+        reason.isTransient = true
+        return reason
+    }
 }

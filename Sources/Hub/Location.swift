@@ -41,6 +41,9 @@ struct Location: Sendable {
     /// Who answers: credentials never leave it.
     var origin: String { "\(scheme)://\(host):\(port)" }
 
+    /// What errors and logs may show: signed addresses carry their secrets in the query.
+    var shown: String { String(text.prefix { $0 != "?" }) }
+
     /// The last part of the path, percent-decoded; nil where it is not a file name.
     var fileName: String? {
         let path = text.prefix { $0 != "?" && $0 != "#" }

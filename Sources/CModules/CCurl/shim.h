@@ -24,5 +24,8 @@ static inline CURLcode graft_curl_set_sink(CURL *curl, CURLoption option, graft_
 static inline CURLcode graft_curl_set_pointer(CURL *curl, CURLoption option, void *value) {
     return curl_easy_setopt(curl, option, value);
 }
+static inline CURLMcode graft_curl_multi_set_long(CURLM *multi, CURLMoption option, long value) {
+    return curl_multi_setopt(multi, option, value);
+}
 
 #endif

@@ -1,0 +1,142 @@
+// One connection of a transfer: a request for a part of a file, and the bytes that answer it.
+
+import CCurl
+import GraftCache
+import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// A request under way. libcurl calls back into it, on the thread of the queue only.
+final class Connection {
+    let transfer: Transfer
+    /// Which of the transfer's sources answers.
+    let source: Int
+    /// What it fetches; the end is open where the size is unknown, and moves down when another
+    /// connection takes over the tail.
+    var claim: Range<Int>
+    /// Where the next byte goes.
+    var cursor: Int
+    private(set) var location: Location
+    private(set) var hops = 0
+    private(set) var head = Head()
+    /// The first bytes of an answer that is no file.
+    private(set) var detail: [UInt8] = []
+    private(set) var failure: (any Error)?
+    /// Whether its part is complete, or is no longer wanted.
+    private(set) var isSatisfied = false
+    /// Whether it waits for the allowance of the rate limit.
+    private(set) var isPaused = false
+    var hasBegun = false
+    /// When the last byte came.
+    var lastByte: Double
+    let easy: UnsafeMutableRawPointer
+    private var headers: UnsafeMutablePointer<curl_slist>?
+
+    init(
+        _ transfer: Transfer, source: Int, claim: Range<Int>, location: Location, now: Double
+    ) throws {
+        guard let easy = curl_easy_init() else { throw HubError("libcurl failed") }
+        self.easy = easy
+        self.transfer = transfer
+        self.source = source
+        self.claim = claim
+        self.location = location
+        cursor = claim.lowerBound
+        lastByte = now
+    }
+
+    deinit {
+        curl_easy_cleanup(easy)
+        curl_slist_free_all(headers)
+    }
+
+    /// Sets the request up.
+    func prepare(_ http: HTTP) {
+        http.configure(easy, location)
+        curl_slist_free_all(headers)
+        headers = nil
+        func add(_ header: String) { headers = curl_slist_append(headers, header) }
+        add("Accept-Encoding: identity")
+        if let header = transfer.credentials(of: source)?.header(for: location) { add(header) }
+        if let range = transfer.rangeHeader(for: self) {
+            add("Range: bytes=" + range)
+            if let etag = transfer.etagForIfRange(source) { add("If-Range: " + etag) }
+        }
+        graft_curl_set_list(easy, CURLOPT_HTTPHEADER, headers)
+        // Segments want connections of their own: streams of one HTTP/2 connection share its window.
+        let isLarge = (transfer.byteCount ?? .max) > Transfer.segmentedFrom
+        graft_curl_set_long(
+            easy, CURLOPT_HTTP_VERSION,
+            isLarge ? Int(CURL_HTTP_VERSION_1_1) : Int(CURL_HTTP_VERSION_2TLS))
+        graft_curl_set_long(easy, CURLOPT_PIPEWAIT, isLarge ? 0 : 1)
+        graft_curl_set_long(easy, CURLOPT_BUFFERSIZE, transfer.isRateLimited ? 16_384 : 262_144)
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        graft_curl_set_pointer(easy, CURLOPT_PRIVATE, context)
+        graft_curl_set_pointer(easy, CURLOPT_WRITEDATA, context)
+        graft_curl_set_pointer(easy, CURLOPT_HEADERDATA, context)
+        graft_curl_set_sink(easy, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
+            guard let context else { return 0 }
+            return Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue()
+                .receive(UnsafeRawBufferPointer(start: bytes, count: size * count))
+        }
+        graft_curl_set_sink(easy, CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
+            guard let context else { return 0 }
+            let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
+            Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue()
+                .head.readLine(String(decoding: line, as: UTF8.self))
+            return size * count
+        }
+    }
+
+    /// Asks the next place of a chain of redirects.
+    func follow(_ next: Location) throws {
+        guard location.scheme == next.scheme || next.scheme == "https" else {
+            throw HubError("`\(location.shown)` redirects from https to http: refused")
+        }
+        hops += 1
+        guard hops <= 20 else { throw HubError("`\(location.shown)` redirects more than 20 times") }
+        location = next
+        head = Head()
+        detail = []
+    }
+
+    /// Stops where it is: what is left is somebody else's.
+    func giveUpRest() {
+        claim = claim.lowerBound..<max(claim.lowerBound, cursor)
+        isSatisfied = true
+    }
+
+    /// The allowance is back.
+    func resume(now: Double) {
+        guard isPaused else { return }
+        isPaused = false
+        lastByte = now
+        curl_easy_pause(easy, CURLPAUSE_CONT)
+    }
+
+    private func receive(_ bytes: UnsafeRawBufferPointer) -> Int {
+        guard (200..<300).contains(head.status) else {
+            if detail.count < 4096 { detail += bytes.prefix(4096 - detail.count) }
+            return bytes.count
+        }
+        do {
+            if !hasBegun { try transfer.begin(self) }
+            if isSatisfied { return 0 }
+            guard transfer.mayTake() else {
+                isPaused = true
+                return Int(CURL_WRITEFUNC_PAUSE)
+            }
+            let wanted = min(bytes.count, max(0, claim.upperBound - cursor))
+            try transfer.store(UnsafeRawBufferPointer(rebasing: bytes[..<wanted]), from: self)
+            if cursor == claim.upperBound, wanted < bytes.count { isSatisfied = true }
+            return isSatisfied ? 0 : bytes.count
+        } catch {
+            failure = error
+            return 0
+        }
+    }
+}

@@ -1,0 +1,138 @@
+// Sums a file while it arrives, on a thread of its own, behind the transfer that writes it.
+
+import Dispatch
+import GraftCache
+import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Reads each piece back from the page cache once it is whole: for the journal in whatever order they
+/// come, for the digest in the order of the file. Memory is one piece, whatever the size of the file.
+final class Digester: @unchecked Sendable {
+    // Everything below is touched on `queue` only.
+    private let queue: DispatchQueue
+    private let file: OpenFile
+    private let path: String
+    private let pieceSize: Int
+    private var hasher: ContentHasher
+    private let digest: GraftCache.Digest?
+    private let byteCount: Int?
+    private var journal: Journal?
+    private var arrived = Extents()
+    private let buffer: UnsafeMutableRawBufferPointer
+    private var failure: (any Error)?
+
+    /// Sums what is in `file`, whose digest is to be `digest`; `byteCount` where the size is known.
+    init(
+        file: OpenFile, path: String, pieceSize: Int, digest: GraftCache.Digest?, byteCount: Int?
+    ) {
+        queue = DispatchQueue(label: "graft.digest", target: .global())
+        self.file = file
+        self.path = path
+        self.pieceSize = pieceSize
+        self.digest = digest
+        self.byteCount = byteCount
+        hasher = ContentHasher(for: digest, byteCount: byteCount)
+        let size = byteCount.map { min(max($0, 1), pieceSize) } ?? pieceSize
+        buffer = .allocate(byteCount: size, alignment: 64)
+    }
+
+    deinit {
+        journal?.end()
+        buffer.deallocate()
+    }
+
+    /// Writes the pieces that arrive into `journal` from now on.
+    func use(_ journal: Journal?) {
+        queue.async { [self] in
+            self.journal?.end()
+            self.journal = journal
+        }
+    }
+
+    /// Compares the pieces that a journal tells of with the file, and hands over those that are right.
+    func check(_ pieces: [Journal.Piece], _ done: @escaping @Sendable ([Range<Int>]) -> Void) {
+        queue.async { [self] in
+            var right: [Range<Int>] = []
+            for piece in pieces {
+                let range = range(of: piece.index)
+                guard !range.isEmpty, let bytes = read(range), PieceSum.of(bytes) == piece.sum
+                else { continue }
+                right.append(range)
+                advance(range, bytes)
+            }
+            done(right)
+        }
+    }
+
+    /// A piece is whole on the disk.
+    func add(_ index: Int) {
+        queue.async { [self] in
+            let range = range(of: index)
+            guard failure == nil, !range.isEmpty else { return }
+            guard let bytes = read(range) else { return }
+            journal?.add(Journal.Piece(index: index, sum: PieceSum.of(bytes)))
+            advance(range, bytes)
+        }
+    }
+
+    /// Forgets every byte: the transfer starts over.
+    func restart() {
+        queue.async { [self] in
+            arrived = Extents()
+            hasher = ContentHasher(for: digest, byteCount: byteCount)
+            failure = nil
+        }
+    }
+
+    /// Sums the rest of a file that is `count` bytes long, and hands the sums over.
+    func finish(
+        _ count: Int, _ done: @escaping @Sendable (Result<ContentSums, any Error>) -> Void
+    ) {
+        queue.async { [self] in
+            while hasher.byteCount < count, failure == nil {
+                let end = min(count, hasher.byteCount + buffer.count)
+                guard let bytes = read(hasher.byteCount..<end) else { break }
+                hasher.update(bytes)
+            }
+            done(failure.map { .failure($0) } ?? .success(hasher.finalize()))
+        }
+    }
+
+    private func range(of index: Int) -> Range<Int> {
+        let (start, overflow) = index.multipliedReportingOverflow(by: pieceSize)
+        guard !overflow, start < byteCount ?? .max - pieceSize else { return 0..<0 }
+        return start..<min(start + pieceSize, byteCount ?? .max)
+    }
+
+    /// Sums what follows the front, the piece at hand first.
+    private func advance(_ range: Range<Int>, _ bytes: UnsafeRawBufferPointer) {
+        arrived.insert(range)
+        if range.lowerBound == hasher.byteCount { hasher.update(bytes) }
+        while hasher.byteCount < arrived.front {
+            let end = min(arrived.front, hasher.byteCount + buffer.count)
+            guard let next = read(hasher.byteCount..<end) else { return }
+            hasher.update(next)
+        }
+    }
+
+    private func read(_ range: Range<Int>) -> UnsafeRawBufferPointer? {
+        var filled = 0
+        while filled < range.count {
+            let count = pread(
+                file.descriptor, buffer.baseAddress.map { $0 + filled }, range.count - filled,
+                off_t(range.lowerBound + filled))
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else {
+                failure = FileError("read", path, code: count == 0 ? EIO : errno)
+                return nil
+            }
+            filled += count
+        }
+        return UnsafeRawBufferPointer(rebasing: buffer[..<filled])
+    }
+}

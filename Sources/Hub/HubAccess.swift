@@ -1,0 +1,64 @@
+// Which hub is asked, and as whom: found where Python's huggingface_hub finds it.
+
+import GraftCache
+import GraftTensors
+
+/// The hub's address, the token, and what the `HF_*` variables say.
+struct HubAccess: Sendable {
+    /// `$HF_ENDPOINT`, without a slash at the end.
+    let endpoint: String
+    let location: Location
+    let credentials: Credentials?
+    /// Hubs that may have the same files; they are told no token.
+    let mirrors: [String]
+
+    /// Everything that a `HUB` of this environment would use; `tokenFile` comes before it.
+    init(tokenFile: String? = nil, mirrors: [String] = []) throws {
+        func stripped(_ text: String) -> String {
+            var text = text
+            while text.hasSuffix("/") { text.removeLast() }
+            return text
+        }
+        endpoint = stripped(variable("HF_ENDPOINT") ?? "https://huggingface.co")
+        location = try Location(endpoint)
+        let own = [
+            "https://huggingface.co:443", "https://hub-ci.huggingface.co:443",
+            "https://hf.co:443", location.origin,
+        ]
+        credentials = try Self.token(tokenFile).map {
+            Credentials(authorization: "Bearer " + $0, origins: Set(own))
+        }
+        self.mirrors = mirrors.map(stripped)
+    }
+
+    /// Whether nothing may be sent.
+    static var isOffline: Bool {
+        HubCache.isSet("HF_HUB_OFFLINE") || HubCache.isSet("TRANSFORMERS_OFFLINE")
+    }
+
+    /// The token: of `file`, else `$HF_TOKEN`, else of `$HF_TOKEN_PATH`; nil where there is none.
+    private static func token(_ file: String?) throws -> String? {
+        if let file {
+            guard let bytes = Files.read(file, limit: 1 << 16) else {
+                throw FileError("read", file)
+            }
+            guard let token = cleaned(String(decoding: bytes, as: UTF8.self)) else {
+                throw HubError("`\(file)` holds no token")
+            }
+            return token
+        }
+        guard !HubCache.isSet("HF_HUB_DISABLE_IMPLICIT_TOKEN") else { return nil }
+        for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] {
+            if let token = variable(name).flatMap(cleaned) { return token }
+        }
+        let path = HubCache.setting("HF_TOKEN_PATH") ?? HubCache.home + "/token"
+        return Files.read(path, limit: 1 << 16)
+            .flatMap { cleaned(String(decoding: $0, as: UTF8.self)) }
+    }
+
+    /// A token without what surrounds it; one that could end a header line is none.
+    private static func cleaned(_ text: String) -> String? {
+        let token = trimmed(text[...])
+        return token.isEmpty || !token.utf8.allSatisfy { (33...126).contains($0) } ? nil : token
+    }
+}

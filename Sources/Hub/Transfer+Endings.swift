@@ -1,0 +1,193 @@
+// How a connection ends and what follows: a redirect, another attempt, another source, or the proof.
+
+import CCurl
+import GraftCache
+import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+extension Transfer {
+    /// What follows when a connection ended.
+    enum Consequence {
+        /// It asks another place.
+        case follow
+        /// It is over; the rest goes on.
+        case over
+    }
+
+    /// Judges an ended request. Throws what ends the whole transfer.
+    func ended(_ connection: Connection, _ code: CURLcode) throws -> Consequence {
+        let now = queue.now
+        do {
+            if try settle(connection, code) { return .follow }
+            failures = 0
+            return .over
+        } catch let error as TransientError {
+            let others = connections.count { $0 !== connection && $0.hasBegun }
+            let isBusy = [0, 429, 503].contains(connection.head.status)
+            if others > 0, !connection.hasBegun, isBusy {
+                // It answers the others: it only does not want so many.
+                pace.refuse(open: others)
+                if let wait = error.retryAfter { sources[connection.source].notBefore = now + wait }
+                return .over
+            }
+            failures = extents.byteCount > bytesAtFailure ? 1 : failures + 1
+            // Nothing would tell whether the next bytes are of the same file.
+            if order.digest == nil, sources[connection.source].etag == nil { forget() }
+            bytesAtFailure = extents.byteCount
+            // Who resolved an address once may have to do it again: signed ones expire.
+            if !connection.hasBegun { sources[connection.source].resolved = nil }
+            if failures >= options.attempts {
+                try giveUp(connection.source, error.final)
+                failures = 0
+            }
+            if let wait = error.retryAfter {
+                sources[connection.source].notBefore = now + wait
+                queue.note("\(connection.location.host) asks to wait \(Int(wait.rounded(.up))) s")
+            } else {
+                notBefore = now + RetryAfter.backOff(failures)
+            }
+        } catch let error as HubError {
+            try giveUp(connection.source, error)
+        }
+        return .over
+    }
+
+    /// The transfer goes on without a source, or fails with what its first one said.
+    private func giveUp(_ source: Int, _ error: any Error) throws {
+        sources[source].failure = error
+        for other in connections where other.source == source { other.giveUpRest() }
+        if isOutOfSources { throw sources[0].failure ?? error }
+    }
+
+    /// Whether a redirect is to be followed; throws what went wrong.
+    private func settle(_ connection: Connection, _ code: CURLcode) throws -> Bool {
+        if let failure = connection.failure { throw failure }
+        if connection.isSatisfied { return false }
+        let status = connection.head.status
+        let source = connection.source
+        guard code == CURLE_OK || (200..<300).contains(status) else {
+            throw HTTP.failure(code, connection.location)
+        }
+        if (300..<400).contains(status), let target = connection.head.fields["location"] {
+            try connection.follow(
+                queue.http.rewritten(try Location(target, relativeTo: connection.location)))
+            return true
+        }
+        if (200..<300).contains(status) {
+            // An empty file has no bytes to begin with.
+            if !connection.hasBegun, code == CURLE_OK { try begin(connection) }
+            if connection.isSatisfied { return false }
+            if connection.cursor >= connection.claim.upperBound { return false }
+            if connection.claim.upperBound == .max, code == CURLE_OK {
+                byteCount = connection.cursor
+                return false
+            }
+            if code != CURLE_OK, !connection.hasBegun {
+                throw HTTP.failure(code, connection.location)
+            }
+            throw TransientError(
+                reason: HubError(
+                    "`\(connection.location.shown)` ended early: expected "
+                        + "\(connection.claim.upperBound) bytes, found \(connection.cursor)"))
+        }
+        if status == 416 {
+            let total = connection.head.fields["content-range"]?.split(separator: "/").last
+                .flatMap { Int($0) }
+            if byteCount == nil, total == connection.cursor, connection.cursor > 0 {
+                byteCount = total
+                return false
+            }
+            forget()
+            byteCount = order.byteCount
+            isStream = true
+            throw TransientError(
+                reason: HubError(
+                    "`\(connection.location.shown)` has no bytes after \(connection.cursor)"))
+        }
+        let start = sources[source].source.location
+        if [401, 403, 404, 410].contains(status), connection.location.text != start.text,
+            sources[source].resolved != nil || hasBegun
+        {
+            // A signed address that expired: the one that it came from gives a new one.
+            sources[source].resolved = nil
+            throw TransientError(
+                reason: HubError(
+                    "`\(connection.location.shown)` was refused: expected HTTP status `206`, "
+                        + "found `\(status)`"))
+        }
+        throw queue.http.refusal(connection.location, connection.head, connection.detail)
+    }
+
+    /// Whether every byte is on the disk.
+    var isComplete: Bool {
+        guard let byteCount else { return false }
+        return (hasBegun || byteCount == 0 || !adopted.ranges.isEmpty)
+            && extents.contains(0..<byteCount)
+    }
+
+    /// Compares the digest, and puts the file in its place; `done` is called on the queue.
+    func finish(_ done: @escaping @Sendable (Result<Bool, any Error>) -> Void) throws {
+        state = .finishing
+        // An empty file is complete before anybody asked for it.
+        try startJournal()
+        guard let digester, let byteCount, let file = openFile else { return }
+        let (order, partial) = (order, partial)
+        digester.finish(byteCount) { [queue] result in
+            let outcome = Result<Bool, any Error> {
+                let sums = try result.get()
+                if let digest = order.digest, !digest.matches(sums) {
+                    throw Mismatch(expected: digest.description, found: digest.found(sums))
+                }
+                // A partial file that was longer once ends where the file does.
+                guard ftruncate(file.descriptor, off_t(byteCount)) == 0,
+                    fsync(file.descriptor) == 0 || errno == EINVAL
+                else { throw FileError("write", partial) }
+                try order.publish(partial, sums)
+                if let journal = order.journal { unlink(journal) }
+                return true
+            }
+            queue.post { done(outcome) }
+        }
+    }
+
+    /// A digest was wrong: whose bytes are fetched again? Throws where everybody's were.
+    func recover(from mismatch: Mismatch) throws {
+        let contributors = sources.indices.filter { !sources[$0].brought.ranges.isEmpty }
+        if !adopted.ranges.isEmpty {
+            // What an earlier run left may be of an older file.
+            try distrust(adopted)
+        } else if let worst = contributors.last, sources.count > 1 {
+            let bytes = sources[worst].brought
+            sources[worst].brought = Extents()
+            sources[worst].failure = wrong(mismatch)
+            guard !isOutOfSources else { throw wrong(mismatch) }
+            try distrust(bytes)
+        } else {
+            throw wrong(mismatch)
+        }
+        state = .active
+    }
+
+    private func wrong(_ mismatch: Mismatch) -> HubError {
+        HubError.wrongDigest(
+            order.sources.first?.location.shown ?? order.name, expected: mismatch.expected,
+            found: mismatch.found)
+    }
+
+    /// Removes what arrived: it was wrong, or is too little to keep.
+    func discard() {
+        unlink(partial)
+        if let journal = order.journal { unlink(journal) }
+    }
+}
+
+/// Bytes that are not those that were asked for.
+struct Mismatch: Error {
+    let expected: String
+    let found: String
+}

@@ -1,0 +1,345 @@
+// One file on its way: its partial file, what of it arrived, and the answers that bring the rest.
+
+import GraftCache
+import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// The state of one file. Touched on the thread of its queue only.
+final class Transfer: @unchecked Sendable {
+    enum State { case waiting, opening, active, finishing, done }
+
+    /// Files up to this size come over one connection.
+    static let segmentedFrom = 8 << 20
+    /// Files below this size are fetched anew after a crash: a journal would cost more.
+    static let journalledFrom = 1 << 20
+
+    let order: TransferOrder
+    let options: TransferOptions
+    unowned let queue: TransferQueue
+    var state = State.waiting
+    var lock: FileLock?
+    private var file: OpenFile?
+    private(set) var partial = ""
+    var byteCount: Int?
+    var extents = Extents()
+    /// What came out of the journal, and what each source brought: who is to blame for a wrong digest.
+    var adopted = Extents()
+    var sources: [SourceState]
+    var connections: [Connection] = []
+    var digester: Digester?
+    /// Whether the file can come as one stream only.
+    var isStream = false
+    var hasBegun = false
+    var failures = 0
+    var bytesAtFailure = 0
+    var notBefore = 0.0
+    var pace = Pace()
+    private var journalHeader: Journal.Header?
+
+    /// What is known of a source.
+    struct SourceState {
+        let source: Source
+        /// Where its redirects led.
+        var resolved: Location?
+        var etag: String?
+        var notBefore = 0.0
+        /// Why it is not asked any more.
+        var failure: (any Error)?
+        var brought = Extents()
+    }
+
+    init(_ order: TransferOrder, _ options: TransferOptions, _ queue: TransferQueue) {
+        self.order = order
+        self.options = options
+        self.queue = queue
+        byteCount = order.byteCount
+        // Only a digest can tell whether a mirror has the same file.
+        let usable = order.digest == nil ? Array(order.sources.prefix(1)) : order.sources
+        sources = usable.map { SourceState(source: $0) }
+        pace = Pace(most: options.connections, isFixed: options.isFixed)
+    }
+
+    var isRateLimited: Bool { options.bytesPerSecond != nil }
+    func mayTake() -> Bool { queue.mayTake() }
+    func credentials(of source: Int) -> Credentials? { sources[source].source.credentials }
+
+    /// Bytes that need not be fetched again if everything stopped now.
+    var keptBytes: Int { isJournalled ? extents.byteCount : 0 }
+    private var isJournalled = false
+
+    /// Bytes that lie on the disk already, whether they were looked at or not.
+    var keptOnDisk: Int {
+        guard state == .waiting, let path = order.journal, let old = Journal.read(path) else {
+            return extents.byteCount
+        }
+        return old.pieces.count * old.header.pieceSize
+    }
+
+    /// Lets go of what a finished file needed.
+    func release() {
+        file = nil
+        digester = nil
+        extents = Extents()
+    }
+
+    // MARK: Opening
+
+    /// Opens the partial file, an older one where a journal tells of it; `done` is called on the queue.
+    func open(_ done: @escaping @Sendable () -> Void) throws {
+        state = .opening
+        // Where the file system has no locks, nobody's partial file is safe to take over.
+        let journal = lock?.isExclusive == false ? nil : order.journal
+        if let journal, let old = Journal.read(journal), fits(old.header),
+            let size = Files.size(of: old.header.partial)
+        {
+            try openFile(old.header.partial, create: false)
+            journalHeader = old.header
+            if byteCount == nil { byteCount = old.header.byteCount }
+            sources[0].etag = order.digest == nil ? old.header.etag : nil
+            let digester = try makeDigester(old.header.pieceSize)
+            let pieces = old.pieces.filter { $0.index < size / old.header.pieceSize + 1 }
+            digester.check(pieces) { [self, queue] ranges in
+                // What follows happens on the thread of the queue.
+                queue.post { self.adopt(ranges, journal, done) }
+            }
+            return
+        }
+        if let journal, let old = Journal.read(journal) { unlink(old.header.partial) }
+        try openFile(try order.newPartial(), create: true)
+        done()
+    }
+
+    private func adopt(_ ranges: [Range<Int>], _ journal: String, _ done: () -> Void) {
+        extents = Extents(ranges)
+        adopted = extents
+        digester?.use(try? Journal(continuing: journal))
+        isJournalled = true
+        done()
+    }
+
+    private func openFile(_ path: String, create: Bool) throws {
+        partial = path
+        file = try OpenFile(path, create: create)
+    }
+
+    private func fits(_ header: Journal.Header) -> Bool {
+        guard byteCount == nil || header.byteCount == nil || byteCount == header.byteCount else {
+            return false
+        }
+        if header.identity == identity { return order.digest != nil || header.etag != nil }
+        return false
+    }
+
+    /// What makes bytes of two runs those of one file.
+    private var identity: String {
+        order.digest?.description ?? order.sources.first?.location.text ?? ""
+    }
+
+    private func makeDigester(_ pieceSize: Int) throws -> Digester {
+        guard let file else { throw FileError("open", partial, code: EBADF) }
+        let digester = Digester(
+            file: file, path: partial, pieceSize: pieceSize, digest: order.digest,
+            byteCount: byteCount)
+        self.digester = digester
+        return digester
+    }
+
+    /// Starts summing, and the journal where there is to be one; once the size is known or will not be.
+    func startJournal() throws {
+        guard journalHeader == nil else { return }
+        var pieceSize = 1 << 20
+        while (byteCount ?? 0) / pieceSize > 1 << 15 { pieceSize *= 2 }
+        let header = Journal.Header(
+            partial: partial, identity: identity,
+            etag: order.digest == nil ? sources[0].etag : nil, byteCount: byteCount,
+            pieceSize: pieceSize)
+        journalHeader = header
+        let digester = try self.digester ?? makeDigester(pieceSize)
+        guard let path = order.journal, lock?.isExclusive != false,
+            byteCount ?? .max >= Self.journalledFrom, order.digest != nil || header.etag != nil
+        else { return }
+        digester.use(try Journal(starting: path, header))
+        isJournalled = true
+    }
+
+    /// Forgets bytes that are not to be trusted, and starts the journal over with the others.
+    func distrust(_ bytes: Extents) throws {
+        for range in bytes.ranges { extents.remove(range) }
+        adopted = Extents()
+        digester?.restart()
+        journalHeader = nil
+        try startJournal()
+        for index in 0..<wholePieces where extents.contains(pieceRange(index)) {
+            digester?.add(index)
+        }
+    }
+
+    /// Forgets everything that arrived, and what it was a part of.
+    func forget() {
+        extents = Extents()
+        adopted = Extents()
+        digester = nil
+        journalHeader = nil
+        for index in sources.indices {
+            sources[index].brought = Extents()
+            sources[index].etag = nil
+        }
+    }
+
+    // MARK: Bytes
+
+    var pieceSize: Int { journalHeader?.pieceSize ?? 1 << 20 }
+    private var wholePieces: Int { byteCount.map { ($0 + pieceSize - 1) / pieceSize } ?? 0 }
+    private func pieceRange(_ index: Int) -> Range<Int> {
+        index * pieceSize..<min((index + 1) * pieceSize, byteCount ?? .max)
+    }
+
+    /// The first bytes of an answer are here: is it the answer to what was asked?
+    func begin(_ connection: Connection) throws {
+        let fields = connection.head.fields
+        let shown = connection.location.shown
+        if let coding = fields["content-encoding"], coding != "identity", !coding.isEmpty {
+            throw HubError(
+                "`\(shown)` answered in the coding `\(coding)`, expected the bytes as they are",
+                hint: "a proxy between may do that; try without it")
+        }
+        let etag = fields["etag"].flatMap { $0.hasPrefix("W/") ? nil : $0 }
+        if connection.head.status == 206 {
+            let range = try ContentRange(fields["content-range"] ?? "", shown)
+            guard range.first == connection.cursor,
+                byteCount == nil || range.total == nil || range.total == byteCount
+            else {
+                throw TransientError(
+                    reason: HubError(
+                        "`\(shown)` answered with other bytes than asked for: expected those from "
+                            + "\(connection.cursor), found `\(fields["content-range"] ?? "")`"))
+            }
+            if byteCount == nil, let total = range.total { try learn(total, connection) }
+            // Without a digest it is the ETag that says that two answers are of one file.
+            if order.digest == nil, let known = sources[connection.source].etag, let etag,
+                known != etag
+            {
+                throw TransientError(reason: HubError("`\(shown)` changed while it was fetched"))
+            }
+        } else {
+            let length = fields["content-length"].flatMap { Int($0) }
+            if let length, let byteCount, length != byteCount, order.byteCount != nil {
+                throw HubError(
+                    "`\(shown)` is not what was asked for: expected \(byteCount) bytes, "
+                        + "found \(length)")
+            }
+            if connection.cursor > 0 || !extents.ranges.isEmpty {
+                // The whole file, although a part was asked for: then that is how it comes, once.
+                guard connections.allSatisfy({ $0 === connection || !$0.hasBegun }) else {
+                    isStream = true
+                    connection.giveUpRest()
+                    return
+                }
+                isStream = true
+                for other in connections where other !== connection { other.giveUpRest() }
+                connection.cursor = 0
+                // The file may have changed: its old size and ETag mean nothing.
+                byteCount = order.byteCount
+                forget()
+                connection.claim = 0..<(byteCount ?? .max)
+            }
+            sources[connection.source].etag = sources[connection.source].etag ?? etag
+            if let length, byteCount != length { try learn(length, connection) }
+            if connection.claim.upperBound == .max, let byteCount {
+                connection.claim = connection.claim.lowerBound..<byteCount
+            }
+        }
+        connection.hasBegun = true
+        if connection.hops > 0 { sources[connection.source].resolved = connection.location }
+        if sources[connection.source].etag == nil, order.digest == nil { isStream = true }
+        sources[connection.source].etag = sources[connection.source].etag ?? etag
+        hasBegun = true
+        try startJournal()
+    }
+
+    /// What keeps the partial file open.
+    var openFile: OpenFile? { file }
+
+    /// The size is known now.
+    private func learn(_ size: Int, _ connection: Connection) throws {
+        byteCount = size
+        if journalHeader == nil { digester = nil }
+        if connection.claim.upperBound > size {
+            connection.claim = min(connection.claim.lowerBound, size)..<size
+        }
+        try queue.checkSpace(for: self)
+    }
+
+    /// Writes bytes of an answer where they belong.
+    func store(_ bytes: UnsafeRawBufferPointer, from connection: Connection) throws {
+        var rest = bytes
+        var offset = connection.cursor
+        while !rest.isEmpty {
+            let count = pwrite(file?.descriptor ?? -1, rest.baseAddress, rest.count, off_t(offset))
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { throw FileError("write", partial) }
+            offset += count
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        }
+        let written = connection.cursor..<offset
+        guard !written.isEmpty else { return }
+        connection.cursor = offset
+        connection.lastByte = queue.now
+        extents.insert(written)
+        sources[connection.source].brought.insert(written)
+        queue.took(written.count)
+        for index in written.lowerBound / pieceSize...(written.upperBound - 1) / pieceSize
+        where extents.contains(pieceRange(index)) {
+            digester?.add(index)
+        }
+    }
+
+    // MARK: Requests
+
+    /// What to ask a connection for; nil for the whole file.
+    func rangeHeader(for connection: Connection) -> String? {
+        let claim = connection.cursor..<connection.claim.upperBound
+        if claim.lowerBound == 0, claim.upperBound == byteCount ?? .max { return nil }
+        return claim.upperBound == .max
+            ? "\(claim.lowerBound)-" : "\(claim.lowerBound)-\(claim.upperBound - 1)"
+    }
+
+    /// The ETag without which a range would be of another file; a digest needs none.
+    func etagForIfRange(_ source: Int) -> String? {
+        order.digest == nil ? sources[source].etag : nil
+    }
+}
+
+/// A file that is open as long as somebody reads or writes it.
+final class OpenFile: Sendable {
+    let descriptor: Int32
+
+    init(_ path: String, create: Bool) throws(FileError) {
+        let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT | O_TRUNC : 0)
+        descriptor = open(path, flags, 0o666)
+        guard descriptor >= 0 else { throw FileError("open", path) }
+    }
+
+    deinit { close(descriptor) }
+}
+
+/// `Content-Range: bytes 5-9/10`.
+struct ContentRange {
+    let first: Int
+    let total: Int?
+
+    init(_ text: String, _ shown: String) throws {
+        let parts = text.split { " -/".contains($0) }
+        guard parts.count == 4, parts[0] == "bytes", let first = Int(parts[1]), first >= 0 else {
+            throw TransientError(
+                reason: HubError("`\(shown)` answered with the range `\(text)`"))
+        }
+        self.first = first
+        total = Int(parts[3])
+    }
+}
