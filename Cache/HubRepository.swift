@@ -3,16 +3,7 @@
 /// A repository in the cache that graft shares with Python's huggingface_hub.
 public struct HubRepository: Sendable {
     /// What the Hub keeps.
-    public enum Kind: String, Sendable, Codable, CaseIterable {
-        /// Weights.
-        case model
-        /// Data.
-        case dataset
-        /// Programs.
-        case space
-        /// Compiled kernels.
-        case kernel
-    }
+    public typealias Kind = HubName.Kind
 
     /// A model, a data set, …
     public let kind: Kind
@@ -63,18 +54,6 @@ public struct HubRepository: Sendable {
 
     /// The kind and the name that the name of a folder means: `models--org--name`.
     public static func parse(folderName: String) -> (kind: Kind, name: String)? {
-        for kind in Kind.allCases {
-            let prefix = kind.rawValue + "s--"
-            guard folderName.hasPrefix(prefix), folderName.utf8.count > prefix.utf8.count else {
-                continue
-            }
-            let rest = folderName.dropFirst(prefix.count)
-            return (
-                kind,
-                rest.split(separator: "--", omittingEmptySubsequences: false)
-                    .joined(separator: "/")
-            )
-        }
-        return nil
+        HubName(folderName: folderName).map { ($0.kind, $0.id) }
     }
 }

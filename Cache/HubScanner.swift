@@ -16,17 +16,7 @@ public struct HubScanner: Sendable {
 
     /// The cache at `root`, or where Python's huggingface_hub keeps it.
     public init(root: String? = nil) {
-        self.root = Files.absolute(root ?? Self.defaultRoot)
-    }
-
-    private static var defaultRoot: String {
-        if let folder = variable("HF_HUB_CACHE") ?? variable("HUGGINGFACE_HUB_CACHE") {
-            return folder
-        }
-        let home =
-            variable("HF_HOME")
-            ?? (variable("XDG_CACHE_HOME") ?? (variable("HOME") ?? "") + "/.cache") + "/huggingface"
-        return home + "/hub"
+        self.root = Files.absolute(HubCache(root: root).root)
     }
 
     /// Every repository, by name, and the names that do not belong there.

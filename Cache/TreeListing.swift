@@ -1,26 +1,52 @@
 // What a commit of the Hub holds, as Python's huggingface_hub writes it down beside the snapshots.
 
 import FoundationEssentials
+import GraftTensors
 
 /// `trees/<commit>.json`: every file of a commit, with its size and its digests.
-public struct TreeListing: Sendable, Codable {
+public struct TreeListing: Sendable, Codable, Equatable {
     /// One file.
-    public struct File: Sendable, Codable {
-        /// Its size.
+    public struct File: Sendable, Codable, Equatable {
+        /// Its size in bytes.
         public let size: Int
         /// The SHA-1 that git names it by; of the pointer, where it is in large-file storage.
         public let blobID: String
         /// Its SHA-256, where it is in large-file storage.
         public let sha256: String?
+        /// The size that large-file storage says, where it is there.
+        public let largeSize: Int?
+        /// The hash of the Hub's chunk store, which graft hands on and does not use.
+        public let chunkHash: String?
 
         enum CodingKeys: String, CodingKey {
             case size
             case blobID = "blob_id"
             case sha256 = "lfs_sha256"
+            case largeSize = "lfs_size"
+            case chunkHash = "xet_hash"
+        }
+
+        /// A file as the Hub's tree tells of it.
+        public init(
+            size: Int, blobID: String, sha256: String? = nil, largeSize: Int? = nil,
+            chunkHash: String? = nil
+        ) {
+            self.size = size
+            self.blobID = blobID
+            self.sha256 = sha256
+            self.largeSize = largeSize
+            self.chunkHash = chunkHash
         }
 
         /// What the Hub's cache calls the file: the digest that proves it.
         public var etag: String { sha256 ?? blobID }
+        /// Its size in bytes, wherever it is stored.
+        public var byteCount: Int { largeSize ?? size }
+        /// Whether both digests have the length and digits of such, and the sizes are sizes.
+        var isSound: Bool {
+            size >= 0 && (largeSize ?? 0) >= 0 && HubCache.isHex(blobID, 40)
+                && (sha256.map { HubCache.isHex($0, 64) } ?? true)
+        }
     }
 
     /// Another number means another meaning.
@@ -33,13 +59,32 @@ public struct TreeListing: Sendable, Codable {
         case files
     }
 
-    /// The listing of a commit; nil where none was kept, or not in a form that is known.
-    public static func read(_ commit: String, of repository: HubRepository) -> TreeListing? {
-        guard
-            let bytes = Files.read("\(repository.folder)/trees/\(commit).json", limit: 1 << 28),
+    /// The listing of `files`.
+    public init(files: [String: File]) {
+        format = 1
+        self.files = files
+    }
+
+    /// The listing that a file holds; nil where there is none, or none whose form and paths are sound.
+    public static func read(_ path: String) -> TreeListing? {
+        guard let bytes = Files.read(path, limit: 1 << 28),
             let listing = try? JSONDecoder().decode(TreeListing.self, from: Data(bytes)),
-            listing.format == 1
+            listing.format == 1,
+            listing.files.allSatisfy({ RelativePath.isSafe($0.key) && $0.value.isSound })
         else { return nil }
         return listing
+    }
+
+    /// The listing of a commit; nil where none was kept, or none that is sound.
+    public static func read(_ commit: String, of repository: HubRepository) -> TreeListing? {
+        read("\(repository.folder)/trees/\(commit).json")
+    }
+
+    /// Writes the listing where another one is missing; other users of the cache may read it.
+    public func write(to path: String) throws(any Error) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+        try Files.makeFolder(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        try Files.write(Array(try encoder.encode(self)), to: path)
     }
 }
