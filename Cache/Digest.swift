@@ -101,6 +101,11 @@ public struct ContentHasher {
         hex(SHA256.hash(data: Array(text.utf8)))
     }
 
+    /// What git calls a file of these bytes: the SHA-1 of `blob <size>`, a zero and the bytes.
+    public static func gitBlob(of bytes: [UInt8]) -> String {
+        hex(Insecure.SHA1.hash(data: Array("blob \(bytes.count)\0".utf8) + bytes))
+    }
+
     /// What git calls a file of this content: the SHA-1 of `blob <size>` and the bytes.
     public static func gitBlob(_ path: String, byteCount: Int) throws(FileError) -> String {
         var sha1 = Insecure.SHA1()

@@ -35,7 +35,8 @@ public struct Registry: Sendable {
         throw RegistryError.unknown(
             name,
             suggestions: suggestions(
-                for: name, among: entries.map { $0.isDefault ? $0.architecture ?? $0.name : $0.name }))
+                for: name,
+                among: entries.map { $0.isDefault ? $0.architecture ?? $0.name : $0.name }))
     }
 
     /// The default publication of an architecture. A width without a size (`mobilenet:0.25`) means
@@ -72,7 +73,9 @@ public struct Registry: Sendable {
             let words = (query ?? "").lowercased().split(whereSeparator: \.isWhitespace)
             guard words.allSatisfy({ name.contains($0) }) else { return false }
             if let maxByteCount {
-                guard let size = entry.estimatedByteCount, size <= maxByteCount else { return false }
+                guard let size = entry.estimatedByteCount, size <= maxByteCount else {
+                    return false
+                }
             }
             if let maxParameters {
                 guard let count = entry.parameters, count <= maxParameters else { return false }

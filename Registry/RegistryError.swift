@@ -41,7 +41,8 @@ public enum RegistryError: Diagnostic, Hashable {
             "did you mean " + suggestions.map { "`\($0)`" }.joined(separator: ", ")
                 + "? `graft models` lists all"
         case .unknown: "`graft models` lists all"
-        case .noneSuch: "`graft models` lists all; what a publisher does not say satisfies no condition"
+        case .noneSuch:
+            "`graft models` lists all; what a publisher does not say satisfies no condition"
         case .unknownLabels: "there is `imagenet`"
         }
     }
