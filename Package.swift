@@ -72,13 +72,20 @@ let package = Package(
         // Headers of the kernel and of libc, nothing to link.
         .systemLibrary(name: "CSandbox", path: "Sources/CModules/CSandbox"),
         library("CDNNL", apt: "libdnnl-dev"),
+        // Addresses only: the library is loaded when a run on many machines asks for it.
+        .systemLibrary(name: "CMPI", path: "Sources/CModules/CMPI"),
         library("CTurboJPEG", pkgConfig: "libturbojpeg", apt: "libturbojpeg0-dev"),
         library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
         library("CWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
 
         module("Tensors", [collections]),
-        module("Formats", ["GraftTensors", "CHDF5", "CArchive", "CSandbox", collections]),
         module("Schemas", ["GraftTensors", protobuf]),
+        module(
+            "Formats",
+            [
+                "GraftSchemas", "GraftTensors", "CHDF5", "CArchive", "CSandbox", collections,
+                protobuf,
+            ]),
         module("Networks", ["GraftTensors", collections]),
         module(
             "Architectures",
@@ -95,7 +102,7 @@ let package = Package(
             "Training",
             [
                 "GraftExecution", "GraftNetworks", "GraftImages", "GraftFormats", "GraftTensors",
-                collections, crypto,
+                "CMPI", collections, crypto,
             ]),
         .target(
             name: "Graft",

@@ -33,22 +33,31 @@ enum FileDigest {
         return hex(hash.finalize())
     }
 
-    /// The SHA-256 that a file of features carries, and that of its numbers; nil for another file.
-    ///
-    /// Training's `FeatureCache` writes them: `GRAFTF1\n`, the count, the digest, the numbers.
+    /// A digest of the digests that the records of a file of features carry, and of those of their
+    /// numbers as they are; nil for another file. README.md draws the file.
     static func features(
         _ path: String, _ read: (Int) -> Void
     ) throws(FileError) -> (expected: String, found: String)? {
-        var header: [UInt8] = []
-        var hash = SHA256()
-        try forEachChunk(of: path) { chunk in
-            let missing = min(chunk.count, 48 - header.count)
-            header += chunk[..<missing]
-            hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: chunk[missing...]))
-            read(chunk.count)
+        try Storage(mapping: path).withBytes { bytes in
+            guard bytes.count >= 4096, bytes.starts(with: "GRAFTF2\n".utf8),
+                let size = Int(
+                    exactly: UInt64(
+                        littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))),
+                size <= bytes.count
+            else { return nil }
+            let (head, step) = (64, 64 + (size + 63) / 64 * 64)
+            var (expected, found) = (SHA256(), SHA256())
+            // What a killed writer left of a record is none.
+            for record in 0..<((bytes.count - 4096) / step) {
+                let at = 4096 + record * step
+                expected.update(data: bytes[(at + 48)..<(at + head)])
+                var hash = SHA256()
+                hash.update(data: bytes[(at + head)..<(at + head + size)])
+                found.update(data: Array(hash.finalize().prefix(16)))
+                read(step)
+            }
+            return (hex(expected.finalize()), hex(found.finalize()))
         }
-        guard header.count == 48, header.starts(with: "GRAFTF1\n".utf8) else { return nil }
-        return (hex(header[16...]), hex(hash.finalize()))
     }
 
     private static func forEachChunk(

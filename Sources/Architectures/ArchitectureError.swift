@@ -9,6 +9,8 @@ public enum ArchitectureError: Diagnostic, Equatable {
     /// No built-in architecture has tensors of these names and shapes.
     case unidentified(tensors: [String])
 
+    /// Weights of a network that computes something else with them than the one asked for.
+    case variant(String, of: String, differences: [String])
     /// A Keras configuration asks for something that graft does not do.
     case keras(layer: String, reason: String)
     /// An ONNX model has, or would need, something that graft does not do.
@@ -19,6 +21,9 @@ public enum ArchitectureError: Diagnostic, Equatable {
         switch self {
         case .onnx(let node, let reason): "the ONNX node `\(node)`: \(reason)"
         case .keras(let layer, let reason): "the Keras layer `\(layer)`: \(reason)"
+        case .variant(let name, let other, let differences):
+            "the weights are those of `\(name)`, which is another network than `\(other)`: "
+                + differences.joined(separator: "; ")
         case .unknown(let name, _): "no architecture is called `\(name)`"
         case .unidentified(let tensors):
             "no built-in architecture has these tensors: "
@@ -29,6 +34,7 @@ public enum ArchitectureError: Diagnostic, Equatable {
     public var hint: String? {
         switch self {
         case .onnx: nil
+        case .variant(let name, _, _): "use them as what they are: `--architecture \(name)`"
         case .keras: "save the model without that layer, or convert only its weights"
         case .unknown(_, let candidates):
             candidates.isEmpty

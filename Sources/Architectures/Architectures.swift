@@ -30,6 +30,10 @@ public enum Architectures {
     /// `mobilenet:0.25-128`; what else it says (`notop`, a publication) is not looked at here.
     public static func named(_ reference: String) throws(ArchitectureError) -> Architecture {
         let parts = reference.split(separator: ":", maxSplits: 1).map(String.init)
+        if let dialect = Dialect.all.first(where: { $0.name == parts.first }) {
+            let tag = parts.count == 2 ? ":" + parts[1] : ""
+            return try named(dialect.base + tag).spelled(as: dialect)
+        }
         guard let name = parts.first, let base = all.first(where: { $0.name == name }) else {
             throw .unknown(
                 reference, candidates: suggestions(for: reference, among: all.map(\.name)))
@@ -55,6 +59,17 @@ public enum Architectures {
         let architecture = try named(name).adapted(to: renamed)
         if let match = fit(architecture, renamed, input: input) {
             return (architecture, match.graph, match.weights)
+        }
+        // Another publisher's names of this network, or of a variant.
+        if let source = match(state) {
+            let target = try architecture.graph(
+                top: source.graph.logits != nil, classes: source.graph.classes ?? 1000,
+                input: input)
+            if Translation.areRelated(source.graph, target) {
+                let weights = try Translation.weights(
+                    source.weights, of: source.graph, for: target)
+                return (architecture, target, try target.bound(weights))
+            }
         }
         // Nothing fits: say what does not, against the likelier of the two.
         let graph = try architecture.graph(input: input)
@@ -88,15 +103,22 @@ public enum Architectures {
         -> (graph: Graph, weights: StateDict)?
     {
         let tensors = state.tensors.keys.count { !$0.hasSuffix("num_batches_tracked") }
-        let classes = state.tensors.values.last { $0.shape.rank == 1 }?.count ?? 1000
-        for (top, count) in [(true, classes), (true, 1000), (false, 1)] where count > 0 {
-            guard
-                let graph = try? architecture.graph(top: top, classes: count, input: input),
-                graph.parameters.count == tensors,
-                let weights = try? graph.bound(state)
-            else { continue }
-            return (graph, weights)
+        func bound(_ graph: Graph?) -> (graph: Graph, weights: StateDict)? {
+            guard let graph, graph.parameters.count == tensors else { return nil }
+            return (try? graph.bound(state)).map { (graph, $0) }
         }
+        if let usual = try? architecture.graph(input: input), usual.parameters.count == tensors {
+            if let match = bound(usual) { return match }
+            // Another number of classes: that of the classifier's own weights, or of what is last.
+            let head = usual.parameters.last.flatMap { state[$0.name] }
+            let last = state.tensors.values.last { $0.shape.rank == 1 }
+            for count in [head, last].compactMap({ $0?.shape.dimensions.first }) where count > 0 {
+                if let match = bound(try? architecture.graph(classes: count, input: input)) {
+                    return match
+                }
+            }
+        }
+        if let match = bound(try? architecture.graph(top: false, input: input)) { return match }
         return nil
     }
 }

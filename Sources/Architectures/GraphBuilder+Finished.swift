@@ -23,8 +23,10 @@ extension GraphBuilder {
             var features = output
             if shapes[output].rank == 4 {
                 builder.stage = ""
+                // A file that graft exported has a layer of this name already.
                 features = try builder.add(
-                    .globalAveragePool(keepsDimensions: false), name: "features", inputs: [output])
+                    .globalAveragePool(keepsDimensions: false), name: "features#",
+                    inputs: [output])
             }
             return builder.graph(name: name, output: output, features: features, logits: nil)
         }

@@ -111,6 +111,45 @@ struct KerasBuilder {
         [.integer(extent.height), .integer(extent.width)]
     }
 
+    /// Keras cuts the border off by "valid" and a layer of its own where the paper's padding is
+    /// another.
+    private mutating func transposed(
+        _ node: Node, _ x: Int, _ shape: Shape, _ outputs: Int, _ window: Window, _ extra: Extent,
+        _ groups: Int, _ bias: Bool
+    ) throws -> Int {
+        guard groups == 1, case .explicit(let padding) = window.padding else {
+            throw unsupported(node, "a transposed convolution in groups")
+        }
+        var whole = shape
+        whole[2] += padding.top + padding.bottom
+        whole[3] += padding.left + padding.right
+        var config: [String: JSONTree] = [
+            "filters": .integer(outputs), "kernel_size": pair(window.kernel),
+            "strides": pair(window.stride), "padding": "valid",
+            "dilation_rate": pair(window.dilation), "use_bias": .bool(bias),
+            "activation": "linear", "data_format": "channels_last",
+        ]
+        // Without the setting, Keras widens the output of kernels that are smaller than the step.
+        func span(_ axis: KeyPath<Extent, Int>) -> Int {
+            window.dilation[keyPath: axis] * (window.kernel[keyPath: axis] - 1) + 1
+        }
+        let usual = Extent(
+            max(window.stride.height - span(\.height), 0),
+            max(window.stride.width - span(\.width), 0))
+        if extra != usual { config["output_padding"] = pair(extra) }
+        let y = layer(
+            "Conv2DTranspose", node.name, config, [x], whole, try weights(node, nil))
+        guard whole != shape else { return y }
+        return layer(
+            "Cropping2D", node.name + "_crop",
+            [
+                "cropping": [
+                    [.integer(padding.top), .integer(padding.bottom)],
+                    [.integer(padding.left), .integer(padding.right)],
+                ]
+            ], [y], shape)
+    }
+
     private func unsupported(_ node: Node, _ what: String) -> NetworkError {
         .invalidNode(node.name, reason: "Keras has no layer for \(what)")
     }
@@ -152,6 +191,8 @@ struct KerasBuilder {
             config["filters"] = .integer(outputs)
             config["groups"] = .integer(groups)
             return layer("Conv2D", node.name, config, [x], shape, try weights(node, nil))
+        case .convTranspose2d(let outputs, let window, let extra, let groups, let bias):
+            return try transposed(node, x, shape, outputs, window, extra, groups, bias)
         case .batchNorm(let epsilon, let momentum, let scale, let shift):
             let config: [String: JSONTree] = [
                 "axis": -1, "momentum": .number(1 - Double(momentum)),

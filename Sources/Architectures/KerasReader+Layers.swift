@@ -33,6 +33,8 @@ extension KerasReader {
                     outputs: outputs, window: try window(layer), groups: shape[1],
                     bias: layer.flag("use_bias", true)))
             return try activated(layer, name, result)
+        case "Conv2DTranspose", "Convolution2DTranspose":
+            return try transposed(layer, name, x)
         case "SeparableConv2D", "SeparableConvolution2D":
             return try separable(layer, name, x, shape)
         case "Dense":
@@ -143,6 +145,48 @@ extension KerasReader {
         Window(
             kernel: try layer.extent("kernel_size", nil), stride: try layer.extent("strides", 1),
             dilation: try layer.extent("dilation_rate", 1), padding: try layer.border())
+    }
+
+    /// Keras counts from the output's size (`conv_transpose` of its backends): what is cut off is the
+    /// padding of the convolution that leads back, the odd row at the end.
+    private mutating func transposed(_ layer: KerasLayerConfig, _ name: String, _ x: Int) throws
+        -> Int
+    {
+        guard try layer.integer("groups", 1) == 1 else { throw layer.fail("it has groups") }
+        let plain = try window(layer)
+        let extra = layer.config["output_padding"] ?? .null
+        let given = extra == .null ? nil : try layer.extent("output_padding", nil)
+        func cut(_ axis: KeyPath<Extent, Int>) throws -> (before: Int, after: Int, extra: Int) {
+            let (kernel, step) = (plain.kernel[keyPath: axis], plain.stride[keyPath: axis])
+            let dilation = plain.dilation[keyPath: axis]
+            guard (1...65536).contains(kernel), (1...65536).contains(step),
+                (1...65536).contains(dilation)
+            else { throw layer.fail("its window is no window") }
+            let span = dilation * (kernel - 1) + 1
+            // The output's size less (input − 1) · step.
+            var rest: Int
+            switch (plain.padding == .same, given?[keyPath: axis]) {
+            case (true, nil): rest = step
+            case (true, let extra?): rest = span - 2 * (span / 2) + extra
+            case (false, nil): rest = max(step, span)
+            case (false, let extra?): rest = span + extra
+            }
+            rest = span - rest
+            return rest >= 0 ? (rest / 2, rest - rest / 2, 0) : (0, 0, -rest)
+        }
+        let (vertical, horizontal) = (try cut(\.height), try cut(\.width))
+        let padding = Padding(
+            top: vertical.before, left: horizontal.before, bottom: vertical.after,
+            right: horizontal.after)
+        let result = try builder.add(
+            .convTranspose2d(
+                outputs: try layer.integer("filters", 0),
+                window: Window(
+                    kernel: plain.kernel, stride: plain.stride, dilation: plain.dilation,
+                    padding: .explicit(padding)),
+                outputPadding: Extent(vertical.extra, horizontal.extra), groups: 1,
+                bias: layer.flag("use_bias", true)), name: name, inputs: [x])
+        return try activated(layer, name, result)
     }
 
     private func pool(_ layer: KerasLayerConfig) throws -> Window {

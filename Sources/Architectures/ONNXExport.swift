@@ -227,6 +227,24 @@ public struct ONNXExport {
             return emit(
                 "Conv", [x] + weights, name,
                 geometry(window, before, after) + [("group", .integer(groups))])
+        case .convTranspose2d(_, let window, let extra, let groups, _):
+            let weights = try node.parameters.map { try weight($0) }
+            guard case .explicit(let padding) = window.padding else {
+                throw ArchitectureError.onnx(node: name, reason: "its padding is not explicit")
+            }
+            return emit(
+                "ConvTranspose", [x] + weights, name,
+                [
+                    ("kernel_shape", .integers([window.kernel.height, window.kernel.width])),
+                    ("strides", .integers([window.stride.height, window.stride.width])),
+                    ("dilations", .integers([window.dilation.height, window.dilation.width])),
+                    (
+                        "pads",
+                        .integers([padding.top, padding.left, padding.bottom, padding.right])
+                    ),
+                    ("output_padding", .integers([extra.height, extra.width])),
+                    ("group", .integer(groups)),
+                ])
         case .batchNorm(let epsilon, _, let scale, let shift):
             var weights = try node.parameters.map { try weight($0) }
             let channels = before[1]

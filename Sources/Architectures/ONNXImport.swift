@@ -8,9 +8,10 @@ import OrderedCollections
 /// Reads an ONNX model as a graph with weights.
 public enum ONNXImport {
     /// The network in a file, its weights and the size of image it was exported for.
+    /// `initializers` are the weights as the file's reader has them, wherever they lie.
     ///
     /// - Throws: ``ArchitectureError/onnx(node:reason:)`` that names the node which graft cannot run.
-    public static func open(_ path: String) throws -> (
+    public static func open(_ path: String, initializers: StateDict) throws -> (
         graph: Graph, weights: StateDict, input: Extent
     ) {
         let model: Onnx_ModelProto
@@ -19,7 +20,7 @@ public enum ONNXImport {
         } catch let problem as ONNXModel.Problem {
             throw ArchitectureError.onnx(node: path, reason: problem.reason)
         }
-        var reader = try ONNXReader(model.graph)
+        var reader = try ONNXReader(model.graph, initializers)
         for node in model.graph.node { try reader.add(node) }
         return try reader.finish()
     }
@@ -45,16 +46,10 @@ struct ONNXReader {
     /// The builder's name of a parameter -> the file's.
     private var renames: [String: String] = [:]
 
-    init(_ proto: Onnx_GraphProto) throws {
+    init(_ proto: Onnx_GraphProto, _ initializers: StateDict) throws {
         self.proto = proto
         var values: [String: ONNXValue] = [:]
-        for tensor in proto.initializer {
-            do {
-                values[tensor.name] = .constant(try tensor.tensor())
-            } catch {
-                throw ArchitectureError.onnx(node: tensor.name, reason: error.reason)
-            }
-        }
+        for (name, tensor) in initializers.tensors { values[name] = .constant(try tensor.load()) }
         let inputs = proto.input.filter { values[$0.name] == nil }
         guard inputs.count == 1, proto.output.count == 1 else {
             throw ArchitectureError.onnx(

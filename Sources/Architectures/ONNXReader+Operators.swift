@@ -26,6 +26,7 @@ extension ONNXReader {
             }
             try result(node, value)
         case "Conv": try convolution(node)
+        case "ConvTranspose": try transposedConvolution(node)
         case "Gemm", "MatMul": try matrix(node)
         case "BatchNormalization": try normalization(node)
         case "LayerNormalization": try layerNormalization(node)
@@ -158,6 +159,30 @@ extension ONNXReader {
             .conv2d(
                 outputs: kernel.shape[0], window: window, groups: integer(node, "group", 1),
                 bias: bias != nil), [x])
+        try bind(node, [(node.input[1], kernel)] + (bias.map { [(node.input[2], $0)] } ?? []))
+        try result(node, .node(builder.last))
+    }
+
+    private mutating func transposedConvolution(_ node: Onnx_NodeProto) throws {
+        let x = try map(node)
+        guard let kernel = try tensor(node, 1), kernel.shape.rank == 4,
+            attribute(node, "output_shape") == nil
+        else {
+            throw fail(node, "its kernel is not two-dimensional, or its output's shape is given")
+        }
+        let bias = try tensor(node, 2)
+        let window = try window(node, Array(kernel.shape.dimensions[2...]))
+        let extra = integers(node, "output_padding") ?? [0, 0]
+        let groups = integer(node, "group", 1)
+        let (outputs, overflow) = kernel.shape[1].multipliedReportingOverflow(by: groups)
+        guard case .explicit = window.padding, extra.count == 2, !overflow else {
+            throw fail(node, "its padding is `\(text(node, "auto_pad") ?? "")`")
+        }
+        _ = try emit(
+            node,
+            .convTranspose2d(
+                outputs: outputs, window: window, outputPadding: Extent(extra[0], extra[1]),
+                groups: groups, bias: bias != nil), [x])
         try bind(node, [(node.input[1], kernel)] + (bias.map { [(node.input[2], $0)] } ?? []))
         try result(node, .node(builder.last))
     }

@@ -49,6 +49,9 @@ extension Compiler {
     /// The dims of a kernel as oneDNN has them: grouped ones have an axis more.
     func kernelDims(_ node: Node) -> [Int] {
         guard let shape = node.parameters.first?.shape else { return [] }
+        if case .convTranspose2d(_, _, _, let groups, _) = node.op, groups > 1 {
+            return [groups, shape[0] / groups] + shape.dimensions.dropFirst()
+        }
         if case .conv2d(_, _, let groups, _) = node.op, groups > 1 {
             return [groups, shape[0] / groups] + shape.dimensions.dropFirst()
         }

@@ -18,7 +18,7 @@ final class GradientBuilder {
     var slots: [String: Slot] = [:]
     var dropoutSeed: UInt64?
     /// What forward leaves for backward, by node.
-    private var products: [Int: (primitive: Primitive, source: Memory, kernel: Memory)] = [:]
+    var products: [Int: (primitive: Primitive, source: Memory, kernel: Memory)] = [:]
     private var pools: [Int: Compiler.Pooled] = [:]
     private var chains:
         [Int: [(primitive: Primitive, source: Memory, (dnnl_alg_kind_t, Float, Float))]] = [:]
@@ -68,6 +68,8 @@ final class GradientBuilder {
         switch node.op {
         case .input: break
         case .conv2d, .linear: values[index] = try product(index, node, x)
+        case .convTranspose2d:
+            values[index] = try transposedProduct(index, node, x)
         case .batchNorm(let epsilon, _, _, _):
             values[index] = try batchNorm(index, node, x, epsilon)
         case .activation(let activation):
@@ -116,7 +118,7 @@ final class GradientBuilder {
             ?? compiler.constant(try compiler.weight(parameter), dims: dims)
     }
 
-    private func laidOut(_ weight: Memory, _ parameter: Parameter, as layout: Descriptor) throws
+    func laidOut(_ weight: Memory, _ parameter: Parameter, as layout: Descriptor) throws
         -> Memory
     {
         slots[parameter.name] == nil
@@ -169,6 +171,7 @@ final class GradientBuilder {
         switch node.op {
         case .input: break
         case .conv2d, .linear: try productBackward(index, node, dy)
+        case .convTranspose2d: try transposedProductBackward(index, node, dy)
         case .batchNorm(let epsilon, _, _, _): try batchNormBackward(index, node, dy, epsilon)
         case .activation: try activationBackward(index, dy)
         case .adaptiveAveragePool where !compiler.dividesEvenly(node, shapes[from]):

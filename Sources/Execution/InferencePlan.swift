@@ -136,6 +136,9 @@ private struct Fusion {
         switch node.op {
         case .input: break
         case .conv2d, .linear: try product(index)
+        case .convTranspose2d:
+            values[index] = try compiler.transposedProduct(
+                node, try value(of: node.inputs[0]), shapes[node.inputs[0]], shapes[index])
         case .dropout, .dropPath: values[index] = try value(of: node.inputs[0])
         case .pad(let padding, let fill):
             if canMerge(padding, fill, into: only(index), from: node.inputs[0]) {

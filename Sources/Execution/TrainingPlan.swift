@@ -19,6 +19,8 @@ public final class TrainingPlan {
     private let output: Int
     private let forwardSteps: [Step]
     private let backwardSteps: [Step]
+    /// After how many backward steps the gradients of which parameters are complete, in order.
+    private let completions: [(steps: Int, parameters: [Int])]
     private let inputMemory: Memory
     private let outputMemory: Memory
     private let outputGradient: Memory
@@ -47,9 +49,18 @@ public final class TrainingPlan {
         outputMemory = try builder.value(output)
         outputGradient = try compiler.memory(.plain(compiler.shapes[output].dimensions))
         builder.gradients[output] = outputGradient
+        let place = Dictionary(
+            self.trainable.enumerated().map { ($1.name, $0) },
+            uniquingKeysWith: { first, _ in first })
+        var completions: [(steps: Int, parameters: [Int])] = []
         for index in graph.nodes.indices.reversed() where index <= output && index > 0 {
             try builder.backward(index)
+            let own = graph.nodes[index].parameters.compactMap { place[$0.name] }
+            if !own.isEmpty {
+                completions.append((compiler.steps.count - forwardSteps.count, own))
+            }
         }
+        self.completions = completions
         backwardSteps = Array(compiler.steps.dropFirst(forwardSteps.count))
     }
 
@@ -78,14 +89,27 @@ public final class TrainingPlan {
     }
 
     /// Computes the gradients of all trainable parameters from ∂L/∂output of the last forward.
-    public func backward(_ gradient: Tensor) throws {
+    /// `ready` hears of each parameter, by its index, as soon as its gradient is complete: the last
+    /// layers' first.
+    public func backward(_ gradient: Tensor, ready: ((Int) throws -> Void)? = nil) throws {
         guard gradient.shape == compiler.shapes[output] else {
             throw ExecutionError.input(expected: compiler.shapes[output], found: gradient.shape)
         }
         gradient.withFloats { source in
             _ = outputGradient.buffer.floats(source.count).update(fromContentsOf: source)
         }
-        for step in backwardSteps { try step.run() }
+        guard let ready else {
+            for step in backwardSteps { try step.run() }
+            return try compiler.wait()
+        }
+        var done = 0
+        for completion in completions {
+            for step in backwardSteps[done..<completion.steps] { try step.run() }
+            done = completion.steps
+            try compiler.wait()
+            for parameter in completion.parameters { try ready(parameter) }
+        }
+        for step in backwardSteps[done...] { try step.run() }
         try compiler.wait()
     }
 

@@ -19,19 +19,36 @@ public enum Checkpoint {
         case npz
         /// A Keras 3 model: a zip archive of a configuration and HDF5 weights.
         case keras
+        /// An index over files of one of these kinds (`model.safetensors.index.json`).
+        case shards
+        /// TensorFlow's checkpoint or SavedModel: an index and its shards.
+        case tensorflow
+        /// A TensorFlow Lite model.
+        case tflite
+        /// An ONNX model.
+        case onnx
     }
 
-    /// The format of a file, by its content and not by its name.
+    /// The format of a file, by its content and not by its name. For a folder, that of the file in
+    /// it that ``open(_:isolation:)`` opens.
     public static func kind(of path: String) throws -> Kind {
-        try kind(Storage(mapping: path), path)
+        let path = try file(at: path)
+        return try kind(Storage(mapping: path), path)
     }
 
     /// The tensors of a file, read when they are asked for.
     ///
-    /// HDF5 keeps Keras' order of axes, everything else PyTorch's. `isolation` says where libhdf5
-    /// may run, by default what ``Isolation/current`` says.
+    /// `path` may also be a folder that holds one set of weights, or the prefix of a TensorFlow
+    /// checkpoint. Keras' and TensorFlow's files keep Keras' order of axes; ``StateDict/axes`` says
+    /// so. `isolation` says where libhdf5 may run, by default what ``Isolation/current`` says.
     public static func open(_ path: String, isolation: Isolation = .current) throws -> StateDict {
-        let storage = try Storage(mapping: path)
+        let path = try file(at: path)
+        return try read(Storage(mapping: path), path, isolation)
+    }
+
+    /// The tensors of one file, or of those that an index names.
+    static func read(_ storage: Storage, _ path: String, _ isolation: Isolation) throws -> StateDict
+    {
         let kind = try kind(storage, path)
         let source = Source(path: path, format: kind.rawValue)
         switch kind {
@@ -42,10 +59,14 @@ public enum Checkpoint {
         case .torch: return try TorchFile.read(storage, source)
         case .hdf5: return try KerasFile.read(storage, source, isolation)
         case .keras: return try KerasFile.readArchive(storage, source, isolation)
+        case .shards: return try Shards.read(storage, source, isolation)
+        case .tensorflow: return try TensorBundle.read(storage, source)
+        case .tflite: return try TFLite.read(storage, source)
+        case .onnx: return try ONNXFile.read(storage, source)
         }
     }
 
-    private static func kind(_ storage: Storage, _ path: String) throws -> Kind {
+    static func kind(_ storage: Storage, _ path: String) throws -> Kind {
         try storage.withBytes { bytes in
             func starts(_ prefix: [UInt8], at offset: Int = 0) -> Bool {
                 bytes.count >= offset + prefix.count
@@ -71,12 +92,17 @@ public enum Checkpoint {
             if bytes.count > 8, bytes[8] == UInt8(ascii: "{"), starts([0, 0], at: 6) {
                 return .safetensors
             }
+            if starts(TFLite.identifier, at: 4) { return .tflite }
+            if SortedTable.isTable(bytes) { return .tensorflow }
+            if Shards.isIndex(bytes) { return .shards }
             // HDF5 allows a block of the user's before its signature, of 512 bytes or a doubling.
             var offset = 512
             while offset < bytes.count, offset <= 1 << 26 {
                 if starts(HDF5.signature, at: offset) { return .hdf5 }
                 offset *= 2
             }
+            // Protobufs have no first bytes of their own.
+            if ONNXFile.isModel(bytes) { return .onnx }
             throw FormatError.unknownFormat(path: path)
         }
     }

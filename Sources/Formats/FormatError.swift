@@ -10,6 +10,8 @@ public enum FormatError: Diagnostic, Equatable {
     case unsupported(path: String, reason: String, hint: String?)
     /// The first bytes are those of no format that graft reads.
     case unknownFormat(path: String)
+    /// A folder holds no weights that graft finds, or several.
+    case folder(path: String, found: [String])
     /// What was to be written has no place in the format.
     case unwritable(path: String, reason: String, hint: String?)
 
@@ -21,6 +23,11 @@ public enum FormatError: Diagnostic, Equatable {
         case .unsupported(let path, let reason, _): "cannot read `\(path)`: \(reason)"
         case .unknownFormat(let path):
             "`\(path)` starts like none of the formats that graft reads"
+        case .folder(let path, let found):
+            found.isEmpty
+                ? "the folder `\(path)` holds no file of weights"
+                : "the folder `\(path)` holds \(found.count) files of weights: "
+                    + found.prefix(5).joined(separator: ", ")
         case .unwritable(let path, let reason, _): "cannot write `\(path)`: \(reason)"
         }
     }
@@ -30,8 +37,10 @@ public enum FormatError: Diagnostic, Equatable {
         switch self {
         case .malformed: "the file may be incomplete or damaged: fetch it again"
         case .unsupported(_, _, let hint), .unwritable(_, _, let hint): hint
+        case .folder: "name the file"
         case .unknownFormat:
-            "graft reads safetensors, HDF5 (.h5, .weights.h5, .keras), PyTorch, .npy and .npz files"
+            "graft reads safetensors, HDF5 (.h5, .weights.h5, .keras), PyTorch, .npy, .npz, ONNX, TFLite "
+                + "and TensorFlow files, and folders of them"
         }
     }
 }

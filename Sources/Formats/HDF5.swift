@@ -257,10 +257,8 @@ struct HDF5File: ~Copyable {
         switch H5Tget_class(type.id) {
         case H5T_FLOAT where size == 4: return (.f32, H5Tequal(type.id, graft_h5_type(8)) > 0)
         case H5T_FLOAT where size == 8: return (.f64, H5Tequal(type.id, graft_h5_type(9)) > 0)
-        case H5T_FLOAT where size == 2 && isLittle && H5Tget_ebias(type.id) == 15:
-            return (.f16, true)
-        case H5T_FLOAT where size == 2 && isLittle && H5Tget_ebias(type.id) == 127:
-            return (.bf16, true)
+        case H5T_FLOAT where size == 2 && H5Tget_ebias(type.id) == 15: return (.f16, isLittle)
+        case H5T_FLOAT where size == 2 && H5Tget_ebias(type.id) == 127: return (.bf16, isLittle)
         case H5T_INTEGER:
             let isSigned = H5Tget_sign(type.id) == H5T_SGN_2
             switch size {
@@ -293,6 +291,12 @@ struct HDF5File: ~Copyable {
         guard try element(type, dataset, path).dtype == dtype else {
             throw source.malformed("`\(path)` changed while it was open")
         }
+        // Half floats are no type of libhdf5's own: the file's, in our order.
+        let ordered = try HDF5Handle(
+            takingOwnership: H5Tcopy(type.id), "read `\(path)`", source, close: H5Tclose)
+        if dtype == .f16 || dtype == .bf16, H5Tget_class(type.id) == H5T_FLOAT {
+            try HDF5.check(H5Tset_order(ordered.id, H5T_ORDER_LE), "read `\(path)`", source)
+        }
         let memory: hid_t =
             switch dtype {
             case .i8: graft_h5_type(0)
@@ -305,8 +309,7 @@ struct HDF5File: ~Copyable {
             case .u64: graft_h5_type(7)
             case .f32: graft_h5_type(8)
             case .f64: graft_h5_type(9)
-            // Little-endian already, and no type of libhdf5's own.
-            default: type.id
+            default: ordered.id
             }
         try checkChunks(dataset, path, byteCount: dtype.byteCount)
         let status = UnsafeMutablePointer<herr_t>.allocate(capacity: 1)

@@ -14,29 +14,47 @@ public enum Npy {
         return try read(storage, 0..<storage.byteCount, source).load()
     }
 
+    /// The type and shape of an array whose file is `byteCount` long and begins with `range` of
+    /// `storage`.
+    static func header(
+        _ storage: Storage, _ range: Range<Int>, byteCount: Int, _ source: Source
+    ) throws -> NpyHeader {
+        try storage.withBytes { bytes in
+            let file = UnsafeRawBufferPointer(rebasing: bytes[range])
+            return try header(file, byteCount: byteCount, source).header
+        }
+    }
+
+    private static func header(
+        _ bytes: UnsafeRawBufferPointer, byteCount: Int, _ source: Source
+    ) throws -> (header: NpyHeader, offset: Int) {
+        var cursor = try ByteCursor(bytes, in: source)
+        guard try cursor.take(6).elementsEqual(magic) else {
+            throw source.malformed("expected it to start with `\\x93NUMPY`")
+        }
+        let major = try cursor.byte()
+        let minor = try cursor.byte()
+        guard (1...3).contains(major), minor == 0 else {
+            throw source.unsupported("version \(major).\(minor) of the npy format is unknown")
+        }
+        let count = major == 1 ? try cursor.size(UInt16.self) : try cursor.size(UInt32.self)
+        let header = try NpyHeader(parsing: try cursor.text(count), source)
+        let rest = byteCount - cursor.offset
+        guard header.shape.checkedByteCount(header.dtype) == rest else {
+            throw source.malformed(
+                "type `\(header.descr)` and shape \(header.shape) do not fit its "
+                    + "\(rest) bytes of data")
+        }
+        return (header, cursor.offset)
+    }
+
     /// The array whose file lies at `range` of `storage`.
     static func read(_ storage: Storage, _ range: Range<Int>, _ source: Source) throws -> LazyTensor
     {
         try storage.withBytes { bytes in
             let file = UnsafeRawBufferPointer(rebasing: bytes[range])
-            var cursor = try ByteCursor(file, in: source)
-            guard try cursor.take(6).elementsEqual(magic) else {
-                throw source.malformed("expected it to start with `\\x93NUMPY`")
-            }
-            let major = try cursor.byte()
-            let minor = try cursor.byte()
-            guard (1...3).contains(major), minor == 0 else {
-                throw source.unsupported("version \(major).\(minor) of the npy format is unknown")
-            }
-            let count =
-                major == 1 ? try cursor.size(UInt16.self) : try cursor.size(UInt32.self)
-            let header = try NpyHeader(parsing: try cursor.text(count), source)
-            guard header.shape.checkedByteCount(header.dtype) == cursor.remaining else {
-                throw source.malformed(
-                    "type `\(header.descr)` and shape \(header.shape) do not fit its "
-                        + "\(cursor.remaining) bytes of data")
-            }
-            let offset = range.lowerBound + cursor.offset
+            let (header, start) = try header(file, byteCount: range.count, source)
+            let offset = range.lowerBound + start
             return LazyTensor(header.dtype, header.shape) {
                 header.tensor(storage, byteOffset: offset)
             }

@@ -18,14 +18,16 @@ public enum Npz {
                 throw source.malformed("expected `.npy` files in it, found `\(member.name)`")
             }
             let inner = Source(path: "\(source.path)/\(member.name)", format: "npy")
-            let (bytes, range) = try archive.content(member)
-            let tensor = try Npy.read(bytes, range, inner)
-            guard bytes.path == nil else {
-                state[String(member.name.dropLast(4))] = tensor
+            let name = String(member.name.dropLast(4))
+            guard member.method != 0 else {
+                let (bytes, range) = try archive.content(member)
+                state[name] = try Npy.read(bytes, range, inner)
                 continue
             }
-            // Inflated to learn its shape; let go, and inflate again when it is asked for.
-            state[String(member.name.dropLast(4))] = LazyTensor(tensor.dtype, tensor.shape) {
+            // Inflated as far as its shape, and whole when it is asked for.
+            let (start, range) = try archive.beginning(member, limit: 1 << 16)
+            let header = try Npy.header(start, range, byteCount: member.count, inner)
+            state[name] = LazyTensor(header.dtype, header.shape) {
                 let (bytes, range) = try archive.content(member)
                 return try Npy.read(bytes, range, inner).load()
             }

@@ -20,12 +20,19 @@ struct TorchTensors {
         self.source = source
     }
 
+    /// Where training programs put the weights, in the order in which loaders look for them.
+    private static let usual = [
+        "state_dict", "model_state_dict", "model", "module", "net", "network", "params", "weights",
+        "state_dict_ema", "model_ema", "ema_state_dict", "ema", "params_ema",
+    ]
+
     /// The state dict in `value`; training checkpoints carry it under one of a few names.
     func state(_ value: PickleValue) throws -> StateDict {
         var value = value
         if case .dict(let index) = value {
-            for key in ["state_dict", "model_state_dict", "model"] {
-                if case .dict(let inner) = machine.dicts[index][key] {
+            for key in Self.usual {
+                if case .dict(let inner) = machine.dicts[index][key], !machine.dicts[inner].isEmpty
+                {
                     value = .dict(inner)
                     break
                 }

@@ -138,16 +138,24 @@ struct ZipArchive: Sendable {
                 "`\(member.name)` is compressed by method \(member.method)",
                 hint: "write it uncompressed, or with deflate")
         }
-        // Deflate makes at most 1032 bytes of one.
-        guard member.count / 1032 <= member.storedCount + 1 else {
+        // Deflate makes at most 1032 bytes of one, and of gigabytes of weights hardly ever a hundred.
+        let limit = member.count > 1 << 30 ? 100 : 1032
+        guard member.count / limit <= member.storedCount + 1 else {
             throw source.malformed(
                 "`\(member.name)` claims to inflate from \(member.storedCount) to "
                     + "\(member.count) bytes")
         }
-        return (try inflate(member, span), 0..<member.count)
+        return (try inflate(member, member.count), 0..<member.count)
     }
 
-    private func inflate(_ member: Member, _ span: Range<Int>) throws -> Storage {
+    /// The first bytes of a member, at most `limit`.
+    func beginning(_ member: Member, limit: Int) throws -> (storage: Storage, range: Range<Int>) {
+        guard member.method == 8, member.count > limit else { return try content(member) }
+        _ = try span(member)
+        return (try inflate(member, limit), 0..<limit)
+    }
+
+    private func inflate(_ member: Member, _ count: Int) throws -> Storage {
         // A streaming reader that starts at the local header needs no other member.
         guard let archive = archive_read_new() else { throw source.malformed("out of memory") }
         defer { archive_read_free(archive) }
@@ -164,7 +172,7 @@ struct ZipArchive: Sendable {
                 archive_read_open_memory(archive, slice.baseAddress, slice.count) == ARCHIVE_OK,
                 archive_read_next_header(archive, &entry) >= ARCHIVE_WARN
             else { throw fail() }
-            return try Storage(byteCount: member.count) { target in
+            return try Storage(byteCount: count) { target in
                 var filled = 0
                 while filled < target.count {
                     let count = archive_read_data(

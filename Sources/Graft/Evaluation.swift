@@ -1,4 +1,4 @@
-// How well a model does on a folder of labelled photos.
+// How well a model does on labelled photos.
 
 internal import FoundationEssentials
 internal import GraftImages
@@ -6,28 +6,40 @@ internal import GraftNetworks
 internal import GraftTensors
 public import GraftTraining
 
-/// The result of running a classifier over photos whose classes are known.
+/// The result of running a model over photos whose labels or numbers are known.
 public struct Evaluation: Sendable, Encodable {
-    /// The share of photos whose most probable class is the true one.
-    public let accuracy: Double
-    /// The mean F1 over the classes that occur.
-    public let macroF1: Double
-    /// The names of the classes, in the order of the matrix.
+    /// What the model answers.
+    public let task: LearningTask
+    /// The share of photos whose most probable class is the true one; nil where there is no class.
+    public let accuracy: Double?
+    /// The mean F1 over the classes or labels that occur; nil for numbers.
+    public let macroF1: Double?
+    /// The names of the classes, labels or numbers, in the order of the matrix.
     public let classes: [String]
     /// Which class was taken for which.
     public let confusion: ConfusionMatrix
+    /// What the scores are worth before a threshold; nil where there is no class.
+    public let scores: ScoreSummary?
+    /// How well labels are told; nil where they are not.
+    public let labels: LabelMetrics?
+    /// How well numbers are told; nil where they are not.
+    public let values: ValueMetrics?
+    /// The photos that were answered.
+    public let photos: Int
     /// The photos that could not be read, each with the reason.
     public let skipped: [String]
 
-    /// Evaluates `model` on the folder of folders at `folder`; with the `split.json` of a run, on
-    /// its validation photos only.
+    /// Evaluates `model` on labelled photos; with the `split.json` of a run, on its validation
+    /// photos only.
     ///
-    /// - Throws: `ModelError.unusable` if the model's classes are not the folder's.
+    /// - Throws: `ModelError.unusable` if the model's classes are not those of the photos.
     public init(
-        _ model: Model, folder: String, splitFile: String? = nil,
-        progress: (Int, Int) -> Void = { _, _ in }
+        _ model: Model, folder: String, reading: PhotoReading = PhotoReading(),
+        splitFile: String? = nil, progress: (Int, Int) -> Void = { _, _ in }
     ) throws {
-        let photos = try PhotoFolder.open(folder)
+        var reading = reading
+        if model.task != .classification { reading.task = model.task }
+        let photos = try PhotoFolder.open(folder, reading)
         for name in photos.classes where !model.labels.contains(name) {
             throw ModelError.unusable(
                 folder, reason: "the model has no class `\(name)`",
@@ -35,39 +47,59 @@ public struct Evaluation: Sendable, Encodable {
         }
         let positions = photos.classes.compactMap { model.labels.firstIndex(of: $0) }
         let items = try Evaluation.items(of: photos, splitFile: splitFile)
-        guard let logits = model.graph.logits else {
-            throw ModelError.unusable(
-                model.graph.name, reason: "the network has no classes", hint: "train a head for it")
-        }
-        let runner = try Runner(model, batch: min(8, max(1, items.count)), output: logits)
-        var confusion = ConfusionMatrix(classes: model.labels.count)
+        let predictor = try Predictor(model, batch: min(8, max(1, items.count)))
         var skipped: [String] = []
+        var answers: [[Float]] = []
+        var answered: [PhotoFolder.Item] = []
         for start in stride(from: 0, to: items.count, by: 32) {
             var images: [Image] = []
-            var truths: [Int] = []
             for item in items[start..<min(start + 32, items.count)] {
                 do {
-                    images.append(try Image.decode(path: item.path))
-                    truths.append(positions[item.classIndex])
+                    images.append(try item.open(covering: model.preprocessing.covering))
+                    answered.append(item)
                 } catch let error as any Diagnostic {
                     skipped.append(error.message)
                 }
             }
-            for (truth, scores) in zip(truths, try runner.run(images)) {
-                let best = scores.withUnsafeBufferPointer { Ranking.best(of: $0) }
-                confusion.add(truth: truth, prediction: best)
-            }
+            answers += try predictor.answers(images)
             progress(min(start + 32, items.count), items.count)
         }
-        guard confusion.count > 0 else {
+        guard !answered.isEmpty else {
             throw ModelError.unusable(
                 folder, reason: "none of its photos could be read", hint: skipped.first)
         }
-        self.accuracy = confusion.accuracy
-        self.macroF1 = confusion.macroF1
-        self.classes = model.labels
-        self.confusion = confusion
+        task = model.task
+        classes = model.labels
         self.skipped = skipped
+        self.photos = answered.count
+        /// The targets in the order of the model's outputs.
+        let targets = answered.map { item in
+            var row = [Float](repeating: 0, count: model.labels.count)
+            for (at, value) in zip(positions, item.targets) { row[at] = value }
+            return row
+        }
+        var confusion = ConfusionMatrix(classes: model.task == .classification ? classes.count : 0)
+        switch model.task {
+        case .classification:
+            let truths = answered.map { positions[$0.classIndex] }
+            for (truth, shares) in zip(truths, answers) {
+                let best = shares.withUnsafeBufferPointer { Ranking.best(of: $0) }
+                confusion.add(truth: truth, prediction: best)
+            }
+            accuracy = confusion.accuracy
+            macroF1 = confusion.macroF1
+            scores = ScoreSummary(probabilities: answers, labels: truths, classes: classes.count)
+            (labels, values) = (nil, nil)
+        case .multiLabel:
+            let told = LabelMetrics(
+                probabilities: answers, targets: targets, names: classes,
+                thresholds: model.thresholds)
+            (accuracy, macroF1, scores, labels, values) = (nil, told.macroF1, nil, told, nil)
+        case .regression:
+            (accuracy, macroF1, scores, labels) = (nil, nil, nil, nil)
+            values = ValueMetrics(answers: answers, targets: targets, names: classes)
+        }
+        self.confusion = confusion
     }
 }
 

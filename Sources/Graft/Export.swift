@@ -90,7 +90,8 @@ extension Model {
         switch format {
         case .native: try model.write(to: path)
         case .safetensors, .npz, .torch:
-            return try model.weights.write(to: path, as: format, shardByteCount: shardByteCount)
+            return try Architectures.published(model.weights, of: graph.name).write(
+                to: path, as: format, shardByteCount: shardByteCount)
         case .kerasH5:
             let (config, layers) = try model.keras()
             try KerasWriter.writeLegacy(layers, config: config, to: path)

@@ -5,6 +5,7 @@ internal import GraftFormats
 internal import GraftImages
 internal import GraftNetworks
 public import GraftTensors
+internal import GraftTraining
 
 /// An error in a model file or in what is asked of a model.
 public enum ModelError: Diagnostic, Equatable {
@@ -46,6 +47,16 @@ extension Model {
         static let input = "graft.input"
         static let labels = "graft.labels"
         static let source = "graft.source"
+        static let task = "graft.task"
+        static let bank = "neighbours.bank"
+        static let bankLabels = "neighbours.labels"
+    }
+
+    /// What the head answers, where that is not a class by its logits.
+    private struct Task: Codable {
+        var task: LearningTask
+        var thresholds: [Float]?
+        var neighbours: Int?
     }
 
     /// Whether these tensors came from a native model.
@@ -80,6 +91,9 @@ extension Model {
                 reason: "is `\(try text(Key.format))`, expected `1`: a newer graft wrote it")
         }
         let graph = try Graph.decode(json: try text(Key.graph))
+        let (bank, bankLabels) = (state[Key.bank], state[Key.bankLabels])
+        var state = state
+        (state[Key.bank], state[Key.bankLabels]) = (nil, nil)
         self.init(
             graph: graph, weights: try graph.bound(state),
             preprocessing: try decode(Preprocessing.self, Key.input),
@@ -92,6 +106,26 @@ extension Model {
                 path, part: Key.labels,
                 reason: "name \(labels.count) classes, the network has \(classes)")
         }
+        guard state.metadata[Key.task] != nil else { return }
+        let described = try decode(Task.self, Key.task)
+        task = described.task
+        thresholds = described.thresholds ?? []
+        func reject(_ reason: String) -> ModelError {
+            .broken(path, part: Key.task, reason: reason)
+        }
+        if task == .multiLabel, thresholds.count != labels.count {
+            throw reject("has \(thresholds.count) thresholds for \(labels.count) labels")
+        }
+        guard let count = described.neighbours else { return }
+        guard let bank, let bankLabels, bank.shape.rank == 2, bank.shape[1] > 0,
+            bankLabels.count == bank.shape[0], (1...max(1, bankLabels.count)).contains(count)
+        else { throw reject("names neighbours that are not there") }
+        let classes = try bankLabels.load().floats.map { Int($0) }
+        guard classes.allSatisfy(labels.indices.contains) else {
+            throw reject("names neighbours of classes that are not there")
+        }
+        neighbours = Neighbours(
+            features: try bank.load().floats, width: bank.shape[1], labels: classes, count: count)
     }
 
     /// Writes the model to `path`: to a temporary file beside it first, then by rename.
@@ -110,6 +144,19 @@ extension Model {
             Key.labels: try encode(labels),
             Key.source: try encode(source),
         ]
+        if task != .classification || neighbours != nil {
+            state.metadata[Key.task] = try encode(
+                Task(
+                    task: task, thresholds: thresholds.isEmpty ? nil : thresholds,
+                    neighbours: neighbours?.count))
+        }
+        if let neighbours {
+            let rows = neighbours.labels.count
+            state[Key.bank] = LazyTensor(
+                Tensor(neighbours.bank, shape: [rows, neighbours.width]))
+            state[Key.bankLabels] = LazyTensor(
+                Tensor(neighbours.labels.map { Float($0) }, shape: [rows]))
+        }
         try Safetensors.write(state, to: path)
     }
 }

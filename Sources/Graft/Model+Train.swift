@@ -1,61 +1,162 @@
 // A new head on a model, learned from a folder of photos.
 
+internal import GraftNetworks
+internal import GraftTensors
 public import GraftTraining
 
 extension Model {
-    /// Trains a classifier of the photos in `folder` on this backbone and writes it to
+    /// How a run goes about it.
+    public enum Recipe: String, Sendable, CaseIterable {
+        /// As the options say.
+        case plain
+        /// First the linear head at its optimum on the frozen backbone, then, from there, what the
+        /// options say: a random head would tear at what the backbone knows.
+        case headFirst
+    }
+
+    /// Trains a head for the photos in `data` on this backbone and writes the model to
     /// `runFolder/model.safetensors`, beside `split.json`, `log.csv`, `metrics.json` and the
     /// checkpoint.
     ///
     /// - Parameters:
-    ///   - folder: one folder of photos per class.
-    ///   - validation: a folder of the same classes; without it a part of `folder` is kept back,
+    ///   - data: labelled photos: see `PhotoFolder.open`.
+    ///   - validation: photos of the same classes; without them a part of `data` is kept back,
     ///     stratified by class and chosen by the seed.
     ///   - cacheFolder: where features of the frozen part are kept for the next run.
     ///   - resume: whether to go on from the checkpoint in `runFolder`.
     ///   - command: what repeats the run, for its report.
+    ///   - crew: the processes that train together; the first of them writes.
     ///   - report: told what happens while it happens.
     /// - Returns: the trained model, and its history and validation metrics.
     /// - Throws: `PhotoFolderError`, `TrainingError` and what Execution throws.
     public func train(
-        on folder: String, validation: String? = nil, options: TrainingOptions, runFolder: String,
-        cacheFolder: String, resume: Bool = false, command: String = "",
-        report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
+        on data: PhotoSource, options: TrainingOptions, recipe: Recipe = .plain,
+        runFolder: String, cacheFolder: String, resume: Bool = false, command: String = "",
+        crew: any Crew = Alone(), report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
     ) throws -> (model: Model, result: TrainingResult) {
-        let photos = try PhotoFolder.open(folder)
-        let (training, kept) = try Model.split(photos, validation: validation, options)
-        var input = TrainingInput(
-            graph: graph, weights: weights, preprocessing: preprocessing,
-            modelDigest: source.sha256, classes: photos.classes, training: training,
-            validation: kept)
-        input.command = command
+        var input = try trainingInput(data, options, command: command)
+        if recipe == .headFirst {
+            input.head = try head(
+                for: input, options, runFolder: runFolder, cacheFolder: cacheFolder, crew: crew,
+                report: report)
+        }
         let trainer = try Trainer(
-            input, options: options, runFolder: runFolder, cacheFolder: cacheFolder, report: report)
+            input, options: options, runFolder: runFolder, cacheFolder: cacheFolder, crew: crew,
+            report: report)
         let result = try trainer.run(resume: resume)
         var trained = self
         trained.graph = result.graph
         trained.weights = result.weights
         trained.labels = result.classes
-        try trained.write(to: runFolder + "/model.safetensors")
+        trained.task = input.task
+        trained.thresholds =
+            input.task == .multiLabel
+            ? result.metrics.labels?.labels.map(\.threshold)
+                ?? result.classes.map { _ in 0.5 } : []
+        trained.neighbours = result.neighbours
+        if crew.rank == 0 { try trained.write(to: runFolder + "/model.safetensors") }
         return (trained, result)
+    }
+
+    /// What learning rate suits a run: growing ones are tried, nothing but features is kept.
+    public func findRate(
+        on data: PhotoSource, options: TrainingOptions, cacheFolder: String,
+        report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
+    ) throws -> RateSearch {
+        let input = try trainingInput(data, options, command: "")
+        return try Trainer(
+            input, options: options, runFolder: "", cacheFolder: cacheFolder, report: report
+        ).findRate()
+    }
+
+    private func trainingInput(
+        _ data: PhotoSource, _ options: TrainingOptions, command: String
+    ) throws -> TrainingInput {
+        let data = data.divided
+        let photos = try PhotoFolder.open(data.path, data.reading)
+        let (training, kept) = try Model.split(photos, data, options)
+        var input = TrainingInput(
+            graph: graph, weights: weights, preprocessing: preprocessing,
+            modelDigest: source.sha256, classes: photos.classes, training: training,
+            validation: kept)
+        input.command = command
+        input.task = photos.task
+        return input
+    }
+
+    /// The parameters of the linear head at its optimum; of labels and numbers, by steps.
+    private func head(
+        for input: TrainingInput, _ options: TrainingOptions, runFolder: String,
+        cacheFolder: String, crew: any Crew, report: @escaping @Sendable (TrainingEvent) -> Void
+    ) throws -> StateDict {
+        var first = TrainingOptions(mode: .features)
+        first.head =
+            input.task == .classification && options.head == .linear
+            ? .logistic : options.head
+        first.labelSmoothing = options.labelSmoothing
+        first.balance = options.balance == .sampling ? .none : options.balance
+        first.augmentation = options.augmentation
+        first.flip = options.flip
+        first.cacheViews = options.cacheViews
+        first.cacheElement = options.cacheElement
+        first.dropout = options.dropout
+        first.seed = options.seed
+        first.validationFraction = options.validationFraction
+        let result = try Trainer(
+            input, options: first, runFolder: runFolder + "/head", cacheFolder: cacheFolder,
+            crew: crew, report: report
+        ).run()
+        var head = StateDict()
+        for node in result.graph.nodes.dropFirst(result.graph.features + 1) {
+            for parameter in node.parameters {
+                head[parameter.name] = result.weights[parameter.name]
+            }
+        }
+        return head
     }
 
     /// The photos to learn from and those to choose the best epoch by.
     private static func split(
-        _ photos: PhotoFolder, validation: String?, _ options: TrainingOptions
+        _ photos: PhotoFolder, _ data: PhotoSource, _ options: TrainingOptions
     ) throws -> ([PhotoFolder.Item], [PhotoFolder.Item]) {
-        guard let validation else {
+        guard let validation = data.validation else {
             let split = try Split.stratified(
                 photos, seed: options.seed, fraction: options.validationFraction)
             let items = split.items(of: photos)
             return (items.training, items.validation)
         }
-        let held = try PhotoFolder.open(validation)
+        var reading = data.reading
+        reading.task = photos.task
+        let held = try PhotoFolder.open(validation, reading)
         guard held.classes == photos.classes else {
             throw ModelError.unusable(
                 validation, reason: "its classes differ from those of `\(photos.path)`",
                 hint: "give both the same folders")
         }
         return (photos.items, held.items)
+    }
+}
+
+/// Where labelled photos are and how they are read.
+public struct PhotoSource: Sendable {
+    /// A folder, a table or a file of annotations.
+    public var path: String
+    /// Photos to choose the best epoch by; without them, a part of the others.
+    public var validation: String?
+    /// How labels are read.
+    public var reading: PhotoReading
+
+    /// Labelled photos.
+    public init(_ path: String, validation: String? = nil, reading: PhotoReading = PhotoReading()) {
+        self.path = path
+        self.validation = validation
+        self.reading = reading
+    }
+
+    /// The halves of a data set that comes divided into folders `train` and `validation`, unless
+    /// the photos to validate with are named; else itself.
+    public var divided: PhotoSource {
+        guard validation == nil, let halves = PhotoFolder.halves(path) else { return self }
+        return PhotoSource(halves.training, validation: halves.validation, reading: reading)
     }
 }

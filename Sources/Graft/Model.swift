@@ -3,6 +3,7 @@
 public import GraftImages
 public import GraftNetworks
 public import GraftTensors
+public import GraftTraining
 
 /// A network with its numbers and all that is needed to use it.
 ///
@@ -19,6 +20,12 @@ public struct Model: Sendable {
     public var labels: [String]
     /// Where the weights came from.
     public var source: Source
+    /// What the network answers.
+    public var task = LearningTask.classification
+    /// With many labels: the share from which each is said to hold.
+    public var thresholds: [Float] = []
+    /// The photos to ask, where they are the head; the graph ends in features then.
+    public var neighbours: Neighbours?
 
     /// Where weights came from.
     public struct Source: Sendable, Hashable, Codable {

@@ -21,7 +21,28 @@ public enum Models {
         _ reference: String, hub: Hub = Hub(),
         progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> StateDict {
-        try Checkpoint.open(try await hub.fetch(reference, progress: progress).path)
+        // What is here already is not hashed first: nothing is said about where it came from.
+        if isPath(reference) { return try Checkpoint.open(reference) }
+        return try Checkpoint.open(try await hub.fetch(reference, progress: progress).path)
+    }
+
+    /// Whether a reference is a file or folder of this machine. A name is a name even where a folder
+    /// is called the same.
+    private static func isPath(_ reference: String) -> Bool {
+        if reference.hasPrefix("/") || reference.hasPrefix(".") { return true }
+        guard Checkpoint.exists(reference) else { return false }
+        return !Checkpoint.isFolder(reference) || (try? Registry.load().find(reference)) == nil
+    }
+
+    /// The file behind a reference, proven; for a folder, the file in it that says what it holds.
+    private static func file(
+        _ reference: String, _ hub: Hub, _ progress: (@Sendable (Int64, Int64?) -> Void)?
+    ) async throws -> Fetched {
+        guard isPath(reference) else { return try await hub.fetch(reference, progress: progress) }
+        let path = try Checkpoint.file(at: reference)
+        // A path, and not a name that the registry may know too.
+        let local = path.contains("/") ? path : "./" + path
+        return try await hub.fetch(local, progress: progress)
     }
 
     /// Whether a file says itself which network its tensors are of.
@@ -40,19 +61,19 @@ public enum Models {
         progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> Model {
         if reference == tinyName { return try tiny() }
-        let fetched = try await hub.fetch(reference, progress: progress)
-        if architecture == nil, fetched.path.hasSuffix(".onnx") {
-            let (graph, weights, input) = try ONNXImport.open(fetched.path)
+        let fetched = try await file(reference, hub, progress)
+        let state = try Checkpoint.open(fetched.path)
+        if architecture == nil, try Checkpoint.kind(of: fetched.path) == .onnx {
+            let (graph, weights, input) = try ONNXImport.open(fetched.path, initializers: state)
             return Model(
                 graph: graph, weights: weights,
                 preprocessing: .squash(height: input.height, width: input.width, .passThrough),
                 labels: [], source: Model.Source(reference: reference, sha256: fetched.sha256))
         }
-        let state = try Checkpoint.open(fetched.path)
         if Model.isNative(state) { return try Model(native: state, path: fetched.path) }
         let registry = try Registry.load()
         // What is there as a file is that file, whatever the registry calls by its name.
-        let entry = access(reference, F_OK) == 0 ? nil : try? registry.find(reference)
+        let entry = isPath(reference) ? nil : try? registry.find(reference)
         if architecture == nil, entry == nil, let config = state.metadata["model_config"] {
             let (graph, weights, input) = try KerasConfig.open(config, state: state)
             return Model(

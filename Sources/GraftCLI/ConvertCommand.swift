@@ -16,7 +16,7 @@ struct ConvertCommand: AsyncParsableCommand {
             graft convert model.safetensors --to keras -o model.keras
             graft convert big.safetensors --to safetensors --dtype f16 --shard-size 2GB -o half.safetensors
 
-            safetensors, npz, torch and keras-h5 take the tensors of any file, names and axes as they \\
+            safetensors, npz, torch and keras-h5 take the tensors of any file, names and axes as they \
             are; the others, --notop and --architecture need a network that graft knows.
             """)
 
@@ -70,8 +70,8 @@ struct ConvertCommand: AsyncParsableCommand {
     func run() async throws {
         let answer = try await needsNetwork ? convertModel() : convertWeights()
         Terminal.say(
-            "\\(answer.architecture ?? answer.format): \\(answer.tensors) tensors, "
-                + "\\(grouped(answer.parameters)) parameters")
+            "\(answer.architecture ?? answer.format): \(answer.tensors) tensors, "
+                + "\(grouped(answer.parameters)) parameters")
         Terminal.answer(json ? try JSON.line(answer) : answer.paths.joined(separator: "\\n"))
     }
 

@@ -16,8 +16,8 @@ struct DataCommand: ParsableCommand {
             abstract: "Find unreadable photos, duplicates, and labels that look wrong.",
             discussion: "Example: graft data check photos --model run/model.safetensors")
 
-        @Argument(help: "A folder with one folder of photos per class, or a CSV table.")
-        var data: String
+        @Argument(help: "Labelled photos, as `graft train` takes them.") var data: String
+        @OptionGroup var reading: DataSettings
         @Option(help: "Validation photos: duplicates across the two are found too.")
         var validation: String?
         @Option(help: "A trained model: names photos that it is sure are of another class.")
@@ -38,9 +38,11 @@ struct DataCommand: ParsableCommand {
         }
 
         func run() async throws {
-            let photos = try PhotoFolder.open(data)
+            let source = PhotoSource(data, validation: validation, reading: reading.reading).divided
+            let photos = try PhotoFolder.open(source.path, source.reading)
             let check = DataCheck(
-                photos, validation: try validation.map { try PhotoFolder.open($0) }
+                photos,
+                validation: try source.validation.map { try PhotoFolder.open($0, source.reading) }
             ) { done, total in
                 Terminal.redraw(
                     Terminal.bar("check", done: done, of: total, detail: "\(done) of \(total)"))
@@ -51,7 +53,8 @@ struct DataCommand: ParsableCommand {
                 Terminal.answer(try JSON.line(Answer(check: check, doubts: doubts)))
                 return
             }
-            var lines = check.unreadable.map { "unreadable  \($0.path): \($0.reason)" }
+            var lines = photos.remarks.map { "left out    \($0)" }
+            lines += check.unreadable.map { "unreadable  \($0.path): \($0.reason)" }
             func add(_ kind: String, _ groups: [DataCheck.Group]) {
                 for group in groups {
                     let notes =
@@ -72,7 +75,7 @@ struct DataCommand: ParsableCommand {
             }
             lines.append(
                 "\(check.photos) photos of \(check.counts.count) classes: "
-                    + (check.isClean && doubts.isEmpty
+                    + (lines.isEmpty
                         ? "nothing found" : "\(lines.count) findings"))
             Terminal.answer(lines.joined(separator: "\n"))
         }
@@ -81,11 +84,15 @@ struct DataCommand: ParsableCommand {
         private func doubts(_ photos: PhotoFolder) async throws -> [Doubt] {
             guard let model else { return [] }
             let network = try await Models.open(model)
+            guard photos.task == .classification, network.task == .classification else {
+                throw ModelError.unusable(
+                    model, reason: "doubts are about photos of one class each", hint: nil)
+            }
             var doubts: [Doubt] = []
             for start in stride(from: 0, to: photos.items.count, by: 64) {
                 let items = photos.items[start..<min(start + 64, photos.items.count)]
                 let readable = items.compactMap { item in
-                    (try? Image.decode(path: item.path)).map { (item, $0) }
+                    (try? item.open(covering: network.preprocessing.covering)).map { (item, $0) }
                 }
                 let answers = try network.predict(readable.map(\.1), top: 1)
                 for ((item, _), answer) in zip(readable, answers) {

@@ -12,8 +12,9 @@ struct DiffCommand: AsyncParsableCommand {
             graft diff resnet50.h5 resnet50.safetensors
             graft diff a.pth b.safetensors --tolerance 1e-6 --json
 
-            If the names meet in nothing, both files are bound to their networks and compared under \\
-            the network's names and axes. Exit status 1 if they differ.
+            If the names meet in nothing, both files are bound to their networks and compared under \
+            the first network's names and axes; where the networks are not the same, the error says \
+            in what. Exit status 1 if they differ.
             """)
 
     @Argument(help: "A file or reference.") var a: String
@@ -31,7 +32,7 @@ struct DiffCommand: AsyncParsableCommand {
         let plain = WeightDifference.comparable(first, second)
         if !plain, let left = try? await Models.open(a), let right = try? await Models.open(b) {
             first = left.weights
-            second = right.weights
+            second = try right.weights(as: left)
         }
         let difference = try WeightDifference(first, second, tolerance: tolerance)
         if json {

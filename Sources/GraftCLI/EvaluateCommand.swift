@@ -9,17 +9,20 @@ struct EvaluateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "evaluate",
         abstract:
-            "Measure accuracy on a folder of photos: per class, and which is taken for which.",
+            "Measure how well a model does on labelled photos: per class, and which is taken for which.",
         discussion: "Example: graft evaluate run/model.safetensors photos --split run/split.json")
 
     @Argument(help: "A native model.") var model: String
-    @Argument(help: "A folder with one folder of photos per class.") var data: String
+    @Argument(help: "Labelled photos, as `graft train` takes them.") var data: String
+    @OptionGroup var reading: DataSettings
     @Option(help: "A run's split.json: evaluate its validation photos only.") var split: String?
     @Flag(help: "Print one JSON object.") var json = false
 
     func run() async throws {
         let model = try await Models.open(self.model)
-        let evaluation = try Evaluation(model, folder: data, splitFile: split) { done, total in
+        let evaluation = try Evaluation(
+            model, folder: data, reading: reading.reading, splitFile: split
+        ) { done, total in
             Terminal.redraw(
                 Terminal.bar("evaluate", done: done, of: total, detail: "\(done) of \(total)"))
         }
@@ -32,6 +35,8 @@ struct EvaluateCommand: AsyncParsableCommand {
 /// How an evaluation reads on a terminal.
 enum Report {
     static func text(_ evaluation: Evaluation) -> String {
+        if let labels = evaluation.labels { return self.labels(labels) }
+        if let values = evaluation.values { return self.values(values) }
         var table = Table(
             ["class", "precision", "recall", "f1", "photos"], numeric: [1, 2, 3, 4])
         for (name, scores) in zip(evaluation.classes, evaluation.confusion.perClass) {
@@ -45,9 +50,43 @@ enum Report {
 
             \(matrix(evaluation.confusion, evaluation.classes))
 
-            accuracy \(decimals(evaluation.accuracy, 4))  (\(evaluation.confusion.correct) of \
-            \(evaluation.confusion.count) photos, macro F1 \(decimals(evaluation.macroF1, 4)))
+            accuracy \(decimals(evaluation.accuracy ?? 0, 4))  (\(evaluation.confusion.correct) of \
+            \(evaluation.confusion.count) photos, macro F1 \(decimals(evaluation.macroF1 ?? 0, 4)))
             """
+    }
+
+    private static func number(_ value: Double?) -> String { value.map { decimals($0, 3) } ?? "–" }
+
+    /// How well labels are told.
+    static func labels(_ metrics: LabelMetrics) -> String {
+        var table = Table(
+            ["label", "threshold", "precision", "recall", "f1", "roc-auc", "ap", "photos"],
+            numeric: [1, 2, 3, 4, 5, 6, 7])
+        for label in metrics.labels {
+            table.add([
+                label.name, decimals(label.threshold, 3), number(label.precision),
+                number(label.recall), number(label.f1), number(label.rocAUC),
+                number(label.averagePrecision), "\(label.support)",
+            ])
+        }
+        return """
+            \(table.text)
+
+            mean average precision \(number(metrics.meanAveragePrecision))  (macro F1 \
+            \(number(metrics.macroF1)), every label right in \(number(metrics.subsetAccuracy)) of photos)
+            """
+    }
+
+    /// How well numbers are told.
+    static func values(_ metrics: ValueMetrics) -> String {
+        var table = Table(["value", "mean error", "root mean square", "R²"], numeric: [1, 2, 3])
+        for value in metrics.values {
+            table.add([
+                value.name, number(value.meanAbsoluteError), number(value.rootMeanSquaredError),
+                number(value.r2),
+            ])
+        }
+        return table.text
     }
 
     /// The confusion matrix: a row per true class, a column per predicted one.

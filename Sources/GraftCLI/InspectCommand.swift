@@ -13,12 +13,14 @@ struct InspectCommand: ParsableCommand {
         discussion: """
             graft inspect resnet50.safetensors
             graft inspect weights.h5 --json | jq '.tensors[].name'
+            graft inspect unpacked_tfhub_module/
 
-            Reads safetensors, Keras (.h5, .weights.h5, .keras), PyTorch, .npy and .npz files; the \
-            content decides, not the name. No code in a file is ever run.
+            Reads safetensors, Keras (.h5, .weights.h5, .keras), PyTorch, NumPy, ONNX, TFLite and \
+            TensorFlow (checkpoints, SavedModels) files, sharded ones by their index, and folders \
+            of one of these; the content decides, not the name. No code in a file is ever run.
             """)
 
-    @Argument(help: "The file.") var file: String
+    @Argument(help: "The file or folder.") var file: String
     @Flag(help: "Print one JSON object.") var json = false
     @Flag(help: "Add the SHA-256 of each tensor's numbers, dense and little-endian.")
     var digest = false

@@ -4,6 +4,7 @@ import ArgumentParser
 import Graft
 import GraftImages
 import GraftTensors
+import GraftTraining
 
 struct PredictCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,7 +20,8 @@ struct PredictCommand: AsyncParsableCommand {
 
     struct Answer: Encodable {
         let path: String
-        let predictions: [Prediction]
+        var predictions: [Prediction]?
+        var values: [PredictedValue]?
     }
 
     func run() async throws {
@@ -29,7 +31,13 @@ struct PredictCommand: AsyncParsableCommand {
         // Decoded a batch at a time, so that a thousand photos do not fill the memory.
         for start in stride(from: 0, to: photos.count, by: 32) {
             let chunk = Array(photos[start..<min(start + 32, photos.count)])
-            let images = try chunk.map { try Image.decode(path: $0) }
+            let images = try chunk.map { try model.preprocessing.open($0) }
+            guard model.task != .regression else {
+                for (path, values) in zip(chunk, try model.values(images)) {
+                    answers.append(Answer(path: path, values: values))
+                }
+                continue
+            }
             for (path, predictions) in zip(chunk, try model.predict(images, top: top)) {
                 answers.append(Answer(path: path, predictions: predictions))
             }
@@ -40,13 +48,22 @@ struct PredictCommand: AsyncParsableCommand {
         }
         for answer in answers {
             if photos.count > 1 { Terminal.answer(answer.path) }
-            var table = Table(["class", "probability", ""], numeric: [1])
-            for prediction in answer.predictions {
+            if let values = answer.values {
+                var table = Table(["value", ""], numeric: [1])
+                for value in values { table.add([value.name, decimals(value.value, 4)]) }
+                Terminal.answer(table.text)
+                continue
+            }
+            let holds = model.task == .multiLabel
+            var table = Table(
+                [holds ? "label" : "class", "probability"] + (holds ? ["holds"] : []) + [""],
+                numeric: [1])
+            for prediction in answer.predictions ?? [] {
                 let cells = Int((prediction.probability * 20).rounded())
-                table.add([
-                    prediction.label, decimals(prediction.probability, 3),
-                    String(repeating: "█", count: cells),
-                ])
+                table.add(
+                    [prediction.label, decimals(prediction.probability, 3)]
+                        + (holds ? [prediction.holds == true ? "yes" : "no"] : [])
+                        + [String(repeating: "█", count: cells)])
             }
             Terminal.answer(table.text)
         }

@@ -34,6 +34,7 @@ struct RunsCommand: ParsableCommand {
             case .linear: "linear"
             case .logistic: "logistic"
             case .perceptron(let hidden): "mlp \(hidden)"
+            case .neighbours: "knn"
             }
         }
 
@@ -50,7 +51,8 @@ struct RunsCommand: ParsableCommand {
             let options = description.options
             func number(_ value: Double?) -> String { value.map { decimals($0, 4) } ?? "–" }
             return [
-                ("accuracy", number(metrics.accuracy)), ("macro F1", number(metrics.macroF1)),
+                ("task", metrics.task.rawValue), (metrics.task.measure, number(metrics.measure)),
+                ("macro F1", number(metrics.macroF1)),
                 ("ROC-AUC", number(metrics.scores?.macroROCAUC)),
                 ("calibration error", number(metrics.scores?.calibrationError)),
                 ("loss", number(metrics.loss)),
@@ -86,7 +88,7 @@ struct RunsCommand: ParsableCommand {
         func run() throws {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             let runs = ([folder] + names.sorted().map { folder + "/" + $0 }).compactMap(Run.init)
-                .sorted { ($0.metrics.accuracy ?? 0) > ($1.metrics.accuracy ?? 0) }
+                .sorted { ($0.metrics.measure ?? 0) > ($1.metrics.measure ?? 0) }
             if json {
                 let lines = runs.map {
                     Line(
@@ -102,11 +104,11 @@ struct RunsCommand: ParsableCommand {
                 return
             }
             var table = Table(
-                ["run", "accuracy", "macro F1", "architecture", "mode", "head", "photos"],
+                ["run", "score", "macro F1", "architecture", "mode", "head", "photos"],
                 numeric: [1, 2])
             for run in runs {
                 table.add([
-                    run.folder, run.metrics.accuracy.map { decimals($0, 4) } ?? "–",
+                    run.folder, run.metrics.measure.map { decimals($0, 4) } ?? "–",
                     run.metrics.macroF1.map { decimals($0, 4) } ?? "–",
                     run.description.architecture, run.mode, run.head,
                     "\(run.metrics.trainingPhotos)",
@@ -136,7 +138,7 @@ struct RunsCommand: ParsableCommand {
             for (row, fact) in (facts.first ?? []).enumerated() {
                 let values = facts.map { $0[row].1 }
                 // Results always, settings where they differ.
-                guard row < 7 || Set(values).count > 1 else { continue }
+                guard row < 8 || Set(values).count > 1 else { continue }
                 table.add([fact.0] + values)
             }
             Terminal.answer(table.text)

@@ -89,6 +89,11 @@ struct SummaryCommand: ParsableCommand {
             let (graph, _, input) = try KerasConfig.open(config, state: state)
             return (graph, input)
         }
+        if try Checkpoint.kind(of: network) == .onnx {
+            let (graph, _, input) = try ONNXImport.open(
+                Checkpoint.file(at: network), initializers: state)
+            return (graph, input)
+        }
         let found = try Architectures.open(state, input: extent)
         return (found.graph, found.architecture.defaultInput)
     }

@@ -11,21 +11,35 @@ import GraftTraining
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
-        abstract: "Train a classifier on a folder with one folder of photos per class.",
-        discussion: "Example: graft train photos --backbone timm/tf_efficientnet_lite0 -o run")
+        abstract: "Train a new head, and a part of the backbone if asked to, on labelled photos.",
+        discussion: """
+            Example: graft train photos --backbone timm/tf_efficientnet_lite0 -o run
 
-    @Argument(help: "A folder with one folder of photos per class, or a CSV table.")
+            DATA is a folder with one folder of photos per class, a table (.csv, .jsonl), \
+            annotations (COCO's .json, YOLO's .yaml, a Pascal VOC folder) or a .tar of photos.
+            """)
+
+    @Argument(help: "Labelled photos: see above.")
     var data: String
     @Option(help: "The network to build on: a native model, a reference or a weight file.")
     var backbone: String
     @Option(name: .shortAndLong, help: "The folder of the run; made if it is not there.")
-    var output: String
-    @Option(help: "A folder of validation photos; without it a part of DATA is kept back.")
+    var output: String?
+    @Option(help: "Validation photos; without them a part of DATA is kept back.")
     var validation: String?
+    @OptionGroup var reading: DataSettings
     @OptionGroup var settings: TrainSettings
     @Option(help: "The architecture of a weight file.") var architecture: String?
     @Flag(help: "Go on from the checkpoint in the run's folder.") var resume = false
     @Flag(help: "Replace what an earlier run left in the folder.") var overwrite = false
+    @Flag(
+        help: ArgumentHelp(
+            "Train together with the other processes of `mpirun`.",
+            discussion: "Example: mpirun -n 4 graft train photos --backbone … -o run --distributed")
+    )
+    var distributed = false
+    @Flag(help: "Look for a learning rate, print what was found, and train nothing.")
+    var findRate = false
     @Flag(help: "Print one JSON object.") var json = false
 
     struct Answer: Encodable {
@@ -33,23 +47,64 @@ struct TrainCommand: AsyncParsableCommand {
         let metrics: TrainingMetrics
     }
 
+    func validate() throws {
+        guard findRate || output != nil else {
+            throw ValidationError("name a folder for the run with -o")
+        }
+    }
+
     func run() async throws {
+        guard distributed else { return try await run(Alone()) }
+        let crew = try MPICrew()
+        let ending = Ending(crew, checkpoint: (output ?? "") + "/checkpoint.safetensors")
+        do {
+            try await run(crew)
+        } catch {
+            ending.explain(error)
+        }
+        ending.cancel()
+        crew.leave()
+    }
+
+    private func run(_ crew: any Crew) async throws {
+        let speaks = crew.rank == 0
+        let output = output ?? ""
         let path = output + "/model.safetensors"
-        guard overwrite || resume || !FileManager.default.fileExists(atPath: path) else {
+        guard findRate || overwrite || resume || !FileManager.default.fileExists(atPath: path)
+        else {
             throw ModelError.unusable(
                 output, reason: "holds a finished run already",
                 hint: "name another folder with -o, or add `--overwrite`")
         }
         // A folder that holds no classes is found out before anything is fetched.
-        let photos = try PhotoFolder.open(data)
-        Terminal.say("\(photos.classes.count) classes, \(photos.items.count) photos")
+        let source = PhotoSource(data, validation: validation, reading: reading.reading).divided
+        let photos = try PhotoFolder.open(source.path, source.reading)
+        for remark in photos.remarks where speaks { Terminal.say("warning: left out \(remark)") }
+        if speaks { Terminal.say("\(Self.count(photos)), \(photos.items.count) photos") }
         let model = try await Models.open(
             backbone, architecture: architecture, progress: Progress.fetching(backbone))
+        let cache = Cache().root
+        var options = try settings.options()
+        let live = EpochTable(photos.task)
+        if findRate || settings.searchesRate {
+            let search = try model.findRate(on: source, options: options, cacheFolder: cache) {
+                live.show($0)
+            }
+            if findRate { return try Self.answer(search, json: json) }
+            guard let rate = search.suggestion else {
+                throw ModelError.unusable(
+                    "--learning-rate auto", reason: "the loss falls at none of the rates",
+                    hint: "name a rate yourself, for example 0.001")
+            }
+            Terminal.say("learning rate \(rate)")
+            options.learningRate = rate
+        }
         let (_, result) = try model.train(
-            on: data, validation: validation, options: try settings.options(), runFolder: output,
-            cacheFolder: Cache().root, resume: resume,
-            command: CommandLine.arguments.map(shellQuoted).joined(separator: " ")
-        ) { TrainCommand.show($0) }
+            on: source, options: options, recipe: settings.headFirst ? .headFirst : .plain,
+            runFolder: output, cacheFolder: cache, resume: resume,
+            command: CommandLine.arguments.map(shellQuoted).joined(separator: " "), crew: crew
+        ) { live.show($0) }
+        guard speaks else { return }
         let skipped = result.metrics.skippedPhotos
         if skipped > 0 {
             Terminal.say(
@@ -59,48 +114,47 @@ struct TrainCommand: AsyncParsableCommand {
             Terminal.answer(try JSON.line(Answer(model: path, metrics: result.metrics)))
             return
         }
-        if let accuracy = result.metrics.accuracy {
-            Terminal.say(Report.matrix(result.metrics.confusion, result.classes))
+        if let measure = result.metrics.measure {
+            switch result.metrics.task {
+            case .classification:
+                Terminal.say(Report.matrix(result.metrics.confusion, result.classes))
+            case .multiLabel: result.metrics.labels.map { Terminal.say(Report.labels($0)) }
+            case .regression: result.metrics.values.map { Terminal.say(Report.values($0)) }
+            }
             Terminal.say(
-                "validation accuracy \(decimals(accuracy, 4)) after epoch \(result.metrics.bestEpoch)"
+                "validation \(result.metrics.task.measure) \(decimals(measure, 4)) after epoch \(result.metrics.bestEpoch)"
             )
         }
         Terminal.answer(path)
     }
 
-    private static func show(_ event: TrainingEvent) {
-        switch event {
-        case .started(let cut, let trainable, let parameters):
-            Terminal.say(
-                "\(grouped(trainable)) of \(grouped(parameters)) parameters learn, after layer `\(cut)`"
-            )
-        case .skipped(let path, let reason): Terminal.say("warning: skipped \(path): \(reason)")
-        case .duplicate(let path, let twin):
-            Terminal.say("warning: validation photo \(path) is the same as \(twin)")
-        case .features(let done, let total, let reused):
-            Terminal.redraw(
-                Terminal.bar(
-                    "features", done: done, of: total, detail: "\(done) of \(total), \(reused) kept"
-                ))
-            if done == total {
-                Terminal.redraw("")
-                Terminal.say("features of \(total) photos, \(reused) of them from the cache")
+    private static func count(_ photos: PhotoFolder) -> String {
+        let kind =
+            switch photos.task {
+            case .classification: "classes"
+            case .multiLabel: "labels"
+            case .regression: photos.classes.count == 1 ? "number" : "numbers"
             }
-        case .resumed(let epoch): Terminal.say("going on after epoch \(epoch)")
-        case .epoch(let record, let isBest):
-            var line =
-                record.penalty.map { "penalty \(decimals($0, 6))" } ?? "epoch \(record.epoch)"
-            line +=
-                "  loss \(decimals(record.trainingLoss, 4))  "
-                + "accuracy \(decimals(record.trainingAccuracy, 4))"
-            if let loss = record.validationLoss, let accuracy = record.validationAccuracy {
-                line +=
-                    "  validation loss \(decimals(loss, 4))  accuracy \(decimals(accuracy, 4))"
-            }
-            Terminal.say(line + (isBest ? "  best" : ""))
-        case .stoppedEarly(let epoch, let best):
-            Terminal.say("stopped after epoch \(epoch): epoch \(best) was the best")
+        return "\(photos.classes.count) \(kind)"
+    }
+
+    private struct Found: Encodable {
+        let suggestion: Double?
+        let points: [RateSearch.Point]
+    }
+
+    private static func answer(_ search: RateSearch, json: Bool) throws {
+        if json {
+            let found = Found(suggestion: search.suggestion, points: search.points)
+            return Terminal.answer(try JSON.line(found))
         }
+        var table = Table(["learning rate", "loss", "smoothed"], numeric: [0, 1, 2])
+        for point in search.points {
+            table.add(["\(point.rate)", decimals(point.loss, 4), decimals(point.smoothed, 4)])
+        }
+        Terminal.say(table.text)
+        Terminal.say("loss over rate: " + Sparkline.text(search.points.map(\.smoothed)))
+        Terminal.answer(search.suggestion.map { "\($0)" } ?? "none")
     }
 }
 

@@ -6,16 +6,26 @@ import GraftTraining
 
 struct TrainSettings: ParsableArguments {
     enum Mode: String, ExpressibleByArgument, CaseIterable { case features, finetune }
-    enum HeadKind: String, ExpressibleByArgument, CaseIterable { case linear, logistic, mlp }
+    enum HeadKind: String, ExpressibleByArgument, CaseIterable { case linear, logistic, mlp, knn }
+    enum Recipe: String, ExpressibleByArgument, CaseIterable { case features, finetune, auto }
 
     @Option(help: "features: the backbone stays as it is. finetune: a part of it learns too.")
-    var mode: Mode = .features
+    var mode: Mode?
+    @Option(
+        help: ArgumentHelp(
+            "features, finetune or auto.",
+            discussion: """
+                features and finetune are the modes. auto finds the head at its optimum on the \
+                frozen backbone first and fine-tunes from there; the head alone is kept if \
+                fine-tuning makes nothing better.
+                """)) var recipe: Recipe?
     @Option(
         help: ArgumentHelp(
             "What is put on the backbone.",
             discussion: """
                 linear learns by steps. logistic is a linear head at its optimum (L-BFGS), its \
-                penalty chosen on the validation photos. mlp has a hidden layer.
+                penalty chosen on the validation photos. mlp has a hidden layer. knn asks the \
+                nearest photos, how many is chosen on the validation photos.
                 """))
     var head: HeadKind = .linear
     @Option(help: "Units of the hidden layer of an mlp.") var hidden: Int = 256
@@ -28,7 +38,8 @@ struct TrainSettings: ParsableArguments {
     @Option(help: "Passes over the photos.") var epochs: Int?
     @Option(help: "Photos a batch.") var batch: Int?
     @Option(help: "Batches a step, their gradients averaged.") var accumulate: Int = 1
-    @Option(help: "The step size.") var learningRate: Double?
+    @Option(help: "The step size, or `auto`: the one that a search suggests.")
+    var learningRate: String?
     @Option(
         help: ArgumentHelp("The optimiser: sgd, adam, adamw, rmsprop or lamb."), transform: choice)
     var optimizer: Optimizer.Rule?
@@ -57,12 +68,32 @@ struct TrainSettings: ParsableArguments {
     @OptionGroup var augmentation: AugmentationSettings
     @Option(help: "Views of each photo that are kept where the backbone is frozen.")
     var cacheViews: Int = 4
+    @Option(
+        help: ArgumentHelp(
+            "How the frozen part's values are kept: f32, or f16 in half the space."),
+        transform: choice) var cacheDtype = FeatureCache.Element.f32
     @Option(help: "The share of features dropped before the head.") var dropout: Float?
     @Option(help: "Epochs without improvement before it stops; 0 never stops.") var patience: Int?
     @Option(help: "The share of the photos kept for validation.") var fraction: Double?
     @Option(help: "The seed of split, head and order: same seed, same bytes.") var seed: UInt64 = 0
 
+    /// Whether the head comes first.
+    var headFirst: Bool { recipe == .auto }
+    /// Whether a rate is to be searched for.
+    var searchesRate: Bool { learningRate == "auto" }
+
+    func validate() throws {
+        if let learningRate, learningRate != "auto", Double(learningRate) == nil {
+            throw ValidationError("--learning-rate takes a number or `auto`")
+        }
+        if let recipe, let mode, recipe.rawValue != mode.rawValue {
+            throw ValidationError("--recipe \(recipe.rawValue) contradicts --mode \(mode.rawValue)")
+        }
+    }
+
     func options() throws -> TrainingOptions {
+        let mode: Mode =
+            self.mode ?? (recipe.map { $0 == .features ? .features : .finetune } ?? .features)
         var stages: Int?
         var name: String?
         if unfreeze != "all" {
@@ -81,6 +112,7 @@ struct TrainSettings: ParsableArguments {
             case .linear: .linear
             case .logistic: .logistic
             case .mlp: .perceptron(hidden: hidden)
+            case .knn: .neighbours
             }
         options.gradual = gradual
         options.accumulate = accumulate
@@ -94,10 +126,11 @@ struct TrainSettings: ParsableArguments {
         options.augmentation = try augmentation.augmentation()
         if flip, !options.augmentation.isNothing { options.augmentation.flip = true }
         options.cacheViews = cacheViews
+        options.cacheElement = cacheDtype
         if let stageDecay { options.stageDecay = stageDecay }
         if let epochs { options.epochs = epochs }
         if let batch { options.batchSize = batch }
-        if let learningRate { options.learningRate = learningRate }
+        if let rate = learningRate.flatMap({ Double($0) }) { options.learningRate = rate }
         if let schedule { options.schedule = schedule }
         if let warmup { options.warmupSteps = warmup }
         if let labelSmoothing { options.labelSmoothing = labelSmoothing }

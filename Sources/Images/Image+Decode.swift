@@ -34,12 +34,15 @@ extension Image {
     ///
     /// Alpha is dropped and grey becomes RGB, as in Pillow's `convert("RGB")`. The EXIF
     /// orientation is applied, unlike in Pillow and TensorFlow, unless `orient` is false.
+    /// `covering` is the length of the shorter side that is needed: a JPEG of more is decoded at a
+    /// half, a quarter or an eighth of its size, which is much cheaper.
     public static func decode(
-        path: String, orient: Bool = true, limits: ImageLimits = ImageLimits()
+        path: String, orient: Bool = true, covering: Int? = nil,
+        limits: ImageLimits = ImageLimits()
     ) throws -> Image {
         let storage = try Storage(mapping: path)
         return try storage.withBytes { bytes in
-            try decode(bytes, name: path, orient: orient, limits: limits)
+            try decode(bytes, name: path, orient: orient, covering: covering, limits: limits)
         }
     }
 
@@ -56,15 +59,18 @@ extension Image {
         return try result.get()
     }
 
-    static func decode(
-        _ bytes: UnsafeRawBufferPointer, name: String, orient: Bool, limits: ImageLimits
+    /// Reads a picture from bytes that lie elsewhere: a part of an archive, a mapped file.
+    public static func decode(
+        _ bytes: UnsafeRawBufferPointer, name: String, orient: Bool = true, covering: Int? = nil,
+        limits: ImageLimits = ImageLimits()
     ) throws(ImageError) -> Image {
         guard let format = ImageFormat(magic: bytes) else {
             throw .unknownFormat(name: name, found: looks(like: bytes))
         }
         let image =
             switch format {
-            case .jpeg: try JPEGDecoder.decode(bytes, name: name, limits: limits)
+            case .jpeg:
+                try JPEGDecoder.decode(bytes, name: name, limits: limits, covering: covering)
             case .png: try PNGCodec.decode(bytes, name: name, limits: limits)
             case .webp: try WebPDecoder.decode(bytes, name: name, limits: limits)
             }

@@ -44,6 +44,17 @@ public struct Image: Sendable, Hashable {
         rearranged(width, height) { x, y in (width - 1 - x, y) }
     }
 
+    /// The part of the picture in a box, whole pixels; nil if none is inside.
+    public func cropped(_ box: Box) -> Image? {
+        func edge(_ value: Double, _ limit: Int) -> Int {
+            value.isFinite ? Int(min(max(value.rounded(), 0), Double(limit))) : 0
+        }
+        let (left, right) = (edge(box.left, width), edge(box.right, width))
+        let (top, bottom) = (edge(box.top, height), edge(box.bottom, height))
+        guard right > left, bottom > top else { return nil }
+        return rearranged(right - left, bottom - top) { x, y in (x + left, y + top) }
+    }
+
     /// The picture turned and mirrored as EXIF's orientation 1…8 asks; any other number is 1.
     public func oriented(_ orientation: Int) -> Image {
         let right = width - 1

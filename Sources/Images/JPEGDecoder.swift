@@ -3,19 +3,29 @@
 import CTurboJPEG
 
 enum JPEGDecoder {
-    static func decode(_ bytes: UnsafeRawBufferPointer, name: String, limits: ImageLimits)
-        throws(ImageError) -> Image
-    {
+    /// Decodes; where `covering` is given, at the half, quarter or eighth whose shorter side is
+    /// still at least that long: the inverse DCT then computes the smaller picture outright.
+    static func decode(
+        _ bytes: UnsafeRawBufferPointer, name: String, limits: ImageLimits, covering: Int? = nil
+    ) throws(ImageError) -> Image {
         let handle = try Handle(name: name)
         let header = try handle.header(bytes)
         try limits.check(header.width, header.height, name: name, format: .jpeg)
         let inks = header.isCMYK
+        let part = share(of: min(header.width, header.height), covering: covering)
+        // TurboJPEG rounds up, as TJSCALED does.
+        let (width, height) = (
+            (header.width + part - 1) / part, (header.height + part - 1) / part
+        )
         let samples = try handle.pixels(
-            bytes, header.width, header.height, format: inks ? TJPF_CMYK : TJPF_RGB,
-            channels: inks ? 4 : 3)
+            bytes, width, height, format: inks ? TJPF_CMYK : TJPF_RGB, channels: inks ? 4 : 3)
         return Image(
-            width: header.width, height: header.height,
-            pixels: inks ? rgb(inverted: samples) : samples)
+            width: width, height: height, pixels: inks ? rgb(inverted: samples) : samples)
+    }
+
+    private static func share(of side: Int, covering: Int?) -> Int {
+        guard let covering else { return 1 }
+        return [8, 4, 2].first { side / $0 >= covering } ?? 1
     }
 
     /// RGB from CMYK as Adobe stores it, 255 for no ink; Pillow's arithmetic.

@@ -49,6 +49,19 @@ public struct Preprocessing: Codable, Sendable, Hashable {
             width: crop, normalization: normalization)
     }
 
+    /// The shorter side that a photo may be decoded at without a difference that matters: twice
+    /// what is needed, since the resize that follows averages. Nil where it does not, because
+    /// then every pixel of the whole photo decides (TensorFlow's kernel, nearest).
+    public var covering: Int? {
+        guard kernel != .tensorflowBilinear, kernel != .nearest else { return nil }
+        return 2 * max(height, width, resize == .shorterSide ? shorterSide ?? 0 : 0)
+    }
+
+    /// Reads a photo as large as this preprocessing needs it.
+    public func open(_ path: String) throws -> Image {
+        try Image.decode(path: path, covering: covering)
+    }
+
     /// The shape of one photo's tensor.
     public var shape: Shape { [1, 3, height, width] }
 

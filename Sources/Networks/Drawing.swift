@@ -67,6 +67,7 @@ public struct Drawing: Sendable {
         switch op {
         case .input: "#e8e8e8"
         case .conv2d(_, _, let groups, _): groups > 1 ? "#bcd7f2" : "#9cc4ee"
+        case .convTranspose2d: "#9cd0ee"
         case .linear: "#8fb4e8"
         case .batchNorm, .layerNorm, .affine, .channelScale: "#d9ead3"
         case .activation, .softmax: "#fbe3b5"

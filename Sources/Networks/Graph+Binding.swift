@@ -18,7 +18,11 @@ extension Graph {
     /// The weights that fit, and a report of what does not.
     public func binding(_ state: StateDict) -> (weights: StateDict, report: BindingReport) {
         let named = bindByName(state)
-        if !named.report.isClean, state.axes == .keras, let byPosition = bindByPosition(state) {
+        // Another publisher's network may have the same shapes in the same order, and compute
+        // something else.
+        if !named.report.isClean, state.axes == .keras, naming == .keras,
+            let byPosition = bindByPosition(state)
+        {
             return (byPosition, BindingReport(network: name))
         }
         return named
@@ -110,6 +114,10 @@ extension Graph {
             case (.kernel, 2), (.matrix, 2): tensor = tensor.permuted([1, 0])
             default: break
             }
+        }
+        if axes == .tflite, tensor.shape.rank == 4 {
+            let isDepthwise = parameter.role == .depthwiseKernel
+            tensor = tensor.permuted(isDepthwise ? [3, 0, 1, 2] : [0, 3, 1, 2])
         }
         // A 1 × 1 convolution and a linear layer hold the same numbers.
         let shape = tensor.shape

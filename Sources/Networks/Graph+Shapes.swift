@@ -53,6 +53,14 @@ struct ShapeInference {
             let kernel: Shape = [outputs, x[1] / groups, window.kernel.height, window.kernel.width]
             try require(bias ? [kernel, [outputs]] : [kernel])
             return try slid(x, window, channels: outputs)
+        case .convTranspose2d(let outputs, let window, let extra, let groups, let bias):
+            let x = try map()
+            guard groups > 0, outputs > 0, outputs % groups == 0, x[1] % groups == 0 else {
+                throw fail("\(groups) groups do not divide \(x[1]) -> \(outputs) channels")
+            }
+            let kernel: Shape = [x[1], outputs / groups, window.kernel.height, window.kernel.width]
+            try require(bias ? [kernel, [outputs]] : [kernel])
+            return try spread(x, window, extra, channels: outputs)
         case .batchNorm(_, _, let scale, let shift):
             let x = try one()
             guard x.rank >= 2 else { throw fail("expected channels, got \(x)") }
@@ -149,6 +157,8 @@ struct ShapeInference {
             let kernel: Parameter.Role =
                 roles.first == .depthwiseKernel ? .depthwiseKernel : .kernel
             expected = bias ? [kernel, .bias] : [kernel]
+        case .convTranspose2d(_, _, _, _, let bias):
+            expected = bias ? [.kernel, .bias] : [.kernel]
         case .batchNorm(_, _, let scale, let shift):
             expected =
                 (scale ? [.scale] : []) + (shift ? [.shift] : []) + [
@@ -227,6 +237,37 @@ struct ShapeInference {
                 "its \(window.kernel.height) × \(window.kernel.width) window does not fit a map of \(x[2]) × \(x[3])"
             )
         }
+        return [x[0], channels, height, width]
+    }
+
+    /// The map of which a convolution by `window` makes `x`.
+    private func spread(_ x: Shape, _ window: Window, _ extra: Extent, channels: Int)
+        throws(NetworkError) -> Shape
+    {
+        guard case .explicit(let padding) = window.padding else {
+            throw fail("a transposed convolution has explicit padding")
+        }
+        let limit = 1...(1 << 16)
+        for extent in [window.kernel, window.stride, window.dilation]
+        where !limit.contains(extent.height) || !limit.contains(extent.width) {
+            throw fail("a window of \(window.kernel) by \(window.stride)")
+        }
+        for amount in [padding.top, padding.left, padding.bottom, padding.right]
+        where !(0...(1 << 16)).contains(amount) {
+            throw fail("a padding of \(amount)")
+        }
+        // What no window reaches cannot be as wide as a step.
+        guard (0..<max(window.stride.height, window.dilation.height)).contains(extra.height),
+            (0..<max(window.stride.width, window.dilation.width)).contains(extra.width)
+        else { throw fail("an output padding of \(extra.height) × \(extra.width)") }
+        func extent(_ size: Int, _ cut: Int, _ axis: KeyPath<Extent, Int>) -> Int {
+            (size - 1) * window.stride[keyPath: axis]
+                + window.dilation[keyPath: axis] * (window.kernel[keyPath: axis] - 1) + 1 - cut
+                + extra[keyPath: axis]
+        }
+        let height = extent(x[2], padding.top + padding.bottom, \.height)
+        let width = extent(x[3], padding.left + padding.right, \.width)
+        guard height > 0, width > 0 else { throw fail("nothing is left of \(x)") }
         return [x[0], channels, height, width]
     }
 

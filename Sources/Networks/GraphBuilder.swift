@@ -93,6 +93,11 @@ public struct GraphBuilder: Sendable {
             ]
             return [parameter(depthwise ? .depthwiseKernel : .kernel, shape)]
                 + (bias ? [parameter(.bias, [outputs])] : [])
+        case .convTranspose2d(let outputs, let window, _, let groups, let bias):
+            let shape: Shape = [
+                channels, outputs / max(groups, 1), window.kernel.height, window.kernel.width,
+            ]
+            return [parameter(.kernel, shape)] + (bias ? [parameter(.bias, [outputs])] : [])
         case .batchNorm(_, _, let scale, let shift):
             return (scale ? [parameter(.scale, [channels])] : [])
                 + (shift ? [parameter(.shift, [channels])] : [])
@@ -144,6 +149,7 @@ extension Op {
         switch self {
         case .input: "input"
         case .conv2d(_, _, let groups, _): groups > 1 ? "grouped_conv2d" : "conv2d"
+        case .convTranspose2d: "conv2d_transpose"
         case .batchNorm: "batch_norm"
         case .layerNorm: "layer_norm"
         case .linear: "linear"

@@ -10,6 +10,12 @@ public enum Op: Sendable, Hashable, Codable {
     /// 2-D convolution, grouped, dilated, depthwise (`groups` = input channels).
     /// Parameters: `weight` (O, I/groups, kH, kW) and, if it has one, `bias` (O).
     case conv2d(outputs: Int, window: Window, groups: Int, bias: Bool)
+    /// The transpose of a convolution (PyTorch's `ConvTranspose2d`): `window` is that of the
+    /// convolution whose gradient it is, its explicit padding is cut off, and `outputPadding` is
+    /// added at the bottom and the right. Parameters: `weight` (I, O/groups, kH, kW) and, if it has
+    /// one, `bias` (O).
+    case convTranspose2d(
+        outputs: Int, window: Window, outputPadding: Extent, groups: Int, bias: Bool)
     /// `γ (x − μ) / √(σ² + ε) + β` by channel (arXiv:1502.03167). Parameters: γ if `scale`, β if
     /// `shift`, and the buffers μ and σ². `momentum` is PyTorch's: the weight of the new sample.
     case batchNorm(epsilon: Float, momentum: Float, scale: Bool = true, shift: Bool = true)

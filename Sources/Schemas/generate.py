@@ -1,4 +1,4 @@
-"""Writes onnx.pb.swift from the descriptors in Python's onnx.
+"""Writes onnx.pb.swift and tensorflow.pb.swift from the descriptors in Python's onnx and TensorFlow.
 
 Run in the environment that Scripts/peers.sh makes, with protoc-gen-swift of swift-protobuf 1.39.0 as argument:
 `swift build --product protoc-gen-swift` in its checkout makes it; protoc is not needed.
@@ -11,6 +11,8 @@ import sys
 from google.protobuf import descriptor_pb2
 from google.protobuf.compiler import plugin_pb2
 from onnx import onnx_ml_pb2
+from tensorflow.core.framework import tensor_shape_pb2, tensor_slice_pb2
+from tensorflow.core.protobuf import tensor_bundle_pb2, trackable_object_graph_pb2
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -19,6 +21,11 @@ def prune(messages, keep):
     """Only the messages in `keep`, only fields of messages that are kept."""
     def walk(message):
         message.ClearField("extension_range")
+        for field in message.field:
+            # An enumeration that is left out is a number.
+            if field.type == field.TYPE_ENUM and field.type_name.split(".")[2] not in keep:
+                field.type = field.TYPE_INT32
+                field.type_name = ""
         fields = [f for f in message.field
                   if not f.type_name.startswith((".onnx.", ".tensorflow.", ".google."))
                   or f.type_name.split(".")[2] in keep]
@@ -57,3 +64,6 @@ def generate(name, package, syntax, sources, keep):
 generate("onnx.proto", "onnx", "proto2", [onnx_ml_pb2],
          {"AttributeProto", "ValueInfoProto", "NodeProto", "ModelProto", "StringStringEntryProto", "GraphProto",
           "TensorProto", "TensorShapeProto", "TypeProto", "OperatorSetIdProto"})
+generate("tensorflow.proto", "tensorflow", "proto3",
+         [tensor_shape_pb2, tensor_slice_pb2, tensor_bundle_pb2, trackable_object_graph_pb2],
+         {"BundleHeaderProto", "BundleEntryProto", "TensorShapeProto", "TensorSliceProto", "TrackableObjectGraph"})

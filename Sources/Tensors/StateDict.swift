@@ -113,4 +113,6 @@ public enum AxisConvention: String, Sendable, Hashable, Codable {
     case torch
     /// Convolution HWIO, depthwise HWCM, dense (in, out).
     case keras
+    /// Convolution OHWI, depthwise 1HWC, dense (out, in).
+    case tflite
 }

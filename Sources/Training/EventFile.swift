@@ -95,14 +95,15 @@ struct EventFile {
 
 extension EventFile {
     /// The events of a run, written as `events.out.tfevents.…` where TensorBoard finds them.
-    static func write(_ history: [EpochRecord], folder: String) throws {
+    static func write(_ history: [EpochRecord], _ task: LearningTask, folder: String) throws {
+        let name = task.measure
         let now = Double(Glibc.time(nil))
         var file = EventFile(time: now)
         for row in history {
             let numbers: [(String, Double?)] = [
                 ("loss/training", row.trainingLoss), ("loss/validation", row.validationLoss),
-                ("accuracy/training", row.trainingAccuracy),
-                ("accuracy/validation", row.validationAccuracy),
+                ("\(name)/training", row.trainingAccuracy),
+                ("\(name)/validation", row.validationAccuracy),
                 ("learning_rate", row.learningRate),
             ]
             file.add(

@@ -38,7 +38,9 @@ private final class PlanLearner: Learner {
         try plan.forward(input, dropoutSeed: dropoutSeed)
     }
 
-    func backward(_ gradient: Tensor) throws { try plan.backward(gradient) }
+    func backward(_ gradient: Tensor, ready: ((Int) throws -> Void)?) throws {
+        try plan.backward(gradient, ready: ready)
+    }
 
     func withParameter(
         _ index: Int,
@@ -51,13 +53,14 @@ private final class PlanLearner: Learner {
 
 extension Trainer {
     /// A run of `input` with these options. Everything it writes goes to `runFolder`, but for the
-    /// kept features, which go below `cacheFolder` and serve later runs.
+    /// kept features, which go below `cacheFolder` and serve later runs. With a crew, its first
+    /// process writes; all must have the same input and options.
     public convenience init(
         _ input: TrainingInput, options: TrainingOptions, runFolder: String, cacheFolder: String,
-        report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
+        crew: any Crew = Alone(), report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
     ) throws {
         try self.init(
             input, options: options, runFolder: runFolder, cacheFolder: cacheFolder,
-            engine: ExecutionEngine(), report: report)
+            engine: ExecutionEngine(), crew: crew, report: report)
     }
 }

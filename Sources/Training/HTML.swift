@@ -81,6 +81,28 @@ enum HTML {
         return text + "</svg></figure>"
     }
 
+    /// Answers over the truth, and the line on which they agree.
+    static func scatter(_ title: String, _ points: [(truth: Double, answer: Double)]) -> String {
+        let values = points.flatMap { [$0.truth, $0.answer] }.filter(\.isFinite)
+        guard let low = values.min(), let high = values.max() else { return "" }
+        let (size, left) = (260.0, 60.0)
+        let span = max(high - low, 1e-9)
+        func x(_ value: Double) -> String { places(left + size * (value - low) / span, 1) }
+        func y(_ value: Double) -> String { places(8 + size - size * (value - low) / span, 1) }
+        var text = "<figure><figcaption>\(escaped(title)): answer over truth</figcaption>"
+        text += "<svg viewBox=\"0 0 \(Int(left + size + 12)) \(Int(size + 32))\">"
+        text += "<line class=grid x1=\(x(low)) y1=\(y(low)) x2=\(x(high)) y2=\(y(high)) />"
+        for value in [low, (low + high) / 2, high] {
+            text += "<text x=\(left - 6) y=\(y(value)) text-anchor=end>\(places(value, 2))</text>"
+            text +=
+                "<text x=\(x(value)) y=\(size + 26) text-anchor=middle>\(places(value, 2))</text>"
+        }
+        for point in points where point.truth.isFinite && point.answer.isFinite {
+            text += "<circle cx=\(x(point.truth)) cy=\(y(point.answer)) r=2.5 fill=\"#1565c0\" />"
+        }
+        return text + "</svg></figure>"
+    }
+
     /// A picture as part of the page.
     static func picture(_ image: Image, _ caption: String) throws -> String {
         "<figure><img alt=\"\(escaped(caption))\" src=\"data:image/png;base64,"

@@ -55,48 +55,71 @@ final class HeadLearner: Learner {
                 features[index] = random.unit() < rate ? 0 : features[index] * scale
             }
         }
-        let (matrix, bias) = (values[0], values.count > 1 ? values[1] : nil)
+        let bias = values.count > 1 ? values[1] : nil
         return Tensor(shape: [rows, classes]) { target in
-            for row in 0..<rows {
-                for k in 0..<classes {
-                    // Eight sums side by side, which the compiler keeps in one register.
-                    var sums = SIMD8<Float>(repeating: 0)
-                    var j = 0
-                    while j + 8 <= width {
-                        var (x, w) = (SIMD8<Float>(), SIMD8<Float>())
-                        for lane in 0..<8 {
-                            x[lane] = features[row * width + j + lane]
-                            w[lane] = matrix[k * width + j + lane]
+            features.withUnsafeBufferPointer { features in
+                values[0].withUnsafeBufferPointer { matrix in
+                    for row in 0..<rows {
+                        for k in 0..<classes {
+                            target[row * classes + k] =
+                                Self.product(features, row * width, matrix, k * width, width)
+                                + (bias?[k] ?? 0)
                         }
-                        sums += x * w
-                        j += 8
                     }
-                    var sum = sums.sum()
-                    while j < width {
-                        sum += features[row * width + j] * matrix[k * width + j]
-                        j += 1
-                    }
-                    target[row * classes + k] = sum + (bias?[k] ?? 0)
                 }
             }
         }
     }
 
-    func backward(_ gradient: Tensor) throws {
+    /// Σ a[i] b[i], eight sums side by side, which the compiler keeps in one register.
+    private static func product(
+        _ a: UnsafeBufferPointer<Float>, _ fromA: Int, _ b: UnsafeBufferPointer<Float>,
+        _ fromB: Int, _ count: Int
+    ) -> Float {
+        var sums = SIMD8<Float>(repeating: 0)
+        var j = 0
+        while j + 8 <= count {
+            var (x, w) = (SIMD8<Float>(), SIMD8<Float>())
+            for lane in 0..<8 {
+                x[lane] = a[fromA + j + lane]
+                w[lane] = b[fromB + j + lane]
+            }
+            sums += x * w
+            j += 8
+        }
+        var sum = sums.sum()
+        while j < count {
+            sum += a[fromA + j] * b[fromB + j]
+            j += 1
+        }
+        return sum
+    }
+
+    func backward(_ gradient: Tensor, ready: ((Int) throws -> Void)?) throws {
         precondition(gradient.count == rows * classes)
-        let slopes = gradient.floats
-        gradients = values.map { [Float](repeating: 0, count: $0.count) }
-        for row in 0..<rows {
-            for k in 0..<classes {
-                let slope = slopes[row * classes + k]
-                // The zero rows that pad a ragged batch cost nothing.
-                guard slope != 0 else { continue }
-                for j in 0..<width {
-                    gradients[0][k * width + j] += slope * features[row * width + j]
+        for index in gradients.indices {
+            gradients[index].withUnsafeMutableBufferPointer { $0.update(repeating: 0) }
+        }
+        gradient.withFloats { slopes in
+            features.withUnsafeBufferPointer { features in
+                gradients[0].withUnsafeMutableBufferPointer { matrix in
+                    for row in 0..<rows {
+                        for k in 0..<classes {
+                            let slope = slopes[row * classes + k]
+                            // The zero rows that pad a ragged batch cost nothing.
+                            guard slope != 0 else { continue }
+                            let (from, to) = (row * width, k * width)
+                            for j in 0..<width { matrix[to &+ j] += slope * features[from &+ j] }
+                        }
+                    }
                 }
-                if gradients.count > 1 { gradients[1][k] += slope }
+            }
+            guard gradients.count > 1 else { return }
+            for row in 0..<rows {
+                for k in 0..<classes { gradients[1][k] += slopes[row * classes + k] }
             }
         }
+        if let ready { for index in trainable.indices { try ready(index) } }
     }
 
     func withParameter(

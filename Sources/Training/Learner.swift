@@ -21,7 +21,8 @@ package protocol Learner: AnyObject {
     /// The output for a batch; without a seed, dropout does nothing.
     func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor
     /// Computes the gradients of what learns from that of the last output.
-    func backward(_ gradient: Tensor) throws
+    /// `ready` hears of each parameter, by its index, as soon as its gradient is complete.
+    func backward(_ gradient: Tensor, ready: ((Int) throws -> Void)?) throws
     /// Lends a parameter and its gradient.
     func withParameter(
         _ index: Int,

@@ -9,7 +9,8 @@ struct Mistake {
     var path: String
     var truth: String
     var prediction: String
-    var probability: Float
+    /// How sure the answer was; nil for numbers.
+    var probability: Float?
     /// What the network saw of it, and the same under the class activation map.
     var pictures: [Image]
 }
@@ -28,6 +29,8 @@ public struct RunDescription: Codable, Sendable {
     public var preprocessing: Preprocessing
     /// The classes.
     public var classes: [String]
+    /// What was learned.
+    public var task: LearningTask
     /// The photos of each class that were learned from.
     public var trainingCounts: [Int]
 }
@@ -35,7 +38,7 @@ public struct RunDescription: Codable, Sendable {
 enum RunReport {
     static func html(
         _ run: RunDescription, _ metrics: TrainingMetrics, _ history: [EpochRecord],
-        _ mistakes: [Mistake]
+        _ mistakes: [Mistake], _ answers: [(truth: [Float], answer: [Float])] = []
     ) throws -> String {
         var body = "<h1>\(HTML.escaped(run.architecture)), \(run.classes.count) classes</h1>\n"
         var summary: [[String]] = []
@@ -48,6 +51,12 @@ enum RunReport {
         line("macro ROC-AUC", metrics.scores?.macroROCAUC)
         line("mean average precision", metrics.scores?.meanAveragePrecision)
         line("calibration error, 15 bins", metrics.scores?.calibrationError)
+        line("mean average precision", metrics.labels?.meanAveragePrecision)
+        line("macro ROC-AUC", metrics.labels?.macroROCAUC)
+        line("micro F1", metrics.labels?.microF1)
+        line("photos with every label right", metrics.labels?.subsetAccuracy)
+        line("share of wrong labels", metrics.labels?.hammingLoss)
+        line("R²", metrics.values?.r2)
         line("validation loss", metrics.loss)
         summary.append(["best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"])
         summary.append(
@@ -64,12 +73,39 @@ enum RunReport {
                 ("validation", history.map(\.validationLoss)),
             ])
         body += HTML.curves(
-            "accuracy",
+            run.task.measure,
             [
                 ("training", history.map(\.trainingAccuracy)),
                 ("validation", history.map(\.validationAccuracy)),
             ])
-        body += "<h2>Classes</h2>\n"
+        switch run.task {
+        case .classification: body += self.classes(run, metrics)
+        case .multiLabel: body += labels(run, metrics)
+        case .regression: body += values(metrics, answers)
+        }
+        if !mistakes.isEmpty {
+            body += "<h2>Worst mistakes</h2><p>The validation photos that were most surely taken "
+            body += "for something else, as the network sees them, and where it looked.</p>\n"
+            for mistake in mistakes {
+                for (index, picture) in mistake.pictures.enumerated() {
+                    body += try HTML.picture(
+                        picture,
+                        index > 0
+                            ? "why \(mistake.prediction)"
+                            : "\(mistake.path): \(mistake.truth), taken for \(mistake.prediction)"
+                                + (mistake.probability.map {
+                                    " (\(HTML.places(Double($0), 2)))"
+                                } ?? ""))
+                }
+            }
+        }
+        body += "<h2>Repeat it</h2><pre>\(HTML.escaped(run.command))</pre>\n"
+        body += "<h2>Settings</h2><pre>\(HTML.escaped(try RunFiles.json(run, pretty: true)))</pre>"
+        return HTML.page("\(run.architecture) on \(run.classes.count) classes", body)
+    }
+
+    private static func classes(_ run: RunDescription, _ metrics: TrainingMetrics) -> String {
+        var body = "<h2>Classes</h2>\n"
         let rows = metrics.perClass.enumerated().map { index, scores in
             [
                 run.classes[index], "\(run.trainingCounts[index])", "\(scores.support)",
@@ -87,23 +123,46 @@ enum RunReport {
             ], rows)
         body += "<h2>Confusion</h2><p>A row is the truth, a column what it was taken for.</p>\n"
         body += HTML.matrix(metrics.confusion, run.classes)
-        if !mistakes.isEmpty {
-            body += "<h2>Worst mistakes</h2><p>The validation photos that were most surely taken "
-            body += "for something else, as the network sees them, and where it looked.</p>\n"
-            for mistake in mistakes {
-                for (index, picture) in mistake.pictures.enumerated() {
-                    body += try HTML.picture(
-                        picture,
-                        index > 0
-                            ? "why \(mistake.prediction)"
-                            : "\(mistake.path): \(mistake.truth), taken for \(mistake.prediction) "
-                                + "(\(HTML.places(Double(mistake.probability), 2)))")
-                }
-            }
+        return body
+    }
+
+    private static func number(_ value: Double?) -> String {
+        value.map { HTML.places($0, 3) } ?? "–"
+    }
+
+    private static func labels(_ run: RunDescription, _ metrics: TrainingMetrics) -> String {
+        let rows = (metrics.labels?.labels ?? []).enumerated().map { index, label in
+            [
+                label.name, "\(run.trainingCounts[index])", "\(label.support)",
+                HTML.places(Double(label.threshold), 3), number(label.precision),
+                number(label.recall), number(label.f1), number(label.rocAUC),
+                number(label.averagePrecision),
+            ]
         }
-        body += "<h2>Repeat it</h2><pre>\(HTML.escaped(run.command))</pre>\n"
-        body += "<h2>Settings</h2><pre>\(HTML.escaped(try RunFiles.json(run, pretty: true)))</pre>"
-        return HTML.page("\(run.architecture) on \(run.classes.count) classes", body)
+        return "<h2>Labels</h2><p>A label is said to hold from its threshold on.</p>\n"
+            + HTML.table(
+                [
+                    "label", "learned", "validated", "threshold", "precision", "recall", "F1",
+                    "ROC-AUC", "average precision",
+                ], rows)
+    }
+
+    private static func values(
+        _ metrics: TrainingMetrics, _ answers: [(truth: [Float], answer: [Float])]
+    ) -> String {
+        let rows = (metrics.values?.values ?? []).map { value in
+            [
+                value.name, number(value.meanAbsoluteError), number(value.rootMeanSquaredError),
+                number(value.r2),
+            ]
+        }
+        var body = "<h2>Values</h2>\n"
+        body += HTML.table(["value", "mean error", "root mean square", "R²"], rows)
+        for (k, value) in (metrics.values?.values ?? []).enumerated() {
+            body += HTML.scatter(
+                value.name, answers.map { (Double($0.truth[k]), Double($0.answer[k])) })
+        }
+        return body
     }
 }
 

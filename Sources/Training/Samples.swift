@@ -1,37 +1,87 @@
-// The numbers that the learning part sees of each photo, in memory as far as they fit.
+// The numbers that the learning part sees of each photo: mapped from the cache, or pixels.
 
 import GraftImages
 import GraftTensors
 
 /// Photos as inputs of the learning part: values at a cut, or preprocessed pixels.
 struct Samples {
-    /// The class of each photo.
-    let labels: [Int]
-    /// Where each photo is.
-    let paths: [String]
+    /// The photos.
+    let items: [PhotoFolder.Item]
     /// The digest of each photo's bytes.
-    let digests: [String]
+    let digests: [PhotoDigest]
+    /// What is to be answered for each where that is not a class: labels of 0 and 1, or numbers.
+    var targets: [[Float]]
     /// The number of views of a photo that are kept.
     let views: Int
     /// Whether every epoch makes views of its own.
     let isFresh: Bool
     /// The number of floats of one.
     let count: Int
-    /// What is in memory, photo by photo and view by view.
-    fileprivate var held: [[Float]?]
-    /// Gets what is not.
-    fileprivate let fetch: (_ photo: Int, _ view: Int) throws -> [Float]
+    fileprivate let source: Source
 
-    /// A photo's numbers.
-    func values(_ photo: Int, view: Int) throws -> [Float] {
-        guard view < views else { return try fetch(photo, view) }
-        return try held[photo * views + view] ?? fetch(photo, view)
+    fileprivate enum Source {
+        /// Photo by photo and view by view, where the cache has it.
+        case kept(FeatureCache, places: [Int])
+        /// What is in memory, and what makes the rest.
+        case pixels(held: [[Float]?], PixelReader)
     }
+
+    fileprivate init(
+        items: [PhotoFolder.Item], digests: [PhotoDigest], views: Int, isFresh: Bool, count: Int,
+        source: Source
+    ) {
+        self.items = items
+        self.digests = digests
+        self.views = views
+        self.isFresh = isFresh
+        self.count = count
+        self.source = source
+        labels = items.map(\.classIndex)
+        targets = items.map(\.targets)
+    }
+
+    /// The class of each photo.
+    let labels: [Int]
 
     /// Copies a photo's numbers to a row of a batch.
     func fill(_ photo: Int, view: Int, _ target: UnsafeMutableBufferPointer<Float>) throws {
-        let values = try values(photo, view: view)
-        _ = target.update(fromContentsOf: values)
+        switch source {
+        case .kept(let cache, let places):
+            cache.read(places[photo * views + view], into: target)
+        case .pixels(let held, let reader):
+            let known = view < views ? held[photo * views + view] : nil
+            _ = target.update(
+                fromContentsOf: try known ?? reader.values(items[photo], view: view))
+        }
+    }
+
+    /// The numbers of the photos in this order, made ahead; nil where they lie ready.
+    func ahead(_ order: [Int], view: Int) -> Prefetch<Result<[Float], any Error>>? {
+        guard isFresh, case .pixels(_, let reader) = source else { return nil }
+        let items = items
+        return Prefetch(count: order.count) { at in
+            Result { try reader.values(items[order[at]], view: view) }
+        }
+    }
+}
+
+/// Makes the preprocessed pixels of views of photos.
+struct PixelReader: Sendable {
+    let preprocessing: Preprocessing
+    let views: Views
+
+    func values(_ item: PhotoFolder.Item, view: Int) throws -> [Float] {
+        let image = try item.open(covering: preprocessing.covering)
+        return values(views.make(image, name: item.relativePath, view: view, seeded: true))
+    }
+
+    func values(_ image: Image) -> [Float] {
+        let size = preprocessing.shape.count
+        return [Float](unsafeUninitializedCapacity: size) { target, initialized in
+            target.initialize(repeating: 0)
+            preprocessing.write(image, into: target)
+            initialized = size
+        }
     }
 }
 
@@ -43,138 +93,180 @@ struct SampleReader {
     var views: Views
     /// The kept values and what computes them, if a part is frozen.
     let frozen: (cache: FeatureCache, run: (Tensor) throws -> Tensor, batch: Int)?
-    /// Bytes of memory for values; the rest is read again when needed.
+    /// Bytes of memory for pixels; the rest is read again when needed.
     var budget = 1 << 30
+    /// Who else computes features of the same photos at the same time.
+    var crew: any Crew = Alone()
     /// Hears of photos that cannot be read.
     let skip: (PhotoFolder.Item, String) -> Void
     /// Hears of each photo that is done, and whether the cache had it.
     let progress: (_ known: Bool) -> Void
 
+    /// What became of a photo.
+    private enum Looked: Sendable {
+        case skipped(String)
+        /// Its name, and the inputs of the views that the cache does not know.
+        case seen(PhotoDigest, missing: [(view: Int, input: [Float])])
+    }
+
     /// The readable ones of `items` as samples.
     mutating func read(_ items: [PhotoFolder.Item]) throws -> Samples {
         guard let frozen else { return try pixels(items) }
         let tags = try (0..<views.count).map { try views.tag($0) }
-        var names: [String] = []
-        var labels: [Int] = []
-        var paths: [String] = []
-        var held: [[Float]?] = []
-        var waiting: [(slot: Int, name: String, view: String, image: Image)] = []
-
-        func keep(_ values: [Float], at slot: Int) {
-            guard budget >= values.count * 4 else { return }
-            budget -= values.count * 4
-            held[slot] = values
+        if crew.count > 1 {
+            // Each computes its part; what others could not put into this cache is made here then.
+            let part = items.indices.filter { $0 % crew.count == crew.rank }.map { items[$0] }
+            _ = try compute(part, tags, frozen) { _, _ in }
+            try crew.barrier()
+            try frozen.cache.refresh()
         }
-        func compute() throws {
-            guard !waiting.isEmpty else { return }
-            var shape = preprocessing.shape
-            shape[0] = frozen.batch
-            let size = shape.count / frozen.batch
-            let input = Tensor(shape: shape) { target in
-                for (row, entry) in waiting.enumerated() {
-                    preprocessing.write(
-                        entry.image,
-                        into: .init(rebasing: target[(row * size)..<((row + 1) * size)]))
-                }
+        let (readable, names) = try compute(items, tags, frozen) { item, outcome in
+            switch outcome {
+            case .skipped(let reason): skip(item, reason)
+            case .seen(_, let missing): progress(missing.isEmpty)
             }
-            let output = try frozen.run(input)
-            let count = frozen.cache.count
-            try output.withFloats { floats in
-                for (row, entry) in waiting.enumerated() {
-                    let values = UnsafeBufferPointer(
-                        rebasing: floats[(row * count)..<((row + 1) * count)])
-                    try frozen.cache.write(values, entry.name, view: entry.view)
-                    keep(Array(values), at: entry.slot)
-                }
-            }
-            waiting.removeAll(keepingCapacity: true)
         }
-
-        for item in items {
-            let file: Storage
-            let name: String
-            var image: Image?
-            var values: [[Float]?] = []
-            do {
-                file = try Storage(mapping: item.path)
-                name = file.withBytes { FeatureCache.name(of: $0) }
-                values = tags.map { frozen.cache.read(name, view: $0) }
-                if values.contains(where: { $0 == nil }) {
-                    image = try Image.decode(path: item.path)
+        try frozen.cache.refresh()
+        var places: [Int] = []
+        for (item, name) in zip(readable, names) {
+            for tag in tags {
+                guard let place = frozen.cache.place(name, view: tag) else {
+                    throw FileError(
+                        "read the features of \(item.path) in", frozen.cache.path, code: 5)
                 }
-            } catch let error as any Diagnostic {
-                skip(item, error.message)
-                continue
+                places.append(place)
             }
-            names.append(name)
-            labels.append(item.classIndex)
-            paths.append(item.path)
-            for (view, tag) in tags.enumerated() {
-                held.append(nil)
-                if let value = values[view] {
-                    keep(value, at: held.count - 1)
-                } else if let image {
-                    let seen = views.make(image, name: name, view: view, seeded: false)
-                    waiting.append((held.count - 1, name, tag, seen))
-                    if waiting.count == frozen.batch { try compute() }
-                }
-            }
-            progress(image == nil)
         }
-        try compute()
-        let (cache, known) = (frozen.cache, names)
         return Samples(
-            labels: labels, paths: paths, digests: names, views: tags.count, isFresh: false,
-            count: cache.count, held: held
-        ) {
-            photo, view in
-            guard let values = cache.read(known[photo], view: tags[view]) else {
-                throw FileError("read", cache.path(known[photo], view: tags[view]), code: 5)
+            items: readable, digests: names, views: tags.count, isFresh: false,
+            count: frozen.cache.count, source: .kept(frozen.cache, places: places))
+    }
+
+    /// Puts into the cache what it lacks; the readable photos and their names.
+    private func compute(
+        _ items: [PhotoFolder.Item], _ tags: [String],
+        _ frozen: (cache: FeatureCache, run: (Tensor) throws -> Tensor, batch: Int),
+        heard: (PhotoFolder.Item, Looked) -> Void
+    ) throws -> ([PhotoFolder.Item], [PhotoDigest]) {
+        let (known, reader) = (
+            frozen.cache.snapshot, PixelReader(preprocessing: preprocessing, views: views)
+        )
+        let looking = Prefetch(count: items.count) { at in
+            Self.look(at: items[at], tags, known, reader)
+        }
+        var readable: [PhotoFolder.Item] = []
+        var names: [PhotoDigest] = []
+        var waiting: [(photo: PhotoDigest, view: Int, input: [Float])] = []
+        // Copies of a photo are computed once.
+        var queued: Set<RecordKey> = []
+        for item in items {
+            guard let outcome = looking.next() else { break }
+            if case .seen(let name, let missing) = outcome {
+                readable.append(item)
+                names.append(name)
+                for (view, input) in missing
+                where queued.insert(RecordKey(photo: name, view: tags[view])).inserted {
+                    waiting.append((name, view, input))
+                    if waiting.count == frozen.batch { try run(&waiting, tags, frozen) }
+                }
             }
-            return values
+            heard(item, outcome)
+        }
+        try run(&waiting, tags, frozen)
+        return (readable, names)
+    }
+
+    private func run(
+        _ waiting: inout [(photo: PhotoDigest, view: Int, input: [Float])], _ tags: [String],
+        _ frozen: (cache: FeatureCache, run: (Tensor) throws -> Tensor, batch: Int)
+    ) throws {
+        guard !waiting.isEmpty else { return }
+        var shape = preprocessing.shape
+        let size = shape.count
+        shape[0] = frozen.batch
+        let input = Tensor(shape: shape) { target in
+            for (row, entry) in waiting.enumerated() {
+                _ = UnsafeMutableBufferPointer(
+                    rebasing: target[(row * size)..<((row + 1) * size)]
+                ).update(fromContentsOf: entry.input)
+            }
+        }
+        let count = frozen.cache.count
+        try frozen.run(input).withFloats { floats in
+            try frozen.cache.append(
+                waiting.enumerated().map { row, entry in
+                    (
+                        entry.photo, tags[entry.view],
+                        UnsafeBufferPointer(rebasing: floats[(row * count)..<((row + 1) * count)])
+                    )
+                })
+        }
+        waiting.removeAll(keepingCapacity: true)
+    }
+
+    /// Runs on any thread.
+    private static func look(
+        at item: PhotoFolder.Item, _ tags: [String], _ known: FeatureCache.Snapshot,
+        _ reader: PixelReader
+    ) -> Looked {
+        do {
+            return try item.withBytes { bytes in
+                let name = item.name(of: bytes)
+                let missing = tags.indices.filter { !known.holds(name, view: tags[$0]) }
+                guard !missing.isEmpty else { return .seen(name, missing: []) }
+                let image = try item.open(bytes, covering: reader.preprocessing.covering)
+                let inputs = missing.map { view in
+                    let seen = reader.views.make(
+                        image, name: name.hexadecimal, view: view, seeded: false)
+                    return (view, reader.values(seen))
+                }
+                return .seen(name, missing: inputs)
+            }
+        } catch let error as any Diagnostic {
+            return .skipped(error.message)
+        } catch {
+            return .skipped("\(error)")
         }
     }
 
     /// Pixels: the photos themselves are kept as far as they fit, changed ones are made anew.
     private mutating func pixels(_ items: [PhotoFolder.Item]) throws -> Samples {
-        let (preprocessing, views) = (preprocessing, views)
+        let reader = PixelReader(preprocessing: preprocessing, views: views)
         let size = preprocessing.shape.count
         let isFresh = !views.augmentation.isNothing
         let kept = isFresh ? 1 : views.count
-        func values(_ item: PhotoFolder.Item, _ view: Int) throws -> [Float] {
-            let image = try Image.decode(path: item.path)
-            let seen = views.make(image, name: item.relativePath, view: view, seeded: true)
-            return [Float](unsafeUninitializedCapacity: size) { target, initialized in
-                target.initialize(repeating: 0)
-                preprocessing.write(seen, into: target)
-                initialized = size
+        let looking = Prefetch(count: items.count) { at -> Looked in
+            do {
+                let name = try items[at].withBytes { items[at].name(of: $0) }
+                return .seen(
+                    name,
+                    missing: try (0..<kept).map { ($0, try reader.values(items[at], view: $0)) })
+            } catch let error as any Diagnostic {
+                return .skipped(error.message)
+            } catch {
+                return .skipped("\(error)")
             }
         }
         var readable: [PhotoFolder.Item] = []
-        var digests: [String] = []
+        var names: [PhotoDigest] = []
         var held: [[Float]?] = []
         for item in items {
-            do {
-                for view in 0..<kept {
-                    let value = try values(item, view)
+            switch looking.next() {
+            case .seen(let name, let values):
+                for (_, value) in values {
                     let fits = budget >= size * 4
                     if fits { budget -= size * 4 }
                     held.append(fits ? value : nil)
                 }
-                digests.append(
-                    try Storage(mapping: item.path).withBytes { FeatureCache.name(of: $0) })
-            } catch let error as any Diagnostic {
-                held.removeLast(held.count - readable.count * kept)
-                skip(item, error.message)
-                continue
+                readable.append(item)
+                names.append(name)
+                progress(false)
+            case .skipped(let reason): skip(item, reason)
+            case nil: break
             }
-            readable.append(item)
-            progress(false)
         }
-        let photos = readable
         return Samples(
-            labels: photos.map(\.classIndex), paths: photos.map(\.path), digests: digests,
-            views: kept, isFresh: isFresh, count: size, held: held
-        ) { photo, view in try values(photos[photo], view) }
+            items: readable, digests: names, views: kept, isFresh: isFresh, count: size,
+            source: .pixels(held: held, reader))
     }
 }

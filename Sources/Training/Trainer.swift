@@ -21,6 +21,10 @@ public struct TrainingInput: Sendable {
     public var training: [PhotoFolder.Item]
     /// The photos to choose the best epoch by; may be empty.
     public var validation: [PhotoFolder.Item]
+    /// What is to be learned.
+    public var task = LearningTask.classification
+    /// A head to start from instead of a random one: the parameters of a head of the same shape.
+    public var head: StateDict?
     /// The command that repeats the run, for its report.
     public var command = ""
 
@@ -42,27 +46,45 @@ public struct TrainingInput: Sendable {
 /// One training run. Its folder holds `log.csv`, `split.json`, `checkpoint.safetensors` and
 /// `metrics.json`; used by one thread at a time.
 public final class Trainer {
-    private let input: TrainingInput
-    private let options: TrainingOptions
-    private let runFolder: String
+    let input: TrainingInput
+    let options: TrainingOptions
+    let runFolder: String
     private let cacheFolder: String
-    private let engine: any TrainingEngine
-    private let report: @Sendable (TrainingEvent) -> Void
+    let engine: any TrainingEngine
+    let crew: any Crew
+    let report: @Sendable (TrainingEvent) -> Void
     private var skipped: [Int: String] = [:]
-    private var skippedCount = 0
-    private var reused = 0
+    private(set) var skippedCount = 0
+    /// What answers that are numbers are measured in: mean and deviation of each over the photos
+    /// that are learned from. The head learns numbers of deviation 1.
+    private var units: [(mean: Float, deviation: Float)] = []
+    var reused = 0
 
     package init(
         _ input: TrainingInput, options: TrainingOptions, runFolder: String, cacheFolder: String,
-        engine: any TrainingEngine, report: @escaping @Sendable (TrainingEvent) -> Void
+        engine: any TrainingEngine, crew: any Crew = Alone(),
+        report: @escaping @Sendable (TrainingEvent) -> Void
     ) throws {
         try options.validate()
+        try options.validate(for: input.task)
         self.input = input
         self.options = options
         self.runFolder = runFolder
         self.cacheFolder = cacheFolder
+        if crew.count > 1, options.mixup > 0 || options.cutmix > 0 {
+            throw TrainingError.option(
+                "mixing of photos", expected: "none with several processes",
+                found: options.mixup > 0 ? "mixup" : "cutmix")
+        }
         self.engine = engine
-        self.report = report
+        self.crew = crew
+        // One process speaks and writes for all.
+        if crew.rank == 0 { self.report = report } else { self.report = { _ in } }
+    }
+
+    /// Writes a file of the run, once for all processes.
+    func write(_ text: String, _ name: String) throws {
+        if crew.rank == 0 { try RunFiles.write(text, to: path(name)) }
     }
 
     /// Runs to the end. With `resume`, goes on after the last epoch that the run folder holds, to
@@ -82,73 +104,75 @@ public final class Trainer {
             seed: options.seed, fraction: options.validationFraction,
             training: input.training.map(\.relativePath),
             validation: input.validation.map(\.relativePath))
-        try RunFiles.write(try RunFiles.json(split, pretty: true) + "\n", to: path("split.json"))
+        try write(try RunFiles.json(split, pretty: true) + "\n", "split.json")
 
-        let learner = try engine.learner(
-            parts.suffix, weights: weights, input: parts.batch(options.batchSize),
-            trainable: parts.trainable, output: parts.output)
-        let counts = input.classes.indices.map { name in training.labels.count { $0 == name } }
-        var loop = try TrainingLoop(
-            learner: learner, options: options, classes: input.classes.count,
-            shape: parts.batch(options.batchSize), random: random,
-            classWeights: options.balance == .weights
-                ? CrossEntropy.balanced(counts: counts) : nil,
-            pace: { parts.pace(of: $0, options) })
+        if options.head.isNeighbours {
+            return try findNeighbours(parts, weights, training, validation)
+        }
+        var loop = try loop(parts, weights, random, training)
         if options.head == .logistic {
-            try fit(&loop, training, validation, counts)
+            try fit(&loop, training, validation)
             return try finish(&loop, parts, weights, training, validation)
         }
-        let identity = try self.identity(parts, split)
+        let identity = try self.identity(parts, split, weights)
         let checkpoint = path("checkpoint.safetensors")
         if resume {
             try loop.restore(checkpoint, identity: identity)
-            report(.resumed(epoch: loop.history.count))
+            report(.resumed(epoch: loop.done))
+        } else if input.head != nil {
+            report(.epoch(try loop.begin(training, validation), isBest: true))
         }
-        while loop.history.count < options.epochs {
+        while loop.done < options.epochs {
             if options.patience > 0, loop.sinceBest >= options.patience {
-                report(.stoppedEarly(epoch: loop.history.count, best: loop.best + 1))
+                report(.stoppedEarly(epoch: loop.done, best: loop.history[loop.best].epoch))
                 break
             }
             let record = try loop.epoch(training, validation)
-            try loop.save(checkpoint, identity: identity)
-            try RunFiles.write(EpochRecord.csv(loop.history), to: path("log.csv"))
+            if crew.rank == 0 { try loop.save(checkpoint, identity: identity) }
+            try write(EpochRecord.csv(loop.history, input.task), "log.csv")
             report(.epoch(record, isBest: loop.best == loop.history.count - 1))
         }
         return try finish(&loop, parts, weights, training, validation)
     }
 
-    /// The linear head at its optimum, once for each penalty of the path.
-    private func fit(
-        _ loop: inout TrainingLoop, _ training: Samples, _ validation: Samples, _ counts: [Int]
-    ) throws {
-        var features: [Float] = []
-        var labels: [Int] = []
-        for view in 0..<training.views {
-            for photo in training.labels.indices {
-                features += try training.values(photo, view: view)
-                labels.append(training.labels[photo])
-            }
+    /// What learning rate suits: tries growing ones, and leaves nothing behind but features.
+    public func findRate() throws -> RateSearch {
+        let parts = try Parts(input, options)
+        var random = RandomSource(seed: options.seed)
+        let weights = startWeights(parts, &random)
+        let (training, _) = try readSamples(parts, weights)
+        var loop = try loop(parts, weights, random, training)
+        return try loop.findRate(training)
+    }
+
+    private func loop(
+        _ parts: Parts, _ weights: StateDict, _ random: RandomSource, _ training: Samples
+    ) throws -> TrainingLoop {
+        let shape = parts.batch((options.batchSize + crew.count - 1) / crew.count)
+        let learner = try engine.learner(
+            parts.suffix, weights: weights, input: shape,
+            trainable: parts.trainable, output: parts.output)
+        return try TrainingLoop(
+            learner: learner, options: options, task: input.task, classes: input.classes.count,
+            shape: shape, random: random,
+            classWeights: options.balance == .weights ? balance(training) : nil, crew: crew,
+            pace: { parts.pace(of: $0, options) })
+    }
+
+    /// How many photos of each class, or with each label, there are.
+    func counts(_ training: Samples) -> [Int] {
+        input.classes.indices.map { index in
+            input.task == .classification
+                ? training.labels.count { $0 == index }
+                : training.items.count { input.task == .regression || $0.targets[index] > 0 }
         }
-        let weights =
-            options.balance == .none ? nil : CrossEntropy.balanced(counts: counts).map(Double.init)
-        let regression = LogisticRegression(
-            features: features, width: training.count, labels: labels,
-            classes: input.classes.count, weights: weights,
-            labelSmoothing: Double(options.labelSmoothing))
-        // Without photos to choose by, a middling penalty is the one that is tried.
-        let path =
-            validation.labels.isEmpty
-            ? [LogisticRegression.penalties[4]] : LogisticRegression.penalties
-        for penalty in path {
-            let head = try regression.fit(penalty: penalty)
-            try loop.load([head.matrix, head.bias])
-            let own = try loop.evaluate(training)
-            let record = try loop.adopt(
-                [head.matrix, head.bias], loss: own.loss, accuracy: own.confusion.accuracy,
-                penalty: penalty, validation)
-            report(.epoch(record, isBest: loop.best == loop.history.count - 1))
-            if options.patience > 0, loop.sinceBest >= options.patience { break }
-        }
+    }
+
+    /// What classes count; of labels, how much more it counts where one holds.
+    func balance(_ training: Samples) -> [Float] {
+        let counts = counts(training)
+        guard input.task == .multiLabel else { return CrossEntropy.balanced(counts: counts) }
+        return counts.map { Float(training.items.count - $0) / Float(max($0, 1)) }
     }
 
     private func finish(
@@ -157,86 +181,76 @@ public final class Trainer {
     ) throws -> TrainingResult {
         try loop.load(loop.bestWeights)
         let score = try loop.evaluate(validation)
-        let count = score.confusion.count
-        let metrics = TrainingMetrics(
-            classes: input.classes, bestEpoch: loop.best + 1, epochs: loop.history.count,
-            trainingPhotos: training.labels.count, validationPhotos: count,
-            skippedPhotos: skippedCount, loss: count > 0 ? score.loss : nil,
-            accuracy: count > 0 ? score.confusion.accuracy : nil,
-            top5: count > 0 && input.classes.count > 5 ? score.top5 : nil,
-            macroF1: count > 0 ? score.confusion.macroF1 : nil,
-            scores: count > 0
-                ? ScoreSummary(
-                    probabilities: score.probabilities, labels: validation.labels,
-                    classes: input.classes.count) : nil,
-            perClass: score.confusion.perClass, confusion: score.confusion)
-        try RunFiles.write(
-            try RunFiles.json(metrics, pretty: true) + "\n", to: path("metrics.json"))
-        try RunFiles.write(EpochRecord.csv(loop.history), to: path("log.csv"))
+        let metrics = try conclude(
+            loop.history, best: loop.history[loop.best].epoch, score, validation, training)
         // Frozen weights are handed on untouched, so that their bytes stay as they came.
         var result = weights
         for (parameter, values) in zip(loop.parameters, loop.bestWeights) {
             result[parameter.name] = LazyTensor(Tensor(values, shape: parameter.shape))
         }
-        try describe(loop, parts, result, metrics, training, validation, score)
+        if crew.rank == 0 {
+            try describe(parts, result, metrics, training, validation, score, loop.history)
+        }
+        if input.task == .regression { try restoreUnits(parts.model, &result) }
         return TrainingResult(
             graph: parts.model, weights: result, classes: input.classes, history: loop.history,
             metrics: metrics, reusedFeatures: reused)
     }
 
-    /// Writes `run.json`, `report.html` and TensorBoard's events.
-    private func describe(
-        _ loop: TrainingLoop, _ parts: Parts, _ weights: StateDict, _ metrics: TrainingMetrics,
-        _ training: Samples, _ validation: Samples, _ score: TrainingLoop.Score
-    ) throws {
-        let run = RunDescription(
-            command: input.command, architecture: input.graph.name,
-            modelDigest: input.modelDigest, options: options, preprocessing: input.preprocessing,
-            classes: input.classes,
-            trainingCounts: input.classes.indices.map { name in
-                training.labels.count { $0 == name }
-            })
-        try RunFiles.write(try RunFiles.json(run, pretty: true) + "\n", to: path("run.json"))
-        let mistakes = try self.mistakes(parts, weights, validation, score)
-        try RunFiles.write(
-            try RunReport.html(run, metrics, loop.history, mistakes), to: path("report.html"))
-        try EventFile.write(loop.history, folder: runFolder)
+    /// The head learned numbers of mean 0 and deviation 1: makes it answer them as they are.
+    private func restoreUnits(_ model: Graph, _ weights: inout StateDict) throws {
+        guard let logits = model.logits else { return }
+        for parameter in model.nodes[logits].parameters {
+            guard var values = try weights[parameter.name]?.load().floats else { continue }
+            let width = values.count / units.count
+            for (k, unit) in units.enumerated() {
+                for at in (k * width)..<((k + 1) * width) { values[at] *= unit.deviation }
+                if parameter.role == .bias { values[k] += unit.mean }
+            }
+            weights[parameter.name] = LazyTensor(Tensor(values, shape: parameter.shape))
+        }
     }
 
-    /// The validation photos that are most surely taken for something else.
-    private func mistakes(
-        _ parts: Parts, _ weights: StateDict, _ validation: Samples, _ score: TrainingLoop.Score,
-        limit: Int = 12
-    ) throws -> [Mistake] {
-        var wrong: [(photo: Int, prediction: Int, probability: Float)] = []
-        for (photo, row) in score.probabilities.enumerated() {
-            let best = row.withUnsafeBufferPointer { Ranking.best(of: $0) }
-            if best != validation.labels[photo] { wrong.append((photo, best, row[best])) }
+    /// Writes `metrics.json` and `log.csv`.
+    func conclude(
+        _ history: [EpochRecord], best: Int, _ score: TrainingLoop.Score, _ validation: Samples,
+        _ training: Samples
+    ) throws -> TrainingMetrics {
+        let held = !validation.items.isEmpty
+        let classifies = held && input.task == .classification
+        var metrics = TrainingMetrics(
+            task: input.task, classes: input.classes, bestEpoch: best,
+            epochs: history.last?.epoch ?? 0, trainingPhotos: training.items.count,
+            validationPhotos: validation.items.count, skippedPhotos: skippedCount,
+            loss: held ? score.loss : nil,
+            accuracy: classifies ? score.confusion.accuracy : nil,
+            top5: classifies && input.classes.count > 5 ? score.top5 : nil,
+            macroF1: classifies ? score.confusion.macroF1 : nil,
+            scores: classifies
+                ? ScoreSummary(
+                    probabilities: score.probabilities, labels: validation.labels,
+                    classes: input.classes.count) : nil,
+            perClass: score.confusion.perClass, confusion: score.confusion)
+        switch input.task {
+        case .multiLabel where held:
+            metrics.labels = LabelMetrics(
+                probabilities: score.probabilities, targets: validation.targets,
+                names: input.classes)
+            metrics.macroF1 = metrics.labels?.macroF1
+        case .regression where held:
+            metrics.values = ValueMetrics(
+                answers: score.probabilities.map(inUnits),
+                targets: validation.targets.map(inUnits), names: input.classes)
+        default: break
         }
-        wrong.sort { $0.probability > $1.probability }
-        let shape = input.preprocessing.shape
-        let looking =
-            wrong.isEmpty
-            ? nil
-            : try ActivationMap(parts.model, weights: weights, input: shape, engine: engine)
-        var mistakes: [Mistake] = []
-        for entry in wrong.prefix(limit) {
-            let path = validation.paths[entry.photo]
-            guard let photo = try? Image.decode(path: path) else { continue }
-            let seen = Tensor(shape: shape) { input.preprocessing.write(photo, into: $0) }
-            let picture = input.preprocessing.picture(of: seen.floats)
-            var pictures = [picture]
-            if let looking {
-                let map = try looking.map(seen, label: entry.prediction)
-                pictures.append(picture.under(map, rows: looking.rows, columns: looking.columns))
-            }
-            mistakes.append(
-                Mistake(
-                    path: path, truth: input.classes[validation.labels[entry.photo]],
-                    prediction: input.classes[entry.prediction], probability: entry.probability,
-                    pictures: pictures.map { $0.resized(width: 160, height: 160, .bilinear) }))
-        }
-        return mistakes
+        try write(try RunFiles.json(metrics, pretty: true) + "\n", "metrics.json")
+        try write(EpochRecord.csv(history, input.task), "log.csv")
+        return metrics
+    }
+
+    /// Numbers as people measure them.
+    func inUnits(_ numbers: [Float]) -> [Float] {
+        zip(numbers, units).map { $0 * $1.deviation + $1.mean }
     }
 
     /// The weights of the model in its order: the backbone's, and a new head's.
@@ -249,6 +263,10 @@ public final class Trainer {
                     continue
                 }
                 let shape = parameter.shape
+                if let known = input.head?[parameter.name], known.shape == shape {
+                    tensors[parameter.name] = known
+                    continue
+                }
                 let values =
                     parameter.role == .matrix
                     ? random.glorotUniform(count: shape.count, fanIn: shape[1], fanOut: shape[0])
@@ -268,7 +286,7 @@ public final class Trainer {
             let cache = try FeatureCache(
                 root: cacheFolder, modelDigest: input.modelDigest,
                 cut: parts.model.nodes[parts.cut].name, preprocessing: input.preprocessing,
-                count: parts.shape.count)
+                count: parts.shape.count, element: options.cacheElement)
             // Planned when the first photo needs it: a second run may need no backbone at all.
             var run: ((Tensor) throws -> Tensor)?
             let engine = engine
@@ -284,7 +302,7 @@ public final class Trainer {
         let total = input.training.count + input.validation.count
         var done = 0
         var reader = SampleReader(
-            preprocessing: input.preprocessing, views: Views(options), frozen: frozen,
+            preprocessing: input.preprocessing, views: Views(options), frozen: frozen, crew: crew,
             skip: { item, reason in
                 self.skippedCount += 1
                 self.skipped[item.classIndex] = self.skipped[item.classIndex] ?? reason
@@ -295,118 +313,60 @@ public final class Trainer {
                 self.reused += known ? 1 : 0
                 self.report(.features(done: done, total: total, reused: self.reused))
             })
-        let training = try reader.read(input.training)
-        for (index, name) in input.classes.enumerated() where !training.labels.contains(index) {
-            throw TrainingError.noPhotos(of: name, reason: skipped[index])
+        var training = try reader.read(input.training)
+        if input.task == .regression, training.items.isEmpty {
+            throw TrainingError.noPhotos(of: "any value", reason: skipped.values.first)
+        }
+        for (name, count) in zip(input.classes, counts(training)) where count == 0 {
+            let index = input.classes.firstIndex(of: name)
+            throw TrainingError.noPhotos(of: name, reason: index.flatMap { skipped[$0] })
         }
         reader.views = .plain
-        let validation = try reader.read(input.validation)
+        var validation = try reader.read(input.validation)
         let learned = Dictionary(
-            zip(training.digests, training.paths), uniquingKeysWith: { first, _ in first })
-        for (digest, path) in zip(validation.digests, validation.paths) {
-            if let twin = learned[digest] { report(.duplicate(path: path, of: twin)) }
+            zip(training.digests, training.items), uniquingKeysWith: { first, _ in first })
+        for (digest, item) in zip(validation.digests, validation.items) {
+            if let twin = learned[digest] {
+                report(.duplicate(path: item.path, of: twin.path))
+            }
         }
+        if input.task == .regression { standardise(&training, &validation) }
         return (training, validation)
     }
 
+    /// Gives the numbers to be learned mean 0 and deviation 1, so that one learning rate suits all.
+    private func standardise(_ training: inout Samples, _ validation: inout Samples) {
+        units = input.classes.indices.map { k in
+            let values = training.targets.map { Double($0[k]) }
+            let mean = values.reduce(0, +) / Double(values.count)
+            let variance =
+                values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
+            return (Float(mean), variance > 0 ? Float(variance.squareRoot()) : 1)
+        }
+        func standard(_ numbers: [Float]) -> [Float] {
+            zip(numbers, units).map { ($0 - $1.mean) / $1.deviation }
+        }
+        training.targets = training.targets.map(standard)
+        validation.targets = validation.targets.map(standard)
+    }
+
     /// What must be the same for a checkpoint to be of this run; more epochs may be asked for.
-    private func identity(_ parts: Parts, _ split: Split) throws -> String {
+    private func identity(_ parts: Parts, _ split: Split, _ weights: StateDict) throws -> String {
         var settings = options
         settings.patience = 0
         if settings.schedule == .constant || settings.schedule == .plateau { settings.epochs = 1 }
+        var head: [UInt8] = []
+        for name in input.head?.tensors.keys.elements ?? [] {
+            head += try weights[name]?.load().withBytes { RunFiles.digest($0) } ?? []
+        }
         let texts = [
-            try RunFiles.json(settings), try RunFiles.json(split), input.modelDigest,
+            RunFiles.hexadecimal(head), try RunFiles.json(settings), try RunFiles.json(split),
+            input.modelDigest,
             try RunFiles.json(input.preprocessing), try RunFiles.json(input.classes),
             try RunFiles.json(parts.model),
         ]
         return RunFiles.digest(texts.joined(separator: "\n").utf8)
     }
 
-    private func path(_ name: String) -> String { "\(runFolder)/\(name)" }
-}
-
-/// The network with its new head, cut in two.
-private struct Parts {
-    let model: Graph
-    let cut: Int
-    let prefix: Graph?
-    let suffix: Graph
-    let output: Int
-    let trainable: Set<String>
-    let trainableCount: Int
-    /// One photo at the suffix's input.
-    let shape: Shape
-
-    init(_ input: TrainingInput, _ options: TrainingOptions) throws {
-        let classes = input.classes.count
-        guard classes > 1 else {
-            throw TrainingError.option(
-                "number of classes", expected: "2 or more", found: "\(classes)")
-        }
-        model = try input.graph.withHead(
-            classes: classes, hidden: options.head.hidden, dropout: options.dropout)
-        for node in model.nodes[...model.features] {
-            for parameter in node.parameters where input.weights[parameter.name] == nil {
-                throw TrainingError.missingWeight(parameter.name)
-            }
-        }
-        switch options.mode {
-        case .features: cut = model.features
-        case .finetune where options.unfreezeFrom != nil:
-            let name = options.unfreezeFrom ?? ""
-            guard let count = model.stages(from: name) else {
-                throw TrainingError.option(
-                    "stage to unfreeze from",
-                    expected:
-                        "one of \(model.stages.filter { $0 != "head" }.joined(separator: ", "))",
-                    found: name)
-            }
-            cut = model.cut(unfreezing: count)
-        case .finetune(let count?): cut = model.cut(unfreezing: count)
-        case .finetune(nil): cut = 0
-        }
-        depths = Parts.depths(model)
-        if cut > 0 {
-            let halves = try model.split(at: cut)
-            prefix = halves.prefix
-            suffix = halves.suffix
-            let value = try halves.prefix.shapes(input: input.preprocessing.shape)[cut]
-            shape = value.rank == 2 ? [1, value[1], 1, 1] : value
-        } else {
-            prefix = nil
-            suffix = model
-            shape = input.preprocessing.shape
-        }
-        output = suffix.logits ?? suffix.output
-        let learned = suffix.parameters.filter { !$0.isBuffer }
-        trainable = Set(learned.map(\.name))
-        trainableCount = learned.reduce(0) { $0 + $1.shape.count }
-    }
-
-    /// How many stages before the head each parameter is.
-    let depths: [String: Int]
-
-    private static func depths(_ graph: Graph) -> [String: Int] {
-        let stages = graph.stages
-        var result: [String: Int] = [:]
-        for node in graph.nodes {
-            let place = stages.firstIndex(of: node.stage) ?? 0
-            for parameter in node.parameters { result[parameter.name] = stages.count - 1 - place }
-        }
-        return result
-    }
-
-    /// Lower stages learn slower and later, as the options ask; vectors do not decay.
-    func pace(of parameter: Parameter, _ options: TrainingOptions) -> TrainingLoop.Pace {
-        let depth = depths[parameter.name] ?? 0
-        return TrainingLoop.Pace(
-            scale: raised(options.stageDecay, Double(depth)),
-            decays: parameter.shape.rank > 1, start: depth * options.gradual)
-    }
-
-    func batch(_ count: Int) -> Shape {
-        var result = shape
-        result[0] = count
-        return result
-    }
+    func path(_ name: String) -> String { "\(runFolder)/\(name)" }
 }

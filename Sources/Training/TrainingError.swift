@@ -18,6 +18,8 @@ public enum TrainingError: Diagnostic, Equatable {
     case damagedCheckpoint(String, reason: String)
     /// A weight of the backbone is not there.
     case missingWeight(String)
+    /// The processes that train together cannot.
+    case distributed(String, hint: String?)
 
     /// What happened.
     public var message: String {
@@ -33,6 +35,7 @@ public enum TrainingError: Diagnostic, Equatable {
         case .damagedCheckpoint(let path, let reason):
             "the checkpoint `\(path)` is damaged: \(reason)"
         case .missingWeight(let name): "the backbone has no weight `\(name)`"
+        case .distributed(let reason, _): reason
         }
     }
 
@@ -40,6 +43,7 @@ public enum TrainingError: Diagnostic, Equatable {
     public var hint: String? {
         switch self {
         case .option, .missingWeight: nil
+        case .distributed(_, let hint): hint
         case .noPhotos: "add photos that open in an image viewer to its folder"
         case .diverged: "lower the learning rate, for example to a tenth"
         case .noCheckpoint, .damagedCheckpoint: "start the run anew, without resuming"

@@ -10,7 +10,10 @@ struct TrainingLoop {
         var loss: Double
         var top5: Double
         var confusion: ConfusionMatrix
-        /// Photo by photo, the share of the softmax of each class.
+        /// What an epoch is judged by: see ``LearningTask/measure``.
+        var measure = 0.0
+        /// Photo by photo, the share of the softmax of each class, or of each label; of numbers,
+        /// the answers.
         var probabilities: [[Float]] = []
     }
 
@@ -24,12 +27,16 @@ struct TrainingLoop {
         var start = 0
     }
 
-    private let learner: any Learner
+    let learner: any Learner
     let options: TrainingOptions
+    let task: LearningTask
     let classes: Int
-    private let shape: Shape
+    let shape: Shape
     private let loss: CrossEntropy
+    private let labelWeights: [Float]?
     private let paces: [Pace]
+    let crew: any Crew
+    private let gradientSum: GradientSum?
     var random: RandomSource
     private var optimizer: Optimizer
     private var average: [[Float]] = []
@@ -43,23 +50,34 @@ struct TrainingLoop {
     private(set) var bestWeights: [[Float]] = []
 
     init(
-        learner: any Learner, options: TrainingOptions, classes: Int, shape: Shape,
-        random: RandomSource, classWeights: [Float]? = nil,
+        learner: any Learner, options: TrainingOptions, task: LearningTask = .classification,
+        classes: Int, shape: Shape, random: RandomSource, classWeights: [Float]? = nil,
+        crew: any Crew = Alone(),
         pace: (Parameter) -> Pace = { _ in Pace() }
     ) throws {
         self.learner = learner
         self.options = options
+        self.task = task
         self.classes = classes
         self.shape = shape
         self.random = random
-        loss = CrossEntropy(labelSmoothing: options.labelSmoothing, classWeights: classWeights)
+        loss = CrossEntropy(
+            labelSmoothing: options.labelSmoothing,
+            classWeights: task == .classification ? classWeights : nil)
+        labelWeights = task == .multiLabel ? classWeights : nil
+        self.crew = crew
         parameters = learner.trainable
+        gradientSum =
+            crew.count > 1
+            ? GradientSum(crew, count: parameters.reduce(0) { $0 + $1.shape.count }) : nil
         paces = parameters.map(pace)
         optimizer = Optimizer(options.optimizer, counts: parameters.map(\.shape.count))
     }
 
     /// The number of epochs since the best.
     var sinceBest: Int { history.isEmpty ? 0 : history.count - 1 - best }
+    /// The number of epochs that are done. A head that came from elsewhere is epoch 0.
+    var done: Int { history.last?.epoch ?? 0 }
 
     /// One pass over the training photos in a new order, and one over the validation photos.
     mutating func epoch(_ training: Samples, _ validation: Samples) throws -> EpochRecord {
@@ -68,19 +86,23 @@ struct TrainingLoop {
         let steps = (order.count + large - 1) / large
         let factor = options.schedule.factor(losses: history.compactMap(\.validationLoss))
         var total = 0.0
-        var correct = 0
+        var met = Met()
         var rate = 0.0
+        // What this process computes of each batch, in the order in which it will.
+        let own = stride(from: 0, to: order.count, by: large).flatMap { start in
+            let group = Array(order[start..<min(start + large, order.count)])
+            return stride(from: 0, to: group.count, by: options.batchSize).flatMap { from in
+                crew.own(Array(group[from..<min(from + options.batchSize, group.count)]))
+            }
+        }
+        let ahead = training.ahead(own, view: done + 1)
         for start in stride(from: 0, to: order.count, by: large) {
             let group = Array(order[start..<min(start + large, order.count)])
             var sums: [[Float]] = []
             for from in stride(from: 0, to: group.count, by: options.batchSize) {
                 let photos = Array(group[from..<min(from + options.batchSize, group.count)])
-                let done = try gradients(training, photos)
-                total += done.loss
-                correct += done.correct
-                guard total.isFinite else {
-                    throw TrainingError.diverged(epoch: history.count + 1)
-                }
+                total += try gradients(training, photos, ahead, &met)
+                guard total.isFinite else { throw TrainingError.diverged(epoch: done + 1) }
                 if options.accumulate > 1 {
                     try add(&sums, share: Float(photos.count) / Float(group.count))
                 }
@@ -92,9 +114,17 @@ struct TrainingLoop {
                     total: options.epochs * steps, warmup: options.warmupSteps)
             try step(rate, sums)
         }
+        try met.share(crew, &total, photos: order.count, width: classes)
         return try finishEpoch(
             loss: total / Double(max(order.count, 1)),
-            accuracy: Double(correct) / Double(max(order.count, 1)), rate: rate, validation)
+            accuracy: met.measure(task, photos: order.count), rate: rate, validation)
+    }
+
+    /// Judges the weights that are there as epoch 0: a head from elsewhere may be the best already.
+    mutating func begin(_ training: Samples, _ validation: Samples) throws -> EpochRecord {
+        let own = try evaluate(training)
+        return try finishEpoch(
+            loss: own.loss, accuracy: own.measure, rate: 0, validation, epoch: 0)
     }
 
     /// Takes weights that came from elsewhere as an epoch of their own.
@@ -109,15 +139,15 @@ struct TrainingLoop {
 
     private mutating func finishEpoch(
         loss: Double, accuracy: Double, rate: Double, penalty: Double? = nil,
-        _ validation: Samples
+        _ validation: Samples, epoch: Int? = nil
     ) throws -> EpochRecord {
         // The running mean of the weights is what is validated and kept, if one is wanted.
         let moving = average.isEmpty ? [] : try weights()
         if !average.isEmpty { try load(average) }
-        let score = validation.labels.isEmpty ? nil : try evaluate(validation)
+        let score = validation.items.isEmpty ? nil : try evaluate(validation)
         let record = EpochRecord(
-            epoch: history.count + 1, trainingLoss: loss, trainingAccuracy: accuracy,
-            validationLoss: score?.loss, validationAccuracy: score?.confusion.accuracy,
+            epoch: epoch ?? done + 1, trainingLoss: loss, trainingAccuracy: accuracy,
+            validationLoss: score?.loss, validationAccuracy: score?.measure,
             learningRate: rate, penalty: penalty)
         if history.isEmpty || record.isBetter(than: history[best]) {
             best = history.count
@@ -141,31 +171,85 @@ struct TrainingLoop {
     }
 
     /// The gradients of one batch, left in the learner.
-    private mutating func gradients(_ training: Samples, _ photos: [Int]) throws -> (
-        loss: Double, correct: Int
-    ) {
+    private mutating func gradients(
+        _ training: Samples, _ photos: [Int], _ ahead: Prefetch<Result<[Float], any Error>>?,
+        _ met: inout Met
+    ) throws -> Double {
         var views = [Int](repeating: 0, count: photos.count)
         if training.isFresh {
             // Another view in every epoch; the first is not the photo as it is either.
-            views = [Int](repeating: history.count + 1, count: photos.count)
+            views = [Int](repeating: done + 1, count: photos.count)
         } else if training.views > 1 {
             for row in views.indices { views[row] = random.below(training.views) }
         }
+        let share = self.share(training, photos)
+        let (all, photos) = (photos.count, crew.own(photos))
+        views = crew.own(views)
         let labels = photos.map { training.labels[$0] }
-        var input = try batch(training, photos, views)
+        var input = try batch(training, photos, views, ahead)
         let mixed = Mixing(options).apply(&input, labels, &random)
-        let logits = try learner.forward(input, dropoutSeed: random.next())
-        var (total, correct) = (0.0, 0)
-        let gradient = logits.withFloats { floats in
-            correct = hits(floats, labels)
-            return Tensor(shape: logits.shape) { target in
-                total = loss.sum(
-                    logits: floats, classes: classes, labels: labels, mixed: mixed,
-                    gradient: target)
+        let outputs = try learner.forward(input, dropoutSeed: random.next())
+        var total = 0.0
+        let gradient = outputs.withFloats { floats in
+            Tensor(shape: outputs.shape) { target in
+                guard task != .classification else {
+                    met.correct += hits(floats, labels)
+                    total = loss.sum(
+                        logits: floats, classes: classes, labels: labels, mixed: mixed,
+                        gradient: target)
+                    return
+                }
+                let truth = photos.map { training.targets[$0] }
+                for row in photos.indices {
+                    met.answers.append(Array(floats[(row * classes)..<((row + 1) * classes)]))
+                }
+                met.targets += truth
+                total = dense.sum(
+                    floats, width: classes, targets: blended(truth, mixed?.share),
+                    weights: labelWeights, gradient: target)
             }
         }
-        try learner.backward(gradient)
-        return (total, correct)
+        let learner = learner
+        guard let gradientSum else {
+            try learner.backward(gradient, ready: nil)
+            return total
+        }
+        try learner.backward(gradient) { index in
+            try learner.withParameter(index) { _, slopes in
+                try gradientSum.add(index, slopes, share: Float(share))
+            }
+        }
+        try gradientSum.finish { index, sums in
+            try learner.withParameter(index) { _, slopes in
+                _ = slopes.update(fromContentsOf: sums)
+            }
+        }
+        return photos.isEmpty ? 0 : total / Double(photos.count) * share * Double(all)
+    }
+
+    /// What this process' photos of a batch count, of all.
+    private func share(_ samples: Samples, _ photos: [Int]) -> Double {
+        func weight(_ photos: [Int]) -> Double {
+            guard let weights = loss.classWeights else { return Double(photos.count) }
+            return photos.reduce(0) { $0 + Double(weights[samples.labels[$1]]) }
+        }
+        let total = weight(photos)
+        return total > 0 ? weight(crew.own(photos)) / total : 0
+    }
+
+    private var dense: DenseLoss {
+        task == .regression
+            ? .squaredError : .binaryCrossEntropy(labelSmoothing: options.labelSmoothing)
+    }
+
+    /// Each photo's targets with those of the one before it, as ``Mixing`` blends the photos.
+    private func blended(_ targets: [[Float]], _ share: Double?) -> [[Float]] {
+        guard let share else { return targets }
+        let (own, other) = (Float(share), Float(1 - share))
+        return targets.indices.map { row in
+            zip(targets[row], targets[(row + targets.count - 1) % targets.count])
+                .map { own * $0 + other * $1 }
+        }
     }
 
     /// Adds this batch's share to the gradients of a larger one.
@@ -187,7 +271,7 @@ struct TrainingLoop {
                 _ = gradient.update(fromContentsOf: sum)
             }
         }
-        let epoch = history.count
+        let epoch = done
         try clip(learning: parameters.indices.filter { paces[$0].start <= epoch })
         optimizer.beginStep(learningRate: rate)
         for (index, pace) in paces.enumerated() where pace.start <= epoch {
@@ -228,31 +312,25 @@ struct TrainingLoop {
         }
     }
 
-    /// Scores samples, without dropout and smoothing.
-    func evaluate(_ samples: Samples) throws -> Score {
-        var score = Score(loss: 0, top5: 0, confusion: ConfusionMatrix(classes: classes))
-        let all = Array(samples.labels.indices)
-        for start in stride(from: 0, to: all.count, by: options.batchSize) {
-            let photos = Array(all[start..<min(start + options.batchSize, all.count)])
-            let labels = photos.map { samples.labels[$0] }
-            let views = [Int](repeating: 0, count: photos.count)
-            let logits = try learner.forward(
-                try batch(samples, photos, views), dropoutSeed: nil)
-            logits.withFloats { floats in
-                score.loss += CrossEntropy().sum(logits: floats, classes: classes, labels: labels)
-                for (row, label) in labels.enumerated() {
-                    let scores = UnsafeBufferPointer(
-                        rebasing: floats[(row * classes)..<((row + 1) * classes)])
-                    score.confusion.add(truth: label, prediction: Ranking.best(of: scores))
-                    score.top5 += Ranking.isHit(label, within: 5, of: scores) ? 1 : 0
-                    score.probabilities.append(Ranking.softmax(scores))
-                }
-            }
+    /// Steps whose rates grow from 1e-7 to 10 until the loss has clearly left its best, then all as
+    /// it was (Smith 2015, arXiv:1506.01186).
+    mutating func findRate(_ training: Samples, steps: Int = 100) throws -> RateSearch {
+        let kept = (weights: try weights(), random: random, optimizer: optimizer, average: average)
+        defer { (random, optimizer, average) = (kept.random, kept.optimizer, kept.average) }
+        var search = RateSearch()
+        var order: [Int] = []
+        for step in 0..<steps {
+            if order.count < options.batchSize { order += self.order(training.labels) }
+            let photos = Array(order.prefix(options.batchSize))
+            order.removeFirst(photos.count)
+            let rate = 1e-7 * tenToThe(8 * Double(step) / Double(steps - 1))
+            var met = Met()
+            let loss = try gradients(training, photos, nil, &met) / Double(photos.count)
+            guard search.add(rate: rate, loss: loss) else { break }
+            try self.step(rate, [])
         }
-        let count = Double(max(all.count, 1))
-        score.loss /= count
-        score.top5 /= count
-        return score
+        try load(kept.weights)
+        return search
     }
 
     /// Replaces what learns.
@@ -296,13 +374,20 @@ struct TrainingLoop {
     }
 
     /// The photos as a batch; rows that a ragged last one lacks are zeros.
-    private func batch(_ samples: Samples, _ photos: [Int], _ views: [Int]) throws -> Tensor {
+    func batch(
+        _ samples: Samples, _ photos: [Int], _ views: [Int],
+        _ ahead: Prefetch<Result<[Float], any Error>>? = nil
+    ) throws -> Tensor {
         let size = samples.count
         return try Tensor(shape: shape) { target in
             for (row, photo) in photos.enumerated() {
-                try samples.fill(
-                    photo, view: views[row],
-                    UnsafeMutableBufferPointer(rebasing: target[(row * size)..<((row + 1) * size)]))
+                let place = UnsafeMutableBufferPointer(
+                    rebasing: target[(row * size)..<((row + 1) * size)])
+                if let ready = ahead?.next() {
+                    _ = place.update(fromContentsOf: try ready.get())
+                } else {
+                    try samples.fill(photo, view: views[row], place)
+                }
             }
         }
     }

@@ -18,6 +18,10 @@ public enum Head: Sendable, Hashable, Codable {
     case logistic
     /// A hidden layer of this many units with ReLU, and a linear layer.
     case perceptron(hidden: Int)
+    /// The nearest photos vote; nothing is learned but how many of them.
+    case neighbours
+
+    var isNeighbours: Bool { self == .neighbours }
 
     /// The units of the hidden layer, if there is one.
     var hidden: Int? {
@@ -68,6 +72,8 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     /// How many views of each photo are kept where the backbone is frozen, the photo itself among
     /// them; where it is not, every epoch makes its own.
     public var cacheViews: Int = 4
+    /// How the frozen part's values are kept.
+    public var cacheElement = FeatureCache.Element.f32
     /// What is put on the backbone.
     public var head: Head = .linear
     /// The stages that learn by name, from the first of them on; empty leaves it to ``mode``.
@@ -140,9 +146,10 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
         if let hidden = head.hidden {
             try check((1...65536).contains(hidden), "hidden units", "1 to 65536", hidden)
         }
-        if head == .logistic, mode != .features {
+        if head == .logistic || head == .neighbours, mode != .features {
             throw .option(
-                "head", expected: "linear or mlp when the backbone learns too", found: "logistic")
+                "head", expected: "linear or mlp when the backbone learns too",
+                found: head == .logistic ? "logistic" : "knn")
         }
         try check((0..<1).contains(dropout), "dropout", "0 or more and below 1", dropout)
         try check(patience >= 0, "patience", "0 or more", patience)
@@ -155,6 +162,25 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
             "0 or more", optimizer.weightDecay)
         if case .finetune(let count?) = mode {
             try check(count >= 1, "number of stages to unfreeze", "1 or more", count)
+        }
+    }
+
+    /// Throws ``TrainingError/option(_:expected:found:)`` for a setting that a task has no use for.
+    func validate(for task: LearningTask) throws(TrainingError) {
+        guard task != .classification else { return }
+        if head == .logistic || head == .neighbours {
+            throw .option(
+                "head", expected: "linear or mlp for \(task.rawValue)",
+                found: head == .logistic ? "logistic" : "knn")
+        }
+        if balance == .sampling || (balance == .weights && task == .regression) {
+            throw .option(
+                "balance", expected: task == .regression ? "none" : "none or weights",
+                found: balance.rawValue)
+        }
+        if task == .regression, labelSmoothing > 0 {
+            throw .option(
+                "label smoothing", expected: "0 for numbers", found: "\(labelSmoothing)")
         }
     }
 }

@@ -9,16 +9,19 @@ public struct EpochRecord: Sendable, Hashable, Codable {
     public var epoch: Int
     /// The mean loss over the photos that were learned from, as they were met.
     public var trainingLoss: Double
-    /// The share of them that was right, as they were met.
+    /// The share of them that was right, as they were met, or what else the task is judged by:
+    /// see ``LearningTask/measure``.
     public var trainingAccuracy: Double
     /// The mean loss over the validation photos; nil without any.
     public var validationLoss: Double?
-    /// The share of them that was right; nil without any.
+    /// The share of them that was right, or what else the task is judged by; nil without any.
     public var validationAccuracy: Double?
     /// The learning rate of the last step.
     public var learningRate: Double
     /// The penalty of a logistic head.
     public var penalty: Double?
+    /// How many neighbours were asked.
+    public var neighbours: Int?
 
     /// Whether this epoch is to be preferred: a higher validation accuracy, then a lower loss.
     func isBetter(than other: EpochRecord) -> Bool {
@@ -28,9 +31,11 @@ public struct EpochRecord: Sendable, Hashable, Codable {
         return accuracy > best || (accuracy == best && loss < least)
     }
 
-    static func csv(_ history: [EpochRecord]) -> String {
+    static func csv(_ history: [EpochRecord], _ task: LearningTask) -> String {
+        let name = task.measure
         var text =
-            "epoch,training_loss,training_accuracy,validation_loss,validation_accuracy,learning_rate,penalty\n"
+            "epoch,training_loss,training_\(name),validation_loss,validation_\(name),"
+            + "learning_rate,penalty\n"
         for row in history {
             let numbers: [Double?] = [
                 row.trainingLoss, row.trainingAccuracy, row.validationLoss, row.validationAccuracy,
@@ -64,6 +69,8 @@ public enum TrainingEvent: Sendable {
 
 /// `metrics.json`: how well the best epoch does on the validation photos.
 public struct TrainingMetrics: Sendable, Hashable, Codable {
+    /// What was learned.
+    public var task: LearningTask
     /// The names of the classes, in the order of the matrix.
     public var classes: [String]
     /// The epoch whose weights are kept, counted from 1.
@@ -86,10 +93,23 @@ public struct TrainingMetrics: Sendable, Hashable, Codable {
     public var macroF1: Double?
     /// What the scores are worth before a threshold; nil without validation photos.
     public var scores: ScoreSummary?
+    /// How well labels are told; nil where they were not asked for.
+    public var labels: LabelMetrics?
+    /// How well numbers are told; nil where they were not asked for.
+    public var values: ValueMetrics?
     /// The scores of each class.
     public var perClass: [ClassScores]
     /// Rows are the truth.
     public var confusion: ConfusionMatrix
+
+    /// What the best epoch was judged by.
+    public var measure: Double? {
+        switch task {
+        case .classification: accuracy
+        case .multiLabel: labels?.meanAveragePrecision
+        case .regression: values?.r2
+        }
+    }
 }
 
 /// What a run makes.
@@ -106,4 +126,6 @@ public struct TrainingResult: Sendable {
     public var metrics: TrainingMetrics
     /// How many photos' features came out of the cache.
     public var reusedFeatures: Int
+    /// The photos to ask, where these are the head; ``graph`` ends in features then.
+    public var neighbours: Neighbours?
 }

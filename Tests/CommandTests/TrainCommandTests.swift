@@ -106,6 +106,104 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: folder + "/run/model.safetensors"))
     }
 
+    /// Labels and numbers from tables: trained, told and measured alike by run and evaluation.
+    @Test(arguments: [("labels", ["labels"]), ("value", ["values", "--learning-rate", "0.02"])])
+    func labelsAndNumbers(column: String, settings: [String]) throws {
+        defer { remove() }
+        try draw(8)
+        var table = "path,\(column)\n"
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder + "/photos").sorted()
+        var photo = ""
+        for (number, name) in names.enumerated() {
+            let answer =
+                column == "value"
+                ? "\(100 + number)" : (number == 0 ? "first" : "\(name)|later")
+            for file in try FileManager.default
+                .contentsOfDirectory(atPath: "\(folder)/photos/\(name)")
+            {
+                photo = "photos/\(name)/\(file)"
+                table += "\(photo),\(answer)\n"
+            }
+        }
+        try Data(table.utf8).write(to: URL(fileURLWithPath: folder + "/table.csv"))
+        let trained = try Graft.run(
+            arguments: [
+                "train", folder + "/table.csv", "--backbone", "graft/tiny", "-o", folder + "/run",
+                "--epochs", "3", "--json",
+            ] + settings.dropFirst(), environment: cache)
+        #expect(trained.status == 0, "\(trained.errors)")
+        let evaluated = try Graft.run(
+            arguments: [
+                "evaluate", folder + "/run/model.safetensors", folder + "/table.csv", "--split",
+                folder + "/run/split.json", "--json",
+            ], environment: cache)
+        #expect(evaluated.status == 0, "\(evaluated.errors)")
+        struct Metrics: Decodable {
+            struct Label: Decodable { var name: String; var f1: Double }
+            struct Labels: Decodable { var labels: [Label] }
+            struct Value: Decodable { var meanAbsoluteError: Double }
+            struct Values: Decodable { var values: [Value] }
+            var labels: Labels?
+            var values: Values?
+        }
+        struct Answer: Decodable { var metrics: Metrics }
+        let own = try JSONDecoder().decode(Answer.self, from: Data(trained.output.utf8)).metrics
+        let other = try JSONDecoder().decode(Metrics.self, from: Data(evaluated.output.utf8))
+        if column == "labels" {
+            #expect(
+                own.labels?.labels.map(\.name) == (names.dropFirst() + ["first", "later"]).sorted())
+            #expect(own.labels?.labels.map(\.f1) == other.labels?.labels.map(\.f1))
+        } else {
+            let (a, b) = (own.values?.values.first, other.values?.values.first)
+            #expect(abs((a?.meanAbsoluteError ?? 9) - (b?.meanAbsoluteError ?? 0)) < 1e-3)
+            #expect((a?.meanAbsoluteError ?? 9) < 2)
+        }
+        let predicted = try Graft.run(
+            arguments: [
+                "predict", folder + "/run/model.safetensors", folder + "/" + photo,
+                "--json",
+            ], environment: cache)
+        #expect(predicted.output.contains(column == "labels" ? "\"holds\":" : "\"value\":"))
+    }
+
+    @Test func partsOfFeaturesMakeTheWhole() throws {
+        defer { remove() }
+        try draw(3)
+        func features(_ arguments: [String]) throws -> Graft.Result {
+            try Graft.run(arguments: ["features"] + arguments, environment: cache)
+        }
+        let base = ["graft/tiny", folder + "/photos", "-o"]
+        #expect(try features(base + [folder + "/whole.safetensors"]).status == 0)
+        for index in 0..<4 {
+            let part = [folder + "/\(index).safetensors", "--shard", "\(index)/4"]
+            #expect(try features(base + part).status == 0)
+        }
+        let parts = [2, 0, 3, 1].map { folder + "/\($0).safetensors" }
+        let merged = folder + "/merged.safetensors"
+        #expect(try features(["merge", "-o", merged] + parts).status == 0)
+        #expect(try bytes("merged.safetensors") == bytes("whole.safetensors"))
+        let missing = try features(["merge", "-o", merged] + parts.dropLast())
+        #expect(missing.status == 1 && missing.errors.contains("part 1 of 4 is missing"))
+        #expect(try features(["merge", "-o", merged, parts[0], parts[0]]).status == 1)
+    }
+
+    @Test func aHeadFirstIsNeverLost() throws {
+        defer { remove() }
+        try draw(8)
+        let result = try Graft.run(
+            arguments: [
+                "train", folder + "/photos", "--backbone", "graft/tiny", "-o", folder + "/run",
+                "--recipe", "auto", "--unfreeze", "all", "--epochs", "2", "--learning-rate",
+                "1e-30",
+                "--seed", "5",
+            ], environment: cache)
+        #expect(result.status == 0, "\(result.errors)")
+        // Epoch 0 is the head, and steps of no length cannot make it worse.
+        let log = try String(contentsOfFile: folder + "/run/log.csv", encoding: .utf8)
+        let rows = log.split(separator: "\n").map { $0.split(separator: ",") }
+        #expect(rows[1][0] == "0" && rows[1][4] == rows[2][4])
+    }
+
     private func train(_ run: String, _ extra: [String]) throws -> Graft.Result {
         try Graft.run(
             arguments: [

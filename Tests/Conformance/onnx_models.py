@@ -44,10 +44,52 @@ def weights(name, random):
     return tensors
 
 
+def transposed(at):
+    """What PyTorch exports with transposed convolutions, there and back."""
+    import torch
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.ConvTranspose2d(8, 6, 4, stride=2, padding=1), torch.nn.ReLU(),
+        torch.nn.ConvTranspose2d(6, 6, 3, stride=(2, 3), padding=1, output_padding=1, groups=3, bias=False), torch.nn.BatchNorm2d(6),
+        torch.nn.ConvTranspose2d(6, 2, 3, dilation=2)).eval()
+    x = torch.randn(2, 3, 20, 24)
+    value = lambda n: onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, (2, 3, 20, 24) if n == "x" else None)
+    nodes, tensors, name = [], [], "x"
+    for i, layer in enumerate(model):
+        inputs = [name]
+        for key, tensor in layer.state_dict().items():
+            if key != "num_batches_tracked":
+                tensors.append(onnx.numpy_helper.from_array(tensor.numpy(), f"{i}.{key}"))
+                inputs.append(f"{i}.{key}")
+        settings = {}
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
+            settings = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": layer.padding * 2,
+                        "dilations": layer.dilation, "group": layer.groups}
+            if isinstance(layer, torch.nn.ConvTranspose2d):
+                settings["output_padding"] = layer.output_padding
+        op = {"Conv2d": "Conv", "ConvTranspose2d": "ConvTranspose", "ReLU": "Relu", "BatchNorm2d": "BatchNormalization"}[type(layer).__name__]
+        name = f"n{i}"
+        nodes.append(onnx.helper.make_node(op, inputs, [name], **settings))
+    graph = onnx.helper.make_graph(nodes, "transposed", [value("x")], [value(name)], tensors)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=9), at("t.onnx"))
+    np.save(at("x.npy"), x.numpy())
+    expected = model(x).detach().numpy()
+    for path in ["t.onnx", "again.onnx"]:
+        graft("run", at(path), "--input", at("x.npy"), "--output", at("y.npy"))
+        error = np.abs(np.load(at("y.npy")) - expected).max() / np.abs(expected).max()
+        report(error < 1e-4, f"transposed convolutions, {path}", f"relative error {error:.1e}")
+        graft("convert", at("t.onnx"), "--to", "onnx", "-o", at("again.onnx"))
+    theirs = onnxruntime.InferenceSession(at("again.onnx")).run(None, {"input": x.numpy()})[0]
+    error = np.abs(theirs - expected).max() / np.abs(expected).max()
+    report(error < 1e-4, "transposed convolutions, onnxruntime", f"relative error {error:.1e}")
+
+
 names = sys.argv[1:] or ["resnet50", "densenet121", "mobilenetv2", "torchvision/resnet18",
                          "torchvision/mobilenet_v2", "timm/tf_efficientnet_lite0"]
 with tempfile.TemporaryDirectory() as folder:
     at = lambda name: os.path.join(folder, name)
+    transposed(at)
     for name in names:
         random = np.random.default_rng(1)
         try:

@@ -84,6 +84,27 @@ private struct Layer {
                 }
                 return sum
             }
+        case .convTranspose2d(let outputs, let window, _, let groups, let bias):
+            guard case .explicit(let padding) = window.padding else { return [] }
+            let (each, per) = (input[1] / groups, outputs / groups)
+            let (rows, columns) = (window.kernel.height, window.kernel.width)
+            return self.each { n, o, h, w in
+                var sum = bias ? parameters[1][o] : 0
+                for i in (o / per * each)..<(o / per * each + each) {
+                    for tap in 0..<(rows * columns) {
+                        let y = h + padding.top - tap / columns * window.dilation.height
+                        let z = w + padding.left - tap % columns * window.dilation.width
+                        guard y % window.stride.height == 0, z % window.stride.width == 0 else {
+                            continue
+                        }
+                        let weight = parameters[0][(i * per + o % per) * rows * columns + tap]
+                        sum +=
+                            (at(n, i, y / window.stride.height, z / window.stride.width) ?? 0)
+                            * weight
+                    }
+                }
+                return sum
+            }
         case .linear(_, let bias):
             return each { n, o, _, _ in
                 (0..<input[1]).reduce(bias ? parameters[1][o] : 0) {

@@ -17,6 +17,7 @@ struct Chain {
         var roles: [Parameter.Role] = []
         switch op {
         case .conv2d(_, _, _, let bias): roles = bias ? [.kernel, .bias] : [.kernel]
+        case .convTranspose2d(_, _, _, _, let bias): roles = bias ? [.kernel, .bias] : [.kernel]
         case .linear(_, let bias): roles = bias ? [.matrix, .bias] : [.matrix]
         case .batchNorm(_, _, let scale, let shift):
             roles = (scale ? [.scale] : []) + (shift ? [.shift] : [])
@@ -116,6 +117,31 @@ struct Chain {
             var chain = Chain(channels: channels)
             chain.convolve(channels, outputs, window)
             try chain.check([2, channels, 9, 12])
+        }
+    }
+
+    @Test(arguments: [
+        (Window(kernel: 3), Extent(0), 1), (Window(kernel: 2, stride: 2), 0, 1),
+        (Window(kernel: 4, stride: 2, padding: .all(1)), 0, 1),
+        (Window(kernel: 3, stride: 2, padding: .all(1)), 1, 1),
+        (Window(kernel: 3, stride: 2, padding: .all(1)), 1, 4),
+        (Window(kernel: Extent(5, 3), stride: Extent(2, 1)), 0, 1),
+    ])
+    func `Transposed convolutions equal their definition`(
+        _ window: Window, _ extra: Extent, _ groups: Int
+    ) throws {
+        for (channels, outputs) in [(16, 24), (8, 4)] {
+            var chain = Chain(channels: channels)
+            let kernel: Shape = [
+                channels, outputs / groups, window.kernel.height, window.kernel.width,
+            ]
+            chain.add(
+                .convTranspose2d(
+                    outputs: outputs, window: window, outputPadding: extra, groups: groups,
+                    bias: true), nil, [kernel, [outputs]])
+            chain.normalise(outputs)
+            chain.add(.activation(.relu))
+            try chain.check([2, channels, 5, 6])
         }
     }
 

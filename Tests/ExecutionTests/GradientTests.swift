@@ -44,6 +44,16 @@ private func conv(
         groups: groups, bias: bias)
 }
 
+private func spread(
+    _ outputs: Int, _ kernel: Extent, stride: Extent = 1, dilation: Extent = 1, cut: Int = 0,
+    extra: Extent = 0, groups: Int = 1, bias: Bool = true
+) -> Op {
+    .convTranspose2d(
+        outputs: outputs,
+        window: Window(kernel: kernel, stride: stride, dilation: dilation, padding: .all(cut)),
+        outputPadding: extra, groups: groups, bias: bias)
+}
+
 /// One operation that reads the first convolution.
 private func single(_ name: String, _ op: Op, channels: Int = 8, side: Int = 6) -> Probe {
     Probe(name: name, channels: channels, side: side) { builder in
@@ -63,6 +73,13 @@ private let probes: [Probe] =
             conv(
                 8, 3, stride: 2,
                 padding: .explicit(Padding(top: 0, left: 1, bottom: 1, right: 0)))),
+        single("transposed convolution", spread(5, 3)),
+        single("transposed convolution, stride 2", spread(6, 4, stride: 2, cut: 1)),
+        single(
+            "transposed convolution, stride 2 × 3, wider",
+            spread(6, Extent(3, 2), stride: Extent(2, 3), cut: 1, extra: 1), side: 4),
+        single("transposed convolution, grouped", spread(8, 3, stride: 2, groups: 4, bias: false)),
+        single("transposed convolution, dilated", spread(8, 3, dilation: 2, cut: 2)),
         single("convolution, dilated", conv(8, 3, dilation: 2)),
         single("convolution, 1 × 3", conv(8, Extent(1, 3), padding: .same, bias: false)),
         single("convolution, grouped", conv(8, 3, groups: 4)),

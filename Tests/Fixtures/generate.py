@@ -10,6 +10,7 @@ import zipfile
 
 import h5py
 import numpy as np
+import onnx
 import torch
 from safetensors.numpy import save_file
 
@@ -88,3 +89,33 @@ with zipfile.ZipFile(at("small.keras"), "w") as z:
     z.writestr("metadata.json", '{"keras_version": "3.15.1"}')
     z.writestr("config.json", '{"class_name": "Functional"}')
     z.write(at("small.weights.h5"), "model.weights.h5")
+
+helper = onnx.helper
+value = lambda name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1, 3, 4, 4))
+onnx.save(helper.make_model(helper.make_graph(
+    [helper.make_node("Conv", ["x", "w", "b"], ["y"])], "small", [value("x")], [value("y")],
+    [onnx.numpy_helper.from_array(values(2, 3, 1, 1), "w"), helper.make_tensor("b", 1, (2,), values(2))])), at("small.onnx"))
+
+# TensorFlow is slow to start: only where its fixtures are wanted.
+import tensorflow as tf
+
+module = tf.Module()
+module.w, module.n = tf.Variable(values(2, 3), name="w"), tf.Variable(np.int64(7), name="n")
+module.h = tf.Variable(tf.cast(values(4), tf.bfloat16), name="h")
+tf.train.Checkpoint(module=module).write(at("small"))
+with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    parts = tf.compat.v1.get_variable("emb", (4, 3), partitioner=tf.compat.v1.fixed_size_partitioner(2))
+    session.run([part.assign(rows) for part, rows in zip(parts, np.split(values(4, 3), 2))])
+    tf.compat.v1.train.Saver().save(session, at("parts"), write_meta_graph=False, latest_filename="unused")
+os.remove(at("unused"))
+
+
+class Product(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec((1, 3), tf.float32)])
+    def __call__(self, x):
+        return tf.matmul(x, tf.constant(values(3, 2)))
+
+
+product = Product()
+with open(at("small.tflite"), "wb") as f:
+    f.write(tf.lite.TFLiteConverter.from_concrete_functions([product.__call__.get_concrete_function()], product).convert())

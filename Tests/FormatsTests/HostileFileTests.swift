@@ -65,8 +65,10 @@ struct HostileFileTests {
 
     static let small = [
         "small.safetensors", "small.npy", "fortran.npy", "small.npz", "deflated.npz", "zip.pth",
-        "legacy.pth",
+        "legacy.pth", "small.onnx",
     ]
+    /// A part of a flatbuffer or of a row of files may do without its end.
+    static let tolerant = ["small.tflite"]
     static let hdf5 = [
         "legacy.h5", "keras1.h5", "chunked.h5", "small.weights.h5", "small.keras",
         "bfloat16.weights.h5",
@@ -95,6 +97,45 @@ struct HostileFileTests {
     /// A damaged file is read or refused; what the process must not do is end.
     @Test(arguments: HostileFileTests.small)
     func flippedBytes(_ name: String) throws { try flip(name, times: 1000) }
+
+    @Test(arguments: HostileFileTests.tolerant)
+    func truncationAndDamageAreExplained(_ name: String) throws {
+        let scratch = try Scratch()
+        let bytes = try Fixture.bytes(name)
+        for count in 0..<bytes.count {
+            let path = try scratch.file("cut", Array(bytes[..<count]))
+            do { try loadEverything(path) } catch {
+                #expect(error is any Diagnostic, "cut to \(count): \(error)")
+            }
+        }
+        try flip(name, times: 2000)
+    }
+
+    /// Either file of a checkpoint, cut and damaged beside the other.
+    @Test(arguments: ["small", "parts"]) func damagedCheckpoints(_ name: String) throws {
+        let suffixes = [".index", ".data-00000-of-00001"]
+        for suffix in suffixes {
+            let scratch = try Scratch()
+            for other in suffixes {
+                _ = try scratch.file("x" + other, Fixture.bytes(name + other))
+            }
+            let bytes = try Fixture.bytes(name + suffix)
+            for count in 0..<bytes.count {
+                _ = try scratch.file("x" + suffix, Array(bytes[..<count]))
+                #expect(throws: (any Error).self, "cut to \(count)") {
+                    try loadEverything(scratch.path("x"))
+                }
+            }
+            for place in bytes.indices {
+                var damaged = bytes
+                damaged[place] ^= 0x11
+                _ = try scratch.file("x" + suffix, damaged)
+                do { try loadEverything(scratch.path("x")) } catch {
+                    #expect(error is any Diagnostic, "byte \(place): \(error)")
+                }
+            }
+        }
+    }
 
     /// libhdf5 itself dies on some of these, in its own process: then that is the error.
     @Test(arguments: HostileFileTests.hdf5)

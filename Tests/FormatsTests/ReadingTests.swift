@@ -10,7 +10,9 @@ struct ReadingTests {
         ("small.safetensors", Checkpoint.Kind.safetensors), ("small.npy", .npy),
         ("small.npz", .npz),
         ("deflated.npz", .npz), ("zip.pth", .torch), ("legacy.pth", .torch), ("legacy.h5", .hdf5),
-        ("small.weights.h5", .hdf5), ("small.keras", .keras),
+        ("small.weights.h5", .hdf5), ("small.keras", .keras), ("small.onnx", .onnx),
+        ("small.tflite", .tflite),
+        ("small.index", .tensorflow), ("parts", .tensorflow),
     ])
     func theKindIsFoundByContent(_ name: String, _ kind: Checkpoint.Kind) throws {
         #expect(try Checkpoint.kind(of: Fixture.path(name)) == kind)

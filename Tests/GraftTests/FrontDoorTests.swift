@@ -33,7 +33,7 @@ import Testing
         var options = TrainingOptions(mode: .finetune(unfreeze: nil))
         options.epochs = 2
         let (model, result) = try backbone.train(
-            on: folder + "/photos", options: options, runFolder: folder + "/run",
+            on: PhotoSource(folder + "/photos"), options: options, runFolder: folder + "/run",
             cacheFolder: folder + "/cache")
         #expect(result.history.count == 2)
         #expect(model.labels == ["circle", "stripes"])

@@ -120,17 +120,83 @@ private func bytes(_ state: StateDict) throws -> [String: [UInt8]] {
     #expect(try scene.trainer("c", scene.options(1), modelDigest: "1").run().reusedFeatures == 0)
     // A damaged value is noticed and computed again.
     let cache = scene.folder + "/cache/features"
-    for folder in try FileManager.default.contentsOfDirectory(atPath: cache) {
-        for name in try FileManager.default.contentsOfDirectory(atPath: "\(cache)/\(folder)") {
-            let url = URL(fileURLWithPath: "\(cache)/\(folder)/\(name)")
-            var data = try Data(contentsOf: url)
-            data[data.count - 1] ^= 1
-            try data.write(to: url)
-        }
+    for name in try FileManager.default.contentsOfDirectory(atPath: cache) {
+        let url = URL(fileURLWithPath: "\(cache)/\(name)/values")
+        var data = try Data(contentsOf: url)
+        // A page of header, then records of 64 bytes and, here, 64 of numbers.
+        for at in stride(from: 4096 + 64, to: data.count, by: 128) { data[at] ^= 1 }
+        try data.write(to: url)
     }
     let third = try scene.trainer("d", scene.options(2)).run()
     #expect(third.reusedFeatures == 0)
     #expect(try bytes(first.weights) == bytes(third.weights))
+}
+
+/// A writer that was killed in the middle leaves a part of a record, and what follows is whole.
+@Test func aKilledWriterHarmsNothing() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    let first = try scene.trainer("a", scene.options(2)).run()
+    let cache = scene.folder + "/cache/features"
+    let name = try #require(try FileManager.default.contentsOfDirectory(atPath: cache).first)
+    let url = URL(fileURLWithPath: "\(cache)/\(name)/values")
+    let whole = try Data(contentsOf: url)
+    try (whole + Data(repeating: 7, count: 90)).write(to: url)
+    let second = try scene.trainer("b", scene.options(2)).run()
+    #expect(second.reusedFeatures == scene.photos.items.count)
+    // A record that was cut off is computed again, at its place.
+    try whole.dropLast(70).write(to: url)
+    let third = try scene.trainer("c", scene.options(2)).run()
+    #expect(third.reusedFeatures == scene.photos.items.count - 1)
+    #expect(try Data(contentsOf: url).count == whole.count)
+    // A file of something else gives way.
+    try Data(repeating: 1, count: 9000).write(to: url)
+    let fourth = try scene.trainer("d", scene.options(2)).run()
+    #expect(fourth.reusedFeatures == 0)
+    for other in [second, third, fourth] {
+        #expect(try bytes(first.weights) == bytes(other.weights))
+    }
+}
+
+@Test func halfFeaturesTakeHalfTheSpaceAndAreNearlyTheSame() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    var options = scene.options(3)
+    let whole = try scene.trainer("a", options).run()
+    options.cacheElement = .f16
+    let half = try scene.trainer("b", options).run()
+    #expect(half.reusedFeatures == 0)
+    for (name, tensor) in whole.weights.tensors {
+        let other = try #require(half.weights[name]).load().floats
+        for (a, b) in zip(try tensor.load().floats, other) { #expect(abs(a - b) < 2e-3) }
+    }
+    #expect(try scene.trainer("c", options).run().reusedFeatures == scene.photos.items.count)
+}
+
+@Test func neighboursAreAHead() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    var options = TrainingOptions()
+    options.head = .neighbours
+    let result = try scene.trainer("a", options).run()
+    #expect(result.metrics.accuracy == 1)
+    let head = try #require(result.neighbours)
+    #expect(head.labels.count == result.metrics.trainingPhotos && result.graph.logits == nil)
+    let own = try head.probabilities(Array(head.bank.prefix(head.width)), classes: 2)
+    #expect(own[0][head.labels[0]] > 0.99)
+    options.mode = .finetune(unfreeze: 1)
+    #expect(throws: TrainingError.self) { try scene.trainer("b", options).run() }
+}
+
+/// A search for a rate changes nothing of what comes after it.
+@Test func aRateIsFound() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    let search = try scene.trainer("a", scene.options(2)).findRate()
+    #expect(search.points.count > 10 && search.suggestion != nil)
+    #expect(!FileManager.default.fileExists(atPath: scene.folder + "/a"))
+    let points = try scene.trainer("a", scene.options(2)).findRate().points
+    #expect(points.map(\.loss) == search.points.map(\.loss))
 }
 
 @Test func unreadablePhotosAreSkippedAndCounted() throws {

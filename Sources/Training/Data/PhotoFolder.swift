@@ -1,5 +1,6 @@
 // A folder of folders of photos: each folder is a class, each photo in it an example.
 
+public import GraftImages
 public import GraftTensors
 
 #if canImport(Glibc)
@@ -17,8 +18,16 @@ public struct PhotoFolder: Sendable {
         public let path: String
         /// Where it is below the folder: what a ``Split`` remembers.
         public let relativePath: String
-        /// Its class, an index into ``PhotoFolder/classes``.
+        /// Its class, an index into ``PhotoFolder/classes``; 0 where a photo is not of one class.
         public let classIndex: Int
+        /// With many labels: 1 for those that hold, 0 for others. With numbers: the numbers.
+        public var targets: [Float] = []
+        /// Photos of one group stay on one side of a split.
+        public var group: String?
+        /// Where it is in the file at ``path``, if that is an archive.
+        public var range: Range<Int>?
+        /// The part of the picture that is meant, if not all.
+        public var box: Box?
 
         /// A labelled photo.
         public init(path: String, relativePath: String, classIndex: Int) {
@@ -30,14 +39,36 @@ public struct PhotoFolder: Sendable {
 
     /// The folder.
     public let path: String
-    /// The names of the classes, in the order of their bytes (Python's `sorted`).
+    /// The names of the classes, in the order of their bytes (Python's `sorted`); of numbers, the
+    /// names of the columns as they come.
     public let classes: [String]
     /// The photos, class by class, in the order of their relative paths.
     public let items: [Item]
+    /// What is to be learned.
+    public var task = LearningTask.classification
+    /// What was left out while reading, and why.
+    public var remarks: [String] = []
 
-    /// How many photos each class has.
+    /// Labelled photos.
+    public init(
+        path: String, classes: [String], items: [Item], task: LearningTask = .classification
+    ) {
+        self.path = path
+        self.classes = classes
+        self.items = items
+        self.task = task
+    }
+
+    /// How many photos each class has; of numbers, how many photos there are.
     public var counts: [Int] {
-        items.reduce(into: [Int](repeating: 0, count: classes.count)) { $0[$1.classIndex] += 1 }
+        guard task == .classification else {
+            return classes.indices.map { index in
+                items.count { task == .regression || $0.targets[index] > 0 }
+            }
+        }
+        return items.reduce(into: [Int](repeating: 0, count: classes.count)) {
+            $0[$1.classIndex] += 1
+        }
     }
 
     /// The endings of photos, in any case.
@@ -93,14 +124,53 @@ public struct PhotoFolder: Sendable {
         return found
     }
 
-    private static func isPhoto(_ name: String) -> Bool {
+    static func isPhoto(_ name: String) -> Bool {
         let lower = name.lowercased()
         return endings.contains { lower.hasSuffix($0) }
+    }
+
+    /// The photos in a folder and the folders in it, by relative path.
+    static func photos(in folder: String) throws -> [String] {
+        guard let root = resolved(folder) else { throw FileError("open", folder) }
+        return try photos(below: "", root: root, depth: 0).map { String($0.drop { $0 == "/" }) }
+            .sorted(by: bytewise)
+    }
+
+    /// Where a photo is that a file in `folder` names: beside it, or in a folder beside it, or in
+    /// one beside the folder, as data sets have them.
+    static func find(_ name: String, near folder: String) -> String {
+        guard !name.hasPrefix("/") else { return name }
+        let base = folder.isEmpty ? "." : folder
+        let above = base + "/.."
+        let near = ["", "/images", "/JPEGImages", "/train", "/val"].map { base + $0 }
+        let places = near + ((try? entries(of: above)) ?? []).map { above + "/" + $0 }
+        return places.map { $0 + "/" + name }.first(where: isFile) ?? base + "/" + name
+    }
+
+    /// The photos in a folder and the folders in it, in the order of their paths.
+    public static func list(_ folder: String) throws -> [String] {
+        try photos(in: folder).map { folder + "/" + $0 }
+    }
+
+    /// Whether a path is a folder.
+    public static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    static func isFile(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
+    /// The names in a folder without the hidden ones, in the order of their bytes.
+    static func entries(of folder: String) throws -> [String] {
+        try names(in: folder)
     }
 }
 
 /// The names in a folder without the hidden ones, in the order of their bytes.
-private func entries(of folder: String) throws -> [String] {
+private func names(in folder: String) throws -> [String] {
     guard let stream = opendir(folder) else { throw FileError("open", folder) }
     defer { closedir(stream) }
     var names: [String] = []
@@ -147,6 +217,12 @@ public enum PhotoFolderError: Diagnostic, Equatable {
     case fraction(Double)
     /// A class has too few photos to have some on both sides of a split.
     case tooFew(String, count: Int)
+    /// A photo of an archive that nothing labels.
+    case unlabelled(String, photo: String)
+    /// The files are of another task than was asked for.
+    case otherTask(String, expected: LearningTask, found: LearningTask)
+    /// The groups are so few or so large that one side would be left without a class.
+    case tooFewGroups(String, groups: Int)
 
     /// What happened.
     public var message: String {
@@ -163,6 +239,12 @@ public enum PhotoFolderError: Diagnostic, Equatable {
             "expected a validation share between 0 and 1, found \(fraction)"
         case .tooFew(let name, let count):
             "expected at least 2 photos of class `\(name)` to split, found \(count)"
+        case .unlabelled(let path, let photo):
+            "nothing says of which class the photo `\(photo)` in `\(path)` is"
+        case .otherTask(let path, let expected, let found):
+            "`\(path)` is a set for \(found.rawValue), not for \(expected.rawValue)"
+        case .tooFewGroups(let name, let groups):
+            "the \(groups) groups of photos cannot be divided so that both sides have `\(name)`"
         }
     }
 
@@ -174,7 +256,11 @@ public enum PhotoFolderError: Diagnostic, Equatable {
         case .oneClass: "add a folder of photos of something else, for example `other`"
         case .emptyClass: "add photos to it, or remove the folder"
         case .fraction: "a fifth is usual: 0.2"
-        case .tooFew: "add photos, or name a folder of validation photos of its own"
+        case .unlabelled: "put photos into folders named by class, or a `.cls` file beside each"
+        case .otherTask(_, let expected, _):
+            expected == .classification
+                ? "add --crops to learn from each box" : "list the photos in a CSV table"
+        case .tooFewGroups, .tooFew: "add photos, or name a folder of validation photos of its own"
         }
     }
 }

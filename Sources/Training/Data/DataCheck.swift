@@ -62,13 +62,12 @@ public struct DataCheck: Sendable, Encodable {
             for item in photos.items {
                 self.photos += 1
                 progress(self.photos, total)
-                let label = photos.classes[item.classIndex]
+                let label = photos.label(of: item)
                 counts[label, default: 0] += 1
                 do {
-                    let file = try Storage(mapping: item.path)
-                    let name = file.withBytes { FeatureCache.name(of: $0) }
+                    let name = try item.withBytes { item.name(of: $0) }.hexadecimal
                     let seen = Seen(path: item.path, label: label, side: side)
-                    let image = try Image.decode(path: item.path)
+                    let image = try item.open()
                     byBytes[name, default: []].append(seen)
                     byLook[image.look, default: []].append((seen, name))
                     if min(image.width, image.height) < 32 { tiny.append(item.path) }
@@ -88,6 +87,7 @@ public struct DataCheck: Sendable, Encodable {
         duplicates = sorted(byBytes.values.filter { $0.count > 1 }.map(group))
         lookalikes = sorted(
             byLook.values.filter { Set($0.map(\.name)).count > 1 }.map { group($0.map(\.seen)) })
+        guard folder.task != .regression else { return }
         small = counts.filter { $0.value < 5 }.map(\.key).sorted()
     }
 }

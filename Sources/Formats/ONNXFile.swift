@@ -1,0 +1,208 @@
+// The weights of ONNX models, mapped where they lie.
+
+internal import GraftSchemas
+import GraftTensors
+import OrderedCollections
+internal import SwiftProtobuf
+
+/// Reads the initializers of an ONNX model (onnx.proto3), also those that lie in other files.
+///
+/// The fields of the model are walked and only the small ones parsed, so that weights of gigabytes
+/// are never copied.
+enum ONNXFile {
+    private enum Field {
+        static let (modelGraph, modelOpset) = (7, 8)
+        static let initializer = 5
+        static let raw = 9
+        /// Numbers that are no `raw_data`: floats, int32s, strings, int64s, doubles, uint64s.
+        static let numbers: Set<Int> = [4, 5, 6, 7, 10, 11]
+    }
+    /// Of `ModelProto`: fields that are numbers, and fields that are messages or text.
+    private static let (numbers, messages): (Set<Int>, Set<Int>) =
+        ([1, 5], [2, 3, 4, 6, 7, 8, 14, 20, 25, 26])
+
+    /// Whether the bytes are a protobuf with the fields of a model.
+    static func isModel(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var found: Set<Int> = []
+        do {
+            let source = Source(path: "", format: "ONNX")
+            for field in try ProtobufField.list(bytes, 0..<bytes.count, source, limit: 10_000) {
+                guard (field.isBytes ? messages : numbers).contains(field.number) else {
+                    return false
+                }
+                found.insert(field.number)
+            }
+        } catch { return false }
+        return found.isSuperset(of: [Field.modelGraph, Field.modelOpset])
+    }
+
+    static func read(_ storage: Storage, _ source: Source) throws -> StateDict {
+        let source = Source(path: source.path, format: "ONNX")
+        var files: [String: Storage] = [:]
+        var state = StateDict()
+        try storage.withBytes { bytes in
+            let model = try ProtobufField.list(bytes, 0..<bytes.count, source)
+            let graphs = model.filter { $0.number == Field.modelGraph && $0.isBytes }
+            guard graphs.count == 1, let graph = graphs.first else {
+                throw source.malformed("it holds \(graphs.count) graphs, expected 1")
+            }
+            for field in try ProtobufField.list(bytes, graph.range, source)
+            where field.number == Field.initializer && field.isBytes {
+                let (name, tensor) = try tensor(storage, bytes, field.range, &files, source)
+                guard state.tensors.updateValue(tensor, forKey: name) == nil else {
+                    throw source.malformed("two weights are called `\(name)`")
+                }
+            }
+        }
+        return state
+    }
+
+    private static func tensor(
+        _ storage: Storage, _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>,
+        _ files: inout [String: Storage], _ source: Source
+    ) throws -> (String, LazyTensor) {
+        // The message without its numbers.
+        var head: [UInt8] = []
+        var raw: Range<Int>?
+        for field in try ProtobufField.list(bytes, range, source) {
+            if field.number == Field.raw {
+                raw = field.range
+            } else if !Field.numbers.contains(field.number) {
+                head += bytes[field.whole]
+                guard head.count <= 1 << 20 else {
+                    throw source.malformed("the description of a weight passes 1 MiB")
+                }
+            }
+        }
+        let proto: Onnx_TensorProto
+        do {
+            proto = try Onnx_TensorProto(serializedBytes: head)
+        } catch {
+            throw source.malformed("the protobuf of a weight is broken")
+        }
+        let name = proto.name
+        guard let dtype = proto.graftType else {
+            throw source.unsupported("`\(name)` has the number type \(proto.dataType)")
+        }
+        let shape = Shape(proto.dims.map { Int(clamping: $0) })
+        guard let byteCount = shape.checkedByteCount(dtype) else {
+            throw source.malformed("`\(name)` has the impossible shape \(shape)")
+        }
+        if proto.dataLocation == .external {
+            return (name, try external(proto, dtype, shape, &files, source))
+        }
+        guard let raw else {
+            // Numbers one by one, at least a byte each.
+            guard byteCount / 16 <= range.count else {
+                throw source.malformed("`\(name)` of shape \(shape) has too few numbers")
+            }
+            return (
+                name,
+                LazyTensor(dtype, shape) {
+                    try storage.withBytes { bytes in
+                        do {
+                            return try Onnx_TensorProto(serializedBytes: Array(bytes[range]))
+                                .tensor()
+                        } catch let problem as ONNXModel.Problem {
+                            throw source.malformed(problem.reason)
+                        } catch {
+                            throw source.malformed("the protobuf of `\(name)` is broken")
+                        }
+                    }
+                }
+            )
+        }
+        guard raw.count == byteCount else {
+            throw source.malformed(
+                "`\(name)` of shape \(shape) has \(raw.count) bytes, expected \(byteCount)")
+        }
+        return (
+            name,
+            LazyTensor(dtype, shape) {
+                Tensor(dtype, shape, storage: storage, byteOffset: raw.lowerBound)
+            }
+        )
+    }
+
+    /// A weight in a file beside the model, as models over 2 GB have them.
+    private static func external(
+        _ proto: Onnx_TensorProto, _ dtype: DType, _ shape: Shape, _ files: inout [String: Storage],
+        _ source: Source
+    ) throws -> LazyTensor {
+        var settings: [String: String] = [:]
+        for pair in proto.externalData { settings[pair.key] = pair.value }
+        guard let location = settings["location"], Checkpoint.isPlain(location) else {
+            throw source.unsupported(
+                "`\(proto.name)` lies in `\(settings["location"] ?? "")`, which is not a file beside it"
+            )
+        }
+        let file = try files[location] ?? Storage(mapping: source.sibling(location))
+        files[location] = file
+        let byteCount = shape.count * dtype.byteCount
+        guard let offset = Int(settings["offset"] ?? "0"), offset >= 0,
+            let length = Int(settings["length"] ?? String(byteCount)), length == byteCount,
+            offset <= file.byteCount, length <= file.byteCount - offset
+        else {
+            throw source.malformed(
+                "`\(proto.name)` of shape \(shape) does not fit `\(location)` of "
+                    + "\(file.byteCount) bytes")
+        }
+        return LazyTensor(dtype, shape) {
+            Tensor(dtype, shape, storage: file, byteOffset: offset)
+        }
+    }
+}
+
+/// A field of a protobuf message, found by walking over it.
+struct ProtobufField {
+    let number: Int
+    /// Whether it is text, bytes or a message, and not a number.
+    let isBytes: Bool
+    /// Where its value lies.
+    let range: Range<Int>
+    /// Where it lies with its tag.
+    let whole: Range<Int>
+
+    /// The fields of the message at `range`.
+    static func list(
+        _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, _ source: Source,
+        limit: Int = 4_000_000
+    ) throws -> [ProtobufField] {
+        let message = UnsafeRawBufferPointer(rebasing: bytes[range])
+        var cursor = try ByteCursor(message, in: source)
+        var fields: [ProtobufField] = []
+        while cursor.remaining > 0 {
+            let start = cursor.offset
+            let tag = try cursor.varint()
+            var value = cursor.offset
+            switch tag & 7 {
+            case 0: try cursor.skipVarint()
+            case 1: _ = try cursor.take(8)
+            case 2:
+                let count = try cursor.varint()
+                value = cursor.offset
+                _ = try cursor.take(count)
+            case 5: _ = try cursor.take(4)
+            default: throw source.malformed("its protobuf has a field of unknown kind")
+            }
+            guard fields.count < limit, tag >> 3 > 0 else {
+                throw source.malformed("its protobuf has over \(limit) fields")
+            }
+            let base = range.lowerBound
+            fields.append(
+                ProtobufField(
+                    number: tag >> 3, isBytes: tag & 7 == 2,
+                    range: (base + value)..<(base + cursor.offset),
+                    whole: (base + start)..<(base + cursor.offset)))
+        }
+        return fields
+    }
+}
+
+extension ByteCursor {
+    /// Passes over a number, which may be negative and so have ten bytes.
+    fileprivate mutating func skipVarint() throws {
+        for _ in 0..<10 where try byte() & 0x80 == 0 { return }
+        throw source.malformed("the number before byte \(offset) is too large")
+    }
+}

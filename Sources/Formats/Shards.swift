@@ -1,0 +1,95 @@
+// An index over several files: `*.safetensors.index.json`, `pytorch_model.bin.index.json`,
+// Keras' `*.weights.json`.
+
+import GraftTensors
+import OrderedCollections
+
+/// Reads the tensors of all the files that an index names.
+enum Shards {
+    private static let byteLimit = 100_000_000
+    private static let fileLimit = 10_000
+
+    /// Whether the bytes are JSON that may be an index; what it says is checked when it is read.
+    static func isIndex(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        let first = bytes.prefix(64).first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+        guard first == UInt8(ascii: "{"), bytes.count <= byteLimit else { return false }
+        return bytes.prefix(1 << 16).contains(UInt8(ascii: "\""))
+    }
+
+    static func read(_ storage: Storage, _ source: Source, _ isolation: Isolation) throws
+        -> StateDict
+    {
+        let source = Source(path: source.path, format: "index")
+        let json = try storage.withBytes { try JSONValue(parsing: $0, in: source) }
+        guard case .object(let members)? = json["weight_map"] else {
+            throw source.malformed("expected an object `weight_map`, which says where tensors are")
+        }
+        var files: [String] = []
+        var known: Set<String> = []
+        var places: [(tensor: String, file: String)] = []
+        for member in members {
+            let names: [String]
+            switch member.value {
+            case .string(let name): names = [name]
+            case .array(let values): names = values.compactMap(\.string)
+            default: names = []
+            }
+            guard !names.isEmpty else {
+                throw source.malformed("expected `\(member.key)` to name a file")
+            }
+            for name in names {
+                guard Checkpoint.isPlain(name) else {
+                    throw source.unsupported(
+                        "`\(member.key)` lies in `\(name)`, which is not a file beside the index")
+                }
+                if known.insert(name).inserted { files.append(name) }
+                places.append((member.key, name))
+            }
+        }
+        guard files.count <= fileLimit else {
+            throw source.malformed("it names \(files.count) files, expected at most \(fileLimit)")
+        }
+        // Keras' index names groups; its files hold what they hold.
+        let isKeras = members.contains { $0.key.hasPrefix("/") }
+        return try joined(files, isKeras ? nil : places, source, isolation)
+    }
+
+    private static func joined(
+        _ files: [String], _ places: [(tensor: String, file: String)]?, _ source: Source,
+        _ isolation: Isolation
+    ) throws -> StateDict {
+        var shards: [String: StateDict] = [:]
+        var result = StateDict()
+        for (index, name) in files.enumerated() {
+            let path = source.sibling(name)
+            let storage = try Storage(mapping: path)
+            guard try Checkpoint.kind(storage, path) != .shards else {
+                throw source.unsupported("`\(name)` is an index itself")
+            }
+            let state = try Checkpoint.read(storage, path, isolation)
+            if index == 0 { result.axes = state.axes }
+            guard state.axes == result.axes else {
+                throw source.unsupported("its files are of different formats")
+            }
+            result.metadata.merge(state.metadata) { first, _ in first }
+            shards[name] = state
+        }
+        guard let places else {
+            for name in files {
+                for (tensor, value) in shards[name]?.tensors ?? [:] {
+                    guard result.tensors.updateValue(value, forKey: tensor) == nil else {
+                        throw source.malformed("two of its files hold `\(tensor)`")
+                    }
+                }
+            }
+            return result
+        }
+        for (tensor, file) in places {
+            guard let value = shards[file]?[tensor] else {
+                throw source.malformed("expected `\(tensor)` in `\(file)`, found none")
+            }
+            result[tensor] = value
+        }
+        return result
+    }
+}

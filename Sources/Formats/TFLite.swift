@@ -1,0 +1,116 @@
+// The weights of TensorFlow Lite models.
+
+import GraftTensors
+
+/// Reads the tensors of a `.tflite` file that have numbers in it (schema version 3).
+///
+/// Quantised weights are integers; their scales and zero points are the tensors `name/scale` and
+/// `name/zero_point`.
+enum TFLite {
+    static let identifier = Array("TFL3".utf8)
+
+    /// Numbers of fields in tensorflow/compiler/mlir/lite/schema/schema.fbs.
+    private enum Field {
+        static let subgraphs = 2
+        static let description = 3
+        static let buffers = 4
+        static let tensors = 0
+        static let (shape, type, buffer, name, quantization, sparsity) = (0, 1, 2, 3, 4, 6)
+        static let (data, offset, size) = (0, 1, 2)
+        static let (scale, zeroPoint) = (2, 3)
+    }
+
+    static func read(_ storage: Storage, _ source: Source) throws -> StateDict {
+        let source = Source(path: source.path, format: "TFLite")
+        return try storage.withBytes { bytes in
+            let model = try FlatTable(root: bytes, source)
+            let buffers = try model.tables(Field.buffers)
+            var state = StateDict(axes: .tflite)
+            state.metadata["description"] = try model.text(Field.description)
+            let subgraphs = try model.tables(Field.subgraphs)
+            for (number, subgraph) in subgraphs.enumerated() {
+                for (index, tensor) in try subgraph.tables(Field.tensors).enumerated() {
+                    let buffer = Int(try tensor.integer(Field.buffer, UInt32(0)))
+                    guard buffer < buffers.count else {
+                        throw source.malformed(
+                            "a tensor lies in buffer \(buffer) of \(buffers.count)")
+                    }
+                    let range = try range(buffers[buffer], bytes.count, source)
+                    guard !range.isEmpty else { continue }
+                    var name = try tensor.text(Field.name) ?? ""
+                    if name.isEmpty { name = "tensor_\(index)" }
+                    if number > 0 { name = "subgraph_\(number)/\(name)" }
+                    // Names need not be unique.
+                    if state[name] != nil { name += "#\(index)" }
+                    try add(tensor, name, storage, range, source, &state)
+                }
+            }
+            return state
+        }
+    }
+
+    /// Where the numbers of a buffer lie; empty for what is computed. Models over 2 GB keep them
+    /// behind the flatbuffer.
+    private static func range(_ buffer: FlatTable, _ count: Int, _ source: Source) throws
+        -> Range<Int>
+    {
+        let offset = try buffer.integer(Field.offset, UInt64(0))
+        guard offset > 1 else { return try buffer.bytes(Field.data) ?? 0..<0 }
+        let size = try buffer.integer(Field.size, UInt64(0))
+        guard offset <= count, size <= UInt64(count) - offset else {
+            throw source.malformed("a buffer ends past the end of the file")
+        }
+        return Int(offset)..<Int(offset + size)
+    }
+
+    private static func add(
+        _ tensor: FlatTable, _ name: String, _ storage: Storage, _ range: Range<Int>,
+        _ source: Source, _ state: inout StateDict
+    ) throws {
+        let code = try tensor.integer(Field.type, Int8(0))
+        // Text, such as labels: no numbers.
+        guard code != 5 else { return }
+        guard let dtype = dtype(code), try tensor.table(Field.sparsity) == nil else {
+            throw source.unsupported(
+                "`\(name)` " + (dtype(code) == nil ? "has the number type \(code)" : "is sparse"))
+        }
+        let shape = Shape(try tensor.integers(Field.shape, Int32.self).map { Int($0) })
+        guard shape.checkedByteCount(dtype) == range.count else {
+            throw source.malformed(
+                "`\(name)` of type \(dtype.rawValue) and shape \(shape) has \(range.count) bytes")
+        }
+        state[name] = LazyTensor(dtype, shape) {
+            Tensor(dtype, shape, storage: storage, byteOffset: range.lowerBound)
+        }
+        guard let quantization = try tensor.table(Field.quantization) else { return }
+        let scale = try quantization.integers(Field.scale, UInt32.self)
+        guard !scale.isEmpty else { return }
+        let zero = try quantization.integers(Field.zeroPoint, Int64.self)
+        for (suffix, tensor) in [
+            ("scale", Tensor(.f32, [scale.count], storage: Storage(scale))),
+            ("zero_point", Tensor(.i64, [zero.count], storage: Storage(zero))),
+        ] where state["\(name)/\(suffix)"] == nil {
+            state["\(name)/\(suffix)"] = LazyTensor(tensor)
+        }
+    }
+
+    private static func dtype(_ code: Int8) -> DType? {
+        switch code {
+        case 0: .f32
+        case 1: .f16
+        case 2: .i32
+        case 3: .u8
+        case 4: .i64
+        case 6: .bool
+        case 7: .i16
+        case 8: .c64
+        case 9: .i8
+        case 10: .f64
+        case 12: .u64
+        case 15: .u32
+        case 16: .u16
+        case 18: .bf16
+        default: nil
+        }
+    }
+}

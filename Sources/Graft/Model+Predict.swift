@@ -1,0 +1,106 @@
+// What a model says of photos: classes, labels or numbers.
+
+public import GraftImages
+internal import GraftNetworks
+internal import GraftTensors
+internal import GraftTraining
+
+/// A model made ready to answer; used by one thread at a time.
+public final class Predictor {
+    /// The model that answers.
+    public let model: Model
+    private let runner: Runner
+
+    /// Plans `model` for batches of `batch` photos.
+    ///
+    /// - Throws: `ModelError.unusable` if the network ends in features.
+    public init(_ model: Model, batch: Int = 8) throws {
+        guard let output = model.neighbours == nil ? model.graph.logits : model.graph.features
+        else {
+            throw ModelError.unusable(
+                model.graph.name,
+                reason: "the network has no classes to predict: it ends in features",
+                hint: "train a head for it: `graft train PHOTOS --backbone MODEL -o RUN`")
+        }
+        self.model = model
+        runner = try Runner(model, batch: batch, output: output)
+    }
+
+    /// Photo by photo: the share of each class, of each label by itself, or the numbers.
+    public func answers(_ images: [Image]) throws -> [[Float]] {
+        let rows = try runner.run(images)
+        if let neighbours = model.neighbours {
+            return try neighbours.probabilities(
+                rows.flatMap { $0 }, classes: model.labels.count)
+        }
+        switch model.task {
+        case .classification: return rows.map(softmax)
+        case .multiLabel: return rows.map { $0.map { Float(sigmoid(Double($0))) } }
+        case .regression: return rows
+        }
+    }
+}
+
+/// A class or label and how probable it is.
+public struct Prediction: Sendable, Hashable, Codable {
+    /// The class's index among the logits.
+    public var index: Int
+    /// The class's name.
+    public var label: String
+    /// Its share of the softmax, 0 to 1; of labels, its own probability.
+    public var probability: Float
+    /// Of labels, whether it is said to hold: at its threshold or above.
+    public var holds: Bool?
+}
+
+/// A number that a model tells.
+public struct PredictedValue: Sendable, Hashable, Codable {
+    /// What it is called.
+    public var name: String
+    /// The number.
+    public var value: Float
+}
+
+extension Model {
+    /// The `top` most probable classes or labels for each photo.
+    ///
+    /// - Throws: `ModelError.unusable` if the network does not classify.
+    public func predict(_ images: [Image], top: Int = 5) throws -> [[Prediction]] {
+        guard task != .regression else {
+            throw ModelError.unusable(
+                graph.name, reason: "the network tells numbers, not classes", hint: nil)
+        }
+        let predictor = try Predictor(self, batch: min(8, max(images.count, 1)))
+        return try predictor.answers(images).map { probabilities in
+            // Of equal probabilities the first class wins, so that the order is always the same.
+            let order = probabilities.indices.sorted {
+                probabilities[$0] != probabilities[$1]
+                    ? probabilities[$0] > probabilities[$1] : $0 < $1
+            }
+            return order.prefix(top).map { index in
+                Prediction(
+                    index: index,
+                    label: labels.indices.contains(index) ? labels[index] : "\(index)",
+                    probability: probabilities[index],
+                    holds: task == .multiLabel ? probabilities[index] >= thresholds[index] : nil)
+            }
+        }
+    }
+
+    /// The numbers that the network tells of each photo.
+    ///
+    /// - Throws: `ModelError.unusable` if it classifies.
+    public func values(_ images: [Image]) throws -> [[PredictedValue]] {
+        guard task == .regression else {
+            throw ModelError.unusable(
+                graph.name, reason: "the network tells classes, not numbers", hint: nil)
+        }
+        let predictor = try Predictor(self, batch: min(8, max(images.count, 1)))
+        return try predictor.answers(images).map { row in
+            row.enumerated().map { index, value in
+                PredictedValue(
+                    name: labels.indices.contains(index) ? labels[index] : "\(index)", value: value)
+            }
+        }
+    }
+}

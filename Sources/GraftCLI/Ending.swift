@@ -1,0 +1,56 @@
+// How a run of several processes ends when one of them does: all end, and one says why.
+
+import Dispatch
+import Glibc
+import Graft
+import GraftTensors
+import GraftTraining
+
+/// Explains the end of a job: an error of this process, or that another one has ended, which
+/// `mpirun`, Slurm and Kubernetes tell with SIGTERM.
+final class Ending {
+    private let crew: MPICrew
+    private let checkpoint: String
+    private let source: any DispatchSourceSignal
+
+    init(_ crew: MPICrew, checkpoint: String) {
+        self.crew = crew
+        self.checkpoint = checkpoint
+        signal(SIGTERM, SIG_IGN)
+        source = DispatchSource.makeSignalSource(signal: SIGTERM, queue: .global())
+        let (rank, count) = (crew.rank, crew.count)
+        source.setEventHandler {
+            // One speaks; if that is the one that has ended, the next.
+            if rank < 2 {
+                Terminal.say(
+                    "error: process \(rank) of \(count) was told to end: another process has ended, or the job was cancelled"
+                )
+                Terminal.say(Self.hint(checkpoint))
+            }
+            _exit(1)
+        }
+        source.resume()
+    }
+
+    private static func hint(_ checkpoint: String) -> String {
+        access(checkpoint, F_OK) == 0
+            ? "hint: all finished epochs are in \(checkpoint): run the same command with --resume"
+            : "hint: no epoch was finished yet: run the same command again"
+    }
+
+    /// Says what went wrong here, and ends all processes.
+    func explain(_ error: any Error) -> Never {
+        if let diagnostic = error as? any Diagnostic {
+            Terminal.report(diagnostic)
+        } else {
+            Terminal.say("error: \(error)")
+        }
+        Terminal.say("error: process \(crew.rank) of \(crew.count) ends, and the others with it")
+        Terminal.say(Self.hint(checkpoint))
+        if crew.count > 1 { crew.abort() }
+        exit(1)
+    }
+
+    /// The run is over.
+    func cancel() { source.cancel() }
+}

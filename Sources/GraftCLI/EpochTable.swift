@@ -1,0 +1,100 @@
+// A run as it goes on: one line an epoch, columns aligned, and on a terminal the curves so far.
+
+import Graft
+import GraftTensors
+import GraftTraining
+import Synchronization
+
+/// Draws what a run reports.
+final class EpochTable: Sendable {
+    private struct State {
+        var losses: [Double] = []
+        var measures: [Double] = []
+        var hasHead = false
+    }
+
+    private let task: LearningTask
+    private let state = Mutex(State())
+
+    init(_ task: LearningTask) { self.task = task }
+
+    func show(_ event: TrainingEvent) {
+        switch event {
+        case .started(let cut, let trainable, let parameters):
+            state.withLock { $0 = State() }
+            Terminal.say(
+                "\(grouped(trainable)) of \(grouped(parameters)) parameters learn, after layer `\(cut)`"
+            )
+        case .skipped(let path, let reason): Terminal.say("warning: skipped \(path): \(reason)")
+        case .duplicate(let path, let twin):
+            Terminal.say("warning: validation photo \(path) is the same as \(twin)")
+        case .features(let done, let total, let reused):
+            Terminal.redraw(
+                Terminal.bar(
+                    "features", done: done, of: total, detail: "\(done) of \(total), \(reused) kept"
+                ))
+            if done == total {
+                Terminal.redraw("")
+                Terminal.say("features of \(total) photos, \(reused) of them from the cache")
+            }
+        case .resumed(let epoch): Terminal.say("going on after epoch \(epoch)")
+        case .epoch(let record, let isBest): epoch(record, isBest)
+        case .stoppedEarly(let epoch, let best):
+            Terminal.redraw("")
+            Terminal.say("stopped after epoch \(epoch): epoch \(best) was the best")
+        }
+    }
+
+    private func epoch(_ record: EpochRecord, _ isBest: Bool) {
+        let (isFirst, curves) = state.withLock { state in
+            let isFirst = !state.hasHead
+            state.hasHead = true
+            state.losses.append(record.validationLoss ?? record.trainingLoss)
+            state.measures.append(record.validationAccuracy ?? record.trainingAccuracy)
+            return (isFirst, (state.losses, state.measures))
+        }
+        func cell(_ value: Double?) -> String {
+            let text = value.map { decimals($0, 4) } ?? "–"
+            return String(repeating: " ", count: max(0, 14 - text.count)) + text
+        }
+        let kind =
+            record.penalty != nil
+            ? "penalty" : (record.neighbours != nil ? "neighbours" : "epoch")
+        if isFirst {
+            let names = ["loss", task.measure, "val loss", "val " + task.measure]
+            let head = names.map { String(repeating: " ", count: max(0, 14 - $0.count)) + $0 }
+            Terminal.redraw("")
+            Terminal.say(padded(kind, 10) + head.joined())
+        }
+        let name =
+            record.penalty.map { decimals($0, 6) } ?? record.neighbours.map { "\($0)" }
+            ?? "\(record.epoch)"
+        let line =
+            padded(name, 10) + cell(record.trainingLoss) + cell(record.trainingAccuracy)
+            + cell(record.validationLoss) + cell(record.validationAccuracy)
+        Terminal.redraw("")
+        Terminal.say(line + (isBest ? "  best" : ""))
+        Terminal.redraw(
+            "loss \(Sparkline.text(curves.0))  \(task.measure) \(Sparkline.text(curves.1))")
+    }
+
+    private func padded(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
+}
+
+/// Numbers as a row of eighths of a block.
+enum Sparkline {
+    static func text(_ values: [Double], cells: Int = 30) -> String {
+        let shown = values.suffix(cells)
+        let finite = shown.filter(\.isFinite)
+        guard let low = finite.min(), let high = finite.max() else { return "" }
+        let blocks = Array("▁▂▃▄▅▆▇█")
+        return String(
+            shown.map { value in
+                guard value.isFinite else { return " " }
+                let share = high > low ? (value - low) / (high - low) : 0
+                return blocks[min(Int(share * 8), 7)]
+            })
+    }
+}

@@ -1,0 +1,93 @@
+// Photos with labelled boxes, whoever wrote them down, and what a classifier learns from them.
+
+public import GraftImages
+public import GraftTensors
+
+/// Photos and the things that are boxed in them. Boxes are in pixels from the top left corner.
+public struct AnnotatedPhotos: Sendable {
+    /// A photo.
+    public struct Photo: Sendable {
+        /// Where it is.
+        public var path: String
+        /// What it is called.
+        public var name: String
+        /// What is in it.
+        public var things: [(label: String, box: Box)] = []
+    }
+
+    /// The photos in the order of the files.
+    public var photos: [Photo] = []
+    /// What was left out, and why.
+    public var remarks: [String] = []
+    /// All classes, also those that no photo shows; empty is those that occur.
+    public var classes: [String] = []
+
+    /// Notes a box, unless it covers nothing: that is remarked instead.
+    mutating func add(_ box: Box, _ label: String, to photo: inout Photo, place: String) {
+        let sides = [box.left, box.top, box.right, box.bottom]
+        guard sides.allSatisfy(\.isFinite), box.right > box.left, box.bottom > box.top else {
+            remarks.append(
+                "\(place): a box of `\(label)` covers nothing (\(box.left), \(box.top) to \(box.right), \(box.bottom))"
+            )
+            return
+        }
+        photo.things.append((label, box))
+    }
+
+    /// Examples for a classifier: which labels each photo shows, or with `crops` one example for
+    /// each box.
+    func photos(_ path: String, _ reading: PhotoReading) throws -> PhotoFolder {
+        let names =
+            classes.isEmpty ? sortedNames(photos.flatMap { $0.things.map(\.label) }) : classes
+        let places = Dictionary(
+            names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        guard names.count > (reading.crops ? 1 : 0) else {
+            throw PhotoFolderError.oneClass(path, name: names.first ?? "none")
+        }
+        var items: [PhotoFolder.Item] = []
+        for photo in photos {
+            guard reading.crops else {
+                var item = PhotoFolder.Item(
+                    path: photo.path, relativePath: photo.name, classIndex: 0)
+                item.targets = names.map { name in
+                    photo.things.contains { $0.label == name } ? 1 : 0
+                }
+                items.append(item)
+                continue
+            }
+            for (index, thing) in photo.things.enumerated() {
+                var item = PhotoFolder.Item(
+                    path: photo.path, relativePath: "\(photo.name)#\(index)",
+                    classIndex: places[thing.label] ?? 0)
+                item.box = thing.box
+                // Things of one photo are not independent of each other.
+                item.group = photo.name
+                items.append(item)
+            }
+        }
+        var result = PhotoFolder(
+            path: path, classes: names,
+            items: items.sorted {
+                ($0.classIndex, $0.relativePath) < ($1.classIndex, $1.relativePath)
+            }, task: reading.crops ? .classification : .multiLabel)
+        result.remarks = remarks
+        return result
+    }
+}
+
+/// A file of annotations that is not one.
+public enum AnnotationError: Diagnostic, Equatable {
+    /// The file breaks its format's rules.
+    case malformed(String, format: String, reason: String)
+
+    /// What happened.
+    public var message: String {
+        switch self {
+        case .malformed(let path, let format, let reason):
+            "`\(path)` is no file of \(format) annotations: \(reason)"
+        }
+    }
+
+    /// What to do about it.
+    public var hint: String? { nil }
+}

@@ -1,0 +1,20 @@
+// What is to be learned of a photo: one class, any number of labels, or numbers.
+
+/// What a head answers.
+public enum LearningTask: String, Sendable, Hashable, Codable, CaseIterable {
+    /// One of several classes: softmax.
+    case classification
+    /// Any of several labels: a sigmoid and a threshold for each.
+    case multiLabel = "multi-label"
+    /// One or more numbers.
+    case regression
+
+    /// What an epoch is judged by: the share that is right; the mean average precision; R².
+    public var measure: String {
+        switch self {
+        case .classification: "accuracy"
+        case .multiLabel: "mAP"
+        case .regression: "R2"
+        }
+    }
+}

@@ -1,0 +1,114 @@
+// What a finished run leaves for people: its description, its report and its worst mistakes.
+
+import GraftImages
+import GraftNetworks
+import GraftTensors
+
+extension Trainer {
+    /// Writes `run.json`, `report.html` and TensorBoard's events.
+    func describe(
+        _ parts: Parts, _ weights: StateDict, _ metrics: TrainingMetrics,
+        _ training: Samples, _ validation: Samples, _ score: TrainingLoop.Score,
+        _ history: [EpochRecord]
+    ) throws {
+        let run = RunDescription(
+            command: input.command, architecture: input.graph.name,
+            modelDigest: input.modelDigest, options: options, preprocessing: input.preprocessing,
+            classes: input.classes,
+            task: input.task, trainingCounts: counts(training))
+        try RunFiles.write(try RunFiles.json(run, pretty: true) + "\n", to: path("run.json"))
+        let mistakes = try self.mistakes(parts, weights, validation, score)
+        let answers =
+            input.task == .regression
+            ? zip(validation.targets, score.probabilities).map { (inUnits($0), inUnits($1)) } : []
+        try RunFiles.write(
+            try RunReport.html(run, metrics, history, mistakes, answers), to: path("report.html"))
+        try EventFile.write(history, input.task, folder: runFolder)
+    }
+
+    /// The validation photos that are most surely taken for something else.
+    private func mistakes(
+        _ parts: Parts, _ weights: StateDict, _ validation: Samples, _ score: TrainingLoop.Score,
+        limit: Int = 12
+    ) throws -> [Mistake] {
+        let wrong = self.wrong(validation, score)
+        let shape = input.preprocessing.shape
+        let looking =
+            wrong.isEmpty || input.task == .regression || options.head.isNeighbours
+            ? nil
+            : try ActivationMap(parts.model, weights: weights, input: shape, engine: engine)
+        var mistakes: [Mistake] = []
+        for entry in wrong.prefix(limit) {
+            let item = validation.items[entry.photo]
+            guard let photo = try? item.open(covering: input.preprocessing.covering) else {
+                continue
+            }
+            let seen = Tensor(shape: shape) { input.preprocessing.write(photo, into: $0) }
+            let picture = input.preprocessing.picture(of: seen.floats)
+            var pictures = [picture]
+            if let looking {
+                let map = try looking.map(seen, label: entry.shown)
+                pictures.append(picture.under(map, rows: looking.rows, columns: looking.columns))
+            }
+            mistakes.append(
+                Mistake(
+                    path: item.path, truth: entry.truth, prediction: entry.prediction,
+                    probability: entry.probability,
+                    pictures: pictures.map { $0.resized(width: 160, height: 160, .bilinear) }))
+        }
+        return mistakes
+    }
+
+    /// A photo that was answered wrong, in words; `shown` is the class whose map is drawn.
+    private struct Wrong {
+        var photo: Int
+        var shown: Int
+        var truth: String
+        var prediction: String
+        var probability: Float?
+        var weight: Float
+    }
+
+    /// The photos that are answered wrong, the worst first.
+    private func wrong(_ validation: Samples, _ score: TrainingLoop.Score) -> [Wrong] {
+        var found: [Wrong] = []
+        for (photo, row) in score.probabilities.enumerated() {
+            switch input.task {
+            case .classification:
+                let best = row.withUnsafeBufferPointer { Ranking.best(of: $0) }
+                let label = validation.labels[photo]
+                guard best != label else { continue }
+                found.append(
+                    Wrong(
+                        photo: photo, shown: best, truth: input.classes[label],
+                        prediction: input.classes[best], probability: row[best], weight: row[best]))
+            case .multiLabel:
+                // The one label that is furthest from the truth.
+                let target = validation.targets[photo]
+                guard
+                    let k = row.indices.max(by: {
+                        abs(row[$0] - target[$0]) < abs(row[$1] - target[$1])
+                    }),
+                    abs(row[k] - target[k]) > 0.5
+                else { continue }
+                let name = input.classes[k]
+                found.append(
+                    Wrong(
+                        photo: photo, shown: k, truth: target[k] > 0.5 ? name : "not \(name)",
+                        prediction: target[k] > 0.5 ? "not \(name)" : name, probability: row[k],
+                        weight: abs(row[k] - target[k])))
+            case .regression:
+                let truth = validation.targets[photo]
+                let off = zip(row, truth).map { abs($0 - $1) }.max() ?? 0
+                func words(_ numbers: [Float]) -> String {
+                    inUnits(numbers).map { HTML.places(Double($0), 3) }.joined(separator: ", ")
+                }
+                found.append(
+                    Wrong(
+                        photo: photo, shown: 0, truth: words(truth), prediction: words(row),
+                        probability: nil, weight: off))
+            }
+        }
+        return found.sorted { $0.weight > $1.weight }
+    }
+}

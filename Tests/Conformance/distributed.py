@@ -1,0 +1,92 @@
+"""Several processes under Open MPI learn what one learns, and a dead one ends the job explained."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+GRAFT = os.environ["GRAFT"]
+folder = Path(tempfile.mkdtemp(prefix="graft-distributed-"))
+environment = dict(
+    os.environ, GRAFT_CACHE=str(folder / "cache"), OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1",
+    OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_btl="self,vader", OMPI_MCA_btl_vader_single_copy_mechanism="none",
+    OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_hwloc_base_binding_policy="none",
+    OMPI_MCA_mpi_yield_when_idle="1")
+failures = 0
+
+
+def check(name, error, tolerance):
+    global failures
+    ok = bool(error <= tolerance)
+    failures += not ok
+    print(f"{'ok  ' if ok else 'FAIL'} {name}: {error:.1e}, at most {tolerance:.0e}", flush=True)
+
+
+if not shutil.which("mpirun"):
+    print("FAIL mpirun is not installed: apt-get install openmpi-bin (Scripts/peers.sh does)")
+    sys.exit(1)
+
+subprocess.run([GRAFT, "draw", folder / "photos", "--classes", "4", "--count", "26", "--size", "40"], check=True, capture_output=True)
+
+
+def command(run, ranks, *extra):
+    return ["mpirun", "-n", str(ranks), GRAFT, "train", str(folder / "photos"), "--backbone", "graft/tiny", "--seed", "3",
+            "--batch", "12", "--patience", "0", "-o", str(folder / run), "--distributed", *map(str, extra)]
+
+
+def train(run, ranks, *extra):
+    result = subprocess.run(command(run, ranks, *extra), capture_output=True, text=True, env=environment, timeout=120)
+    if result.returncode != 0:
+        raise RuntimeError(f"{ranks} processes: {result.stderr.strip()}")
+    return load_file(folder / run / "model.safetensors")
+
+
+def apart(a, b):
+    return max(float(np.abs(a[k] - b[k]).max() / max(np.abs(a[k]).max(), 1e-6)) for k in a)
+
+
+cases = {
+    "a head": ["--epochs", 4],
+    "a whole network with weighted classes": ["--mode", "finetune", "--unfreeze", "all", "--epochs", 3, "--balance", "weights"],
+    "changed photos, accumulated and clipped": ["--mode", "finetune", "--unfreeze", "all", "--epochs", 2, "--augment", "light", "--accumulate", 2, "--clip", 0.5],
+}
+for name, extra in cases.items():
+    slug = name.split()[1]
+    one = train(f"{slug}1", 1, *extra)
+    for ranks in (2, 3):
+        check(f"{name}: weights of {ranks} processes and of one", apart(one, train(f"{slug}{ranks}", ranks, *extra)), 1e-5)
+    logs = [[float(v) for v in (folder / f"{slug}{n}/log.csv").read_text().splitlines()[-1].split(",")[:5]] for n in (1, 3)]
+    check("   and its last line of the log", float(np.abs(np.subtract(*logs)).max()), 1e-4)
+
+# One of two is killed: the other says so and ends, and the job goes on from its checkpoint to the same weights.
+extra = ["--mode", "finetune", "--unfreeze", "all"]
+job = subprocess.Popen(command("killed", 2, *extra, "--epochs", 100000), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
+log = folder / "killed/log.csv"
+deadline = time.time() + 60
+while time.time() < deadline and job.poll() is None and not (log.exists() and len(log.read_text().splitlines()) > 2):
+    time.sleep(0.02)
+
+
+def descendants(pid):
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield int(child)
+        yield from descendants(child)
+
+
+ranks = [p for p in descendants(job.pid) if b"--distributed" in Path(f"/proc/{p}/cmdline").read_bytes()]
+os.kill(ranks[-1], signal.SIGKILL)
+_, errors = job.communicate(timeout=60)
+check("a killed process: the job ends with an error", float(job.returncode == 0), 0)
+check("   explained", float("another process has ended" not in errors or "--resume" not in errors), 0)
+check("   no model is left behind", float((folder / "killed/model.safetensors").exists()), 0)
+epochs = len(log.read_text().splitlines()) + 1
+resumed = train("killed", 2, *extra, "--epochs", epochs, "--resume")
+check("   resumed, the same weights", apart(train("whole", 2, *extra, "--epochs", epochs), resumed), 0)
+shutil.rmtree(folder)
+sys.exit(1 if failures else 0)
