@@ -39,6 +39,10 @@ let collections = Target.Dependency.product(
     name: "OrderedCollections", package: "swift-collections")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let server: [Target.Dependency] = [
+    .product(name: "FlyingFox", package: "FlyingFox"),
+    .product(name: "FlyingSocks", package: "FlyingFox"),
+]
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -59,6 +63,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.10.0"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         library("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
@@ -92,6 +97,7 @@ let package = Package(
         module("Cache", path: "Cache", ["GraftTensors", crypto]),
         module(
             "Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", "CArchive", crypto]),
+        module("Mirror", ["GraftCache", "GraftTensors"] + server),
         module(
             "Training",
             [
@@ -111,8 +117,8 @@ let package = Package(
             name: "GraftCLI",
             dependencies: [
                 "Graft", "GraftTraining", "GraftExecution", "GraftArchitectures", "GraftNetworks",
-                "GraftImages", "GraftFormats", "GraftHub", "GraftCache", "GraftRegistry",
-                "GraftTensors", arguments, collections, crypto,
+                "GraftImages", "GraftFormats", "GraftHub", "GraftMirror",
+                "GraftCache", "GraftRegistry", "GraftTensors", arguments, collections, crypto,
             ], path: "Sources/GraftCLI",
             swiftSettings: strict),
 
@@ -134,6 +140,7 @@ let package = Package(
         tests("Execution", ["GraftExecution", "GraftNetworks", "GraftTensors", "CKernels"]),
         tests("Images", ["GraftImages", "GraftTensors"]),
         tests("Cache", ["GraftCache"]),
+        tests("Mirror", ["GraftMirror", "GraftCache"]),
         tests("Hub", ["GraftHub", "GraftCache"]),
         // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
         tests("Formats", ["GraftCLI", "GraftFormats", "GraftTensors", collections]),

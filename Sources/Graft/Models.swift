@@ -87,7 +87,7 @@ public enum Models {
         let labels = try publication?.labels.map { try registry.labels($0) } ?? []
         return Model(
             graph: graph, weights: weights,
-            preprocessing: publication?.input.preprocessing
+            preprocessing: publication?.input?.preprocessing
                 ?? .squash(
                     height: found.defaultInput.height, width: found.defaultInput.width,
                     .passThrough),

@@ -1,6 +1,7 @@
 // `graft models`: what the registry knows where to fetch.
 
 import ArgumentParser
+import GraftCache
 import GraftRegistry
 import GraftTensors
 
@@ -11,27 +12,44 @@ struct ModelsCommand: ParsableCommand {
         discussion: """
             The depth counts layers that have weights, as Keras' table does.
             A size with `~` is reckoned from the parameters: the publisher states none.
+            Models without a depth can be fetched but not run: graft lacks their network.
 
             Examples:
-              graft models
               graft models mobilenet:0.25
-              graft models torchvision --json
+              graft models resnet --max-size 100MB --min-top1 0.75 --license apache-2.0 --json
+              graft models tfhub efficientnet
             """)
 
     @Argument(help: "Words that the name must contain.")
     var query: [String] = []
 
+    @Option(help: "Files of at most this size, such as 100MB.") var maxSize: String?
+    @Option(help: "At most so many parameters.") var maxParameters: Int?
+    @Option(help: "At least this accuracy on ImageNet, 0 to 1 or in percent.") var minTop1: Double?
+    @Option(
+        name: [.long, .customLong("licence")], parsing: .singleValue,
+        help: "An SPDX identifier of the licence; may be repeated.")
+    var license: [String] = []
+    @Flag(help: "Only models whose network graft has.") var runnable = false
+
     @Flag(help: "One JSON object: `models`, each with its address, digest and preprocessing.")
     var json = false
 
     func run() throws {
-        let found = try Registry.load().search(query.joined(separator: " "))
+        var criteria = Registry.Criteria()
+        criteria.query = query.joined(separator: " ")
+        criteria.maxByteCount = try maxSize.map { try Quantity.bytes($0) }
+        criteria.maxParameters = maxParameters
+        criteria.minTop1 = minTop1.map { $0 > 1 ? $0 / 100 : $0 }
+        criteria.licences = license
+        criteria.runnable = runnable
+        let found = try Registry.load().search(criteria)
         if json {
             Terminal.answer(try JSON.line(Answer(models: found)))
             return
         }
         guard !found.isEmpty else {
-            throw RegistryError.unknown(query.joined(separator: " "), suggestions: [])
+            throw RegistryError.noneSuch(query.joined(separator: " "))
         }
         var table = Table(
             ["name", "parameters", "depth", "size", "top-1", "top-5", "licence"],

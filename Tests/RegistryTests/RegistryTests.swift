@@ -18,6 +18,7 @@ import Testing
 
     @Test func everyArchitectureExistsAndHasOneDefault() throws {
         for (name, entries) in Dictionary(grouping: registry.entries, by: \.architecture) {
+            guard let name else { continue }
             _ = try Architectures.named(name)
             let defaults = entries.filter(\.isDefault).count
             #expect(defaults == 1, "\(name)")
@@ -25,13 +26,20 @@ import Testing
     }
 
     @Test func everyEntryCanBeUsed() throws {
+        let schemes = ["https://", "pypi:", "hf://", "tfhub://"]
+        let formats = ["keras-h5", "torch", "safetensors", "saved-model", "tf1-hub"]
         for entry in registry.entries {
-            #expect(["https://", "pypi:", "hf://"].contains { entry.url.hasPrefix($0) })
-            #expect(["keras-h5", "torch", "safetensors"].contains(entry.format))
-            #expect(["caffe", "tf", "torch", "half", "none"].contains(entry.input.normalization))
-            #expect(["squash", "centerCrop"].contains(entry.input.resize))
-            #expect((entry.input.resize == "centerCrop") == (entry.input.shorterSide != nil))
-            #expect(entry.top == (entry.labels != nil))
+            #expect(schemes.contains { entry.url.hasPrefix($0) })
+            #expect(formats.contains(entry.format))
+            if let input = entry.input {
+                #expect(["caffe", "tf", "torch", "half", "none"].contains(input.normalization))
+                #expect(["squash", "centerCrop"].contains(input.resize))
+                #expect((input.resize == "centerCrop") == (input.shorterSide != nil))
+            }
+            if entry.architecture != nil {
+                #expect(entry.input != nil)
+                #expect(entry.top == (entry.labels != nil))
+            }
             if let digest = entry.digest {
                 let parts = digest.split(separator: ":").map(String.init)
                 let lengths = ["sha256": 64...64, "md5": 32...32, "sha256-prefix": 8...64]
@@ -47,7 +55,8 @@ import Testing
 
     @Test func parametersAreThoseOfTheNetworks() throws {
         for entry in registry.entries {
-            let graph = try Architectures.named(entry.architecture).graph(top: entry.top)
+            guard let name = entry.architecture else { continue }
+            let graph = try Architectures.named(name).graph(top: entry.top)
             #expect(graph.depth == entry.depth, "\(entry.name)")
             // PyTorch's publishers count what learns.
             let all = entry.format == "keras-h5"
@@ -62,9 +71,9 @@ import Testing
         #expect(try registry.find("resnet50").digest == "md5:2cb95161c43110f7111970584f804107")
         #expect(
             try registry.find("torchvision/resnet50").name == "torchvision/resnet50:IMAGENET1K_V2")
-        #expect(try registry.find("torchvision/resnet50").input.shorterSide == 232)
+        #expect(try registry.find("torchvision/resnet50").input?.shorterSide == 232)
         #expect(try registry.find("mobilenet:0.25").name == "mobilenet:0.25-224")
-        #expect(registry.entry(forArchitecture: "mobilenet:0.25-128")?.input.height == 128)
+        #expect(registry.entry(forArchitecture: "mobilenet:0.25-128")?.input?.height == 128)
         #expect(registry.entry(forArchitecture: "nothing") == nil)
     }
 
@@ -78,8 +87,39 @@ import Testing
     @Test func searchesByWords() {
         #expect(registry.search(nil) == registry.entries)
         #expect(registry.search("LITE0").map(\.name) == ["timm/tf_efficientnet_lite0"])
-        #expect(registry.search("torchvision resnet50").count == 2 + 2)
+        #expect(registry.search("torchvision/resnet50:").count == 2)
         #expect(registry.search("zzz").isEmpty)
+    }
+
+    @Test func everySeedIsThere() throws {
+        func count(_ prefix: String) -> Int {
+            registry.entries.count { $0.name.hasPrefix(prefix) }
+        }
+        #expect(count("torchvision/") >= 98)
+        #expect(count("timm/") >= 640)
+        #expect(count("tfhub/") >= 1000)
+        #expect(try registry.find("tfhub/google/imagenet/resnet_v2_50/classification/5").top)
+        #expect(try registry.find("timm/res2net50_26w_4s").url.hasPrefix("hf://timm/"))
+    }
+
+    @Test func conditionsHold() {
+        var criteria = Registry.Criteria()
+        criteria.query = "resnet"
+        criteria.maxByteCount = 100_000_000
+        criteria.minTop1 = 0.75
+        criteria.licences = ["apache-2.0"]
+        let found = registry.search(criteria)
+        #expect(!found.isEmpty)
+        for entry in found {
+            #expect((entry.estimatedByteCount ?? .max) <= 100_000_000)
+            #expect((entry.top1 ?? 0) >= 0.75)
+            #expect(entry.licence == "Apache-2.0")
+        }
+        criteria.runnable = true
+        let runnable = registry.search(criteria)
+        #expect(runnable.allSatisfy { $0.architecture != nil })
+        criteria.maxParameters = 1
+        #expect(registry.search(criteria).isEmpty)
     }
 
     @Test func namesTheClasses() throws {

@@ -1,0 +1,188 @@
+// What the mirror answers, without a socket.
+
+import Foundation
+import GraftCache
+import Testing
+
+@testable import GraftMirror
+
+private let commit = String(repeating: "a", count: 40)
+
+/// A cache with one repository and something outside of it that must not be read.
+private final class Library {
+    let root = FileManager.default.temporaryDirectory
+        .appendingPathComponent("graft-\(UUID().uuidString)").path
+    var hub: String { root + "/hub" }
+    var answering: Answering { Answering(shelf: Shelf(root: hub)) }
+    private let manager = FileManager.default
+
+    init() throws {
+        try write("secret", root + "/secret.txt")
+        try add("config.json", "{}", blob: ContentHasher.gitBlob(of: Array("{}".utf8)))
+        try add("sub/w.bin", "0123456789", blob: ContentHasher.sha256(of: "0123456789"))
+        try write(commit, hub + "/models--acme--tiny/refs/main")
+        try write(commit, hub + "/models--acme--tiny/refs/refs/pr/1")
+        let snapshot = hub + "/models--acme--tiny/snapshots/\(commit)"
+        try manager.createSymbolicLink(
+            atPath: snapshot + "/leak", withDestinationPath: root + "/secret.txt")
+        try manager.createSymbolicLink(atPath: snapshot + "/out", withDestinationPath: root)
+    }
+
+    deinit { try? manager.removeItem(atPath: root) }
+
+    func write(_ text: String, _ path: String) throws {
+        try manager.createDirectory(
+            at: URL(fileURLWithPath: path).deletingLastPathComponent(),
+            withIntermediateDirectories: true)
+        try text.write(toFile: path, atomically: false, encoding: .utf8)
+    }
+
+    private func add(_ path: String, _ text: String, blob: String) throws {
+        try write(text, "\(hub)/models--acme--tiny/blobs/\(blob)")
+        let link = "\(hub)/models--acme--tiny/snapshots/\(commit)/\(path)"
+        try manager.createDirectory(
+            at: URL(fileURLWithPath: link).deletingLastPathComponent(),
+            withIntermediateDirectories: true)
+        let up = String(repeating: "../", count: path.split(separator: "/").count + 1)
+        try manager.createSymbolicLink(
+            atPath: link, withDestinationPath: "\(up)blobs/\(blob)")
+    }
+
+    func ask(
+        _ target: String, _ method: String = "GET", fields: [String: String] = [:],
+        body: String = ""
+    ) throws -> MirrorAnswer {
+        answering.answer(
+            try #require(
+                MirrorRequest(
+                    method: method, target: target, fields: fields, body: Array(body.utf8))))
+    }
+
+    func json(_ answer: MirrorAnswer) throws -> Any {
+        try JSONSerialization.jsonObject(with: Data(bytes(answer)))
+    }
+
+    func bytes(_ answer: MirrorAnswer) -> [UInt8] {
+        switch answer.body {
+        case .bytes(let bytes): bytes
+        case .file(let file, let range): Array(file.read(at: range.lowerBound, count: range.count))
+        }
+    }
+}
+
+@Test func rangesAreRead() {
+    #expect(ByteRange("bytes=0-4", of: 10) == .part(0..<5))
+    #expect(ByteRange("bytes=5-", of: 10) == .part(5..<10))
+    #expect(ByteRange("bytes=-3", of: 10) == .part(7..<10))
+    #expect(ByteRange("bytes=-30", of: 10) == .part(0..<10))
+    #expect(ByteRange("bytes=8-99", of: 10) == .part(8..<10))
+    #expect(ByteRange("bytes=10-", of: 10) == .unsatisfiable)
+    #expect(ByteRange("bytes=-0", of: 10) == .unsatisfiable)
+    #expect(ByteRange("bytes=0-", of: 0) == .unsatisfiable)
+    #expect(ByteRange("bytes=0-\(Int.max)", of: 10) == .part(0..<10))
+    for text in [
+        "", "bytes=", "bytes=-", "bytes=5-4", "bytes=1-2,4-5", "lines=1-2", "bytes=a-b",
+        "bytes=99999999999999999999-", "bytes=--5", "bytes=+1-2",
+    ] {
+        #expect(ByteRange(text, of: 10) == .whole, "\(text)")
+    }
+}
+
+@Test func filesAreServedWithTheirDigests() throws {
+    let library = try Library()
+    let answer = try library.ask("/acme/tiny/resolve/main/sub/w.bin")
+    #expect(answer.status == 200 && library.bytes(answer) == Array("0123456789".utf8))
+    #expect(answer.fields["ETag"] == "\"\(ContentHasher.sha256(of: "0123456789"))\"")
+    #expect(answer.fields["X-Repo-Commit"] == commit)
+    #expect(answer.fields["X-Xet-Hash"] == nil)
+    let part = try library.ask(
+        "/acme/tiny/resolve/\(commit)/sub/w.bin", fields: ["range": "bytes=2-4"])
+    #expect(part.status == 206 && library.bytes(part) == Array("234".utf8))
+    #expect(part.fields["Content-Range"] == "bytes 2-4/10")
+    let beyond = try library.ask(
+        "/acme/tiny/resolve/main/sub/w.bin", fields: ["range": "bytes=10-"])
+    #expect(beyond.status == 416 && beyond.fields["Content-Range"] == "bytes */10")
+    let other = try library.ask(
+        "/acme/tiny/resolve/main/sub/w.bin",
+        fields: ["range": "bytes=2-4", "if-range": "\"other\""])
+    #expect(other.status == 200)
+    let encoded = try library.ask("/acme/tiny/resolve/refs%2Fpr%2F1/config.json")
+    #expect(library.bytes(encoded) == Array("{}".utf8))
+}
+
+@Test func treesArePagedAndTellWhatGitTells() throws {
+    let library = try Library()
+    let whole = try library.json(
+        library.ask("/api/models/acme/tiny/tree/main?recursive=true&expand=false"))
+    let entries = try #require(whole as? [[String: Any]])
+    #expect(entries.map { $0["path"] as? String } == ["config.json", "sub", "sub/w.bin"])
+    let large = try #require(entries[2]["lfs"] as? [String: Any])
+    #expect(large["oid"] as? String == ContentHasher.sha256(of: "0123456789"))
+    #expect(large["pointerSize"] as? Int == 127)
+    #expect(entries[0]["oid"] as? String == "9e26dfeeb6e641a33dae4961196235bdb965b21b")
+    let top = try library.json(library.ask("/api/models/acme/tiny/tree/main/"))
+    #expect((top as? [[String: Any]])?.map { $0["type"] as? String } == ["file", "directory"])
+    let page = try library.ask(
+        "/api/models/acme/tiny/tree/main?recursive=true&limit=2", fields: ["host": "hub:80"])
+    #expect(
+        page.fields["Link"]
+            == "<http://hub:80/api/models/acme/tiny/tree/main?recursive=true&limit=2&cursor=2>; rel=\"next\""
+    )
+    let rest = try library.json(
+        library.ask("/api/models/acme/tiny/tree/main?recursive=true&limit=2&cursor=2"))
+    #expect((rest as? [Any])?.count == 1)
+    let bad = try library.ask(
+        "/api/models/acme/tiny/tree/main?limit=1", fields: ["host": "a b\r\nx"])
+    #expect(bad.fields["Link"] == nil)
+    let found = try library.json(
+        library.ask(
+            "/api/models/acme/tiny/paths-info/main", "POST",
+            body: "paths=sub%2Fw.bin&paths=sub&paths=x"))
+    #expect(
+        (found as? [[String: Any]])?.compactMap { $0["path"] as? String } == ["sub/w.bin", "sub"])
+}
+
+@Test func errorsAreWordedAsTheHubDoes() throws {
+    let library = try Library()
+    func code(_ target: String) throws -> String? {
+        let answer = try library.ask(target)
+        #expect(answer.status == 404)
+        return answer.fields["X-Error-Code"]
+    }
+    #expect(try code("/acme/none/resolve/main/x") == "RepoNotFound")
+    #expect(try code("/api/models/acme/none") == "RepoNotFound")
+    #expect(try code("/acme/tiny/resolve/other/x") == "RevisionNotFound")
+    #expect(
+        try code("/api/models/acme/tiny/revision/\(String(repeating: "b", count: 40))")
+            == "RevisionNotFound")
+    #expect(try code("/acme/tiny/resolve/main/x") == "EntryNotFound")
+    #expect(try code("/api/models/acme/tiny/tree/main/none") == "EntryNotFound")
+    #expect(try library.ask("/acme/tiny/resolve/main/x").fields["X-Repo-Commit"] == commit)
+    #expect(try library.ask("/acme/tiny/resolve/main/config.json", "DELETE").status == 405)
+    #expect(try library.ask("/api/models/acme/tiny", "POST").status == 405)
+}
+
+@Test func nothingLeavesTheCache() throws {
+    let library = try Library()
+    for path in [
+        "leak", "out/secret.txt", "..%2f..%2f..%2f..%2fsecret.txt", "../../../../secret.txt",
+        "sub/../../../../../secret.txt", "%2e%2e/%2e%2e/%2e%2e/%2e%2e/secret.txt", "/etc/passwd",
+        "%2fetc%2fpasswd", "sub%00", "..\\..\\..\\secret.txt", ".", "sub", "sub//w.bin", "",
+    ] {
+        let answer = try library.ask("/acme/tiny/resolve/main/" + path)
+        #expect(answer.status == 404, "\(path)")
+    }
+    for target in [
+        "/../secret.txt", "/%2e%2e/secret.txt", "/acme/..%2f..%2f../resolve/main/secret.txt",
+        "/api/models/..%2f../tree/main", "/acme/tiny/resolve/..%2f..%2f..%2f../secret.txt",
+        "/api/models/acme/tiny/revision/..%2f..", "/datasets/acme/tiny/resolve/main/config.json",
+    ] {
+        #expect(try library.ask(target).status == 404, "\(target)")
+    }
+    #expect(MirrorRequest(method: "GET", target: "/a%zz") == nil)
+    #expect(MirrorRequest(method: "GET", target: "/a%ff") == nil)
+    #expect(MirrorRequest(method: "GET", target: "a") == nil)
+    let listed = try library.json(library.ask("/api/models/acme/tiny/tree/main?recursive=1"))
+    // The links that lead out are listed by the scanner as files, but cannot be had.
+    #expect((listed as? [[String: Any]])?.contains { $0["path"] as? String == "out" } == false)
+}
