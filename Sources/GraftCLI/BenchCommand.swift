@@ -24,8 +24,9 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: "The architecture of a weight file.") var architecture: String?
     @Flag(help: "Take an architecture without its weights: nothing is fetched.")
     var untrained = false
-    @Flag(help: "Measure a step of training of the whole network: forward and backward.")
-    var train = false
+    @Flag(help: "Measure a step of training: forward and backward.") var train = false
+    @Option(help: "With --train, how many of the last stages learn; all by default.")
+    var unfreeze: Int?
     @OptionGroup var execution: ExecutionSettings
     @Flag(
         help:
@@ -44,6 +45,7 @@ struct BenchCommand: AsyncParsableCommand {
         try check("--threads", threads, 1...1024)
         try check("--runs", runs, 1...100_000)
         try check("--size", size, 1...8192)
+        try check("--unfreeze", unfreeze, 1...10_000)
     }
 
     struct Answer: Encodable {
@@ -77,6 +79,14 @@ struct BenchCommand: AsyncParsableCommand {
             : try await Models.open(self.model, architecture: architecture)
         var shape = model.input(count: batch)
         if let size { (shape[2], shape[3]) = (size, size) }
+        var graph = model.graph
+        if train, let unfreeze {
+            // What is frozen runs once, before there are steps: only the rest is measured.
+            let cut = graph.cut(unfreezing: unfreeze)
+            let value = try graph.shapes(input: shape)[cut]
+            shape = value.rank == 2 ? [value[0], value[1], 1, 1] : value
+            graph = try graph.split(at: cut).suffix
+        }
         let input = Tensor(shape: shape) { target in
             for index in target.indices { target[index] = Float((index &* 31) % 257) / 128 - 1 }
         }
@@ -89,10 +99,10 @@ struct BenchCommand: AsyncParsableCommand {
         let bytes: Int
         let count = min(runs, 5)
         if train {
-            let output = model.graph.logits ?? model.graph.output
-            let names = model.graph.parameters.filter { !$0.isBuffer }.map(\.name)
+            let output = graph.logits ?? graph.output
+            let names = graph.parameters.filter { !$0.isBuffer }.map(\.name)
             let plan = try TrainingPlan(
-                graph: model.graph, weights: model.weights, input: shape, trainable: Set(names),
+                graph: graph, weights: model.weights, input: shape, trainable: Set(names),
                 output: output, options: options)
             once = { try plan.backward(try plan.forward(input, dropoutSeed: 1)) }
             bytes = plan.activationByteCount

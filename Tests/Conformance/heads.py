@@ -1,5 +1,5 @@
-"""The logistic head against scikit-learn's optimum, metrics against its definitions, event files
-against TensorFlow's reader."""
+"""The logistic head and the nearest photos against scikit-learn, metrics of classes, labels and numbers
+against its definitions, event files against the readers of TensorFlow and TensorBoard."""
 import json
 import os
 import subprocess
@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 GRAFT = os.environ["GRAFT"]
@@ -74,6 +75,64 @@ losses = [v.simple_value for e in events for v in e.summary.value if v.tag == "l
 logged = [float(row.split(",")[1]) for row in rows]
 check("event file, read by TensorFlow", float(np.abs(np.array(losses) - logged).max()), 1e-6)
 check("its epochs", abs(len(losses) - metrics["epochs"]), 0)
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+board = EventAccumulator(str(folder / "run"))
+board.Reload()
+check("   and by TensorBoard", abs(len(board.Scalars("accuracy/validation")) - metrics["epochs"]), 0)
 report = (folder / "run/report.html").read_text()
 check("report.html fetches from", float(report.count("http")), 0)
+# Neighbours, labels and numbers.
+from sklearn.metrics import f1_score as f1
+from sklearn.metrics import hamming_loss, mean_absolute_error, r2_score, root_mean_squared_error
+from sklearn.neighbors import KNeighborsClassifier
+
+graft("train", folder / "photos", "--backbone", "graft/tiny", "--head", "knn", "-o", folder / "knn", "--seed", 3)
+knn = json.loads((folder / "knn/metrics.json").read_text())
+task = json.loads(safe_open(folder / "knn/model.safetensors", "np").metadata()["graft.task"])
+peer = KNeighborsClassifier(task["neighbours"], metric="cosine", weights="distance").fit(x.astype("float64"), y)
+held = [str(folder / "photos" / p) for p in split["validation"]]
+answers = json.loads(graft("predict", folder / "knn/model.safetensors", *held, "--top", len(names), "--json"))["photos"]
+shares = np.array([[next(p["probability"] for p in a["predictions"] if p["index"] == k) for k in range(len(names))] for a in answers])
+check("probabilities of the nearest photos, scikit-learn", float(np.abs(shares - peer.predict_proba(v.astype("float64"))).max()), 5e-3)
+check("   and their accuracy", abs(knn["accuracy"] - peer.score(v.astype("float64"), truth)), 1e-9)
+
+rng = np.random.default_rng(1)
+rows = ["path,labels"] + [f"photos/{p},{p.split('/')[0]}{'|extra' if rng.random() < 0.4 else ''}" for p in sorted(split["training"] + split["validation"])]
+(folder / "labels.csv").write_text("\n".join(rows) + "\n")
+(folder / "numbers.csv").write_text("\n".join(["path,value,width"] + [f"photos/{p},{names.index(p.split('/')[0]) * 3 + 50},{len(p)}" for p in sorted(split["training"] + split["validation"])]) + "\n")
+
+
+def told(run, table, *settings):
+    """graft's own metrics of the run, its answers for the validation photos, and the truth."""
+    graft("train", folder / table, "--backbone", "graft/tiny", "-o", folder / run, "--epochs", 6, "--learning-rate", 0.02, *settings)
+    split = json.loads((folder / run / "split.json").read_text())["validation"]
+    photos = json.loads(graft("predict", folder / run / "model.safetensors", *[folder / p for p in split], "--top", 99, "--json"))["photos"]
+    table = dict(line.split(",", 1) for line in (folder / table).read_text().splitlines()[1:])
+    return json.loads((folder / run / "metrics.json").read_text()), photos, [table[p] for p in split]
+
+
+metrics, photos, truth = told("labels", "labels.csv")
+names = metrics["classes"]
+target = np.array([[name in t.split("|") for name in names] for t in truth]).astype(int)
+score = np.array([[next(p["probability"] for p in a["predictions"] if p["label"] == name) for name in names] for a in photos])
+holds = np.array([[next(p["holds"] for p in a["predictions"] if p["label"] == name) for name in names] for a in photos]).astype(int)
+ours = metrics["labels"]
+check("labels: mean average precision", abs(ours["meanAveragePrecision"] - average_precision_score(target, score, average="macro")), 1e-6)
+check("labels: macro ROC-AUC", abs(ours["macroROCAUC"] - roc_auc_score(target, score, average="macro")), 1e-6)
+check("labels: macro F1", abs(ours["macroF1"] - f1(target, holds, average="macro", zero_division=0)), 1e-9)
+check("labels: micro F1", abs(ours["microF1"] - f1(target, holds, average="micro")), 1e-9)
+check("labels: every label right", abs(ours["subsetAccuracy"] - (target == holds).all(1).mean()), 1e-9)
+check("labels: share of wrong ones", abs(ours["hammingLoss"] - hamming_loss(target, holds)), 1e-9)
+best = [max(f1(target[:, k], score[:, k] >= t, zero_division=0) for t in np.unique(score[:, k])) for k in range(len(names))]
+check("labels: thresholds are the best there are", float(max(b - l["f1"] for b, l in zip(best, ours["labels"]))), 1e-9)
+
+metrics, photos, truth = told("numbers", "numbers.csv", "--task", "regression", "--columns", "value,width")
+target = np.array([[float(n) for n in t.split(",")] for t in truth])
+answer = np.array([[p["value"] for p in a["values"]] for a in photos])
+for k, value in enumerate(metrics["values"]["values"]):
+    check(f"numbers, {value['name']}: mean error", abs(value["meanAbsoluteError"] - mean_absolute_error(target[:, k], answer[:, k])), 1e-4)
+    check("   root mean square", abs(value["rootMeanSquaredError"] - root_mean_squared_error(target[:, k], answer[:, k])), 1e-4)
+    if np.ptp(target[:, k]) > 0:
+        check("   R²", abs(value["r2"] - r2_score(target[:, k], answer[:, k])), 1e-4)
 sys.exit(1 if failures else 0)
