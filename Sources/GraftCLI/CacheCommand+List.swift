@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import GraftCache
+import GraftTensors
 
 extension CacheCommand {
     enum Order: String, ExpressibleByArgument, CaseIterable { case name, size, used, modified }
