@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GRAFT := .build/release/graft
 VENV := .venv
 
-.PHONY: help build demo test conformance conformance-all format lint install clean
+.PHONY: help build demo test bench conformance conformance-all format lint install clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -27,6 +27,11 @@ conformance: build ## the real peers (PyTorch, Keras, safetensors, …) against 
 conformance-all: build ## the same with every network, not one of each family
 	@Scripts/peers.sh $(VENV)
 	@CONFORMANCE=all Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT)
+
+bench: build ## ours against the peers, interleaved, ratios of medians
+	@Scripts/peers.sh $(VENV)
+	@for script in Scripts/bench_*.py; do echo "== $$script"; \
+	    GRAFT=$(CURDIR)/$(GRAFT) $(VENV)/bin/python $$script || exit 1; done
 
 format: ## rewrite the sources in the house style
 	swift format -i -r Package.swift Sources Registry Cache Tests

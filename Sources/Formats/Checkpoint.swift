@@ -55,8 +55,8 @@ public enum Checkpoint {
         case .safetensors: return try Safetensors.read(storage, source)
         case .npy:
             return StateDict(["array": try Npy.read(storage, 0..<storage.byteCount, source)])
-        case .npz: return try Npz.read(storage, source)
-        case .torch: return try TorchFile.read(storage, source)
+        case .npz: return try Npz.read(storage, source, isolation)
+        case .torch: return try TorchFile.read(storage, source, isolation)
         case .hdf5: return try KerasFile.read(storage, source, isolation)
         case .keras: return try KerasFile.readArchive(storage, source, isolation)
         case .shards: return try Shards.read(storage, source, isolation)
@@ -77,7 +77,7 @@ public enum Checkpoint {
             if starts(HDF5.signature) { return .hdf5 }
             if starts([0x50, 0x4B, 3, 4]) || starts([0x50, 0x4B, 5, 6]) {
                 let source = Source(path: path, format: "zip")
-                let names = try ZipArchive(storage, source).members.keys
+                let names = try ZipArchive(storage, source, .contiguousOnly).members.keys
                 if names.contains("config.json"),
                     names.contains(where: { $0.hasPrefix("model.weights") })
                 {

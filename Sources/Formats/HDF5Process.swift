@@ -21,7 +21,7 @@ final class HDF5Process: Sendable {
     /// Starts `program` on `range` of the file behind `storage`, and waits for its listing.
     init(_ program: String, _ storage: Storage, _ range: Range<Int>, _ source: Source) throws {
         self.source = source
-        var child = try Child(program, storage, range, source)
+        var child = try Child(program, storage, range, [], source)
         let data = try child.receive(.listing, limit: 1 << 27, source)
         do {
             listing = try JSONDecoder().decode(HDF5Listing.self, from: data)
@@ -43,13 +43,37 @@ final class HDF5Process: Sendable {
     }
 }
 
+/// A running ``HDF5Server`` that inflates the members of one zip archive.
+final class InflateProcess: Sendable {
+    private let source: Source
+    private let child: Mutex<Child>
+
+    init(_ program: String, _ storage: Storage, _ source: Source) throws {
+        self.source = source
+        child = Mutex(
+            try Child(program, storage, 0..<storage.byteCount, [HDF5Server.inflate], source))
+    }
+
+    /// The first `count` bytes of the member whose local header is at `offset`.
+    func inflate(at offset: Int, count: Int) throws -> Storage {
+        try child.withLock { child in
+            try child.ask(offset, source)
+            try child.ask(count, source)
+            return try child.receive(.tensor, exactly: count, source)
+        }
+    }
+}
+
 /// A process and the socket to it.
 private struct Child: ~Copyable {
     private let process: pid_t
     private let socket: Int32
     private var isReaped = false
 
-    init(_ program: String, _ storage: Storage, _ range: Range<Int>, _ source: Source) throws {
+    init(
+        _ program: String, _ storage: Storage, _ range: Range<Int>, _ task: [String],
+        _ source: Source
+    ) throws {
         let file = try Child.descriptor(storage)
         defer { close(file) }
         var sockets: [Int32] = [-1, -1]
@@ -67,9 +91,10 @@ private struct Child: ~Copyable {
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, sockets[1], 0)
         posix_spawn_file_actions_adddup2(&actions, file, 3)
-        let arguments = [
-            program, HDF5Server.command, String(range.lowerBound), String(range.upperBound),
-        ]
+        let arguments =
+            [
+                program, HDF5Server.command, String(range.lowerBound), String(range.upperBound),
+            ] + task
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         // A crash of the child is an answer, and needs no picture.
@@ -212,7 +237,7 @@ private struct Child: ~Copyable {
         case 0: source.malformed("its parser stopped with status \(status >> 8 & 0xFF)")
         case SIGXCPU: source.malformed("parsing it took more time than a file of its size may")
         case SIGKILL: source.malformed("its parser did not answer, or took too much memory")
-        default: source.malformed("it makes libhdf5 crash (signal \(signal))")
+        default: source.malformed("it makes the library that parses it crash (signal \(signal))")
         }
     }
 }

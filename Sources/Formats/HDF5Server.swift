@@ -10,13 +10,17 @@ import GraftTensors
     import Musl
 #endif
 
-/// The process in which libhdf5 parses a file that nobody vouches for.
+/// The process in which a C library parses a file that nobody vouches for: libhdf5, or libarchive
+/// where members of a zip archive are compressed.
 ///
 /// Descriptor 0 is a socket to the parent, descriptor 3 the file. After it has mapped the file the
 /// process can neither open files nor reach a network, whatever the file makes libhdf5 do.
 public enum HDF5Server {
     /// The first argument that makes a program this server.
     public static let command = "--parse-hdf5"
+
+    /// The argument that asks for the members of a zip archive, which libarchive inflates.
+    static let inflate = "inflate"
 
     /// What a message holds.
     enum Kind: UInt8 { case listing = 0x4C, tensor = 0x54, refusal = 0x52 }
@@ -36,7 +40,7 @@ public enum HDF5Server {
     /// Serves the parent until it hangs up. `arguments`: where the HDF5 file starts and ends in
     /// descriptor 3. Returns the status to exit with.
     public static func run(_ arguments: [String]) -> Int32 {
-        guard arguments.count == 2, let start = Int(arguments[0]), let end = Int(arguments[1]),
+        guard arguments.count >= 2, let start = Int(arguments[0]), let end = Int(arguments[1]),
             start >= 0, start <= end, let storage = try? Storage(mapping: "/proc/self/fd/3"),
             end <= storage.byteCount
         else { return 64 }
@@ -45,6 +49,7 @@ public enum HDF5Server {
         graft_sandbox_limit(limits.seconds, limits.bytes)
         graft_sandbox_close_from(3)
         _ = graft_sandbox_enter()
+        if arguments.dropFirst(2).elementsEqual([inflate]) { return serveInflated(storage) }
         let source = Source(path: "", format: "HDF5")
         do {
             let file = try HDF5File(storage, start..<end, source)
@@ -56,15 +61,33 @@ public enum HDF5Server {
                 tensor.withBytes { send(.tensor, $0) }
             }
         } catch {
-            let refusal: Refusal =
-                switch error as? FormatError {
-                case .malformed(_, _, let reason):
-                    Refusal(isMalformed: true, reason: reason, hint: nil)
-                case .unsupported(_, let reason, let hint):
-                    Refusal(isMalformed: false, reason: reason, hint: hint)
-                default: Refusal(isMalformed: true, reason: "\(error)", hint: nil)
-                }
-            if let data = try? JSONEncoder().encode(refusal) { send(.refusal, data) }
+            refuse(error)
+        }
+        return 0
+    }
+
+    private static func refuse(_ error: any Error) {
+        let refusal: Refusal =
+            switch error as? FormatError {
+            case .malformed(_, _, let reason):
+                Refusal(isMalformed: true, reason: reason, hint: nil)
+            case .unsupported(_, let reason, let hint):
+                Refusal(isMalformed: false, reason: reason, hint: hint)
+            default: Refusal(isMalformed: true, reason: "\(error)", hint: nil)
+            }
+        if let data = try? JSONEncoder().encode(refusal) { send(.refusal, data) }
+    }
+
+    /// Each question is where a member's local header is, and how many of its bytes are wanted.
+    private static func serveInflated(_ storage: Storage) -> Int32 {
+        let source = Source(path: "", format: "zip")
+        while let offset = next(), let count = next() {
+            do {
+                let bytes = try ZipArchive.inflated(storage, at: offset, count: count, source)
+                bytes.withBytes { send(.tensor, $0) }
+            } catch {
+                refuse(error)
+            }
         }
         return 0
     }

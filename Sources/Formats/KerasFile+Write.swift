@@ -61,7 +61,7 @@ public enum KerasWriter {
         }
         var file = try AtomicFile(replacing: path)
         try HDF5Writer.write(root, to: file)
-        try file.commit()
+        try file.commit(durably: false)
     }
 
     /// Any tensors as a legacy file: what comes before the last `/` or `.` of a name is its layer.
@@ -82,7 +82,7 @@ public enum KerasWriter {
     public static func writeWeights(_ layers: [KerasLayer], to path: String) throws {
         var file = try AtomicFile(replacing: path)
         try HDF5Writer.write(objects(layers), to: file)
-        try file.commit()
+        try file.commit(durably: false)
     }
 
     /// Keras 3's `.keras`: `config.json`, `metadata.json` and the weights.
@@ -102,7 +102,7 @@ public enum KerasWriter {
         try archive.add("config.json", Array(config.utf8))
         try archive.add("model.weights.h5", byteCount: image.byteCount) { try tensor.stream($0) }
         try archive.finish()
-        try file.commit()
+        try file.commit(durably: false)
     }
 
     private static func objects(_ layers: [KerasLayer]) -> HDF5Group {

@@ -15,7 +15,7 @@ enum KerasFile {
     static func readArchive(_ storage: Storage, _ source: Source, _ isolation: Isolation) throws
         -> StateDict
     {
-        let archive = try ZipArchive(storage, source)
+        let archive = try ZipArchive(storage, source, isolation)
         guard let weights = archive.members["model.weights.h5"] else {
             throw source.unsupported("it has no `model.weights.h5`")
         }

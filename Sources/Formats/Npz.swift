@@ -7,11 +7,13 @@ import OrderedCollections
 public enum Npz {
     /// The arrays of a file, in the order of its directory.
     public static func read(_ path: String) throws -> StateDict {
-        try read(Storage(mapping: path), Source(path: path, format: "npz"))
+        try read(Storage(mapping: path), Source(path: path, format: "npz"), .current)
     }
 
-    static func read(_ storage: Storage, _ source: Source) throws -> StateDict {
-        let archive = try ZipArchive(storage, source)
+    static func read(_ storage: Storage, _ source: Source, _ isolation: Isolation) throws
+        -> StateDict
+    {
+        let archive = try ZipArchive(storage, source, isolation)
         var state = StateDict()
         for member in archive.members.values {
             guard member.name.hasSuffix(".npy") else {
@@ -51,6 +53,6 @@ public enum Npz {
             }
         }
         try archive.finish()
-        try file.commit()
+        try file.commit(durably: false)
     }
 }

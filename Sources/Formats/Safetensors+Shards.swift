@@ -14,13 +14,13 @@ extension Safetensors {
 
     /// Writes `model-00001-of-00003.safetensors`… and `model.safetensors.index.json` for the path
     /// `model.safetensors`; one plain file if everything fits `shardByteCount`. A tensor is never
-    /// split. Gives the paths, the index last.
+    /// split. Gives the paths, the index last. As with `cp`, the system writes to the disk later.
     @discardableResult
     public static func write(_ state: StateDict, to path: String, shardByteCount: Int) throws
         -> [String]
     {
         guard state.byteCount > shardByteCount else {
-            try write(state, to: path)
+            try write(state, to: path, durably: false)
             return [path]
         }
         var shards: [StateDict] = []
@@ -43,7 +43,7 @@ extension Safetensors {
                 String(repeating: "0", count: max(0, 5 - String(number).count)) + String(number)
             }
             let suffix = "-\(padded(index + 1))-of-\(padded(shards.count)).safetensors"
-            try write(shard, to: stem + suffix)
+            try write(shard, to: stem + suffix, durably: false)
             paths.append(stem + suffix)
             for name in shard.tensors.keys { map[name] = stem[folder...] + suffix }
         }
@@ -52,7 +52,7 @@ extension Safetensors {
         let index = Index(metadata: .init(total_size: state.byteCount), weight_map: map)
         var file = try AtomicFile(replacing: stem + ".safetensors.index.json")
         try file.write(Array(try encoder.encode(index)) + [0x0A])
-        try file.commit()
+        try file.commit(durably: false)
         return paths + [file.path]
     }
 }

@@ -9,6 +9,8 @@ import OrderedCollections
 /// reference accepts: data without hole or overlap, spans that equal type times shape.
 public enum Safetensors {
     static let headerLimit = 100_000_000
+    /// In the metadata of a file whose axes are not PyTorch's: what they are.
+    static let axesKey = "graft.axes"
 
     /// The tensors of a file, in the order of its header.
     public static func read(_ path: String) throws -> StateDict {
@@ -50,6 +52,9 @@ public enum Safetensors {
                 }
             }
             try checkDense(spans, dataCount: cursor.remaining, source)
+            if let axes = state.metadata.removeValue(forKey: axesKey) {
+                state.axes = AxisConvention(rawValue: axes) ?? .torch
+            }
             return state
         }
     }
@@ -122,7 +127,8 @@ extension Safetensors {
     ///
     /// The header keeps the order of `state`. The data is sorted by falling element size, so that
     /// it is both dense and aligned.
-    public static func write(_ state: StateDict, to path: String) throws {
+    /// `durably` waits for the disk; what can be converted again need not.
+    public static func write(_ state: StateDict, to path: String, durably: Bool = true) throws {
         var offsets: [String: Range<Int>] = [:]
         var order = Array(state.tensors.elements)
         order.sort { $0.value.dtype.byteCount > $1.value.dtype.byteCount }
@@ -132,8 +138,10 @@ extension Safetensors {
             end += tensor.byteCount
         }
         var header = "{"
-        if !state.metadata.isEmpty {
-            let pairs = state.metadata.sorted { $0.key < $1.key }
+        var metadata = state.metadata
+        if state.axes != .torch { metadata[axesKey] = state.axes.rawValue }
+        if !metadata.isEmpty {
+            let pairs = metadata.sorted { $0.key < $1.key }
                 .map { "\($0.key.jsonQuoted):\($0.value.jsonQuoted)" }
             header += "\"__metadata__\":{\(pairs.joined(separator: ","))}"
         }
@@ -164,6 +172,6 @@ extension Safetensors {
         for (name, tensor) in order {
             try file.write(name, tensor)
         }
-        try file.commit()
+        try file.commit(durably: durably)
     }
 }

@@ -20,7 +20,7 @@ public enum TorchWriter {
         }
         try archive.add("\(folder)/version", Array("3\n".utf8))
         try archive.finish()
-        try file.commit()
+        try file.commit(durably: false)
     }
 
     private static func pickle(_ state: StateDict, _ path: String) throws -> [UInt8] {

@@ -13,15 +13,20 @@ enum TorchFile {
 
     typealias Place = (storage: Storage, range: Range<Int>)
 
-    static func read(_ storage: Storage, _ source: Source) throws -> StateDict {
+    static func read(_ storage: Storage, _ source: Source, _ isolation: Isolation) throws
+        -> StateDict
+    {
         try storage.withBytes { bytes in
             bytes.starts(with: legacyMagic)
-                ? try readLegacy(storage, bytes, source) : try readArchive(storage, source)
+                ? try readLegacy(storage, bytes, source)
+                : try readArchive(storage, source, isolation)
         }
     }
 
-    private static func readArchive(_ storage: Storage, _ source: Source) throws -> StateDict {
-        let archive = try ZipArchive(storage, source)
+    private static func readArchive(
+        _ storage: Storage, _ source: Source, _ isolation: Isolation
+    ) throws -> StateDict {
+        let archive = try ZipArchive(storage, source, isolation)
         guard
             let pickle = archive.members.values.first(where: {
                 $0.name == "data.pkl" || $0.name.hasSuffix("/data.pkl")

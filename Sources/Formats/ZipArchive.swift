@@ -18,11 +18,15 @@ struct ZipArchive: Sendable {
     let members: OrderedDictionary<String, Member>
     let storage: Storage
     let source: Source
+    /// Inflates in a process of its own; nil if nothing is compressed, or where this one may.
+    private let inflater: InflateProcess?
 
-    init(_ storage: Storage, _ source: Source) throws {
+    /// Reads the directory. Compressed members are inflated where `isolation` says; a library's
+    /// default, which decodes nothing of HDF5, inflates here.
+    init(_ storage: Storage, _ source: Source, _ isolation: Isolation) throws {
         self.storage = storage
         self.source = source
-        members = try storage.withBytes { bytes in
+        let members: OrderedDictionary<String, Member> = try storage.withBytes { bytes in
             var cursor = try ZipArchive.directory(bytes, source)
             var members: OrderedDictionary<String, Member> = [:]
             for _ in 0..<cursor.count {
@@ -32,6 +36,14 @@ struct ZipArchive: Sendable {
                 }
             }
             return members
+        }
+        self.members = members
+        if case .process(let program) = isolation,
+            members.values.contains(where: { $0.method == 8 })
+        {
+            inflater = try InflateProcess(program, storage, source)
+        } else {
+            inflater = nil
         }
     }
 
@@ -156,18 +168,31 @@ struct ZipArchive: Sendable {
     }
 
     private func inflate(_ member: Member, _ count: Int) throws -> Storage {
-        // A streaming reader that starts at the local header needs no other member.
+        do {
+            return try inflater?.inflate(at: member.offset, count: count)
+                ?? Self.inflated(storage, at: member.offset, count: count, source)
+        } catch FormatError.malformed(_, _, let reason) {
+            throw source.malformed("`\(member.name)`: \(reason)")
+        }
+    }
+
+    /// The first `count` bytes of the member whose local header is at `offset`. A streaming reader
+    /// that starts there needs no other member.
+    static func inflated(_ storage: Storage, at offset: Int, count: Int, _ source: Source) throws
+        -> Storage
+    {
         guard let archive = archive_read_new() else { throw source.malformed("out of memory") }
         defer { archive_read_free(archive) }
         archive_read_support_format_zip_streamable(archive)
         return try storage.withBytes { bytes in
+            guard offset <= bytes.count else { throw source.malformed("it lies past the end") }
             func fail() -> FormatError {
                 let reason =
                     archive_error_string(archive).map { String(cString: $0) } ?? "too short"
-                return source.malformed("`\(member.name)` does not inflate: \(reason)")
+                return source.malformed("it does not inflate: \(reason)")
             }
             var entry: OpaquePointer?
-            let slice = UnsafeRawBufferPointer(rebasing: bytes[member.offset...])
+            let slice = UnsafeRawBufferPointer(rebasing: bytes[offset...])
             guard
                 archive_read_open_memory(archive, slice.baseAddress, slice.count) == ARCHIVE_OK,
                 archive_read_next_header(archive, &entry) >= ARCHIVE_WARN

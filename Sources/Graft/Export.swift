@@ -88,7 +88,7 @@ extension Model {
         var model = self
         model.weights = weights.converted(to: dtype)
         switch format {
-        case .native: try model.write(to: path)
+        case .native: try model.write(to: path, durably: false)
         case .safetensors, .npz, .torch:
             return try Architectures.published(model.weights, of: graph.name).write(
                 to: path, as: format, shardByteCount: shardByteCount)
@@ -101,7 +101,7 @@ extension Model {
                 preprocessing: withPreprocessing ? onnxInput() : nil)
             var file = try AtomicFile(replacing: path)
             try file.write(bytes)
-            try file.commit()
+            try file.commit(durably: false)
         case .kerasWeights: try KerasWriter.writeWeights(try model.keras().layers, to: path)
         case .keras:
             let (config, layers) = try model.keras()

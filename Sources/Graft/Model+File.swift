@@ -128,8 +128,9 @@ extension Model {
             features: try bank.load().floats, width: bank.shape[1], labels: classes, count: count)
     }
 
-    /// Writes the model to `path`: to a temporary file beside it first, then by rename.
-    public func write(to path: String) throws {
+    /// Writes the model to `path`: to a temporary file beside it first, then by rename. `durably`
+    /// waits until it is on the disk.
+    public func write(to path: String, durably: Bool = true) throws {
         func encode(_ value: some Encodable) throws -> String {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -157,6 +158,6 @@ extension Model {
             state[Key.bankLabels] = LazyTensor(
                 Tensor(neighbours.labels.map { Float($0) }, shape: [rows]))
         }
-        try Safetensors.write(state, to: path)
+        try Safetensors.write(state, to: path, durably: durably)
     }
 }

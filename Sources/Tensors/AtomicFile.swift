@@ -56,12 +56,19 @@ public struct AtomicFile: ~Copyable {
         }
     }
 
-    /// Puts the complete file in its place.
-    public mutating func commit() throws(FileError) {
-        guard fsync(descriptor) == 0 || errno == EINVAL else { throw FileError("write", path) }
+    /// Puts the complete file in its place. `durably` waits until it is on the disk, so that it
+    /// survives a power cut; otherwise the system writes it when it likes, as it does for `cp`.
+    public mutating func commit(durably: Bool = true) throws(FileError) {
+        if durably {
+            guard fsync(descriptor) == 0 || errno == EINVAL else {
+                throw FileError("write", path)
+            }
+        }
         guard rename(temporary, path) == 0 else { throw FileError("rename to", path) }
         isOpen = false
-        close(descriptor)
+        // Some file systems tell only now that there was no space.
+        guard close(descriptor) == 0 || errno == EINTR else { throw FileError("write", path) }
+        guard durably else { return }
         // The name itself is durable once its folder is.
         let slash = path.lastIndex(of: "/")
         let folder = slash.map { String(path[...$0]) } ?? "."

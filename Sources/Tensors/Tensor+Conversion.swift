@@ -46,7 +46,20 @@ extension Tensor {
             for index in 0..<count {
                 let value = source.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
                 target.storeBytes(
-                    of: Float16(value).bitPattern, toByteOffset: index * 2, as: UInt16.self)
+                    of: DType.half(value), toByteOffset: index * 2, as: UInt16.self)
+            }
+        case (.f16, .f32):
+            for index in 0..<count {
+                let bits = source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)
+                target.storeBytes(
+                    of: DType.single(half: bits), toByteOffset: index * 4, as: Float.self)
+            }
+        case (.bf16, .f16):
+            for index in 0..<count {
+                let bits = source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)
+                target.storeBytes(
+                    of: DType.half(Float(bitPattern: UInt32(bits) << 16)),
+                    toByteOffset: index * 2, as: UInt16.self)
             }
         case (.f32, .bf16):
             for index in 0..<count {

@@ -12,6 +12,7 @@ import tempfile
 import h5py
 import ml_dtypes
 import numpy as np
+import onnx
 import safetensors
 import safetensors.torch
 import torch
@@ -94,6 +95,43 @@ with tempfile.TemporaryDirectory() as folder:
             wanted = {k: v.astype("f4") if k.startswith("bf16") else v for k, v in wanted.items()}
         bad = [k for k in wanted if k not in found or not same(found[k], wanted[k])]
         report(run.returncode == 0 and not bad, f"{a} -> {b}", f"{bad[:3]} {run.stderr[-200:] if run.returncode else ''}")
+
+    # Types that only some formats have, between those.
+    rare = {f"{t}/{s}": torch.tensor(random.normal(size=shape).astype("f4")).to(getattr(torch, t))
+            for t in ["float8_e4m3fn", "float8_e5m2", "complex64"] for s, shape in shapes.items()}
+    bits = lambda tensors: {k: (v.dtype, tuple(v.shape), v.contiguous().view(torch.uint8).numpy().tobytes() if v.numel() and v.dim() else
+                                v.reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()) for k, v in tensors.items()}
+    torch.save(rare, at("rare.pth"))
+    graft("convert", at("rare.pth"), "--to", "safetensors", "-o", at("rare.safetensors"))
+    run = graft("convert", at("rare.safetensors"), "--to", "torch", "-o", at("again.pth"))
+    good = run.returncode == 0 and bits(torch.load(at("again.pth"), weights_only=True)) == bits(rare)
+    report(good, f"8-bit floats and complex numbers, torch -> safetensors -> torch, {len(rare)} tensors", run.stderr[-200:])
+    eights = {k: v for k, v in rare.items() if "float8" in k}
+    safetensors.torch.save_file(eights, at("eights.safetensors"))
+    graft("convert", at("eights.safetensors"), "--to", "torch", "-o", at("eights.pth"))
+    graft("convert", at("eights.pth"), "--to", "safetensors", "-o", at("eights2.safetensors"))
+    report(bits(safetensors.torch.load_file(at("eights2.safetensors"))) == bits(eights), "8-bit floats, safetensors -> torch -> safetensors")
+    graft("convert", at("rare.pth"), "--to", "npz", "-o", at("rare.npz"))
+    found = dict(np.load(at("rare.npz")))
+    good = all(found[k].tobytes() == (v.numpy() if "complex" in k else v.float().numpy()).tobytes() for k, v in rare.items())
+    report(good, "8-bit floats as 32 bits and complex numbers, torch -> npz")
+    run = graft("convert", at("rare.pth"), "--to", "keras-h5", "-o", at("rare.h5"))
+    report(run.returncode == 1 and "hint:" in run.stderr and not os.path.exists(at("rare.h5")), "HDF5 has no such numbers: refused, nothing left")
+
+    # From formats that graft does not write weights alone to.
+    plain = {k.replace("/", "."): v for k, v in state.items() if k.split("/")[0] not in ("u2", "u4", "u8")}
+    tensors = [onnx.numpy_helper.from_array(v, k) for k, v in arrays(plain).items()]
+    value = onnx.helper.make_tensor_value_info("x", 1, (1,))
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "g", [value], [onnx.helper.make_tensor_value_info("y", 1, (1,))], tensors)
+    onnx.save(onnx.helper.make_model(graph), at("w.onnx"))
+    for kind, ending in suffix.items():
+        out = at(f"from_onnx.{ending}")
+        run = graft("convert", at("w.onnx"), "--to", kind, "-o", out)
+        found = read(out, kind) if run.returncode == 0 else {}
+        wanted = {k.replace(".", "/") if kind == "keras-h5" else k: v.astype("f4") if kind == "npz" and k.startswith("bf16") else v
+                  for k, v in arrays(plain).items()}
+        bad = [k for k in wanted if k not in found or not same(found[k], wanted[k])]
+        report(run.returncode == 0 and not bad, f"onnx -> {kind}", f"{bad[:3]} {run.stderr[-200:] if run.returncode else ''}")
 
     # Number types: rounded as PyTorch rounds.
     source = {"x": torch.randn(1000) * torch.logspace(-9, 5, 1000), "n": torch.arange(3),

@@ -45,8 +45,8 @@ final class Scratch {
 }
 
 /// Opens a file and loads every tensor of reasonable size; what may throw, and must not crash.
-func loadEverything(_ path: String) throws {
-    for tensor in try Checkpoint.open(path, isolation: Fixture.isolation).tensors.values
+func loadEverything(_ path: String, isolation: Isolation = .inProcess) throws {
+    for tensor in try Checkpoint.open(path, isolation: isolation).tensors.values
     where tensor.byteCount < 1 << 24 {
         _ = try tensor.load()
     }

@@ -141,4 +141,39 @@ struct WritingTests {
             #expect(try lazy.load().withBytes { Array($0) } == pieces)
         }
     }
+
+    /// Every exponent and the ties between halves, there and back.
+    @Test func halvesAreRoundedAsSwiftRounds() {
+        var values: [Float] = []
+        for high in UInt32(0)...0xFFFF {
+            for low: UInt32 in [0, 1, 0x0FFF, 0x1000, 0x1001] where high % 2 == 0 || low < 2 {
+                values.append(Float(bitPattern: high << 16 | low))
+            }
+        }
+        let halves = Tensor(values, shape: [values.count]).converted(to: .f16)
+        let wrong = halves.withBytes { bytes in
+            values.indices.first { index in
+                let found = bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)
+                let expected = Float16(values[index])
+                return expected.isNaN
+                    ? !Float16(bitPattern: found).isNaN : found != expected.bitPattern
+            }
+        }
+        #expect(wrong == nil, "\(wrong.map { values[$0] } ?? 0)")
+        let back = halves.converted(to: .f32)
+        let wider = halves.floats
+        #expect(
+            zip(back.floats, wider).allSatisfy { $0 == $1 || ($0.isNaN && $1.isNaN) })
+    }
+
+    @Test func safetensorsKeepTheOrderOfAxes() throws {
+        let scratch = try Scratch()
+        let state = StateDict(
+            ["conv/kernel": LazyTensor(Tensor(quarters(4), shape: [1, 1, 2, 2]))],
+            metadata: ["a": "b"], axes: .keras)
+        try Safetensors.write(state, to: scratch.path("a.safetensors"))
+        let back = try Safetensors.read(scratch.path("a.safetensors"))
+        #expect(back.axes == .keras)
+        #expect(back.metadata == ["a": "b"])
+    }
 }

@@ -1,0 +1,114 @@
+// ONNX operators that move axes: flattening, reshaping, transposing and enlarging.
+
+import GraftNetworks
+internal import GraftSchemas
+import GraftTensors
+
+extension ONNXReader {
+    mutating func flatten(_ node: Onnx_NodeProto) throws {
+        guard integer(node, "axis", 1) == 1, let input = node.input.first else {
+            throw fail(node, "it keeps more than the first axis")
+        }
+        switch values[input] {
+        case .node(let x) where builder.shapes[x].rank == 2: try result(node, .node(x))
+        case .node(let x):
+            try result(node, .node(try emit(node, .flatten(channelsLast: false), [x])))
+        case .channelsLast(let x):
+            try result(node, .node(try emit(node, .flatten(channelsLast: true), [x])))
+        default: throw fail(node, "its input is no map")
+        }
+    }
+
+    mutating func rearrange(_ node: Onnx_NodeProto) throws {
+        guard let input = node.input.first, let value = values[input] else {
+            throw fail(node, "its input is missing")
+        }
+        if node.opType == "Transpose" {
+            let order = integers(node, "perm") ?? []
+            switch (value, order) {
+            case (.node(let x), [0, 2, 3, 1]): return try result(node, .channelsLast(x))
+            case (.channelsLast(let x), [0, 3, 1, 2]): return try result(node, .node(x))
+            case (.split(let x, let groups), [0, 2, 1, 3, 4]):
+                return try result(node, .shuffled(x, groups: groups))
+            case (.constant(let tensor), _) where order.sorted() == Array(0..<tensor.shape.rank):
+                return try result(node, .constant(tensor.permuted(order)))
+            default: throw fail(node, "graft cannot follow its order of axes \(order)")
+            }
+        }
+        if node.opType == "Squeeze" {
+            let x = try map(node)
+            guard builder.shapes[x].rank == 4, builder.shapes[x][2] == 1, builder.shapes[x][3] == 1
+            else { throw fail(node, "it is not over a map of 1 × 1") }
+            return try result(node, .node(try emit(node, .flatten(channelsLast: false), [x])))
+        }
+        guard var sizes = try integers(node, 1) else { throw fail(node, "its shape is computed") }
+        if case .constant(let tensor) = value {
+            guard Shape(sizes).checkedCount == tensor.count else {
+                throw fail(node, "its shape does not fit")
+            }
+            return try result(node, .constant(tensor.reshaped(Shape(sizes))))
+        }
+        let x: Int
+        switch value {
+        case .node(let index), .channelsLast(let index), .split(let index, _),
+            .shuffled(let index, _):
+            x = index
+        case .constant: return
+        }
+        let shape = builder.shapes[x]
+        guard let total = Shape(Array(shape.dimensions.dropFirst())).checkedCount,
+            let first = sizes.first, [0, 1, -1].contains(first), sizes.count <= 5
+        else { throw fail(node, "graft cannot give \(shape) the shape \(Shape(sizes))") }
+        sizes.removeFirst()
+        for index in sizes.indices where sizes[index] == 0 && index + 1 < shape.rank {
+            sizes[index] = shape[index + 1]
+        }
+        if let open = sizes.firstIndex(of: -1) {
+            sizes[open] = 1
+            guard let known = Shape(sizes).checkedCount, known > 0, total % known == 0 else {
+                throw fail(node, "its shape does not fit \(shape)")
+            }
+            sizes[open] = total / known
+        }
+        guard Shape(sizes).checkedCount == total else {
+            throw fail(node, "graft cannot give \(shape) the shape \(Shape(sizes))")
+        }
+        switch (value, sizes.count) {
+        case (.node, 1):
+            try result(
+                node,
+                shape.rank == 2
+                    ? .node(x) : .node(try emit(node, .flatten(channelsLast: false), [x])))
+        case (.channelsLast, 1):
+            try result(node, .node(try emit(node, .flatten(channelsLast: true), [x])))
+        case (.node, 3) where shape.rank == 2:
+            let op = Op.reshape(
+                channels: sizes[0], height: sizes[1], width: sizes[2], channelsLast: false)
+            try result(node, .node(try emit(node, op, [x])))
+        case (.node, 4) where shape.rank == 4 && sizes[2] == shape[2] && sizes[3] == shape[3]:
+            try result(node, .split(x, groups: sizes[0]))
+        case (.shuffled(_, let groups), 3)
+        where Shape(sizes) == Shape(Array(shape.dimensions[1...])):
+            try result(node, .node(try emit(node, .channelShuffle(groups: groups), [x])))
+        default: throw fail(node, "graft cannot give \(shape) the shape \(Shape(sizes))")
+        }
+    }
+
+    mutating func resize(_ node: Onnx_NodeProto) throws {
+        let x = try map(node)
+        guard let scales = try tensor(node, 2)?.floats, scales.count == 4, scales[0] == 1,
+            scales[1] == 1, let height = Int(exactly: scales[2]),
+            let width = Int(exactly: scales[3])
+        else { throw fail(node, "it does not enlarge by whole factors") }
+        let bilinear: Bool
+        let centre = text(node, "coordinate_transformation_mode") ?? "half_pixel"
+        switch (text(node, "mode") ?? "nearest", centre, text(node, "nearest_mode")) {
+        case ("linear", "half_pixel", _): bilinear = true
+        case ("nearest", "asymmetric", "floor"): bilinear = false
+        default: throw fail(node, "graft does not know this interpolation")
+        }
+        try result(
+            node,
+            .node(try emit(node, .upsample(height: height, width: width, bilinear: bilinear), [x])))
+    }
+}
