@@ -74,11 +74,15 @@ final class Shelf: Sendable {
         let tree = TreeListing.read(commit, of: repository)
         let files = revision.entries.compactMap { entry -> File? in
             let stored = repository.files[entry.file]
-            guard RelativePath.isSafe(entry.path) else { return nil }
+            let place = "\(repository.folder)/\(stored.path)"
+            // A link that leads anywhere but to a blob is not handed out, and not listed.
+            guard RelativePath.isSafe(entry.path),
+                stored.path.hasPrefix("blobs/") || destination(place) == nil
+            else { return nil }
             let name = stored.path.hasPrefix("blobs/") ? String(stored.path.dropFirst(6)) : nil
             return file(
                 entry.path, stored.byteCount, blob: name, listed: tree?.files[entry.path],
-                at: "\(repository.folder)/\(stored.path)")
+                at: place)
         }
         return (files.sorted { $0.path < $1.path }, revision.modified)
     }

@@ -21,7 +21,8 @@ GRAFT = os.environ["GRAFT"]
 HF = str(pathlib.Path(sys.executable).parent / "hf")
 failures = []
 chance = random.Random(7)
-A, B, C = (letter * 40 for letter in "abc")
+# hf removes commits by their hash alone: no two repositories may have one in common.
+A, B, C, D = (letter * 40 for letter in "abcd")
 SHARED = chance.randbytes(200_000)
 OLD, NEW = chance.randbytes(300_000), chance.randbytes(310_000)
 TINY = {
@@ -73,7 +74,7 @@ class Machine:
 
     def fill(self):
         lay(self.hub, "acme/tiny", TINY, {"main": B, "v1": A})
-        lay(self.hub, "gpt2", {A: {"config.json": b"{}"}}, {"main": A, "refs/pr/1": A})
+        lay(self.hub, "gpt2", {D: {"config.json": b"{}"}}, {"main": D, "refs/pr/1": D})
         lay(self.hub, "acme/data", DATA, {"main": C}, kind="dataset")
 
     def seen_by_hf(self):
@@ -120,7 +121,7 @@ def listing():
         check("the path of a reference is that of its main commit",
               m.graft("path", "hf://acme/tiny").stdout.strip()
               == str(m.hub / "models--acme--tiny/snapshots" / B))
-        (m.hub / "models--acme--tiny/refs/broken").write_text("d" * 40)
+        (m.hub / "models--acme--tiny/refs/broken").write_text("e" * 40)
         result = m.graft("ls")
         check("what hf would drop without a word is listed with a warning",
               "acme/tiny" in result.stdout and "refs/broken" in result.stderr, result)
