@@ -9,8 +9,7 @@ public struct RegistryEntry: Codable, Sendable, Hashable {
     public let architecture: String?
     /// Whether the bare name of the architecture means this publication.
     public let isDefault: Bool
-    /// Where the file is: `https://…`, `hf://OWNER/NAME/FILE`, `tfhub://HANDLE` or
-    /// `pypi:PACKAGE==VERSION/FILE`.
+    /// Where the file is: `https://…`, `hf://OWNER/NAME/FILE` or `pypi:PACKAGE==VERSION/FILE`.
     public let url: String
     /// `sha256:…`, `md5:…` or `sha256-prefix:…`; nil where the publisher gives none.
     public let digest: String?

@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test func everyEntryCanBeUsed() throws {
-        let schemes = ["https://", "pypi:", "hf://", "tfhub://"]
+        let schemes = ["https://", "pypi:", "hf://"]
         let formats = ["keras-h5", "torch", "safetensors", "saved-model", "tf1-hub"]
         for entry in registry.entries {
             #expect(schemes.contains { entry.url.hasPrefix($0) })
