@@ -85,11 +85,44 @@ def transposed(at):
     report(error < 1e-4, "transposed convolutions, onnxruntime", f"relative error {error:.1e}")
 
 
+def session(path):
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def variants(at):
+    """A model with its preprocessing inside takes RGB of 0 to 255; one without its top gives what the top reads."""
+    random = np.random.default_rng(2)
+    colours = random.integers(0, 256, (2, 3, 224, 224)).astype("f4")
+    mean, std = np.array([0.485, 0.456, 0.406])[:, None, None], np.array([0.229, 0.224, 0.225])[:, None, None]
+    caffe = np.array([103.939, 116.779, 123.68])[:, None, None]
+    for name, prepared in [("torchvision/resnet18", (colours / 255 - mean) / std), ("resnet50", colours[:, ::-1] - caffe),
+                           ("mobilenetv2", colours / 127.5 - 1)]:
+        tensors = weights(name, random)
+        save_file(tensors, at("w.safetensors"))
+        graft("convert", at("w.safetensors"), "--architecture", name, "-o", at("m.safetensors"))
+        for flags, out in [([], "plain"), (["--with-preprocessing"], "whole"), (["--notop"], "bare")]:
+            graft("convert", at("m.safetensors"), "--to", "onnx", *flags, "-o", at(f"{out}.onnx"))
+        prepared = prepared.astype("f4")
+        plain = session(at("plain.onnx")).run(None, {"input": prepared})[0]
+        whole = session(at("whole.onnx")).run(None, {"input": colours})[0]
+        error = np.abs(plain - whole).max() / np.abs(plain).max()
+        report(error < 1e-4, f"{name} --with-preprocessing", f"relative error {error:.1e}")
+        bare = session(at("bare.onnx")).run(None, {"input": prepared})[0]
+        last = [k for k in tensors if tensors[k].ndim == 2][-1]
+        scores = (bare.mean((2, 3)) if bare.ndim == 4 else bare) @ tensors[last].T + tensors[[k for k in tensors if "bias" in k][-1]]
+        if name != "torchvision/resnet18":  # Keras' networks end in probabilities.
+            scores = np.exp(scores - scores.max(1, keepdims=True))
+            scores /= scores.sum(1, keepdims=True)
+        error = np.abs(plain - scores).max() / np.abs(plain).max()
+        report(error < 1e-4, f"{name} --notop", f"{bare.shape}, relative error {error:.1e}")
+
+
 names = sys.argv[1:] or ["resnet50", "densenet121", "mobilenetv2", "torchvision/resnet18",
                          "torchvision/mobilenet_v2", "timm/tf_efficientnet_lite0"]
 with tempfile.TemporaryDirectory() as folder:
     at = lambda name: os.path.join(folder, name)
     transposed(at)
+    variants(at)
     for name in names:
         random = np.random.default_rng(1)
         try:
