@@ -104,7 +104,9 @@ import skimage
 photo = Path(skimage.__file__).parent / "data" / "chelsea.png"
 entries = json.loads(subprocess.run([GRAFT, "models", "--json"], check=True, capture_output=True, text=True).stdout)["models"]
 for entry in entries:
-    name = entry["architecture"]
+    name = entry.get("architecture")
+    if not name:  # Fetched as it is, not run.
+        continue
     publisher = name.split("/")[0] if "/" in name else "keras"
     peer = {"keras": keras_of, "torchvision": torchvision_of, "timm": timm_of}.get(publisher)
     if peer and entry.get("input"):
