@@ -114,7 +114,9 @@ extension CacheCommand {
             if checks.contains(where: {
                 if case .damaged = $0.outcome { true } else { false }
             }) {
-                Terminal.say("hint: `graft cache rm NAME`, then `graft fetch NAME`, replaces what is damaged")
+                Terminal.say(
+                    "hint: `graft cache rm NAME`, then `graft fetch NAME`, replaces what is damaged"
+                )
             }
         }
 
