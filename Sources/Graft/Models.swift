@@ -70,7 +70,15 @@ public enum Models {
                 preprocessing: .squash(height: input.height, width: input.width, .passThrough),
                 labels: [], source: Model.Source(reference: reference, sha256: fetched.sha256))
         }
-        if Model.isNative(state) { return try Model(native: state, path: fetched.path) }
+        if Model.isNative(state) {
+            let model = try Model(native: state, path: fetched.path)
+            guard let architecture, architecture != model.graph.name else { return model }
+            // The same network under other names, or the refusal that says what differs.
+            let (_, graph, weights) = try Architectures.open(state, named: architecture)
+            return Model(
+                graph: graph, weights: weights, preprocessing: model.preprocessing,
+                labels: model.labels, source: model.source)
+        }
         let registry = try Registry.load()
         // What is there as a file is that file, whatever the registry calls by its name.
         let entry = isPath(reference) ? nil : try? registry.find(reference)

@@ -25,6 +25,21 @@ import Testing
         }
     }
 
+    /// A native model says what it is; another network's name is not passed over in silence.
+    @Test func refusesAnotherArchitecture() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true)
+        let path = folder + "/tiny.safetensors"
+        try await Models.open("graft/tiny").write(to: path)
+        let same = try await Models.open(path, architecture: "graft/tiny")
+        #expect(same.graph.name == "graft/tiny")
+        let error = await #expect(throws: (any Error).self) {
+            try await Models.open(path, architecture: "resnet50")
+        }
+        #expect((error as? any Diagnostic)?.message.contains("resnet50") == true)
+    }
+
     /// README's example.
     @Test func trainsAndPredicts() async throws {
         defer { try? FileManager.default.removeItem(atPath: folder) }
