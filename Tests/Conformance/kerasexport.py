@@ -3,9 +3,7 @@
 Several networks are written as `.keras`, and some as legacy `.h5` and `.weights.h5`; seeded random weights.
 Run by `make conformance` with GRAFT=path of the program.
 """
-import json
 import os
-import subprocess
 import sys
 import tempfile
 
@@ -14,39 +12,15 @@ import keras
 import numpy as np
 from safetensors.numpy import save_file
 
-GRAFT = os.environ["GRAFT"]
+from _graft import graft, weights
+
 failed = False
-
-
-def graft(*arguments):
-    run = subprocess.run([GRAFT, *arguments], capture_output=True, text=True)
-    if run.returncode:
-        raise RuntimeError(run.stderr.strip()[-300:])
-    return run.stdout
 
 
 def report(good, label, detail=""):
     global failed
     failed |= not good
     print("ok  " if good else "FAIL", label, detail)
-
-
-def weights(name, random):
-    """Seeded weights under the names and logical shapes that `graft summary` states."""
-    summary = json.loads(graft("summary", name, "--json"))
-    tensors = {}
-    for weight in summary["weights"]:
-        shape = weight["shape"]
-        last = weight["name"].replace("/", ".").split(".")[-1]
-        if last in ("running_var", "moving_variance"):
-            value = random.uniform(0.5, 1.5, shape)
-        elif len(shape) > 1:
-            # A small head: a saturated softmax would hide every difference.
-            value = random.normal(0, np.sqrt((2 if len(shape) == 4 else 0.1) / np.prod(shape[1:])), shape)
-        else:
-            value = random.normal(0.5 if last in ("weight", "gamma") else 0, 0.1, shape)
-        tensors[weight["name"]] = value.astype("f4")
-    return tensors
 
 
 names = sys.argv[1:] or ["resnet50", "densenet121", "mobilenetv2", "torchvision/resnet18",

@@ -2,9 +2,7 @@
 
 Run by `make conformance` with GRAFT=path of the program.
 """
-import json
 import os
-import subprocess
 import sys
 import tempfile
 
@@ -13,35 +11,15 @@ import onnx
 import onnxruntime
 from safetensors.numpy import save_file
 
-GRAFT = os.environ["GRAFT"]
+from _graft import graft, weights
+
 failed = False
-
-
-def graft(*arguments):
-    run = subprocess.run([GRAFT, *arguments], capture_output=True, text=True)
-    if run.returncode:
-        raise RuntimeError(run.stderr.strip()[-300:])
-    return run.stdout
 
 
 def report(good, label, detail=""):
     global failed
     failed |= not good
     print("ok  " if good else "FAIL", label, detail)
-
-
-def weights(name, random):
-    tensors = {}
-    for weight in json.loads(graft("summary", name, "--json"))["weights"]:
-        shape, last = weight["shape"], weight["name"].replace("/", ".").split(".")[-1]
-        if last in ("running_var", "moving_variance"):
-            value = random.uniform(0.5, 1.5, shape)
-        elif len(shape) > 1:
-            value = random.normal(0, np.sqrt((2 if len(shape) == 4 else 0.1) / np.prod(shape[1:])), shape)
-        else:
-            value = random.normal(0.5 if last in ("weight", "gamma") else 0, 0.1, shape)
-        tensors[weight["name"]] = value.astype("f4")
-    return tensors
 
 
 def transposed(at):
