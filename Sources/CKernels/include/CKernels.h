@@ -36,4 +36,7 @@ void graft_copy_channels(graft_layout x_layout, const float *x, graft_layout y_l
 // Multiplies each of `rows` rows of `size` numbers by its own factor.
 void graft_scale_rows(float *numbers, size_t rows, size_t size, const float *factors);
 
+// A number that differs for bytes that differ, but for chance; not against forgery.
+uint64_t graft_checksum(const void *bytes, size_t count);
+
 #endif
