@@ -5,6 +5,38 @@ import CKernels
 import GraftNetworks
 import GraftTensors
 
+/// The weights of a product with the BatchNorm that is folded into them, read when they are wanted:
+/// where a plan file has them as a kernel reads them, they are not.
+final class ProductWeights {
+    let hasBias: Bool
+    /// The node, and what is folded in.
+    let name: String
+    private let make: () throws -> (kernel: [Float], bias: [Float]?)
+    private var made: (kernel: [Float], bias: [Float]?)?
+
+    init(_ compiler: Compiler, _ node: Node, norm: (node: Node, epsilon: Float)? = nil) {
+        hasBias = norm != nil || compiler.parameter(node, .bias) != nil
+        name = node.name + (norm.map { " × \($0.node.name)" } ?? "")
+        make = {
+            var (kernel, bias) = try compiler.product(node)
+            if let norm {
+                try compiler.fold(norm.node, epsilon: norm.epsilon, into: &kernel, &bias)
+            }
+            return (kernel, bias)
+        }
+    }
+
+    func numbers() throws -> (kernel: [Float], bias: [Float]?) {
+        if let made { return made }
+        let numbers = try make()
+        made = numbers
+        return numbers
+    }
+
+    /// Lets go of the numbers.
+    func forget() { made = nil }
+}
+
 extension Compiler {
     /// The kernel and the bias of a convolution or linear node.
     func product(_ node: Node) throws -> (kernel: [Float], bias: [Float]?) {
@@ -61,13 +93,18 @@ extension Compiler {
     /// The step of a convolution or linear node with all that is fused into it. `home` is where the
     /// value shall lie if it can be written there at once.
     func product(
-        _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape, kernel: [Float],
-        bias: [Float]?, sum: Memory?, activation: Activation?, extra: Padding,
-        home: Memory? = nil
+        _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape, weights: ProductWeights,
+        sum: Memory?, activation: Activation?, extra: Padding, home: Memory? = nil
     ) throws -> Memory {
+        defer { weights.forget() }
+        let biases =
+            weights.hasBias
+            ? try kept("\(weights.name) bias", as: .plain([output[1]])) {
+                try constant(try weights.numbers().bias ?? [], dims: [output[1]])
+            } : nil
         func direct() throws -> Primitive {
             try productPrimitive(
-                node, dnnl_forward_inference, input, output, bias: bias != nil, extra: extra,
+                node, dnnl_forward_inference, input, output, bias: weights.hasBias, extra: extra,
                 attributes: try PostOps(sum: sum != nil, activation: activation))
         }
         let choice = try choice(
@@ -83,14 +120,12 @@ extension Compiler {
                     ?? memory(layout)
                 appendWinograd(
                     node, output, work: work, block: block, source: source,
-                    weights: winogradWeights(work, block: block, kernel: kernel), bias: bias,
+                    weights: try winogradWeights(work, block: block, weights), bias: biases,
                     target: target, accumulate: sum != nil)
                 return target
             }
         }
         let primitive = try direct()
-        let weights = try constant(kernel, dims: kernelDims(node))
-        let biases = try bias.map { try constant($0, dims: [$0.count]) }
         note(node, primitive, operations: operations(node, output))
         let x = try reordered(source, to: try primitive.descriptor(dnnl_query_src_md))
         let layout = try primitive.descriptor(dnnl_query_dst_md)
@@ -100,7 +135,9 @@ extension Compiler {
             (DNNL_ARG_SRC, x),
             (
                 DNNL_ARG_WEIGHTS,
-                try prepared(weights, as: try primitive.descriptor(dnnl_query_weights_md))
+                try kept(weights.name, as: try primitive.descriptor(dnnl_query_weights_md)) {
+                    try constant(try weights.numbers().kernel, dims: kernelDims(node))
+                }
             ),
             (DNNL_ARG_DST, y),
         ]

@@ -43,6 +43,8 @@ public struct ExecutionOptions: Sendable {
     public var accuracy: Accuracy
     /// Where measured choices are kept; without it, a rule chooses.
     public var memory: (any PlanMemory)?
+    /// Where prepared weights are kept between runs; without it, they are prepared in every run.
+    public var planFile: PlanFilePlace?
     /// Options.
     public init(
         threads: Int? = nil, accuracy: Accuracy = .default, memory: (any PlanMemory)? = nil

@@ -8,9 +8,9 @@ extension GradientBuilder {
     typealias Floats = UnsafeMutableBufferPointer<Float>
 
     /// Appends a loop once all that runs before it is done.
-    private func loop(_ node: Node, _ body: @escaping () -> Void) {
+    private func loop(_ node: Node, uses: [Memory], _ body: @escaping () -> Void) {
         let engine = compiler.engine
-        compiler.append(node.name, "loop") {
+        compiler.append(node.name, "loop", uses: uses) {
             try check(dnnl_stream_wait(engine.stream), "finish")
             body()
         }
@@ -45,7 +45,7 @@ extension GradientBuilder {
         if let target = slope(node, .scale) {
             let x = try compiler.plain(try value(node.inputs[0]), shape.dimensions)
             let g = try compiler.plain(dy, shape.dimensions)
-            loop(node) {
+            loop(node, uses: [x, g]) {
                 let (x, g) = (x.buffer.floats(shape.count), g.buffer.floats(shape.count))
                 var sums = [Double](repeating: 0, count: channels)
                 for plane in 0..<(shape[0] * channels) {
@@ -67,7 +67,7 @@ extension GradientBuilder {
         let (gamma, beta) = (try numbers(node, .scale), try numbers(node, .shift))
         let source = try compiler.plain(x, shape.dimensions)
         let target = try compiler.memory(.plain(shape.dimensions))
-        loop(node) {
+        loop(node, uses: [source, target]) {
             let norm = LayerNorm(shape, epsilon)
             let (x, y) = (source.buffer.floats(shape.count), target.buffer.floats(shape.count))
             let (gamma, beta) = (
@@ -92,7 +92,7 @@ extension GradientBuilder {
         let source = try compiler.plain(try value(node.inputs[0]), shape.dimensions)
         let gradient = try compiler.plain(dy, shape.dimensions)
         let target = try compiler.memory(.plain(shape.dimensions))
-        loop(node) {
+        loop(node, uses: [source, gradient, target]) {
             let norm = LayerNorm(shape, epsilon)
             let x = source.buffer.floats(shape.count)
             let g = gradient.buffer.floats(shape.count)
@@ -201,7 +201,7 @@ extension GradientBuilder {
         default: throw unsupported(node)
         }
         let engine = compiler.engine
-        compiler.append(node.name, "loop") {
+        compiler.append(node.name, "loop", uses: [gradient, target, output]) {
             try check(dnnl_stream_wait(engine.stream), "finish")
             let dx = target.buffer.floats(x.count)
             dx.update(repeating: 0)

@@ -64,7 +64,8 @@ extension GradientBuilder {
         let mask = Buffer(byteCount: count * 4)
         masks[index] = mask
         let engine = compiler.engine
-        compiler.append(compiler.graph.nodes[index].name, "loop") { [unowned self] in
+        compiler.append(compiler.graph.nodes[index].name, "loop", uses: [x, y]) {
+            [unowned self] in
             try check(dnnl_stream_wait(engine.stream), "finish")
             let factors = mask.floats(count)
             if let seed = dropoutSeed {
@@ -135,7 +136,7 @@ extension GradientBuilder {
         let dx = try compiler.memory(layout)
         let count = layout.byteCount / 4
         let engine = compiler.engine
-        compiler.append(compiler.graph.nodes[index].name, "loop") {
+        compiler.append(compiler.graph.nodes[index].name, "loop", uses: [gradient, dx]) {
             try check(dnnl_stream_wait(engine.stream), "finish")
             let (g, m, d) = (
                 gradient.buffer.floats(count), mask.floats(count), dx.buffer.floats(count)

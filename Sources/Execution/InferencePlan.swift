@@ -27,8 +27,14 @@ public final class InferencePlan {
         var fusion = Fusion(compiler, keep: Set(outputs ?? [graph.output]))
         inputMemory = try fusion.compile()
         for node in outputs ?? [graph.output] {
-            self.outputs.append((try fusion.value(of: node), compiler.shapes[node]))
+            let shape = compiler.shapes[node]
+            self.outputs.append((try compiler.plain(try fusion.value(of: node), shape.dimensions), shape))
         }
+        for (memory, _) in self.outputs {
+            compiler.arena.use(memory.buffer, at: compiler.steps.count)
+        }
+        compiler.arena.settle()
+        compiler.planFile?.save()
     }
 
     /// The values of the outputs, row-major, for one batch of exactly the planned shape.
@@ -45,7 +51,7 @@ public final class InferencePlan {
     }
 
     /// The memory that values and scratch space take, weights not counted.
-    public var activationByteCount: Int { compiler.valueByteCount + compiler.scratch.byteCount }
+    public var activationByteCount: Int { compiler.arena.byteCount + compiler.scratch.byteCount }
 
     /// What a run does, in order.
     public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }
@@ -68,7 +74,6 @@ private struct Fusion {
     private var consumers: [[Int]]
     private var done: Set<Int> = []
     private let needed: Set<Int>
-    private let pool = BufferPool()
     private let homes: Homes
     /// The memory of the concatenations that are begun.
     private var wholes: [Int: Memory] = [:]
@@ -90,12 +95,6 @@ private struct Fusion {
         for (index, node) in nodes.enumerated() where needed.contains(index) {
             for input in node.inputs { consumers[input].append(index) }
         }
-        let pool = pool
-        compiler.allocate = { [unowned compiler] in
-            let (buffer, isNew) = pool.take($0)
-            if isNew { compiler.valueByteCount += buffer.byteCount }
-            return buffer
-        }
     }
 
     func value(of node: Int) throws -> Memory {
@@ -108,8 +107,9 @@ private struct Fusion {
 
     /// Compiles every needed node; the memory that takes the input.
     mutating func compile() throws -> Memory {
-        let input = try Memory(
-            .plain(shapes[0].dimensions), Buffer(byteCount: shapes[0].count * 4), compiler.engine)
+        let input = try compiler.memory(.plain(shapes[0].dimensions))
+        // The caller writes it before the first step.
+        compiler.arena.use(input.buffer, at: -1)
         values[0] = input
         done.insert(0)
         for index in graph.nodes.indices where needed.contains(index) && !done.contains(index) {
@@ -119,15 +119,13 @@ private struct Fusion {
         return input
     }
 
-    /// Gives back the buffers that only finished nodes still refer to.
+    /// Forgets the values that only finished nodes refer to.
     private mutating func release() {
-        let live = values.filter { index, _ in
+        values = values.filter { index, _ in
             keep.contains(index) || index == 0
                 || consumers[index].contains { !done.contains($0) }
         }
-        pool.release(exceptFor: Set(live.values.map { ObjectIdentifier($0.buffer) }))
         wholes = wholes.filter { !done.contains($0.key) }
-        values = live
     }
 
     /// The shape of a node's first input before the padding that the node does itself.
@@ -232,12 +230,13 @@ private struct Fusion {
     private mutating func product(_ index: Int) throws {
         let node = graph.nodes[index]
         let inputShape = shape(into: node)
-        var (kernel, bias) = try compiler.product(node)
         var last = index
+        var norm: (node: Node, epsilon: Float)?
         if let next = only(last), case .batchNorm(let epsilon, _, _, _) = graph.nodes[next].op {
-            try compiler.fold(graph.nodes[next], epsilon: epsilon, into: &kernel, &bias)
+            norm = (graph.nodes[next], epsilon)
             last = next
         }
+        let weights = ProductWeights(compiler, node, norm: norm)
         var sum: Memory?
         if let next = only(last), case .add = graph.nodes[next].op {
             let inputs = graph.nodes[next].inputs
@@ -270,8 +269,8 @@ private struct Fusion {
         for fused in [index, last] { done.insert(fused) }
         markDone(from: index, to: last)
         values[last] = try compiler.product(
-            node, try value(of: node.inputs[0]), inputShape, shapes[index], kernel: kernel,
-            bias: bias, sum: sum, activation: activation,
+            node, try value(of: node.inputs[0]), inputShape, shapes[index],
+            weights: weights, sum: sum, activation: activation,
             extra: padded[node.inputs[0]] ?? .zero,
             home: try homes[last].flatMap { try part(last, of: $0.root, from: $0.start) })
     }
@@ -317,25 +316,5 @@ private struct Fusion {
             done.insert(next)
             at = next
         }
-    }
-}
-
-/// Buffers that values share when their lifetimes do not overlap.
-private final class BufferPool {
-    private var used: [Buffer] = []
-    private var free: [Buffer] = []
-
-    func take(_ byteCount: Int) -> (Buffer, isNew: Bool) {
-        let fitting = free.indices.filter { free[$0].byteCount >= byteCount }
-            .min { free[$0].byteCount < free[$1].byteCount }
-        let found = fitting.map { free.remove(at: $0) }
-        let buffer = found ?? Buffer(byteCount: byteCount)
-        used.append(buffer)
-        return (buffer, found == nil)
-    }
-
-    func release(exceptFor live: Set<ObjectIdentifier>) {
-        free += used.filter { !live.contains(ObjectIdentifier($0)) }
-        used.removeAll { !live.contains(ObjectIdentifier($0)) }
     }
 }

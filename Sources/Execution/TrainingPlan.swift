@@ -39,8 +39,8 @@ public final class TrainingPlan {
         compiler = try Compiler(graph: graph, weights: weights, input: input)
         builder = try GradientBuilder(compiler, trainable: trainable)
         self.trainable = graph.parameters.filter { trainable.contains($0.name) && !$0.isBuffer }
-        inputMemory = try Memory(
-            .plain(input.dimensions), Buffer(byteCount: input.count * 4), compiler.engine)
+        inputMemory = try compiler.memory(.plain(input.dimensions))
+        compiler.arena.use(inputMemory.buffer, at: -1)
         builder.values[0] = inputMemory
         for index in graph.nodes.indices.dropFirst() where index <= output {
             try builder.forward(index)
@@ -62,10 +62,15 @@ public final class TrainingPlan {
         }
         self.completions = completions
         backwardSteps = Array(compiler.steps.dropFirst(forwardSteps.count))
+        // Between the two parts the caller reads the one and writes the other.
+        for memory in [outputMemory, outputGradient] {
+            compiler.arena.use(memory.buffer, at: forwardSteps.count)
+        }
+        compiler.arena.settle()
     }
 
     /// The memory that values, their gradients and scratch space take, weights not counted.
-    public var activationByteCount: Int { compiler.valueByteCount + compiler.scratch.byteCount }
+    public var activationByteCount: Int { compiler.arena.byteCount + compiler.scratch.byteCount }
 
     /// What a step of training does, in order: forward, then backward.
     public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }

@@ -109,7 +109,8 @@ struct BenchCommand: AsyncParsableCommand {
             profile = { try plan.profile(input, runs: count) }
         } else {
             let plan = try InferencePlan(
-                graph: model.graph, weights: model.weights, input: shape, options: options)
+                graph: model.graph, weights: model.weights, input: shape,
+                options: model.planned(options))
             once = { _ = try plan.run(input) }
             bytes = plan.activationByteCount
             profile = { try plan.profile(input, runs: count) }

@@ -42,4 +42,7 @@ void graft_f16_to_f32(const void *source, void *target, size_t count);
 void graft_f32_to_bf16(const void *source, void *target, size_t count);
 void graft_bf16_to_f32(const void *source, void *target, size_t count);
 
+// A number that differs for bytes that differ, but for chance; not against forgery.
+uint64_t graft_checksum(const void *bytes, size_t count);
+
 #endif
