@@ -21,12 +21,14 @@ struct GraftCommand: AsyncParsableCommand {
             ConvertCommand.self,
             DataCommand.self,
             DiffCommand.self,
+            DoctorCommand.self,
             DrawCommand.self,
             EvaluateCommand.self,
             FeaturesCommand.self,
             FetchCommand.self,
             GradientsCommand.self,
             InspectCommand.self,
+            LockCommand.self,
             ModelsCommand.self,
             PredictCommand.self,
             PreprocessCommand.self,
@@ -77,7 +79,7 @@ enum Program {
     }
     /// Commands that compute nothing.
     private static let light: Set<String> = [
-        "cache", "convert", "diff", "doctor", "fetch", "help", "inspect", "models", "serve",
+        "cache", "convert", "diff", "doctor", "fetch", "help", "inspect", "lock", "models", "serve",
         "summary",
     ]
 

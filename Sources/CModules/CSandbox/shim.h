@@ -41,11 +41,21 @@ static inline void graft_sandbox_limit(uint64_t seconds, uint64_t bytes) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// The version of Landlock's interface; less than 1 where there is none.
+static inline long graft_sandbox_landlock_version(void) {
+    return syscall(GRAFT_NR_LANDLOCK_CREATE_RULESET, NULL, 0, 1 /* ask for the version */);
+}
+
+// Whether the kernel filters system calls.
+static inline int graft_sandbox_has_seccomp(void) {
+    return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) < 0 && errno == EFAULT;
+}
+
 // No file may be opened, made or removed, and no TCP port bound or reached. The largest set of rights
 // that the kernel knows is handled, and no rule gives any back.
 static inline int graft_sandbox_landlock(void) {
     struct { uint64_t files, network, scoped; } attributes = {0, 0, 0};
-    long abi = syscall(GRAFT_NR_LANDLOCK_CREATE_RULESET, NULL, 0, 1 /* ask for the version */);
+    long abi = graft_sandbox_landlock_version();
     if (abi < 1) return 0;
     attributes.files = abi == 1 ? 0x1FFF : abi == 2 ? 0x3FFF : abi <= 4 ? 0x7FFF : 0xFFFF;
     attributes.network = abi >= 4 ? 3 : 0;
