@@ -14,10 +14,14 @@ public struct Drawing: Sendable {
     }
 
     private let name: String
+    private let heading: String
+    private let width: Double
     private var boxes: [Box] = []
     private var rows: [[Int]] = []
 
-    private static let width = 232.0
+    /// Of a letter, on average.
+    private static let letter = 6.2
+    private static let letters = 34...48
     private static let height = 34.0
     private static let gapX = 28.0
     private static let gapY = 22.0
@@ -26,6 +30,8 @@ public struct Drawing: Sendable {
     public init(_ graph: Graph, input: Shape) throws(NetworkError) {
         let shapes = try graph.shapes(input: input)
         name = graph.name
+        heading =
+            "\(graph.name): \(graph.nodes.count) layers, \(grouped(graph.parameterCount)) parameters"
         for (node, shape) in zip(graph.nodes, shapes) {
             let weights = node.parameters.reduce(0) { $0 + $1.shape.count }
             let size = shape.dimensions.dropFirst().map(String.init).joined(separator: " × ")
@@ -36,6 +42,9 @@ public struct Drawing: Sendable {
                         + (weights > 0 ? " · \(grouped(weights))" : ""),
                     fill: Self.fill(node.op), inputs: node.inputs))
         }
+        let longest = boxes.map { max($0.title.count, $0.detail.count) }.max() ?? 0
+        let letters = min(max(longest, Self.letters.lowerBound), Self.letters.upperBound)
+        width = 16 + Self.letter * Double(letters)
         place()
     }
 
@@ -47,7 +56,7 @@ public struct Drawing: Sendable {
             while rows.count <= row { rows.append([]) }
             rows[row].append(index)
         }
-        let step = Self.width + Self.gapX
+        let step = width + Self.gapX
         for row in rows.indices.dropFirst() {
             for index in rows[row] {
                 let above = boxes[index].inputs.map { boxes[$0].x }
@@ -84,7 +93,8 @@ public struct Drawing: Sendable {
     public var svg: String {
         let margin = 60.0
         let left = (boxes.map(\.x).min() ?? 0) - margin
-        let right = (boxes.map(\.x).max() ?? 0) + Self.width + margin
+        let title = (boxes.first?.x ?? 0) + 9 * Double(heading.count)
+        let right = max((boxes.map(\.x).max() ?? 0) + width, title) + margin
         let bottom = Double(rows.count) * (Self.height + Self.gapY) + margin
         var lines = [
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"\(Self.text(left)) "
@@ -93,6 +103,8 @@ public struct Drawing: Sendable {
                 + "font-family=\"sans-serif\" font-size=\"11\">",
             "<title>\(Self.escaped(name))</title>",
             "<rect x=\"\(Self.text(left))\" y=\"-40\" width=\"100%\" height=\"100%\" fill=\"white\"/>",
+            "<text x=\"\(Self.text(boxes.first?.x ?? 0))\" y=\"-16\" font-size=\"14\" "
+                + "font-weight=\"bold\">\(Self.escaped(heading))</text>",
             "<g fill=\"none\" stroke=\"#777\">",
         ]
         for box in boxes {
@@ -104,10 +116,10 @@ public struct Drawing: Sendable {
             lines += [
                 "<g transform=\"translate(\(Self.text(x)) \(Self.text(y)))\">",
                 "<title>\(Self.escaped(box.title)): \(Self.escaped(box.detail))</title>",
-                "<rect width=\"\(Self.text(Self.width))\" height=\"\(Self.text(Self.height))\" "
+                "<rect width=\"\(Self.text(width))\" height=\"\(Self.text(Self.height))\" "
                     + "rx=\"4\" fill=\"\(box.fill)\" stroke=\"#555\"/>",
-                "<text x=\"8\" y=\"14\">\(Self.escaped(Self.short(box.title)))</text>",
-                "<text x=\"8\" y=\"27\" fill=\"#444\">\(Self.escaped(Self.short(box.detail)))</text>",
+                "<text x=\"8\" y=\"14\">\(Self.escaped(short(box.title)))</text>",
+                "<text x=\"8\" y=\"27\" fill=\"#444\">\(Self.escaped(short(box.detail)))</text>",
                 "</g>",
             ]
         }
@@ -120,14 +132,14 @@ public struct Drawing: Sendable {
     /// ends in another column, down its own column first.
     private func edge(from a: Box, to b: Box) -> String {
         let rows = b.row - a.row
-        if rows > 1, abs(a.x - b.x) < Self.width / 2 {
-            let (x1, y1) = (a.x + Self.width, Self.top(a.row) + Self.height / 2)
-            let (x2, y2) = (b.x + Self.width, Self.top(b.row) + Self.height / 2)
+        if rows > 1, abs(a.x - b.x) < width / 2 {
+            let (x1, y1) = (a.x + width, Self.top(a.row) + Self.height / 2)
+            let (x2, y2) = (b.x + width, Self.top(b.row) + Self.height / 2)
             let side = max(x1, x2) + min(24 + 6 * Double(rows), 72)
             return Self.curve(x1, y1, side, y1, side, y2, x2, y2)
         }
-        let (x1, y1) = (a.x + Self.width / 2, Self.top(a.row) + Self.height)
-        let (x2, y2) = (b.x + Self.width / 2, Self.top(b.row))
+        let (x1, y1) = (a.x + width / 2, Self.top(a.row) + Self.height)
+        let (x2, y2) = (b.x + width / 2, Self.top(b.row))
         let turn = y2 - Self.gapY
         return Self.curve(
             x1, turn, x1, turn + Self.gapY / 2, x2, y2 - Self.gapY / 2, x2, y2, from: y1)
@@ -147,8 +159,9 @@ public struct Drawing: Sendable {
     }
 
     /// What fits in a box; the tooltip has all.
-    private static func short(_ text: String) -> String {
-        text.count <= 35 ? text : "…" + text.suffix(34)
+    private func short(_ text: String) -> String {
+        let limit = Int((width - 16) / Self.letter)
+        return text.count <= limit ? text : "…" + text.suffix(limit - 1)
     }
 
     private static func escaped(_ text: String) -> String {
