@@ -88,7 +88,9 @@ def randomise_keras(model, scale=None):
     try:
         sides = [side or 224 for side in model.input_shape[1:3]]
         count = 4 if sides[0] < 300 else 1
-        model(scale * (rng.uniform(-1, 1, (count, *sides, 3)) + (scale > 1)).astype("float32"), training=False)
+        contrast = np.linspace(1, 0.4, count).reshape(-1, 1, 1, 1)
+        x = contrast * rng.uniform(-1, 1, (count, *sides, 3))
+        model((scale * (x + (scale > 1))).astype("float32"), training=False)
     finally:
         norm.call = call
     return model

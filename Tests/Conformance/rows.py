@@ -39,6 +39,7 @@ def serve():
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=published))
+    server.handle_error = lambda *_: None  # Connections that graft gives up when it has what it needs.
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
@@ -121,7 +122,8 @@ class Row:
 
     def finetune(self):
         answer = json.loads(graft("train", photos, "--backbone", folder / "head/model.safetensors", "-o", folder / "tuned",
-                                  "--mode", "finetune", "--unfreeze", 2, "--epochs", 1, "--batch", 8, "--json"))
+                                  "--mode", "finetune", "--unfreeze", 2, "--epochs", 1, "--batch", 8,
+                                  "--learning-rate", 1e-5, "--json"))
         assert answer["metrics"]["loss"] is not None and np.isfinite(answer["metrics"]["loss"]), answer["metrics"]
         self.tuned = folder / "tuned/model.safetensors"
         from safetensors.numpy import load_file
