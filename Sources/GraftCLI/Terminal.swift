@@ -24,6 +24,14 @@ enum Terminal {
         return Int(size.ws_col)
     }
 
+    /// The columns of the terminal that shows the answer; nil where a file or a program reads it.
+    static var answerWidth: Int? {
+        var size = winsize()
+        guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0
+        else { return nil }
+        return size.ws_col > 20 ? Int(size.ws_col) : nil
+    }
+
     /// Writes the answer to stdout, as a line.
     static func answer(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
 
@@ -77,11 +85,20 @@ struct Table {
 
     mutating func add(_ row: [String]) { rows.append(row) }
 
-    var text: String {
+    var text: String { text(fitting: nil) }
+
+    /// The table on `limit` columns: what is too long for the first column gets a line of its own.
+    func text(fitting limit: Int?) -> String {
         let all = [headings] + rows
-        let widths = headings.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        var widths = headings.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        let rest = widths.dropFirst().reduce(0) { $0 + $1 + 2 }
+        if let limit { widths[0] = min(widths[0], max(limit - rest, headings[0].count, 16)) }
         return all.map { row in
-            var line = ""
+            var (row, line) = (row, "")
+            if row[0].count > widths[0] {
+                line = row[0] + "\n"
+                row[0] = ""
+            }
             for (column, cell) in row.enumerated() {
                 let gap = String(repeating: " ", count: widths[column] - cell.count)
                 line +=

@@ -52,6 +52,7 @@ def randomise_keras(model, scale=None):
     import keras
 
     rng = np.random.default_rng(5)
+    bare = not any("Normalization" in type(layer).__name__ for layer in model.layers)
     for variable in model.variables:
         kind, shape = variable.path.split("/")[-1].rstrip("0123456789_"), tuple(variable.shape)
         if kind in ("mean", "variance") and shape == (3,):
@@ -64,14 +65,14 @@ def randomise_keras(model, scale=None):
             values = rng.uniform(0.5, 1.5, shape)
         elif kind == "bias":
             values = rng.normal(0, 0.05, shape)
+        elif kind == "kernel" and bare:  # Nothing else keeps what flows at its size.
+            values = rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
         elif kind == "variable":  # Layer scale.
             values = rng.uniform(0.2, 1, shape)
         else:
             continue
         variable.assign(values.astype("float32"))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            layer.finalize_state()
+    settle_normalization(model)
     if scale is None:
         return model
     norm = keras.layers.BatchNormalization
@@ -87,10 +88,28 @@ def randomise_keras(model, scale=None):
     try:
         sides = [side or 224 for side in model.input_shape[1:3]]
         count = 4 if sides[0] < 300 else 1
-        model(scale * (rng.uniform(-1, 1, (count, *sides, 3)) + (scale > 1)).astype("float32"), training=False)
+        contrast = np.linspace(1, 0.4, count).reshape(-1, 1, 1, 1)
+        x = contrast * rng.uniform(-1, 1, (count, *sides, 3))
+        model((scale * (x + (scale > 1))).astype("float32"), training=False)
     finally:
         norm.call = call
     return model
+
+
+def settle_normalization(model):
+    """Keras' Normalization computes with what it made of its weights, not with these."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            layer.finalize_state()
+
+
+def keras_copy(model, network):
+    """network, with the weights of model."""
+    network.set_weights(model.get_weights())
+    settle_normalization(network)
+    return network
 
 
 def keras_double(build, model):
@@ -103,8 +122,7 @@ def keras_double(build, model):
         network = build()
     finally:
         keras.config.set_dtype_policy("float32")
-    network.set_weights(model.get_weights())
-    return network
+    return keras_copy(model, network)
 
 
 def keras_legacy(model, path):

@@ -7,6 +7,7 @@ agree with. The peer's answers must tell images apart, or nothing was compared.
 Keras' weights come in every container that Keras writes. One network of each family, or with
 CONFORMANCE=all every one; names as arguments choose.
 """
+import gc
 import json
 import os
 import sys
@@ -75,6 +76,7 @@ def torch_models():
     for name, make, options, odd in cases:
         if not chosen(name):
             continue
+        gc.collect()  # The last network, whose parts know each other.
         torch.manual_seed(1)
         usual = json.loads(graft("summary", name, "--json"))["input"][2:]
         model = randomise_torch(make(**options), min(usual[0], 224))
@@ -138,6 +140,7 @@ def keras_models():
     for name, build, options, odd in KERAS + KERAS_VARIANTS:
         if not chosen(name):
             continue
+        gc.collect()  # The last network, whose parts know each other.
         # Networks that normalise by themselves take pixels of 0 ... 255.
         scale = 127.5 if name.startswith(("efficientnet", "mobilenetv3", "convnext")) else 1
         keras.backend.clear_session()
