@@ -37,7 +37,7 @@ public final class TrainingPlan {
         self.input = input
         self.output = output
         compiler = try Compiler(graph: graph, weights: weights, input: input)
-        builder = try GradientBuilder(compiler, trainable: trainable)
+        builder = try GradientBuilder(compiler, trainable: trainable, output: output)
         self.trainable = graph.parameters.filter { trainable.contains($0.name) && !$0.isBuffer }
         inputMemory = try compiler.memory(.plain(input.dimensions))
         compiler.arena.use(inputMemory.buffer, at: -1)
@@ -48,7 +48,7 @@ public final class TrainingPlan {
         forwardSteps = compiler.steps
         outputMemory = try builder.value(output)
         outputGradient = try compiler.memory(.plain(compiler.shapes[output].dimensions))
-        builder.gradients[output] = outputGradient
+        builder.gradients[output] = [outputGradient]
         let place = Dictionary(
             self.trainable.enumerated().map { ($1.name, $0) },
             uniquingKeysWith: { first, _ in first })
