@@ -20,13 +20,13 @@ test: ## all unit, loopback and command tests
 	swift build -c release --product graft
 	GRAFT=$(CURDIR)/$(GRAFT) OMP_WAIT_POLICY=passive swift test --disable-xctest
 
-conformance: build ## the real peers (PyTorch, Keras, safetensors, …) against graft
+conformance: build ## the real peers (PyTorch, Keras, safetensors, …) against graft (ONLY='hub readers' for some)
 	@Scripts/peers.sh $(VENV)
-	@Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT)
+	@Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT) $(ONLY)
 
 conformance-all: build ## the same with every network, not one of each family
 	@Scripts/peers.sh $(VENV)
-	@CONFORMANCE=all Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT)
+	@CONFORMANCE=all Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT) $(ONLY)
 
 bench: build ## ours against the peers, interleaved, ratios of medians
 	@Scripts/peers.sh $(VENV)

@@ -71,6 +71,7 @@ let package = Package(
         library("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev"),
         // Headers of the kernel and of libc, nothing to link.
         .systemLibrary(name: "CSandbox", path: "Sources/CModules/CSandbox"),
+        .systemLibrary(name: "CFolders", path: "Sources/CModules/CFolders"),
         library("CDNNL", apt: "libdnnl-dev"),
         // Addresses only: the library is loaded when a run on many machines asks for it.
         .systemLibrary(name: "CMPI", path: "Sources/CModules/CMPI"),
@@ -78,7 +79,7 @@ let package = Package(
         library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
         library("CWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
 
-        module("Tensors", [collections]),
+        module("Tensors", ["CKernels", collections]),
         module("Schemas", ["GraftTensors", protobuf]),
         module(
             "Formats",
@@ -94,9 +95,8 @@ let package = Package(
         module("Execution", ["GraftNetworks", "GraftTensors", "CDNNL", "CKernels"]),
         module("Images", ["GraftTensors", "CTurboJPEG", "CPNG", "CWebP"]),
         module("Registry", path: "Registry", ["GraftTensors"], resources: [.copy("Models")]),
-        module("Cache", path: "Cache", ["GraftTensors", crypto]),
-        module(
-            "Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", "CArchive", crypto]),
+        module("Cache", path: "Cache", ["GraftTensors", "CArchive", "CFolders", crypto]),
+        module("Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", crypto]),
         module("Mirror", ["GraftCache", "GraftTensors"] + server),
         module(
             "Training",

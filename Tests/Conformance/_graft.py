@@ -9,9 +9,9 @@ GRAFT = os.environ["GRAFT"]
 
 
 def graft(*arguments):
-    run = subprocess.run([GRAFT, *arguments], capture_output=True, text=True)
+    run = subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True)
     if run.returncode:
-        raise RuntimeError(run.stderr.strip()[-300:])
+        raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {run.stderr.strip()[-600:]}")
     return run.stdout
 
 

@@ -22,11 +22,11 @@ KERAS = [
 ]
 # Variants: a tag, and the options that make it.
 KERAS_VARIANTS = [
-    *[(f"mobilenet:{a}-{s}", "MobileNet", dict(alpha=float(a), input_shape=(s, s, 3)), None)
+    *[(f"mobilenet:{a}-{s}", "MobileNet", dict(alpha=float(a), input_shape=(s, s, 3)), (131, 97))
       for a, s in [("0.25", 128), ("0.50", 160), ("0.75", 192), ("1.0", 224)]],
-    *[(f"mobilenetv2:{a}-{s}", "MobileNetV2", dict(alpha=float(a), input_shape=(s, s, 3)), None)
+    *[(f"mobilenetv2:{a}-{s}", "MobileNetV2", dict(alpha=float(a), input_shape=(s, s, 3)), (131, 97))
       for a, s in [("0.35", 96), ("0.50", 128), ("0.75", 160), ("1.0", 224), ("1.3", 224), ("1.4", 224)]],
-    *[(f"mobilenetv3{n.lower()}:{tag}", f"MobileNetV3{n}", dict(input_shape=(224, 224, 3), **options), None)
+    *[(f"mobilenetv3{n.lower()}:{tag}", f"MobileNetV3{n}", dict(input_shape=(224, 224, 3), **options), (131, 97))
       for n in ("Large", "Small")
       for tag, options in [("0.75", dict(alpha=0.75)), ("minimalistic", dict(minimalistic=True))]],
 ]

@@ -1,4 +1,4 @@
-// graft's own kernels: what oneDNN does not have, or does slower. f32 throughout.
+// graft's own kernels: what oneDNN does not have, or does slower, and 16-bit floats. f32 elsewhere.
 #ifndef GRAFT_CKERNELS_H
 #define GRAFT_CKERNELS_H
 
@@ -35,6 +35,12 @@ void graft_copy_channels(graft_layout x_layout, const float *x, graft_layout y_l
 
 // Multiplies each of `rows` rows of `size` numbers by its own factor.
 void graft_scale_rows(float *numbers, size_t rows, size_t size, const float *factors);
+
+// `count` numbers as another type, rounded to nearest even; NaN stays NaN. Neither needs alignment.
+void graft_f32_to_f16(const void *source, void *target, size_t count);
+void graft_f16_to_f32(const void *source, void *target, size_t count);
+void graft_f32_to_bf16(const void *source, void *target, size_t count);
+void graft_bf16_to_f32(const void *source, void *target, size_t count);
 
 // A number that differs for bytes that differ, but for chance; not against forgery.
 uint64_t graft_checksum(const void *bytes, size_t count);
