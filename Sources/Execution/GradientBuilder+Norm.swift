@@ -35,7 +35,7 @@ extension GradientBuilder {
         let primitive = try Primitive("plan layer `\(node.name)`") { pd in
             x.descriptor.withPointer {
                 graft_batch_norm(
-                    &pd, compiler.engine.engine, dnnl_forward_training, $0, $0, epsilon, nil)
+                    &pd, compiler.engine.engine, dnnl_forward_training, $0, $0, epsilon, 0, nil)
             }
         }
         compiler.note(node, primitive)
@@ -105,8 +105,8 @@ extension GradientBuilder {
         let primitive = try Primitive("plan layer `\(node.name)`") { pd in
             layout.withPointer {
                 graft_batch_norm(
-                    &pd, compiler.engine.engine, dnnl_backward, $0, $0, epsilon, forward.description
-                )
+                    &pd, compiler.engine.engine, dnnl_backward, $0, $0, epsilon, 0,
+                    forward.description)
             }
         }
         compiler.note(node, primitive)

@@ -23,13 +23,20 @@ final class GradientBuilder {
     private var chains:
         [Int: [(primitive: Primitive, source: Memory, (dnnl_alg_kind_t, Float, Float))]] = [:]
     var norms: [Int: BatchNormState] = [:]
+    var learningNorms: [Int: LearningNorm] = [:]
+    /// The running statistics that may move.
+    let moving: MovingStatistics?
+    /// Whether they do in this step, and those that do not yet.
+    var movesStatistics = false
+    var heldStatistics: Set<String> = []
     var masks: [Int: Buffer] = [:]
     let learns: [Bool]
 
     var shapes: [Shape] { compiler.shapes }
 
-    init(_ compiler: Compiler, trainable: Set<String>) throws {
+    init(_ compiler: Compiler, trainable: Set<String>, moving: MovingStatistics? = nil) throws {
         self.compiler = compiler
+        self.moving = moving
         var learns: [Bool] = []
         for node in compiler.graph.nodes {
             let own = node.parameters.contains { trainable.contains($0.name) && !$0.isBuffer }
@@ -46,6 +53,12 @@ final class GradientBuilder {
                     value: try compiler.constant(try compiler.weight(parameter), dims: dims),
                     gradient: try compiler.constant(
                         [Float](repeating: 0, count: parameter.shape.count), dims: dims))
+            }
+            for parameter in node.parameters where moving?.names.contains(parameter.name) == true {
+                // A statistic has no gradient.
+                let value = try compiler.constant(
+                    try compiler.weight(parameter), dims: parameter.shape.dimensions)
+                slots[parameter.name] = Slot(value: value, gradient: value)
             }
         }
     }
@@ -70,6 +83,9 @@ final class GradientBuilder {
         case .conv2d, .linear: values[index] = try product(index, node, x)
         case .convTranspose2d:
             values[index] = try transposedProduct(index, node, x)
+        case .batchNorm(let epsilon, let momentum, _, _) where learnsStatistics(node):
+            values[index] = try learningNorm(
+                index, node, x, epsilon: epsilon, momentum: momentum)
         case .batchNorm(let epsilon, _, _, _):
             values[index] = try batchNorm(index, node, x, epsilon)
         case .activation(let activation):
@@ -172,7 +188,12 @@ final class GradientBuilder {
         case .input: break
         case .conv2d, .linear: try productBackward(index, node, dy)
         case .convTranspose2d: try transposedProductBackward(index, node, dy)
-        case .batchNorm(let epsilon, _, _, _): try batchNormBackward(index, node, dy, epsilon)
+        case .batchNorm(let epsilon, _, _, _):
+            if let norm = learningNorms[index] {
+                try learningNormBackward(index, node, dy, norm, epsilon: epsilon)
+            } else {
+                try batchNormBackward(index, node, dy, epsilon)
+            }
         case .activation: try activationBackward(index, dy)
         case .adaptiveAveragePool where !compiler.dividesEvenly(node, shapes[from]):
             try accumulate(
