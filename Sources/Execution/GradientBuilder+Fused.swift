@@ -39,8 +39,7 @@ extension GradientBuilder {
         let nodes = compiler.graph.nodes
         var last = index
         var norm: Int?
-        if let next = only(last), case .batchNorm = nodes[next].op, !normalizesByBatch(nodes[next])
-        {
+        if let next = only(last), case .batchNorm = nodes[next].op, !learnsStatistics(nodes[next]) {
             (norm, last) = (next, next)
         }
         var sum: (node: Int, other: Int)?

@@ -24,6 +24,12 @@ final class GradientBuilder {
     private var chains:
         [Int: [(primitive: Primitive, source: Memory, (dnnl_alg_kind_t, Float, Float))]] = [:]
     var norms: [Int: BatchNormState] = [:]
+    var learningNorms: [Int: LearningNorm] = [:]
+    /// The running statistics that may move.
+    let moving: MovingStatistics?
+    /// Whether they do in this step, and those that do not yet.
+    var movesStatistics = false
+    var heldStatistics: Set<String> = []
     var masks: [Int: Buffer] = [:]
     let learns: [Bool]
     /// The node whose value the plan is for, and who reads each value on the way to it.
@@ -37,8 +43,11 @@ final class GradientBuilder {
 
     var shapes: [Shape] { compiler.shapes }
 
-    init(_ compiler: Compiler, trainable: Set<String>, output: Int) throws {
+    init(
+        _ compiler: Compiler, trainable: Set<String>, output: Int, moving: MovingStatistics? = nil
+    ) throws {
         self.compiler = compiler
+        self.moving = moving
         self.output = output
         var readers = [[Int]](repeating: [], count: compiler.graph.nodes.count)
         for (index, node) in compiler.graph.nodes.enumerated() where index <= output {
@@ -62,6 +71,12 @@ final class GradientBuilder {
                     gradient: try compiler.constant(
                         [Float](repeating: 0, count: parameter.shape.count), dims: dims))
             }
+            for parameter in node.parameters where moving?.names.contains(parameter.name) == true {
+                // A statistic has no gradient.
+                let value = try compiler.constant(
+                    try compiler.weight(parameter), dims: parameter.shape.dimensions)
+                slots[parameter.name] = Slot(value: value, gradient: value)
+            }
         }
     }
 
@@ -72,9 +87,6 @@ final class GradientBuilder {
         }
         return value
     }
-
-    /// Whether a BatchNorm takes its statistics from the batch.
-    func normalizesByBatch(_ node: Node) -> Bool { false }
 
     // MARK: Forward
 
@@ -94,6 +106,9 @@ final class GradientBuilder {
             }
         case .convTranspose2d:
             values[index] = try transposedProduct(index, node, x)
+        case .batchNorm(let epsilon, let momentum, _, _) where learnsStatistics(node):
+            values[index] = try learningNorm(
+                index, node, x, epsilon: epsilon, momentum: momentum)
         case .batchNorm(let epsilon, _, _, _):
             values[index] = try batchNorm(index, node, x, epsilon)
         case .activation(let activation) where activation.bounds != nil:
@@ -216,7 +231,12 @@ final class GradientBuilder {
         case .input: break
         case .conv2d, .linear: try productBackward(index, node, dy)
         case .convTranspose2d: try transposedProductBackward(index, node, dy)
-        case .batchNorm(let epsilon, _, _, _): try batchNormBackward(index, node, dy, epsilon)
+        case .batchNorm(let epsilon, _, _, _):
+            if let norm = learningNorms[index] {
+                try learningNormBackward(index, node, dy, norm, epsilon: epsilon)
+            } else {
+                try batchNormBackward(index, node, dy, epsilon)
+            }
         case .activation: try activationBackward(index, dy)
         case .adaptiveAveragePool where !compiler.dividesEvenly(node, shapes[from]):
             try accumulate(

@@ -278,8 +278,8 @@ static inline dnnl_status_t graft_linear(
 // Batch normalisation with given statistics, scale and shift; `kind` dnnl_backward gives all gradients.
 static inline dnnl_status_t graft_batch_norm(
     dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, const graft_md *data,
-    const graft_md *diff, float epsilon, const_dnnl_primitive_desc_t hint) {
-    unsigned flags = dnnl_use_global_stats | dnnl_use_scale | dnnl_use_shift;
+    const graft_md *diff, float epsilon, int own_statistics, const_dnnl_primitive_desc_t hint) {
+    unsigned flags = (own_statistics ? 0 : dnnl_use_global_stats) | dnnl_use_scale | dnnl_use_shift;
 #if GRAFT_V3
     if (kind == dnnl_backward)
         return dnnl_batch_normalization_backward_primitive_desc_create(pd, engine, kind, GRAFT_MD(diff),
