@@ -92,7 +92,8 @@ final class Descriptor {
     var text: String? {
         var bytes = [CChar](repeating: 0, count: 1024)
         guard withPointer({ graft_md_text($0, &bytes, bytes.count) }) != 0 else { return nil }
-        return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return String(
+            decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     func withPointer<R>(_ body: (UnsafePointer<graft_md>) throws -> R) rethrows -> R {

@@ -53,7 +53,9 @@ public struct Roofline: Sendable, Hashable {
     /// How much of what is possible a measured step reached: the least time that its arithmetic or
     /// its bytes allow, over the time that it took. Over 1 where values came from a cache.
     public func share(of step: PlanStep) -> Double {
-        guard let time = step.milliseconds, time > 0, operations > 0, bandwidth > 0 else { return 0 }
+        guard let time = step.milliseconds, time > 0, operations > 0, bandwidth > 0 else {
+            return 0
+        }
         let least = max(step.operations / operations, Double(step.byteCount) / bandwidth)
         return least * 1000 / time
     }

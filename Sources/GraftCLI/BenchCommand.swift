@@ -165,7 +165,8 @@ struct BenchCommand: AsyncParsableCommand {
             Terminal.answer(text)
             return
         }
-        var table = Table(["layer", "code", "ms", "GFLOP/s", "share", "roofline"], numeric: [2, 3, 4, 5])
+        var table = Table(
+            ["layer", "code", "ms", "GFLOP/s", "share", "roofline"], numeric: [2, 3, 4, 5])
         for line in lines {
             table.add([
                 line.node, line.algorithm, decimals(line.ms, 3),
