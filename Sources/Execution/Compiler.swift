@@ -19,10 +19,11 @@ final class Compiler {
     let planFile: PlanFile?
 
     init(
-        graph: Graph, weights: StateDict, input: Shape, options: ExecutionOptions = .init()
+        graph: Graph, weights: StateDict, input: Shape, options: ExecutionOptions = .init(),
+        planFile: PlanFile? = nil
     ) throws {
         engine = try Engine()
-        planFile = options.planFile.map { PlanFile($0) }
+        self.planFile = planFile
         self.options = options
         self.graph = graph
         self.weights = weights
@@ -122,10 +123,13 @@ final class Compiler {
     /// their memory is another's before the first step that uses them and after the last.
     func append(
         _ name: String, _ algorithm: String, operations: Double = 0, uses: [Memory],
-        _ run: @escaping () throws -> Void
+        bytes: Int? = nil, _ run: @escaping () throws -> Void
     ) {
         for memory in uses { arena.use(memory.buffer, at: steps.count) }
-        steps.append(Step(node: name, algorithm: algorithm, operations: operations, run: run))
+        steps.append(
+            Step(
+                node: name, algorithm: algorithm, operations: operations,
+                byteCount: bytes ?? uses.reduce(0) { $0 + $1.descriptor.byteCount }, run: run))
     }
 
     /// Says what a primitive computes: its node, and how many multiplications and additions.

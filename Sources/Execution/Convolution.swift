@@ -105,7 +105,8 @@ extension Compiler {
         func direct() throws -> Primitive {
             try productPrimitive(
                 node, dnnl_forward_inference, input, output, bias: weights.hasBias, extra: extra,
-                attributes: try PostOps(sum: sum != nil, activation: activation))
+                attributes: try PostOps(sum: sum != nil, activation: activation),
+                bf16: options.usesBF16)
         }
         let choice = try choice(
             node, source, input, output, activation: activation, extra: extra, direct: direct)
@@ -150,18 +151,18 @@ extension Compiler {
     func productPrimitive(
         _ node: Node, _ kind: dnnl_prop_kind_t, _ input: Shape, _ output: Shape, bias: Bool,
         extra: Padding = .zero, attributes: PostOps? = nil,
-        hint: Primitive? = nil
+        hint: Primitive? = nil, bf16: Bool = false
     ) throws -> Primitive {
-        let weights = try Descriptor.any(kernelDims(node))
+        let weights = try Descriptor.any(kernelDims(node), bf16: bf16)
         let biases = bias ? try Descriptor.plain([output[1]]) : nil
-        let dst = try Descriptor.any(output.dimensions)
+        let dst = try Descriptor.any(output.dimensions, bf16: bf16)
         let attr = attributes?.attributes
         let pointers = { (body: (UnsafePointer<graft_md>?) -> dnnl_status_t) -> dnnl_status_t in
             biases.map { $0.withPointer { body($0) } } ?? body(nil)
         }
         guard case .conv2d(_, let window, _, _) = node.op else {
             // The matrix reads what lies row-major already.
-            let src = try Descriptor.any(input.dimensions)
+            let src = try Descriptor.any(input.dimensions, bf16: bf16)
             return try Primitive("plan layer `\(node.name)`") { pd in
                 src.withPointer { src in
                     weights.withPointer { weights in
@@ -176,7 +177,7 @@ extension Compiler {
                 }
             }
         }
-        let src = try Descriptor.any(input.dimensions)
+        let src = try Descriptor.any(input.dimensions, bf16: bf16)
         var geometry = self.window(window, input: input, output: output, extra: extra)
         return try Primitive("plan layer `\(node.name)`") { pd in
             src.withPointer { src in

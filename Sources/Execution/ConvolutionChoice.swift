@@ -83,7 +83,7 @@ extension Compiler {
         guard input.rank == 4, output.rank == 4 else { return .direct }
         let byRule = ConvolutionChoice.rule(input, output)
         let probe = byRule.transform ?? ConvolutionChoice.Transform(side: 4, tiles: 24)
-        guard options.accuracy == .default,
+        guard options.accuracy == .default, !options.usesBF16,
             let (work, block, layout) = try winograd(
                 node, source, input, output, activation: activation, extra: extra, transform: probe)
         else { return .direct }

@@ -41,15 +41,13 @@ final class Descriptor {
 
     init(taking value: graft_md) { self.value = value }
 
-    /// These dims with these strides; nil lets oneDNN choose.
-    init(_ dims: [Int], strides: [Int]?) throws(ExecutionError) {
+    /// These dims with these strides, f32.
+    init(_ dims: [Int], strides: [Int]) throws(ExecutionError) {
         value = graft_md()
-        let dims64 = dims.map(Int64.init)
-        let status =
-            strides.map { strides in
-                graft_md_create(&value, Int32(dims.count), dims64, strides.map(Int64.init))
-            } ?? graft_md_create(&value, Int32(dims.count), dims64, nil)
-        try check(status, "describe \(dims)")
+        try check(
+            graft_md_create(
+                &value, Int32(dims.count), dims.map(Int64.init), strides.map(Int64.init)),
+            "describe \(dims)")
     }
 
     /// Row-major.
@@ -75,9 +73,16 @@ final class Descriptor {
     }
 
     /// Whatever is fastest.
-    static func any(_ dims: [Int]) throws(ExecutionError) -> Descriptor {
-        try Descriptor(dims, strides: nil)
+    static func any(_ dims: [Int], bf16: Bool = false) throws(ExecutionError) -> Descriptor {
+        var value = graft_md()
+        try check(
+            graft_md_create_any(&value, Int32(dims.count), dims.map(Int64.init), bf16 ? 1 : 0),
+            "describe \(dims)")
+        return Descriptor(taking: value)
     }
+
+    /// Whether the numbers are bf16 and not f32.
+    var isBF16: Bool { withPointer { graft_md_is_bf16($0) } != 0 }
 
     deinit { graft_md_destroy(&value) }
 
@@ -87,7 +92,8 @@ final class Descriptor {
     var text: String? {
         var bytes = [CChar](repeating: 0, count: 1024)
         guard withPointer({ graft_md_text($0, &bytes, bytes.count) }) != 0 else { return nil }
-        return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return String(
+            decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     func withPointer<R>(_ body: (UnsafePointer<graft_md>) throws -> R) rethrows -> R {

@@ -33,12 +33,13 @@ final class PlanFile {
         var checksum: UInt64
         var owner: AnyObject
     }
-    private let place: PlanFilePlace
+    private let place: PlanFilePlace?
     private let identity: String
     /// By name: what the file holds, whether this plan uses it or not.
     private var found: [String: Entry] = [:]
     /// What this plan uses, in order.
     private var used: [(name: String, entry: Entry)] = []
+    private var places: [String: Int] = [:]
     private var missed = 0
 
     private static let magic: [UInt8] = Array("GRAFTPL1".utf8)
@@ -46,8 +47,13 @@ final class PlanFile {
     /// Less than this is made sooner than a file is opened.
     private static let smallest = 1 << 20
 
-    init(_ place: PlanFilePlace) {
+    /// Without a place, what one lane prepares serves the others and is forgotten.
+    init(_ place: PlanFilePlace?) {
         self.place = place
+        guard let place else {
+            identity = ""
+            return
+        }
         let version = dnnl_version().pointee
         let hash = version.hash.map { String(cString: $0) } ?? ""
         identity =
@@ -58,6 +64,12 @@ final class PlanFile {
 
     /// The bytes under a name as the file has them, proven, or as `make` makes them.
     func buffer(_ name: String, byteCount: Int, make: () throws -> Buffer) rethrows -> Buffer {
+        if let entry = places[name].map({ used[$0].entry }), let base = entry.bytes.baseAddress,
+            entry.bytes.count == byteCount
+        {
+            return Buffer(reading: base, byteCount: byteCount, of: entry.owner)
+        }
+        places[name] = used.count
         if let entry = found[name], let base = entry.bytes.baseAddress,
             entry.bytes.count == byteCount,
             graft_checksum(base, byteCount) == entry.checksum
@@ -75,8 +87,8 @@ final class PlanFile {
     /// Writes what the file lacks, in a new file that takes its place. What cannot be written costs
     /// the next run the same work and nothing else.
     func save() {
-        defer { (found, used) = ([:], []) }
-        guard missed >= Self.smallest else { return }
+        defer { (found, used, places) = ([:], [], [:]) }
+        guard let place, missed >= Self.smallest else { return }
         var entries = used
         var names = Set(used.map(\.name))
         let total = used.reduce(0) { $0 + $1.entry.bytes.count }
@@ -87,12 +99,10 @@ final class PlanFile {
             others += entry.bytes.count
             entries.append((name, entry))
         }
-        var unique: Set<String> = []
-        entries.removeAll { !unique.insert($0.name).inserted }
-        try? write(entries)
+        try? write(entries, to: place.path)
     }
 
-    private func write(_ entries: [(name: String, entry: Entry)]) throws {
+    private func write(_ entries: [(name: String, entry: Entry)], to path: String) throws {
         var table: [UInt8] = []
         func put(_ value: UInt64) { withUnsafeBytes(of: value) { table += $0 } }
         func put(_ text: String) {
@@ -116,7 +126,7 @@ final class PlanFile {
             UInt64(entries.count), UInt64(table.count), UInt64(offset),
             graft_checksum(table, table.count),
         ] { withUnsafeBytes(of: value) { head += $0 } }
-        var file = try AtomicFile(replacing: place.path)
+        var file = try AtomicFile(replacing: path)
         try file.write(head + table)
         var at = head.count + table.count
         for (_, entry) in entries {

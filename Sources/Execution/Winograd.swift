@@ -75,7 +75,8 @@ extension Compiler {
         let scratch = scratch
         append(
             node.name, "winograd:F\(work.m)x\(work.tiles)", operations: operations(node, output),
-            uses: [source, target]
+            uses: [source, target],
+            bytes: source.descriptor.byteCount + target.descriptor.byteCount + weights.byteCount
         ) {
             var w = settled
             guard let memory = scratch.floats else { return }

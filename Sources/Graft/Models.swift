@@ -65,7 +65,9 @@ public enum Models {
         if architecture == nil, isPath(reference) {
             let path = try Checkpoint.file(at: reference)
             let state = try Checkpoint.open(path)
-            if Model.isNative(state) { return try Model(native: state, path: path).read(from: path) }
+            if Model.isNative(state) {
+                return try Model(native: state, path: path).read(from: path)
+            }
         }
         let fetched = try await file(reference, hub, progress)
         let state = try Checkpoint.open(fetched.path)
