@@ -1,6 +1,7 @@
 // `graft bench`: milliseconds a batch, and the plan behind it.
 
 import ArgumentParser
+import Glibc
 import Graft
 import GraftExecution
 import GraftNetworks
@@ -59,8 +60,12 @@ struct BenchCommand: AsyncParsableCommand {
         let best_ms: Double
         let median_ms: Double
         let gflops: Double
+        /// Processor time of a run, all threads together.
+        let cpu_ms: Double
         let accuracy: String
         let activation_bytes: Int
+        /// The most memory that the process held until the last measured run.
+        let peak_bytes: Int
         let plan_ms: Double
         let plan: [Line]
     }
@@ -117,17 +122,37 @@ struct BenchCommand: AsyncParsableCommand {
         let planned = (clock.now - start) / .milliseconds(1)
         try once()
         var times: [Double] = []
+        let before = Usage()
         for _ in 0..<runs {
             let start = clock.now
             try once()
             times.append((clock.now - start) / .milliseconds(1))
         }
+        let after = Usage()
         times.sort()
-        report(try profile(), times, shape, planned, bytes)
+        let cpu = (after.seconds - before.seconds) * 1000 / Double(runs)
+        report(
+            try profile(), times, shape, planned: planned, bytes: bytes, cpu: cpu,
+            peak: after.peakBytes)
+    }
+
+    /// What the process has used so far.
+    private struct Usage {
+        private var usage = rusage()
+
+        init() { getrusage(RUSAGE_SELF, &usage) }
+
+        var seconds: Double {
+            Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+                + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+        }
+        /// Linux counts in KiB.
+        var peakBytes: Int { usage.ru_maxrss * 1024 }
     }
 
     private func report(
-        _ steps: [PlanStep], _ times: [Double], _ shape: Shape, _ planned: Double, _ bytes: Int
+        _ steps: [PlanStep], _ times: [Double], _ shape: Shape, planned: Double, bytes: Int,
+        cpu: Double, peak: Int
     ) {
         let total = steps.reduce(0) { $0 + ($1.milliseconds ?? 0) }
         let lines = steps.map { step in
@@ -142,8 +167,8 @@ struct BenchCommand: AsyncParsableCommand {
             threads: threads ?? Threads.usable, mode: train ? "train" : "infer", runs: times.count,
             best_ms: times[0], median_ms: times[times.count / 2],
             gflops: operations / times[times.count / 2] / 1e6,
-            accuracy: execution.accuracy.rawValue, activation_bytes: bytes, plan_ms: planned,
-            plan: lines)
+            cpu_ms: cpu, accuracy: execution.accuracy.rawValue, activation_bytes: bytes,
+            peak_bytes: peak, plan_ms: planned, plan: lines)
         if json, let text = try? JSON.line(answer) {
             Terminal.answer(text)
             return
