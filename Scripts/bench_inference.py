@@ -12,7 +12,6 @@ import datetime
 import hashlib
 import json
 import os
-import platform
 import select
 import shutil
 import statistics
@@ -20,14 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 
+import _machine
 from _bench_table import TITLES, render
 
 HERE = Path(__file__).resolve().parent
 GRAFT = os.environ.get("GRAFT", ".build/release/graft")
-PEERS = {"onnxruntime": "onnxruntime", "OpenVINO": "openvino", "PyTorch": "torch", "Keras": "keras"}
+PEERS = ("onnxruntime", "OpenVINO", "PyTorch", "Keras")
 ARCHITECTURES = {
     "resnet50": "torchvision/resnet50", "vgg16": "torchvision/vgg16", "mobilenetv2": "torchvision/mobilenet_v2",
     "efficientnet-lite0": "timm/tf_efficientnet_lite0", "densenet121": "torchvision/densenet121",
@@ -251,6 +250,8 @@ def forward(network, threads):
         for batch in settings.batches:
             def measure():
                 outputs = {e: folder / f"{e}.npy" for e in ["graft", *running]}
+                if settings.tune:
+                    graft("bench", model, "--batch", batch, "--threads", threads, "--runs", 1, "--tune", threads=threads)
                 graft("run", model, "--input", folder / f"x{batch}.npy", "--output", outputs["graft"], threads=threads)
                 for e, peer in list(running.items()):
                     peer.ask(do="forward", batch=batch, runs=1, save=outputs[e])
@@ -401,31 +402,6 @@ def photos(count):
     return sorted(str(p) for p in folder.iterdir())
 
 
-def machine():
-    """What the figures were measured on, and with."""
-    fields = dict(line.split(":", 1) for line in open("/proc/cpuinfo").read().split("\n\n")[0].splitlines() if ":" in line)
-    fields = {k.strip(): v.strip() for k, v in fields.items()}
-    known = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_bf16", "asimd")
-    flags = fields.get("flags", fields.get("Features", "")).split()
-    memory = int(next(l for l in open("/proc/meminfo") if l.startswith("MemTotal")).split()[1]) / 1e6
-    versions = {}
-    for engine, package in PEERS.items():
-        try:
-            versions[engine] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            pass
-    for name, package in (("TensorFlow", "tensorflow-cpu"), ("torchvision", "torchvision"), ("timm", "timm"), ("Pillow", "pillow"), ("NumPy", "numpy")):
-        try:
-            versions[name] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            pass
-    system = platform.freedesktop_os_release().get("PRETTY_NAME", "") if hasattr(platform, "freedesktop_os_release") else ""
-    return {"processor": fields.get("model name", platform.machine()), "cores": len(os.sched_getaffinity(0)),
-            "flags": [f for f in known if f in flags], "memory_gb": round(memory, 1), "kernel": platform.release(), "system": system,
-            "python": platform.python_version(), "versions": versions,
-            "program": subprocess.run([GRAFT, "--version"], capture_output=True, text=True).stdout.strip()}
-
-
 def keep():
     """Replaces the file of results as a whole, so that a run that is cut short leaves a good one."""
     draft = settings.results.with_suffix(".tmp")
@@ -441,11 +417,12 @@ def arguments():
     parser.add_argument("--batches", type=numbers)
     parser.add_argument("--threads", type=numbers)
     parser.add_argument("--cases", type=words)
-    parser.add_argument("--peers", type=words, default=list(PEERS))
+    parser.add_argument("--peers", type=words, default=list(PEERS), help="some of " + ", ".join(PEERS))
     parser.add_argument("--budget", type=float, help="seconds of measuring for each cell of the table")
     parser.add_argument("--repeats", type=int, default=9, help="at most so many rounds a cell (9)")
     parser.add_argument("--photos", type=int, help="how many photos to embed")
     parser.add_argument("--quick", action="store_true", help="two networks, batches 1 and 8, about 3 minutes")
+    parser.add_argument("--tune", action="store_true", help="let graft measure its kernels for each network first (`graft bench --tune`)")
     parser.add_argument("--resume", action="store_true", help="keep what this program measured in a run before")
     parser.add_argument("--render", action="store_true", help="measure nothing: make the table of what was measured")
     parser.add_argument("--write", type=Path, help="where the table goes; stdout without")
@@ -472,7 +449,7 @@ def arguments():
 
 settings = arguments()
 settings.folder.mkdir(parents=True, exist_ok=True)
-here = machine()
+here = _machine.machine(GRAFT)
 results = {"cells": {}}
 if settings.results.exists():
     before = json.loads(settings.results.read_text())
@@ -484,8 +461,7 @@ if not settings.render:
     results |= {"machine": here, "command": "Scripts/bench_inference.py " + " ".join(sys.argv[1:])}
     results["graft"] = hashlib.sha256(Path(GRAFT).read_bytes()).hexdigest()[:12]
     began = time.time()
-    say(f"{here['processor']}, {here['cores']} cores, {' '.join(here['flags'])}; load {os.getloadavg()[0]:.1f}; "
-        + ", ".join(f"{n} {v}" for n, v in here["versions"].items()))
+    say(_machine.line(GRAFT))
     settings.peers = [e for e in settings.peers if e in here["versions"] or say(f"{e} is not installed: left out")]
     settings.photos = photos(settings.count)
     for network in settings.networks:

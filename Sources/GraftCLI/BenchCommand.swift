@@ -140,7 +140,7 @@ struct BenchCommand: AsyncParsableCommand {
     private struct Usage {
         private var usage = rusage()
 
-        init() { getrusage(RUSAGE_SELF, &usage) }
+        init() { getrusage(Int32(RUSAGE_SELF.rawValue), &usage) }
 
         var seconds: Double {
             Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
