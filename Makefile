@@ -28,16 +28,16 @@ conformance-all: build ## the same with every network, not one of each family
 	@Scripts/peers.sh $(VENV)
 	@CONFORMANCE=all Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT) $(ONLY)
 
-bench: build ## ours against the peers, interleaved, ratios of medians
+bench: build ## ours against the peers by turns, ratios of medians, into docs/BENCHMARKS.md (QUICK=1: some minutes, no table)
 	@Scripts/peers.sh $(VENV)
-	@for script in Scripts/bench_*.py; do echo "== $$script"; \
-	    GRAFT=$(CURDIR)/$(GRAFT) $(VENV)/bin/python $$script || exit 1; done
+	@QUICK=$(QUICK) Scripts/bench.sh $(VENV) $(CURDIR)/$(GRAFT)
 
 format: ## rewrite the sources in the house style
 	swift format -i -r Package.swift Sources Registry Cache Tests
 
-lint: ## check the house style
+lint: ## check the house style, and that the C kernels compile for other processors
 	swift format lint --strict -r Package.swift Sources Registry Cache Tests
+	@Scripts/portable.sh
 
 PREFIX ?= /usr/local
 install: build ## to $(PREFIX)/bin (PREFIX=… for another place)
@@ -45,4 +45,4 @@ install: build ## to $(PREFIX)/bin (PREFIX=… for another place)
 	cp -R .build/release/graft_GraftRegistry.resources $(PREFIX)/bin/
 
 clean: ## remove what was built
-	rm -rf .build $(VENV)
+	rm -rf .build .bench $(VENV)

@@ -57,6 +57,7 @@ let package = Package(
                 "GraftTensors",
             ]),
         .executable(name: "graft", targets: ["GraftCLI"]),
+        .executable(name: "graft-bench", targets: ["GraftBench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -121,6 +122,12 @@ let package = Package(
                 "GraftCache", "GraftRegistry", "GraftTensors", arguments, collections, crypto,
             ], path: "Sources/GraftCLI",
             swiftSettings: strict),
+        .executableTarget(
+            name: "GraftBench",
+            dependencies: [
+                "GraftTraining", "GraftExecution", "GraftNetworks", "GraftImages", "GraftFormats",
+                "GraftCache", "GraftTensors",
+            ], path: "Sources/GraftBench", swiftSettings: strict),
 
         tests(
             "Training",

@@ -1,6 +1,7 @@
 // `graft bench`: milliseconds a batch, and the plan behind it.
 
 import ArgumentParser
+import Glibc
 import Graft
 import GraftExecution
 import GraftNetworks
@@ -59,9 +60,13 @@ struct BenchCommand: AsyncParsableCommand {
         let best_ms: Double
         let median_ms: Double
         let gflops: Double
+        /// Processor time of a run, all threads together.
+        let cpu_ms: Double
         let accuracy: String
         let precision: String
         let activation_bytes: Int
+        /// The most memory that the process held until the last measured run.
+        let peak_bytes: Int
         let plan_ms: Double
         /// How many parts the batch is divided into (`plan` is for one), and how many run at a time.
         let parts: Int
@@ -128,18 +133,37 @@ struct BenchCommand: AsyncParsableCommand {
         let planned = (clock.now - start) / .milliseconds(1)
         try once()
         var times: [Double] = []
+        let before = Usage()
         for _ in 0..<runs {
             let start = clock.now
             try once()
             times.append((clock.now - start) / .milliseconds(1))
         }
+        let after = Usage()
         times.sort()
-        report(try profile(), times, shape, planned, bytes, division)
+        let cpu = (after.seconds - before.seconds) * 1000 / Double(runs)
+        report(
+            try profile(), times, shape, planned: planned, bytes: bytes, division, cpu: cpu,
+            peakBytes: after.peakBytes)
+    }
+
+    /// What the process has used so far.
+    private struct Usage {
+        private var usage = rusage()
+
+        init() { getrusage(Int32(RUSAGE_SELF.rawValue), &usage) }
+
+        var seconds: Double {
+            Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+                + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+        }
+        /// Linux counts in KiB.
+        var peakBytes: Int { usage.ru_maxrss * 1024 }
     }
 
     private func report(
-        _ steps: [PlanStep], _ times: [Double], _ shape: Shape, _ planned: Double, _ bytes: Int,
-        _ division: (parts: Int, lanes: Int)
+        _ steps: [PlanStep], _ times: [Double], _ shape: Shape, planned: Double, bytes: Int,
+        _ division: (parts: Int, lanes: Int), cpu: Double, peakBytes: Int
     ) {
         let peak = Roofline.measure(threads: threads)
         let total = steps.reduce(0) { $0 + ($1.milliseconds ?? 0) }
@@ -156,11 +180,12 @@ struct BenchCommand: AsyncParsableCommand {
             threads: threads ?? Threads.usable, mode: train ? "train" : "infer", runs: times.count,
             best_ms: times[0], median_ms: times[times.count / 2],
             gflops: operations / times[times.count / 2] / 1e6,
-            accuracy: execution.accuracy.rawValue,
+            cpu_ms: cpu, accuracy: execution.accuracy.rawValue,
             precision: execution.precision.precision.reasonOff == nil
                 ? execution.precision.rawValue : "f32",
-            activation_bytes: bytes, plan_ms: planned, parts: division.parts, lanes: division.lanes,
-            peak_gflops: peak.operations / 1e9, peak_gbps: peak.bandwidth / 1e9, plan: lines)
+            activation_bytes: bytes, peak_bytes: peakBytes, plan_ms: planned,
+            parts: division.parts, lanes: division.lanes, peak_gflops: peak.operations / 1e9,
+            peak_gbps: peak.bandwidth / 1e9, plan: lines)
         if json, let text = try? JSON.line(answer) {
             Terminal.answer(text)
             return
