@@ -150,10 +150,33 @@ let package = Package(
         tests("Mirror", ["GraftMirror", "GraftCache"]),
         tests("Hub", ["GraftHub", "GraftCache"]),
         // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
-        tests("Formats", ["GraftCLI", "GraftFormats", "GraftTensors", collections]),
+        // graft-confined: what such a process tries when a file has taken it over.
+        .executableTarget(
+            name: "graft-confined", dependencies: ["GraftFormats"], path: "Tests/Confined",
+            swiftSettings: strict),
+        tests(
+            "Formats",
+            ["GraftCLI", "GraftFormats", "GraftTensors", "graft-confined", collections]),
         tests("Networks", ["GraftNetworks", "GraftTensors", collections]),
         tests(
             "Architectures", ["GraftArchitectures", "GraftNetworks", "GraftTensors", collections]),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The parsers that `make fuzz` gives to libFuzzer: what the tests replay, with its entry point.
+let parsers: [Target.Dependency] = [
+    "Graft", "GraftArchitectures", "GraftCache", "GraftFormats", "GraftHub", "GraftImages",
+    "GraftNetworks", "GraftTensors", "GraftTraining",
+]
+if Context.environment["GRAFT_FUZZ"] == nil {
+    let replays = tests("Fuzz", parsers)
+    replays.exclude = ["Corpus", "Driver.swift"]
+    package.targets.append(replays)
+} else {
+    package.targets.append(
+        .executableTarget(
+            name: "graft-fuzz", dependencies: parsers, path: "Tests/FuzzTests",
+            exclude: ["Corpus", "ReplayTests.swift"],
+            swiftSettings: strict + [.define("GRAFT_FUZZ")]))
+}
