@@ -144,7 +144,9 @@ let package = Package(
                 "Graft", "GraftTraining", "GraftImages", "GraftNetworks", "GraftFormats",
                 "GraftTensors", collections,
             ]),
-        tests("Execution", ["GraftExecution", "GraftNetworks", "GraftTensors", "CKernels"]),
+        tests(
+            "Execution",
+            ["GraftExecution", "GraftNetworks", "GraftTensors", "CKernels", collections]),
         tests("Images", ["GraftImages", "GraftTensors"]),
         tests("Cache", ["GraftCache"]),
         tests("Mirror", ["GraftMirror", "GraftCache"]),

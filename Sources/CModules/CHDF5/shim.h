@@ -68,13 +68,13 @@ static inline herr_t graft_h5_image(hid_t access, const void *bytes, size_t coun
 }
 
 // Where an object lies in its file, by which it is known under all of its names.
-static inline haddr_t graft_h5_address(hid_t object) {
+static inline uint64_t graft_h5_address(hid_t object) {
 #if H5_VERSION_GE(1, 12, 0)
     H5O_info1_t info;
 #else
     H5O_info_t info;
 #endif
-    return H5Oget_info2(object, &info, H5O_INFO_BASIC) < 0 ? HADDR_UNDEF : info.addr;
+    return H5Oget_info2(object, &info, H5O_INFO_BASIC) < 0 ? UINT64_MAX : (uint64_t)info.addr;
 }
 
 static inline hid_t graft_h5_creation(int kind) {
