@@ -57,7 +57,7 @@ def table(entries, first):
                 text = f"{size(engines[e]['ms'])} ({engines[e]['ratio']:.2f}x)"
                 row.append(f"**{text}**" if e == best else text)
             else:
-                row.append("FAIL: other numbers" if e in entry["different"] else "")
+                row.append("FAIL: other numbers" if e in entry["different"] else "FAIL" if e in entry.get("lost", {}) else "")
         mark = "" if engines[best]["ratio"] >= aim(entry) else " ✗"
         row += [f"**{engines[best]['ratio']:.2f}x**", f"{engines[best]['low']:.2f}–{engines[best]['high']:.2f}", f"{engines[best]['cpu_ratio']:.2f}x", f"{aim(entry):g}x{mark}",
                 f"{engines['graft']['peak'] / 1e6:.0f}, " + "/".join(f"{engines[e]['peak'] / 1e6:.0f}" for e in seen if e in engines),

@@ -34,6 +34,7 @@ struct BenchCommand: AsyncParsableCommand {
             "First measure which code is fastest for each 3×3 convolution, and keep that for every later run on this machine."
     )
     var tune = false
+    @Flag(help: "Time whole runs only, not each step of the plan.") var brief = false
     @Flag(help: "Print one JSON object.") var json = false
 
     func validate() throws {
@@ -111,13 +112,13 @@ struct BenchCommand: AsyncParsableCommand {
                 output: output, options: options)
             once = { try plan.backward(try plan.forward(input, dropoutSeed: 1)) }
             bytes = plan.activationByteCount
-            profile = { try plan.profile(input, runs: count) }
+            profile = { [brief] in try brief ? plan.steps : plan.profile(input, runs: count) }
         } else {
             let plan = try InferencePlan(
                 graph: model.graph, weights: model.weights, input: shape, options: options)
             once = { _ = try plan.run(input) }
             bytes = plan.activationByteCount
-            profile = { try plan.profile(input, runs: count) }
+            profile = { [brief] in try brief ? plan.steps : plan.profile(input, runs: count) }
         }
         let planned = (clock.now - start) / .milliseconds(1)
         try once()
@@ -155,7 +156,7 @@ struct BenchCommand: AsyncParsableCommand {
         cpu: Double, peak: Int
     ) {
         let total = steps.reduce(0) { $0 + ($1.milliseconds ?? 0) }
-        let lines = steps.map { step in
+        let lines = (brief ? [] : steps).map { step in
             let ms = step.milliseconds ?? 0
             return Line(
                 node: step.node, algorithm: step.algorithm, ms: ms,
@@ -181,7 +182,7 @@ struct BenchCommand: AsyncParsableCommand {
                 decimals(line.share * 100, 1) + " %",
             ])
         }
-        Terminal.answer(table.text)
+        if !brief { Terminal.answer(table.text) }
         Terminal.answer(
             "\(model) \(answer.mode), batch \(shape[0]) of \(shape[2]) × \(shape[3]), \(answer.threads) threads: "
                 + "best \(decimals(answer.best_ms, 2)) ms, median \(decimals(answer.median_ms, 2)) ms, "
