@@ -125,7 +125,7 @@ def render(results):
         "| | |", "|---|---|",
         f"| machine | {here.get('processor')}, {here.get('cores')} cores, {here.get('memory_gb')} GB; {' '.join(here.get('flags', []))} |",
         f"| system | {here.get('system')}, Linux {here.get('kernel')}, Python {here.get('python')} |",
-        f"| versions | graft {here.get('program')} (build {', '.join(programs)}); {versions} |",
+        f"| versions | {here.get('program')} (build {', '.join(programs)}); {versions} |",
         f"| measured | {dates[0]} to {dates[-1]}, `{results.get('command', '').strip()}` |",
         f"| photos | {results.get('photos', '')} |", "",
     ]
