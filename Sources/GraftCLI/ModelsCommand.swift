@@ -12,6 +12,7 @@ struct ModelsCommand: ParsableCommand {
         discussion: """
             The depth counts layers that have weights, as Keras' table does.
             A size with `~` is reckoned from the parameters: the publisher states none.
+            A terminal of less than 100 columns shows no licences.
             Models without a depth can be fetched but not run: graft lacks their network.
 
             Examples:
@@ -51,20 +52,22 @@ struct ModelsCommand: ParsableCommand {
         guard !found.isEmpty else {
             throw RegistryError.noneSuch(query.joined(separator: " "))
         }
-        var table = Table(
-            ["name", "parameters", "depth", "size", "top-1", "top-5", "licence"],
-            numeric: [1, 2, 3, 4, 5])
+        let columns = Terminal.answerWidth
+        let shown = (columns ?? .max) < 100 ? 6 : 7
+        let headings = ["name", "parameters", "depth", "size", "top-1", "top-5", "licence"]
+        var table = Table(Array(headings.prefix(shown)), numeric: [1, 2, 3, 4, 5])
         for entry in found {
-            table.add([
+            let cells = [
                 entry.name, entry.parameters.map(grouped) ?? "–",
                 entry.depth.map { "\($0)" } ?? "–",
                 entry.byteCount.map(readableBytes)
                     ?? entry.parameters.map { "~" + readableBytes($0 * 4) } ?? "–",
                 entry.top1.map { decimals($0 * 100, 1) + " %" } ?? "–",
                 entry.top5.map { decimals($0 * 100, 1) + " %" } ?? "–", entry.licence ?? "–",
-            ])
+            ]
+            table.add(Array(cells.prefix(shown)))
         }
-        Terminal.answer(table.text)
+        Terminal.answer(table.text(fitting: columns))
     }
 
     private struct Answer: Encodable {

@@ -32,6 +32,8 @@ public struct FetchOptions: Sendable {
     public var tokenFile: String?
     /// Whether a disk that looks too small is written to anyway.
     public var ignoresSpace = false
+    /// The only files that may come, and what they must be.
+    var locked: LockFile.Locked?
 
     /// The defaults.
     public init() {}

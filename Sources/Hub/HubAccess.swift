@@ -36,6 +36,16 @@ struct HubAccess: Sendable {
         HubCache.isSet("HF_HUB_OFFLINE") || HubCache.isSet("TRANSFORMERS_OFFLINE")
     }
 
+    /// Where the token is found; nil where there is none.
+    static func tokenSource() -> String? {
+        guard !HubCache.isSet("HF_HUB_DISABLE_IMPLICIT_TOKEN") else { return nil }
+        for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] where variable(name) != nil {
+            return "`$\(name)`"
+        }
+        let path = HubCache.setting("HF_TOKEN_PATH") ?? HubCache.home + "/token"
+        return Files.size(of: path).map { _ in "`\(path)`" }
+    }
+
     /// The token: of `file`, else `$HF_TOKEN`, else of `$HF_TOKEN_PATH`; nil where there is none.
     private static func token(_ file: String?) throws -> String? {
         if let file {

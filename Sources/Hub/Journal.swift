@@ -74,7 +74,9 @@ struct Journal {
             header.version == 1, header.pieceSize > 0, header.pieceSize <= 1 << 30,
             header.byteCount ?? 0 >= 0
         else { return nil }
-        let limit = header.byteCount.map { ($0 + header.pieceSize - 1) / header.pieceSize }
+        let limit = header.byteCount.map {
+            $0 / header.pieceSize + ($0 % header.pieceSize == 0 ? 0 : 1)
+        }
         var pieces: [Int: UInt64] = [:]
         // What follows the last line feed is a torn line.
         let whole = bytes[(end + 1)...].lastIndex(of: 10) ?? end

@@ -17,7 +17,7 @@ struct PackageIndex {
 
     /// The archive of a version, or of the newest one that is no pre-release; a wheel if there is one.
     func archive(of package: String, version: String?) throws -> File {
-        let base = try Location("\(settings.index)/\(PackageIndex.normalized(package))/")
+        let base = try Self.address(of: package, settings: settings)
         let (head, body) = try http.text(
             base,
             headers: ["Accept: application/vnd.pypi.simple.v1+json, text/html;q=0.5"])
@@ -42,6 +42,11 @@ struct PackageIndex {
         }
         let url = try Location(best.url, relativeTo: base).text
         return File(name: best.name, url: url, digest: best.digest, isYanked: best.isYanked)
+    }
+
+    /// Where the index lists the files of a package.
+    static func address(of package: String, settings: PipSettings) throws -> Location {
+        try Location("\(settings.index)/\(normalized(package))/")
     }
 
     /// Names compare without case and with one kind of separator (PEP 503).

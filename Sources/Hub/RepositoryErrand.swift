@@ -139,6 +139,7 @@ struct RepositoryErrand {
 
     /// What the commit holds: written down here, or asked.
     private mutating func findTree(_ commit: String) throws -> TreeListing? {
+        if let locked = options.locked { return locked.tree }
         let path = local?.tree(commit) ?? hub.tree(name, commit)
         if let tree = TreeListing.read(path) ?? TreeListing.read(hub.tree(name, commit)) {
             return tree
@@ -221,7 +222,8 @@ struct RepositoryErrand {
     private func order(
         _ path: String, _ etag: String, _ size: Int?, _ commit: String
     ) throws -> TransferOrder {
-        var digest = digest(of: etag)
+        var digest =
+            options.locked?.files[path].map { .sha256($0.sha256) } ?? digest(of: etag)
         // git's name of a file begins with its size.
         if case .gitBlob = digest, size == nil { digest = nil }
         let sources = try api.sources(name, commit, path)
