@@ -21,6 +21,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "Tests" / "Conformance"))
+import _machine
 import _minihub
 from _nginx import Nginx, install
 
