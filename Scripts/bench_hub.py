@@ -168,6 +168,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", default="file,limit,small,kill", help="cases, with commas")
     wanted = parser.parse_args()
+    print(_machine.line(GRAFT))
     install("nginx", "aria2", "curl")
     cases = wanted.only.split(",")
     chance = random.Random(5)
