@@ -43,7 +43,7 @@ extension GradientBuilder {
         let to = MapLayout(shape, layout.order)
         let output = try compiler.memory(to)
         let (x, from, into) = (source, layout.loop, to.loop)
-        loop(node) {
+        loop(node, uses: [x, output]) {
             graft_channel_affine(
                 from, x.floats, gamma.floats, 0, nil, -.infinity, .infinity, into, output.floats)
         }
