@@ -39,4 +39,4 @@ def line(graft):
     here = machine(graft)
     versions = ", ".join(f"{n} {v}" for n, v in here["versions"].items())
     return (f"{here['processor']}, {here['cores']} cores, {here['memory_gb']} GB, {' '.join(here['flags'])}; {here['system']}; "
-            f"graft {here['program']}, {versions}; load {os.getloadavg()[0]:.1f}")
+            f"{here['program']}, {versions}; load {os.getloadavg()[0]:.1f}")

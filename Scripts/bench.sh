@@ -15,16 +15,15 @@ swift build -c release --product graft-bench &&
 
 # Only this needs it, so that the other checks need not wait for its 59 MB.
 "$venv/bin/python" -c 'import openvino' 2>/dev/null || "$venv/bin/pip" install -q openvino || failed "installing OpenVINO"
+declare -A settings=([bench_inference]="--write docs/BENCHMARKS.md")
 if [[ $quick ]]; then
-    inference=(--quick) convert=(--size 1 --repeats 2)
+    settings=([bench_inference]="--quick" [bench_convert]="--size 1 --repeats 2" [bench_hub]="--repeats 1")
     export ROUNDS=1 COUNT=48 EPOCHS=3
-else
-    inference=(--write docs/BENCHMARKS.md) convert=()
 fi
-echo "== Scripts/bench_inference.py"
-"$venv/bin/python" Scripts/bench_inference.py "${inference[@]}" || failed Scripts/bench_inference.py
-echo "== Scripts/bench_train.py"
-"$venv/bin/python" Scripts/bench_train.py || failed Scripts/bench_train.py
-echo "== Scripts/bench_convert.py"
-"$venv/bin/python" Scripts/bench_convert.py "${convert[@]}" || failed Scripts/bench_convert.py
+for script in Scripts/bench_*.py; do
+    name=$(basename "$script" .py)
+    echo "== $script"
+    # shellcheck disable=SC2086
+    "$venv/bin/python" "$script" ${settings[$name]:-} || failed "$script"
+done
 exit 0

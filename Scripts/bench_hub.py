@@ -21,6 +21,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "Tests" / "Conformance"))
+import _machine
 import _minihub
 from _nginx import Nginx, install
 
@@ -167,6 +168,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", default="file,limit,small,kill", help="cases, with commas")
     wanted = parser.parse_args()
+    print(_machine.line(GRAFT))
     install("nginx", "aria2", "curl")
     cases = wanted.only.split(",")
     chance = random.Random(5)

@@ -80,6 +80,14 @@ def graft(*arguments, threads):
     return whole([GRAFT, *arguments], threads)
 
 
+class PeerFailed(Failed):
+    """Why a peer goes on no more: it is left out, the others are measured."""
+
+    def __init__(self, engine, reason):
+        super().__init__(f"{engine}: {reason}")
+        self.engine, self.reason = engine, reason
+
+
 class Peer:
     """A peer's process, alive as long as its network is measured with these threads."""
 
@@ -93,11 +101,11 @@ class Peer:
     def answer(self, seconds=300):
         if not select.select([self.process.stdout], [], [], seconds)[0]:
             self.process.kill()
-            raise Failed(f"no answer in {seconds} s")
+            raise PeerFailed(self.engine, f"no answer in {seconds} s")
         line = self.process.stdout.readline()
         if not line:
             said = self.errors.read_text().strip().splitlines()
-            raise Failed((said or ["it ended"])[-1][:200])
+            raise PeerFailed(self.engine, (said or ["it ended"])[-1][:200])
         return json.loads(line)
 
     def ask(self, **request):
@@ -178,18 +186,20 @@ def judge(outputs, limit):
 def rotate(turns, budget):
     """Runs turns (engine -> function of the number of runs) in rotating order until the budget is used; each engine's turns.
 
-    The first turn of each says how long a run takes; it does not count.
+    The first turn of each says how long a run takes; it counts only where a run is so long that nothing is left to warm up.
     """
-    alone, cost = {}, {}
+    first, cost = {}, {}
     for engine, turn in turns.items():
         began = time.perf_counter()
-        alone[engine] = statistics.median(turn(1)["times"]) / 1000
+        first[engine] = turn(1)
         cost[engine] = time.perf_counter() - began
+    alone = {e: statistics.median(answer["times"]) / 1000 for e, answer in first.items()}
     runs = {e: max(1, min(50, round(TURN / max(t, 1e-6)))) for e, t in alone.items()}
     round_cost = sum(cost[e] + (runs[e] - 1) * alone[e] for e in turns)
-    rounds = max(2 if round_cost > budget else 3, min(settings.repeats, int(budget / round_cost)))
-    names, rows = list(turns), {e: [] for e in turns}
-    for number in range(rounds):
+    slow = round_cost > budget
+    rounds = 2 if slow else max(3, min(settings.repeats, int(budget / round_cost)))
+    names, rows = list(turns), {e: [first[e]] if slow and min(alone.values()) > 0.5 else [] for e in turns}
+    for number in range(rounds - len(rows[names[0]])):
         for at in range(len(names)):
             engine = names[(at + number) % len(names)]
             rows[engine].append(turns[engine](runs[engine]))
@@ -211,17 +221,27 @@ def summed(rows):
     return answer
 
 
-def cell(case, network, batch, threads, measure, running=(), variant=""):
+def cell(case, network, batch, threads, measure, running=None, variant=""):
     """Measures one cell, keeps it, and says it in a line."""
     key = "/".join(map(str, filter(None, (case, network, batch, threads, variant))))
     if settings.resume and results["cells"].get(key, {}).get("graft") == results["graft"] and "engines" in results["cells"][key]:
         return
     entry = {"case": case, "network": network, "batch": batch, "threads": threads, "variant": variant, "graft": results["graft"]}
-    load = Load(running)
-    try:
-        entry |= measure()
-    except (Failed, OSError, KeyError, ValueError) as failure:
-        entry["failed"] = str(failure) or repr(failure)
+    load, lost = Load((running or {}).values()), {}
+    while True:
+        try:
+            entry |= measure()
+        except PeerFailed as failure:
+            if running and failure.engine in running:
+                running.pop(failure.engine).close()
+                lost[failure.engine] = failure.reason
+                say(f"  {failure.engine} left out: {failure.reason}")
+                continue
+            entry["failed"] = str(failure)
+        except (Failed, OSError, LookupError, ValueError) as failure:
+            entry["failed"] = f"{type(failure).__name__}: {failure}" if not isinstance(failure, Failed) else str(failure)
+        break
+    entry["lost"] = lost
     entry |= load.end()
     results["cells"][key] = entry
     keep()
@@ -257,14 +277,14 @@ def forward(network, threads):
                     peer.ask(do="forward", batch=batch, runs=1, save=outputs[e])
 
                 def ours(runs):
-                    output, _ = graft("bench", model, "--batch", batch, "--threads", threads, "--runs", runs, "--json", threads=threads)
+                    output, _ = graft("bench", model, "--batch", batch, "--threads", threads, "--runs", runs, "--json", "--brief", threads=threads)
                     answer = json.loads(output)
                     return {"times": [answer["median_ms"]], "cpu": answer["cpu_ms"], "peak": answer["peak_bytes"]}
 
                 turns = {"graft": ours} | {e: (lambda runs, p=p: p.ask(do="forward", batch=batch, runs=runs)) for e, p in running.items()}
                 return checked(outputs, EQUAL, turns, settings.budget)
 
-            cell("forward", network, batch, threads, measure, running.values())
+            cell("forward", network, batch, threads, measure, running)
     finally:
         for peer in running.values():
             peer.close()
@@ -321,7 +341,7 @@ def features(network, threads):
                 turn(1)
             return checked(outputs, EQUAL, turns, settings.budget * 2)
 
-        cell("features", network, count, threads, measure, running.values())
+        cell("features", network, count, threads, measure, running)
     finally:
         for peer in running.values():
             peer.close()
@@ -347,7 +367,7 @@ def step(network, threads):
 
                 def ours(runs):
                     answer = json.loads(graft("bench", folder / "m.safetensors", "--train", "--batch", 8, "--threads", threads,
-                                              "--runs", runs, "--json", *extra, threads=threads)[0])
+                                              "--runs", runs, "--json", "--brief", *extra, threads=threads)[0])
                     return {"times": [answer["median_ms"]], "cpu": answer["cpu_ms"], "peak": answer["peak_bytes"]}
 
                 turns = {"graft": ours} | {e: (lambda runs, p=p: p.ask(do="step", batch=8, runs=runs, gradients=slopes))
@@ -355,7 +375,7 @@ def step(network, threads):
                 return {"reference": "graft", "errors": errors, "different": different, "limit": EQUAL_GRADIENTS,
                         "engines": summed(rotate(turns, settings.budget))}
 
-            cell("step", network, 8, threads, measure, running.values(), variant.replace(" ", "-"))
+            cell("step", network, 8, threads, measure, running, variant.replace(" ", "-"))
         finally:
             for peer in running.values():
                 peer.close()
@@ -436,7 +456,7 @@ def arguments():
     s.batches = sorted(s.batches or ([1, 8] if s.quick else [1, 8, 32]))  # ascending: memory that a peer keeps is then its own batch's
     s.threads = s.threads or sorted({1, min(2, usable)}, reverse=True)
     s.cases = s.cases or ["forward", "start", "features", "step"]
-    s.budget = s.budget or (2.5 if s.quick else 8)
+    s.budget = s.budget or (2.5 if s.quick else 7)
     s.count = s.photos or (32 if s.quick else 96)
     for given, known, what in ((s.networks, ARCHITECTURES, "network"), (s.cases, ("forward", "start", "features", "step"), "case"), (s.peers, PEERS, "peer")):
         for name in given:

@@ -1,5 +1,7 @@
 // The helper that every measured path uses: warm, for a second, by turns with the plain way.
 
+import Glibc
+
 /// Measures code: `try bench("name") { … }`.
 struct Bench {
     /// What is measured: paths whose name contains one of these words; all if there are none.
@@ -16,7 +18,7 @@ struct Bench {
     func callAsFunction(
         _ name: String, plain: (name: String, run: () throws -> Void)? = nil, bytes: Int? = nil,
         _ body: () throws -> Void
-    ) rethrows {
+    ) throws {
         guard words.isEmpty || words.contains(where: name.contains) else { return }
         try body()
         try plain?.run()
@@ -38,6 +40,7 @@ struct Bench {
             line += ", \(text(ratios[ratios.count / 2]))x as fast as \(plain.name)"
         }
         print(line)
+        fflush(nil)  // a line is seen when it is measured, also in a pipe
     }
 
     private func milliseconds(_ body: () throws -> Void) rethrows -> Double {

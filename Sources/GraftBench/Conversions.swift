@@ -6,7 +6,7 @@ func benchConversion(_ bench: Bench) throws {
     let count = 1 << 23
     let half = Tensor(numbers(count), shape: [count]).converted(to: .f16)
     let bits: [UInt16] = half.withBytes { Array($0.bindMemory(to: UInt16.self)) }
-    bench(
+    try bench(
         "f16 to f32, 8 M numbers",
         plain: (
             "a loop over Float16",
@@ -32,7 +32,7 @@ func benchConversion(_ bench: Bench) throws {
         return target
     }
     precondition(kernel.permuted([3, 2, 0, 1]).floats == plain())
-    bench(
+    try bench(
         "HWIO to OIHW, 512 × 512 × 3 × 3", plain: ("nested loops", { keep(plain()) }),
         bytes: source.count * 8
     ) {

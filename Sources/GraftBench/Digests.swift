@@ -4,8 +4,8 @@ import GraftCache
 
 func benchDigest(_ bench: Bench) throws {
     let bytes = [UInt8](repeating: 7, count: 1 << 26)
-    bytes.withUnsafeBytes { bytes in
-        bench(
+    try bytes.withUnsafeBytes { bytes in
+        try bench(
             "SHA-256 of 64 MiB",
             plain: (
                 "reading them once",

@@ -1,14 +1,11 @@
 // `graft-bench`: graft's own paths one by one, each beside the plain way to do the same.
 
-import Glibc
 import GraftExecution
 
 /// `graft-bench [WORD…] [--photo FILE.jpg] [--quick]`: measures the paths whose names contain a word.
 @main
 struct GraftBench {
     static func main() throws {
-        // A line is seen when it is measured, also in a pipe.
-        setvbuf(stdout, nil, _IOLBF, 0)
         var words: [String] = []
         var photo: String?
         var seconds = 1.0

@@ -10,7 +10,7 @@ func benchPictures(_ bench: Bench, photo: String?) throws {
     try bench("decode a PNG of 1024 × 768", bytes: pixels.count) {
         keep(try Image.decode(png).width)
     }
-    bench("resize 1024 × 768 to 224 × 224, bicubic as Pillow") {
+    try bench("resize 1024 × 768 to 224 × 224, bicubic as Pillow") {
         keep(image.resized(width: 224, height: 224, .bicubic).width)
     }
     guard let photo else {

@@ -34,6 +34,7 @@ struct BenchCommand: AsyncParsableCommand {
             "First measure which code is fastest for each 3×3 convolution, and keep that for every later run on this machine."
     )
     var tune = false
+    @Flag(help: "Time whole runs only, not each step of the plan.") var brief = false
     @Flag(help: "Print one JSON object.") var json = false
 
     func validate() throws {
@@ -71,8 +72,9 @@ struct BenchCommand: AsyncParsableCommand {
         /// How many parts the batch is divided into (`plan` is for one), and how many run at a time.
         let parts: Int
         let lanes: Int
-        let peak_gflops: Double
-        let peak_gbps: Double
+        /// What the machine can do; left out with --brief.
+        let peak_gflops: Double?
+        let peak_gbps: Double?
         let plan: [Line]
     }
     struct Line: Encodable {
@@ -120,7 +122,7 @@ struct BenchCommand: AsyncParsableCommand {
                 output: output, options: options)
             once = { try plan.backward(try plan.forward(input, dropoutSeed: 1)) }
             bytes = plan.activationByteCount
-            profile = { try plan.profile(input, runs: count) }
+            profile = { [brief] in try brief ? plan.steps : plan.profile(input, runs: count) }
         } else {
             let plan = try InferencePlan(
                 graph: model.graph, weights: model.weights, input: shape,
@@ -128,7 +130,7 @@ struct BenchCommand: AsyncParsableCommand {
             once = { _ = try plan.run(input) }
             bytes = plan.activationByteCount
             division = plan.division
-            profile = { try plan.profile(input, runs: count) }
+            profile = { [brief] in try brief ? plan.steps : plan.profile(input, runs: count) }
         }
         let planned = (clock.now - start) / .milliseconds(1)
         try once()
@@ -165,14 +167,14 @@ struct BenchCommand: AsyncParsableCommand {
         _ steps: [PlanStep], _ times: [Double], _ shape: Shape, planned: Double, bytes: Int,
         _ division: (parts: Int, lanes: Int), cpu: Double, peakBytes: Int
     ) {
-        let peak = Roofline.measure(threads: threads)
+        let peak = brief ? nil : Roofline.measure(threads: threads)
         let total = steps.reduce(0) { $0 + ($1.milliseconds ?? 0) }
-        let lines = steps.map { step in
+        let lines = (brief ? [] : steps).map { step in
             let ms = step.milliseconds ?? 0
             return Line(
                 node: step.node, algorithm: step.algorithm, ms: ms,
                 gflops: ms > 0 ? step.operations / ms / 1e6 : 0, share: total > 0 ? ms / total : 0,
-                roofline: peak.share(of: step))
+                roofline: peak?.share(of: step) ?? 0)
         }
         let operations = steps.reduce(0) { $0 + $1.operations } * Double(division.parts)
         let answer = Answer(
@@ -184,8 +186,9 @@ struct BenchCommand: AsyncParsableCommand {
             precision: execution.precision.precision.reasonOff == nil
                 ? execution.precision.rawValue : "f32",
             activation_bytes: bytes, peak_bytes: peakBytes, plan_ms: planned,
-            parts: division.parts, lanes: division.lanes, peak_gflops: peak.operations / 1e9,
-            peak_gbps: peak.bandwidth / 1e9, plan: lines)
+            parts: division.parts, lanes: division.lanes,
+            peak_gflops: peak.map { $0.operations / 1e9 },
+            peak_gbps: peak.map { $0.bandwidth / 1e9 }, plan: lines)
         if json, let text = try? JSON.line(answer) {
             Terminal.answer(text)
             return
@@ -199,16 +202,20 @@ struct BenchCommand: AsyncParsableCommand {
                 decimals(line.share * 100, 1) + " %", decimals(line.roofline * 100, 0) + " %",
             ])
         }
-        Terminal.answer(table.text)
+        if !brief { Terminal.answer(table.text) }
         let (best, median) = (decimals(answer.best_ms, 2), decimals(answer.median_ms, 2))
         let megabytes = decimals(Double(bytes) / 1e6, 1)
-        let peaks = (decimals(answer.peak_gflops, 0), decimals(answer.peak_gbps, 1))
+        let roofline =
+            peak.map {
+                "; the roofline is \(decimals($0.operations / 1e9, 0)) GFLOP/s and "
+                    + "\(decimals($0.bandwidth / 1e9, 1)) GB/s"
+            } ?? ""
         Terminal.answer(
             """
             \(model) \(answer.mode), batch \(shape[0]) of \(shape[2]) × \(shape[3]), \
             \(answer.threads) threads, \(answer.precision): best \(best) ms, median \(median) ms, \
             \(decimals(answer.gflops, 1)) GFLOP/s; \(megabytes) MB of activations; planned in \
-            \(decimals(planned, 0)) ms; the roofline is \(peaks.0) GFLOP/s and \(peaks.1) GB/s
+            \(decimals(planned, 0)) ms\(roofline)
             """)
     }
 }
