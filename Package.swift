@@ -169,7 +169,7 @@ let package = Package(
 // The parsers that `make fuzz` gives to libFuzzer: what the tests replay, with its entry point.
 let parsers: [Target.Dependency] = [
     "Graft", "GraftArchitectures", "GraftCache", "GraftFormats", "GraftHub", "GraftImages",
-    "GraftNetworks", "GraftTensors", "GraftTraining",
+    "GraftNetworks", "GraftTensors", "GraftTraining", collections,
 ]
 if Context.environment["GRAFT_FUZZ"] == nil {
     let replays = tests("Fuzz", parsers)

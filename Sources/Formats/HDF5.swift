@@ -103,7 +103,7 @@ struct HDF5File: ~Copyable {
     /// Where an object lies in the file: the same under each of its names.
     func address(_ path: String) throws -> UInt64 {
         let object = try object(path)
-        return graft_h5_address(object.id)
+        return UInt64(graft_h5_address(object.id))
     }
 
     /// Whether `path` is a group; a data set otherwise.

@@ -15,6 +15,7 @@ private let bench: Workbench = {
     do { return try Workbench() } catch { fatalError("no folder for the inputs: \(error)") }
 }()
 
+/// Before the first input.
 @_cdecl("LLVMFuzzerInitialize")
 public func initialize(
     _: UnsafeMutablePointer<CInt>, _: UnsafeMutablePointer<UnsafeMutableRawPointer>
@@ -28,6 +29,7 @@ public func initialize(
     return 0
 }
 
+/// One input. What it throws has to be explained; libFuzzer notices what it does not survive.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let input = Array(UnsafeBufferPointer(start: bytes, count: count))

@@ -2,6 +2,7 @@
 
 import Foundation
 import GraftTensors
+import OrderedCollections
 
 @testable import GraftFormats
 
