@@ -46,7 +46,7 @@ struct Journal {
         try Files.makeFolder(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        try Files.write(Array(try encoder.encode(header)) + [10], to: path)
+        try Files.write(Array(try encoder.encode(header)) + [10], to: path, durably: false)
         try self.init(continuing: path)
     }
 
