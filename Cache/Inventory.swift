@@ -80,7 +80,8 @@ public struct Inventory: Sendable {
                     isPinned: pins.contains(id)))
         }
         for file in Self.readPlans(cache.root) {
-            let id = "plans/" + UsageRecord.name(of: file.path).dropLast(".json".count)
+            let name = UsageRecord.name(of: file.path)
+            let id = "plans/" + name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex)
             items.append(
                 CacheItem(
                     kind: .plan, id: id, commit: nil, refs: [], path: file.path,
@@ -100,7 +101,10 @@ public struct Inventory: Sendable {
     }
 
     private static func readPlans(_ root: String) -> [StoredFile] {
-        Files.names(in: root + "/plans").filter { $0.hasSuffix(".json") }.compactMap {
+        Files.names(in: root + "/plans").filter {
+            // What was measured, and weights that were prepared.
+            $0.hasSuffix(".json") || $0.hasSuffix(".plan")
+        }.compactMap {
             StoredFile("\(root)/plans/\($0)")
         }
     }

@@ -8,17 +8,17 @@ enum Resources {
     /// What the build calls it.
     static let folderName = "graft_GraftRegistry.resources"
 
-    /// The folder `Models`: beside the program, in `../share/graft`, `$GRAFT_REGISTRY`, and in the
-    /// folders above the program (for tests, that run from the folder of the build).
+    /// The folder `Models`: where `$GRAFT_REGISTRY` says, beside the program, in `../share/graft`, and
+    /// in the folders above the program (for tests, that run from the folder of the build).
     static func models() throws(RegistryError) -> String {
         let program = folderOfProgram()
-        var places = [
+        // Who names a folder means it, whatever came with the program.
+        var places =
+            getenv("GRAFT_REGISTRY").map { [String(cString: $0)] }?.filter { !$0.isEmpty } ?? []
+        places += [
             program + "/" + folderName, parent(program) + "/share/graft/" + folderName,
             parent(program) + "/share/graft",
         ]
-        if let variable = getenv("GRAFT_REGISTRY"), variable.pointee != 0 {
-            places.append(String(cString: variable))
-        }
         var folder = program
         while folder.count > 1 {
             folder = parent(folder)

@@ -169,9 +169,11 @@ extension Safetensors {
         let count = UInt64(header.utf8.count)
         try file.write((0..<8).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) })
         try file.write(Array(header.utf8))
-        for (name, tensor) in order {
-            try file.write(name, tensor)
-        }
+        let start = 8 + header.utf8.count
+        try file.write(
+            order.map {
+                PlacedTensor($0.key, $0.value, at: start + (offsets[$0.key]?.lowerBound ?? 0))
+            })
         try file.commit(durably: durably)
     }
 }

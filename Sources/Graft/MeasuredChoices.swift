@@ -41,6 +41,11 @@ public final class MeasuredChoices: PlanMemory {
         }
     }
 
+    /// Where plan files are.
+    public var folder: String? {
+        path.lastIndex(of: "/").map { String(path[..<$0]) }
+    }
+
     /// The processor's name as a file can have it.
     private static var processor: String {
         let line = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?

@@ -61,6 +61,14 @@ public enum Models {
         progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> Model {
         if reference == tinyName { return try tiny() }
+        // A native model says itself where it came from: a file that is here is not hashed for that.
+        if architecture == nil, isPath(reference) {
+            let path = try Checkpoint.file(at: reference)
+            let state = try Checkpoint.open(path)
+            if Model.isNative(state) {
+                return try Model(native: state, path: path).read(from: path)
+            }
+        }
         let fetched = try await file(reference, hub, progress)
         let state = try Checkpoint.open(fetched.path)
         if architecture == nil, try Checkpoint.kind(of: fetched.path) == .onnx {
@@ -71,7 +79,7 @@ public enum Models {
                 labels: [], source: Model.Source(reference: reference, sha256: fetched.sha256))
         }
         if Model.isNative(state) {
-            let model = try Model(native: state, path: fetched.path)
+            let model = try Model(native: state, path: fetched.path).read(from: fetched.path)
             guard let architecture, architecture != model.graph.name else { return model }
             // The same network under other names, or the refusal that says what differs.
             let (_, graph, weights) = try Architectures.open(state, named: architecture)
@@ -101,7 +109,8 @@ public enum Models {
                     .passThrough),
             labels: graph.classes == labels.count ? labels : [],
             source: Model.Source(
-                reference: reference, sha256: fetched.sha256, licence: publication?.licence))
+                reference: reference, sha256: fetched.sha256, licence: publication?.licence)
+        ).read(from: fetched.path)
     }
 }
 

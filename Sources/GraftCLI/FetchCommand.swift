@@ -49,6 +49,7 @@ struct FetchCommand: AsyncParsableCommand {
     @Option(help: "The lock file.") var lockFile = LockFile.fileName
     @Option(help: "A file that holds the token; else HF_TOKEN and the token of `hf auth login`.")
     var tokenFile: String?
+    @Option(help: "The token itself; other users of this machine can read it.") var token: String?
     @Option(help: "Files at once.") var maxWorkers = 8
     @Option(help: "Connections for one file; without it, as many as help.") var connections: Int?
     @Option(help: "Bytes a second for all connections together: 500k, 2MB, 1GiB.")
@@ -57,7 +58,12 @@ struct FetchCommand: AsyncParsableCommand {
     @Flag(help: "Send nothing; answer from the cache or fail.") var offline = false
     @Flag(name: .shortAndLong, help: "Print no progress.") var quiet = false
     @Option(help: "`bar`, or `json`: one object a line on stderr.") var progress = "bar"
+    @Option(help: "How to answer: `auto`, `human`, `json` (as --json) or `quiet` (as --quiet).")
+    var format = Format.auto
     @Flag(help: "Print one JSON object instead of the paths.") var json = false
+    @Flag(help: .hidden) var noTruncate = false
+
+    enum Format: String, ExpressibleByArgument { case auto, human, agent, json, quiet }
 
     struct Answer: Encodable {
         var files: [Fetched] = []
@@ -81,6 +87,9 @@ struct FetchCommand: AsyncParsableCommand {
         }
         guard ["bar", "json"].contains(progress) else {
             throw ValidationError("--progress is `bar` or `json`")
+        }
+        guard token == nil || tokenFile == nil else {
+            throw ValidationError("--token and --token-file exclude each other")
         }
         guard maxWorkers > 0, (connections ?? 1) > 0, (connections ?? 1) <= 64 else {
             throw ValidationError("--max-workers and --connections are from 1 up, the latter to 64")
@@ -109,16 +118,26 @@ struct FetchCommand: AsyncParsableCommand {
         options.isForced = forceDownload
         options.isDryRun = dryRun
         options.tokenFile = tokenFile
+        options.token = token
         options.files = maxWorkers
         options.connections = connections
         options.mirrors = mirror
         return options
     }
 
+    private var isQuiet: Bool { quiet || format == .quiet }
+    private var isJSON: Bool { json || format == .json }
+
     func run() async throws {
         let options = try options()
-        let (quiet, isJSON) = (quiet, progress == "json")
-        let report = Progress.fetching(quiet: quiet, json: isJSON)
+        let (quiet, json) = (isQuiet, isJSON)
+        if token != nil {
+            Terminal.say(
+                "warning: others can read `--token` in the list of processes; use --token-file")
+        }
+        let report = Progress.fetching(
+            quiet: quiet || HubCache.isSet("HF_HUB_DISABLE_PROGRESS_BARS"),
+            json: progress == "json")
         let work = Task {
             var answer = Answer()
             let lock = locked ? try LockFile(reading: lockFile) : nil
@@ -212,7 +231,7 @@ struct FetchCommand: AsyncParsableCommand {
         let missing = found.files.filter { !$0.fromCache }
         let bytes = missing.reduce(0) { $0 + $1.byteCount }
         guard !dryRun else {
-            if !json {
+            if !isJSON {
                 var table = Table(["file", "size", "here"], numeric: [1])
                 for file in found.files {
                     table.add([
@@ -226,13 +245,13 @@ struct FetchCommand: AsyncParsableCommand {
             }
             return
         }
-        if !missing.isEmpty, !quiet {
+        if !missing.isEmpty, !isQuiet {
             Terminal.say("\(found.reference): \(missing.count) files, \(readableBytes(bytes))")
         }
         if found.completeness == .unknown {
             Terminal.say(
                 "warning: nobody wrote down what \(found.commit) holds: more files may be missing")
         }
-        if !json { Terminal.answer(found.path) }
+        if !isJSON { Terminal.answer(found.path) }
     }
 }

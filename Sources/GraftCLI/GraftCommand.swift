@@ -53,8 +53,9 @@ enum Program {
             arguments.remove(at: index)
             Isolation.current = .inProcess
             Terminal.say(
-                "warning: --no-sandbox: HDF5 files are parsed by libhdf5 in this process, with all "
-                    + "its rights; a damaged or hostile file can crash it or take it over")
+                "warning: --no-sandbox: HDF5 files are parsed by libhdf5 and archives inflated by "
+                    + "libarchive in this process, with all its rights and without bounds on memory "
+                    + "and time; a damaged or hostile file can crash it or take it over")
         }
         do {
             var command = try GraftCommand.parseAsRoot(arguments)

@@ -12,8 +12,9 @@ struct HubAccess: Sendable {
     /// Hubs that may have the same files; they are told no token.
     let mirrors: [String]
 
-    /// Everything that a `HUB` of this environment would use; `tokenFile` comes before it.
-    init(tokenFile: String? = nil, mirrors: [String] = []) throws {
+    /// Everything that a `HUB` of this environment would use; `token` and
+    /// `tokenFile` come before it.
+    init(token: String? = nil, tokenFile: String? = nil, mirrors: [String] = []) throws {
         func stripped(_ text: String) -> String {
             var text = text
             while text.hasSuffix("/") { text.removeLast() }
@@ -25,7 +26,9 @@ struct HubAccess: Sendable {
             "https://huggingface.co:443", "https://hub-ci.huggingface.co:443",
             "https://hf.co:443", location.origin,
         ]
-        credentials = try Self.token(tokenFile).map {
+        let given = token.flatMap(Self.cleaned)
+        guard token == nil || given != nil else { throw HubError("`--token` is no token") }
+        credentials = try (given ?? Self.token(tokenFile)).map {
             Credentials(authorization: "Bearer " + $0, origins: Set(own))
         }
         self.mirrors = mirrors.map(stripped)

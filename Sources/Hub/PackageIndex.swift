@@ -22,7 +22,9 @@ struct PackageIndex {
             base,
             headers: ["Accept: application/vnd.pypi.simple.v1+json, text/html;q=0.5"])
         let isJSON = head.fields["content-type"]?.contains("json") ?? false
-        let files = try isJSON ? readJSON(body) : readPage(body)
+        let files =
+            try isJSON
+            ? readJSON(body) : PackagePage.files(String(decoding: body, as: UTF8.self))
         let versioned = files.compactMap { file in
             PackageVersion(fileName: file.name).map { (file: file, version: $0) }
         }
@@ -87,30 +89,6 @@ struct PackageIndex {
             }
         } catch {
             throw HubError("`\(settings.index)` answered with JSON that is not PEP 691's")
-        }
-    }
-
-    /// The links of a page: `<a href="…#sha256=…" data-yanked="">name</a>`.
-    private func readPage(_ body: [UInt8]) -> [File] {
-        let page = String(decoding: body, as: UTF8.self)
-        return page.split(separator: "<a ").dropFirst().compactMap { piece in
-            guard let end = piece.firstIndex(of: ">") else { return nil }
-            let attributes = piece[..<end]
-            let parts = attributes.split(separator: "href=", maxSplits: 1).last ?? ""
-            guard let quote = parts.first, quote == "\"" || quote == "'" else { return nil }
-            let link = parts.dropFirst().prefix { $0 != quote }.split(
-                separator: "&amp;", omittingEmptySubsequences: false
-            ).joined(separator: "&")
-            let halves = link.split(separator: "#", maxSplits: 1)
-            guard let url = halves.first,
-                let name = percentDecoded(String(url.split(separator: "/").last ?? ""))
-            else { return nil }
-            let digest = halves.dropFirst().first.flatMap { fragment -> String? in
-                fragment.hasPrefix("sha256=") ? "sha256:" + fragment.dropFirst(7) : nil
-            }
-            return File(
-                name: name, url: String(url), digest: digest,
-                isYanked: attributes.contains("data-yanked"))
         }
     }
 }

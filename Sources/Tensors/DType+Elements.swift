@@ -88,32 +88,6 @@ extension DType {
         return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ ((bits >> 16) & 1)) >> 16)
     }
 
-    /// The bits of a half float, rounded to nearest even as processors do: without branches, so that
-    /// a loop becomes vectors. `Float16(_:)` is a call where the target has no such instruction.
-    @inline(__always) static func half(_ value: Float) -> UInt16 {
-        let sign = value.bitPattern >> 16 & 0x8000
-        let bits = value.bitPattern & 0x7FFF_FFFF
-        // Exponent from bias 127 to 15, and half a unit less if the result would be even.
-        let normal = (bits &+ 0xC800_0FFF &+ (bits >> 13 & 1)) >> 13
-        // Added to 1/2, a subnormal's bits stand where they belong, rounded by the addition.
-        let tiny = (Float(bitPattern: bits) + 0.5).bitPattern &- 0x3F00_0000
-        let nan = 0x7E00 | (bits >> 13 & 0x3FF)
-        let large: UInt32 = bits > 0x7F80_0000 ? nan : 0x7C00
-        let finite = bits < 0x3880_0000 ? tiny : normal
-        return UInt16(truncatingIfNeeded: (bits >= 0x4780_0000 ? large : finite) | sign)
-    }
-
-    /// The value of a half float.
-    @inline(__always) static func single(half bits: UInt16) -> Float {
-        let sign = UInt32(bits & 0x8000) << 16
-        let magnitude = UInt32(bits & 0x7FFF) << 13
-        // Exponent from bias 15 to 127: exact, for subnormals too.
-        let finite = (Float(bitPattern: magnitude) * 0x1p112).bitPattern
-        let quiet: UInt32 = magnitude > 0x0F80_0000 ? 0x7FC0_0000 : 0x7F80_0000
-        let special = quiet | magnitude
-        return Float(bitPattern: (magnitude >= 0x0F80_0000 ? special : finite) | sign)
-    }
-
     /// OCP 8-bit E4M3 without infinities (arXiv:2209.05433): bias 7, only 0x7F and 0xFF are NaN.
     static func e4m3(_ bits: UInt8) -> Double {
         let sign: Double = bits & 0x80 == 0 ? 1 : -1

@@ -102,6 +102,18 @@ static inline int graft_sandbox_seccomp(void) {
 #endif
 }
 
+// What the kernel has of the two, by the same numbers, without entering either.
+static inline int graft_sandbox_support(void) {
+    int landlock = syscall(GRAFT_NR_LANDLOCK_CREATE_RULESET, NULL, 0, 1) >= 1;
+#ifdef GRAFT_AUDIT_ARCH
+    uint32_t action = SECCOMP_RET_ERRNO;
+    int seccomp = syscall(__NR_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+#else
+    int seccomp = 0;
+#endif
+    return landlock | seccomp << 1;
+}
+
 // Gives up files and network for good: 1 if Landlock took hold, 2 if seccomp did, or both.
 static inline int graft_sandbox_enter(void) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return 0;
