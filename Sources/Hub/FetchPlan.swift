@@ -71,12 +71,12 @@ extension Hub {
             guard let path = parsed.path, !path.hasSuffix("/") else {
                 let url =
                     "\(access.endpoint)/api/\(parsed.name.apiPath)/revision/"
-                    + percentEncoded(revision)
+                    + PercentCoding.encoded(revision)
                 return plan(try Location(url).text, digest, byteCount, nil)
             }
             let url =
-                "\(access.endpoint)/\(parsed.name.webPath)/resolve/\(percentEncoded(revision))/"
-                + percentEncoded(path, keeping: "/")
+                "\(access.endpoint)/\(parsed.name.webPath)/resolve/\(PercentCoding.encoded(revision))/"
+                + PercentCoding.encoded(path, keeping: "/")
             let commit = hub.commit(parsed.name, revision)
             let size = commit.flatMap { hub.size(parsed.name, $0, path) }
             let here = commit.map { "\(hub.snapshot(parsed.name, $0))/\(path)" }

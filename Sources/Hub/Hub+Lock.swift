@@ -84,7 +84,7 @@ extension Hub {
                 bytes: sums.byteCount, sha256: sums.sha256, gitSHA1: listed.blobID,
                 isLarge: listed.sha256 == nil ? nil : true,
                 url: "\(endpoint)/\(parsed.name.webPath)/resolve/\(found.commit)/"
-                    + percentEncoded(file.path, keeping: "/"))
+                    + PercentCoding.encoded(file.path, keeping: "/"))
         }
         return LockFile.Locked(
             type: parsed.name.kind.rawValue, source: source, revision: found.revision,
