@@ -150,7 +150,7 @@ let package = Package(
         tests("Images", ["GraftImages", "GraftTensors"]),
         tests("Cache", ["GraftCache"]),
         tests("Mirror", ["GraftMirror", "GraftCache"]),
-        tests("Hub", ["GraftHub", "GraftCache"]),
+        tests("Hub", ["GraftHub", "GraftRegistry", "GraftCache"]),
         // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
         // graft-confined: what such a process tries when a file has taken it over.
         .executableTarget(

@@ -44,12 +44,15 @@ public enum CacheHealth {
                 ? HealthCheck("cache", "leftovers", .ok, "none")
                 : HealthCheck(
                     "cache", "leftovers", .note, "\(litter.count) files, \(bytes) bytes",
-                    hint: "`graft cache prune` removes them; what was interrupted cannot go on then"))
+                    hint: "`graft cache prune` removes them; what was interrupted cannot go on then"
+                ))
         return checks
     }
 
     private static func folder(_ name: String, _ root: String) -> [HealthCheck] {
-        func check(_ what: String, _ state: HealthCheck.State, _ found: String, _ hint: String? = nil)
+        func check(
+            _ what: String, _ state: HealthCheck.State, _ found: String, _ hint: String? = nil
+        )
             -> HealthCheck
         { HealthCheck("cache", what.isEmpty ? name : "\(name), \(what)", state, found, hint: hint) }
         let isThere = Files.isFolder(root)
@@ -89,7 +92,8 @@ public enum CacheHealth {
             checks.append(
                 check(
                     "room", isShort ? .note : .ok, "\(free) bytes free",
-                    isShort ? "`graft cache gc --max-size` or `graft cache prune` frees some" : nil))
+                    isShort ? "`graft cache gc --max-size` or `graft cache prune` frees some" : nil)
+            )
         }
         return checks
     }

@@ -78,7 +78,8 @@ struct DoctorCommand: ParsableCommand {
         let cpu = Processor.features
         checks.append(
             check(
-                "processor", "\(Processor.name), \(Threads.usable) threads: "
+                "processor",
+                "\(Processor.name), \(Threads.usable) threads: "
                     + (cpu.isEmpty ? "no vector extensions known" : cpu.joined(separator: " ")),
                 cpu.contains("avx2") || Processor.isARM ? .ok : .note,
                 hint: cpu.contains("avx2") || Processor.isARM
@@ -88,11 +89,13 @@ struct DoctorCommand: ParsableCommand {
                 ? check("Open MPI", "installed")
                 : check(
                     "Open MPI", "not installed", .note,
-                    hint: "only `graft train --distributed` needs it: `apt-get install openmpi-bin`"))
+                    hint: "only `graft train --distributed` needs it: `apt-get install openmpi-bin`"
+                ))
         let sandbox = SandboxFeatures.here
         checks.append(
             check(
-                "sandbox", "Landlock "
+                "sandbox",
+                "Landlock "
                     + (sandbox.landlock > 0 ? "ABI \(sandbox.landlock)" : "missing")
                     + ", seccomp " + (sandbox.seccomp ? "there" : "missing"),
                 sandbox.landlock > 0 && sandbox.seccomp ? .ok : .note,

@@ -77,7 +77,8 @@ struct FetchCommand: AsyncParsableCommand {
         }
         guard !locked || (digest == nil && include.isEmpty && exclude.isEmpty && kind == nil) else {
             throw ValidationError(
-                "--locked takes the files that are locked: no --digest, --include, --exclude or --repo-type")
+                "--locked takes the files that are locked: no --digest, --include, --exclude or --repo-type"
+            )
         }
         guard digest == nil || references.count == 1 else {
             throw ValidationError("--digest goes with one reference")

@@ -31,15 +31,18 @@ extension Hub {
         let module = try ModuleReference(source)
         let name = module?.text ?? source
         // A reference without a version was one: that is what is written down.
-        let entry = cache.entry(for: name) ?? cache.entries().first {
-            $0.sha256 == fetched.sha256 && $0.reference.hasPrefix(name + "/")
-        }
+        let entry =
+            cache.entry(for: name)
+            ?? cache.entries().first {
+                $0.sha256 == fetched.sha256 && $0.reference.hasPrefix(name + "/")
+            }
         guard let entry else { throw CacheError.unknown(reference) }
         let file = LockFile.File(
             bytes: fetched.byteCount, sha256: fetched.sha256, gitSHA1: nil, isLarge: nil,
             url: String(entry.url.prefix { $0 != "#" }))
         return LockFile.Locked(
-            type: "file", source: try versioned(entry, source), locked: Quantity.moment(Quantity.now),
+            type: "file", source: try versioned(entry, source),
+            locked: Quantity.moment(Quantity.now),
             files: [entry.fileName: file])
     }
 
@@ -166,7 +169,9 @@ extension HubError {
     static func notLocked(_ name: String, expected: String, found: String) -> HubError {
         HubError(
             "`\(name)` is not what is locked: expected `\(expected)`, found `\(found)`",
-            hint: "`graft cache repair` throws damaged files away; `graft lock` locks what is there now")
+            hint:
+                "`graft cache repair` throws damaged files away; `graft lock` locks what is there now"
+        )
     }
 
     /// A reference that a lock file does not have.

@@ -210,7 +210,7 @@ struct Errand: Sendable {
         let partial = try cache.partialPath(location.text)
         let answer = Mutex<Fetched?>(nil)
         let order = TransferOrder(
-            name: location.fileName ?? location.host, 
+            name: location.fileName ?? location.host,
             sources: [Source(location: location, credentials: credentials)],
             digest: wanted, newPartial: { partial }, journal: partial + ".journal",
             lock: try cache.lockPath(location.text),

@@ -92,7 +92,8 @@ public struct LockFile: Sendable, Codable, Equatable {
         do {
             self = try decoder.decode(Self.self, from: Data(bytes))
         } catch {
-            throw HubError("`\(path)` is damaged: \(error)", hint: "write it anew with `graft lock`")
+            throw HubError(
+                "`\(path)` is damaged: \(error)", hint: "write it anew with `graft lock`")
         }
         for (reference, locked) in references {
             if let reason = locked.flaw {

@@ -44,8 +44,10 @@ public enum NetworkHealth {
     /// Proxies and certificates, as the environment sets them.
     private static func settings() -> [HealthCheck] {
         var checks: [HealthCheck] = []
-        let proxies = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
-            .compactMap { name in variable(name).map { "\(name)=\(withoutSecrets($0))" } }
+        let proxies = [
+            "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY",
+        ]
+        .compactMap { name in variable(name).map { "\(name)=\(withoutSecrets($0))" } }
         let except = (variable("no_proxy") ?? variable("NO_PROXY")).map { ", not for \($0)" } ?? ""
         checks.append(
             HealthCheck(
@@ -112,7 +114,8 @@ public enum NetworkHealth {
                     "network", "hub", .broken,
                     "`\(access.endpoint)` does not answer: \(reason?.message ?? "\(error)")",
                     hint: reason?.hint
-                        ?? "check the network, `HF_ENDPOINT` and the proxy; `--offline` skips this"))
+                        ?? "check the network, `HF_ENDPOINT` and the proxy; `--offline` skips this")
+            )
             return checks
         }
         guard hasToken, let location = try? Location(access.endpoint),
@@ -138,12 +141,14 @@ public enum NetworkHealth {
                 checks.append(
                     HealthCheck(
                         "network", "account", .note,
-                        "the hub does not say whose the token is (HTTP status \(answer.head.status))"))
+                        "the hub does not say whose the token is (HTTP status \(answer.head.status))"
+                    ))
             }
         } catch {
             checks.append(
                 HealthCheck(
-                    "network", "account", .broken, "the hub answers strangers, and not with the token",
+                    "network", "account", .broken,
+                    "the hub answers strangers, and not with the token",
                     hint: "unset the token and try again"))
         }
         return checks
