@@ -49,8 +49,8 @@ public struct Shape: Sendable, Hashable, Codable, ExpressibleByArrayLiteral,
     /// The number of bytes of a dense tensor of this shape, or nil on overflow.
     public func checkedByteCount(_ dtype: DType) -> Int? {
         guard let count = checkedCount else { return nil }
-        let (bytes, overflow) = count.multipliedReportingOverflow(by: dtype.byteCount)
-        return overflow ? nil : bytes
+        let (bits, overflow) = count.multipliedReportingOverflow(by: dtype.bitCount)
+        return overflow || bits > Int.max - 7 ? nil : (bits + 7) / 8
     }
 
     /// The shape with its axes in another order, as in NumPy's `transpose`.
