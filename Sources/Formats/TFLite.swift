@@ -87,17 +87,25 @@ enum TFLite {
         let code = try tensor.integer(Field.type, Int8(0))
         // Text, such as labels: no numbers.
         guard code != 5 else { return }
-        guard let dtype = dtype(code), try tensor.table(Field.sparsity) == nil else {
-            throw source.unsupported(
-                "`\(name)` " + (dtype(code) == nil ? "has the number type \(code)" : "is sparse"))
+        guard let dtype = dtype(code) else {
+            throw source.unsupported("`\(name)` has the number type \(code)")
         }
         let shape = Shape(try tensor.integers(Field.shape, Int32.self).map { Int($0) })
-        guard shape.checkedByteCount(dtype) == range.count else {
-            throw source.malformed(
-                "`\(name)` of type \(dtype.rawValue) and shape \(shape) has \(range.count) bytes")
-        }
-        state[name] = LazyTensor(dtype, shape) {
-            Tensor(dtype, shape, storage: storage, byteOffset: range.lowerBound)
+        if let sparsity = try tensor.table(Field.sparsity) {
+            let sparse = try TFLiteSparsity(sparsity, name, dtype, shape, source)
+            guard let byteCount = shape.checkedByteCount(dtype),
+                byteCount / 1000 <= storage.byteCount
+            else { throw source.malformed("`\(name)` has the impossible shape \(shape)") }
+            state[name] = LazyTensor(dtype, shape) { try sparse.dense(storage, range) }
+        } else {
+            guard shape.checkedByteCount(dtype) == range.count else {
+                throw source.malformed(
+                    "`\(name)` of type \(dtype.rawValue) and shape \(shape) has \(range.count) bytes"
+                )
+            }
+            state[name] = LazyTensor(dtype, shape) {
+                Tensor(dtype, shape, storage: storage, byteOffset: range.lowerBound)
+            }
         }
         guard let quantization = try tensor.table(Field.quantization) else { return }
         let scale = try quantization.integers(Field.scale, UInt32.self)

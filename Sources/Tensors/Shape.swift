@@ -38,8 +38,11 @@ public struct Shape: Sendable, Hashable, Codable, ExpressibleByArrayLiteral,
     /// no extent do not hide the others: `(0, 2⁶², 2⁶²)` has strides that overflow, and is nil.
     public var checkedCount: Int? { checkedProduct(1) }
 
-    /// The number of bytes of a dense tensor of this shape, or nil on overflow.
-    public func checkedByteCount(_ dtype: DType) -> Int? { checkedProduct(dtype.byteCount) }
+    /// The number of bytes of a dense tensor of this shape, or nil on overflow; numbers of less than
+    /// a byte are packed.
+    public func checkedByteCount(_ dtype: DType) -> Int? {
+        checkedProduct(dtype.bitCount).map { $0 / 8 + ($0 % 8 == 0 ? 0 : 1) }
+    }
 
     private func checkedProduct(_ unit: Int) -> Int? {
         var product = unit
