@@ -92,7 +92,8 @@ public struct Cache: Sendable {
         try Files.makeFolder(root + "/refs")
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-        try Files.write(Array(try encoder.encode(entry)), to: referencePath(entry.reference))
+        try Files.write(
+            Array(try encoder.encode(entry)), to: referencePath(entry.reference), durably: false)
     }
 
     /// Forgets a reference, and its file when no other reference needs it; returns the bytes freed.
@@ -106,7 +107,16 @@ public struct Cache: Sendable {
         }
         let others = entries().filter { $0.sha256 == entry.sha256 }
         guard !others.contains(where: { $0.fileName == entry.fileName }) else { return 0 }
-        let freed = try Files.remove(path(of: entry))
+        var freed = try Files.remove(path(of: entry))
+        rmdir("\(root)/blobs/sha256/\(entry.sha256)")
+        if others.isEmpty { freed += try removeUnpacked(entry.sha256) }
+        return freed
+    }
+
+    /// Forgets an entry, its file and what that unpacks to, whoever else names them: the bytes are wrong.
+    func forget(_ entry: Entry) throws -> Int {
+        removeFile(referencePath(entry.reference))
+        let freed = try Files.remove(path(of: entry)) + removeUnpacked(entry.sha256)
         rmdir("\(root)/blobs/sha256/\(entry.sha256)")
         return freed
     }
@@ -153,7 +163,7 @@ public struct Cache: Sendable {
         return "\(root)/partial/\(getpid())-\(suffix).tmp"
     }
 
-    private func referencePath(_ reference: String) -> String {
+    func referencePath(_ reference: String) -> String {
         "\(root)/refs/\(ContentHasher.sha256(of: reference)).json"
     }
 

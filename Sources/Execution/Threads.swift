@@ -1,5 +1,6 @@
 // How many threads a run uses: what the caller asks for, or what the process may really have.
 
+import CKernels
 import Glibc
 
 /// The threads of the OpenMP runtime that oneDNN computes on.
@@ -20,6 +21,25 @@ public enum Threads {
             ?? sysconf(Int32(_SC_NPROCESSORS_ONLN))
         return max(1, min(processors, quota() ?? processors))
     }()
+
+    /// Runs `body` for 0 ..< `count` on the threads that oneDNN computes on, in any order; the last
+    /// is done when this returns.
+    public static func each(_ count: Int, _ body: (Int) -> Void) {
+        guard count > 1 else {
+            if count == 1 { body(0) }
+            return
+        }
+        withoutActuallyEscaping(body) { body in
+            var body = body
+            withUnsafeMutablePointer(to: &body) { context in
+                graft_parallel(
+                    count,
+                    { context, index in
+                        context?.assumingMemoryBound(to: ((Int) -> Void).self).pointee(index)
+                    }, context)
+            }
+        }
+    }
 
     /// How many threads this thread's parallel regions have.
     static var current: Int {

@@ -7,11 +7,13 @@ public import GraftTensors
 /// A network compiled for learning, for one shape of batch. Used by one thread at a time.
 ///
 /// Only `trainable` parameters get gradients; nothing is computed backward below the first of them.
-/// BatchNorm always normalises with its running statistics, as Keras does in a frozen layer; its γ
-/// and β may learn.
+/// BatchNorm normalises with its running statistics, as Keras does in a frozen layer, and its γ and
+/// β may learn; where `moving` names its statistics, it learns with those of the batch.
 public final class TrainingPlan {
     /// The parameters that learn, in the order of the graph.
     public let trainable: [Parameter]
+    /// The running statistics that move, in the order of the graph.
+    public let statistics: [Parameter]
     private let compiler: Compiler
     private let builder: GradientBuilder
     private let graph: Graph
@@ -30,17 +32,19 @@ public final class TrainingPlan {
     /// - Throws: `ExecutionError.unsupported` naming a layer that gradients cannot pass yet.
     public init(
         graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>, output: Int,
-        options: ExecutionOptions = .init()
+        moving: MovingStatistics? = nil, options: ExecutionOptions = .init()
     ) throws {
         Threads.use(options.threads)
         self.graph = graph
         self.input = input
         self.output = output
         compiler = try Compiler(graph: graph, weights: weights, input: input)
-        builder = try GradientBuilder(compiler, trainable: trainable)
+        builder = try GradientBuilder(
+            compiler, trainable: trainable, output: output, moving: moving)
+        statistics = graph.parameters.filter { moving?.names.contains($0.name) == true }
         self.trainable = graph.parameters.filter { trainable.contains($0.name) && !$0.isBuffer }
-        inputMemory = try Memory(
-            .plain(input.dimensions), Buffer(byteCount: input.count * 4), compiler.engine)
+        inputMemory = try compiler.memory(.plain(input.dimensions))
+        compiler.arena.use(inputMemory.buffer, at: -1)
         builder.values[0] = inputMemory
         for index in graph.nodes.indices.dropFirst() where index <= output {
             try builder.forward(index)
@@ -48,7 +52,7 @@ public final class TrainingPlan {
         forwardSteps = compiler.steps
         outputMemory = try builder.value(output)
         outputGradient = try compiler.memory(.plain(compiler.shapes[output].dimensions))
-        builder.gradients[output] = outputGradient
+        builder.gradients[output] = [outputGradient]
         let place = Dictionary(
             self.trainable.enumerated().map { ($1.name, $0) },
             uniquingKeysWith: { first, _ in first })
@@ -62,10 +66,15 @@ public final class TrainingPlan {
         }
         self.completions = completions
         backwardSteps = Array(compiler.steps.dropFirst(forwardSteps.count))
+        // Between the two parts the caller reads the one and writes the other.
+        for memory in [outputMemory, outputGradient] {
+            compiler.arena.use(memory.buffer, at: forwardSteps.count)
+        }
+        compiler.arena.settle()
     }
 
     /// The memory that values, their gradients and scratch space take, weights not counted.
-    public var activationByteCount: Int { compiler.valueByteCount + compiler.scratch.byteCount }
+    public var activationByteCount: Int { compiler.arena.byteCount + compiler.scratch.byteCount }
 
     /// What a step of training does, in order: forward, then backward.
     public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }
@@ -77,8 +86,17 @@ public final class TrainingPlan {
         return try compiler.profile(compiler.steps, runs: runs)
     }
 
-    /// The value of the output for a batch. `dropoutSeed` nil leaves dropout off.
-    public func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor {
+    /// The running statistics, by name, that for now neither move nor give way to the batch's.
+    public var heldStatistics: Set<String> {
+        get { builder.heldStatistics }
+        set { builder.heldStatistics = newValue }
+    }
+
+    /// The value of the output for a batch. `dropoutSeed` nil leaves dropout off; with
+    /// `movesStatistics`, BatchNorm whose statistics may move normalises by the batch.
+    public func forward(
+        _ input: Tensor, dropoutSeed: UInt64?, movesStatistics: Bool = false
+    ) throws -> Tensor {
         guard input.shape == self.input else {
             throw ExecutionError.input(expected: self.input, found: input.shape)
         }
@@ -86,6 +104,7 @@ public final class TrainingPlan {
             _ = inputMemory.buffer.floats(source.count).update(fromContentsOf: source)
         }
         builder.dropoutSeed = dropoutSeed
+        builder.movesStatistics = movesStatistics
         for step in forwardSteps { try step.run() }
         try compiler.wait()
         return try compiler.read(outputMemory, compiler.shapes[output])
@@ -126,6 +145,16 @@ public final class TrainingPlan {
         return try body(
             slot?.value.buffer.floats(trainable[index].shape.count) ?? empty,
             slot?.gradient.buffer.floats(trainable[index].shape.count) ?? empty)
+    }
+
+    /// Lends the numbers of one of ``statistics``.
+    public func withStatistic<R>(
+        _ index: Int, _ body: (UnsafeMutableBufferPointer<Float>) throws -> R
+    ) rethrows -> R {
+        let count = statistics[index].shape.count
+        return try body(
+            builder.slots[statistics[index].name]?.value.buffer.floats(count)
+                ?? UnsafeMutableBufferPointer<Float>(start: nil, count: 0))
     }
 
     /// All parameters and buffers with their present numbers, in logical order.

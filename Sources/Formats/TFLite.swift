@@ -26,10 +26,16 @@ enum TFLite {
             let model = try FlatTable(root: bytes, source)
             let buffers = try model.tables(Field.buffers)
             var state = StateDict(axes: .tflite)
+            // Tables may be named from many places, and so be more than the file.
+            var budget = bytes.count &* 8 + 1 << 16
             state.metadata["description"] = try model.text(Field.description)
             let subgraphs = try model.tables(Field.subgraphs)
             for (number, subgraph) in subgraphs.enumerated() {
                 for (index, tensor) in try subgraph.tables(Field.tensors).enumerated() {
+                    budget -= try cost(tensor)
+                    guard budget > 0 else {
+                        throw source.malformed("its tables describe more than the file holds")
+                    }
                     let buffer = Int(try tensor.integer(Field.buffer, UInt32(0)))
                     guard buffer < buffers.count else {
                         throw source.malformed(
@@ -47,6 +53,17 @@ enum TFLite {
             }
             return state
         }
+    }
+
+    /// The bytes that a tensor's description takes in memory, about.
+    private static func cost(_ tensor: FlatTable) throws -> Int {
+        let quantization = try tensor.table(Field.quantization)
+        let lists = [
+            try tensor.bytes(Field.name)?.count, try tensor.count(Field.shape).map { $0 * 8 },
+            try quantization?.count(Field.scale).map { $0 * 4 },
+            try quantization?.count(Field.zeroPoint).map { $0 * 8 },
+        ]
+        return lists.reduce(32) { $0 + ($1 ?? 0) }
     }
 
     /// Where the numbers of a buffer lie; empty for what is computed. Models over 2 GB keep them

@@ -30,6 +30,8 @@ struct GradientsCommand: AsyncParsableCommand {
     @Flag(help: "Everything learns: the default.") var trainAll = false
     @Option(help: "How many of the last stages learn, with the head.") var unfreeze: Int?
     @Flag(help: "γ and β of BatchNorm do not learn.") var freezeNorm = false
+    @Flag(help: "BatchNorm normalises by the batch, and its running statistics move.")
+    var trainBn = false
     @Option(help: "ε of label smoothing.") var labelSmoothing: Float = 0
     @Option(help: "Steps to take; none only computes gradients.") var steps: Int?
     @Option(help: "The optimiser.", transform: choice) var optimizer = Optimizer.Rule.sgd
@@ -68,7 +70,11 @@ struct GradientsCommand: AsyncParsableCommand {
         shape[0] = y.count / rounds
         let plan = try TrainingPlan(
             graph: model.graph, weights: model.weights, input: shape,
-            trainable: learned(model.graph), output: logits)
+            trainable: learned(model.graph), output: logits,
+            moving: trainBn
+                ? MovingStatistics(
+                    names: Set(model.graph.parameters.filter(\.isBuffer).map(\.name)),
+                    isUnbiased: dialect == .torch) : nil)
         var rule = Optimizer(
             Optimizer.Settings(
                 optimizer, dialect: dialect, momentum: momentum, nesterov: nesterov,
@@ -81,7 +87,8 @@ struct GradientsCommand: AsyncParsableCommand {
         for round in 0..<rounds {
             let part = Array(x.floats[(round * shape.count)..<((round + 1) * shape.count)])
             let truth = Array(y[(round * shape[0])..<((round + 1) * shape[0])])
-            let scores = try plan.forward(Tensor(part, shape: shape), dropoutSeed: nil)
+            let scores = try plan.forward(
+                Tensor(part, shape: shape), dropoutSeed: nil, movesStatistics: trainBn)
             let slope = scores.withFloats { floats in
                 Tensor(shape: scores.shape) { target in
                     let sum = loss.sum(
@@ -101,6 +108,10 @@ struct GradientsCommand: AsyncParsableCommand {
         ]
         for (index, parameter) in plan.trainable.enumerated() {
             let numbers = plan.withParameter(index) { Array(steps == nil ? $1 : $0) }
+            result[parameter.name] = LazyTensor(Tensor(numbers, shape: parameter.shape))
+        }
+        for (index, parameter) in plan.statistics.enumerated() {
+            let numbers = plan.withStatistic(index) { Array($0) }
             result[parameter.name] = LazyTensor(Tensor(numbers, shape: parameter.shape))
         }
         try Safetensors.write(StateDict(result), to: output)

@@ -31,6 +31,14 @@ struct TrainSettings: ParsableArguments {
     @Option(help: "Units of the hidden layer of an mlp.") var hidden: Int = 256
     @Option(help: "With finetune: how many of the last stages learn, a stage's name, or `all`.")
     var unfreeze: String = "1"
+    @Flag(
+        help: ArgumentHelp(
+            "BatchNorm learns too, where the network does.",
+            discussion: """
+                Without it BatchNorm normalises by its running statistics, as in prediction. With it, \
+                by those of the batch, which its running statistics follow as the optimiser's \
+                dialect has it: keras or torch. Give batches of 16 photos or more.
+                """)) var trainBn = false
     @Option(help: "Epochs after which one more stage learns, the last first; 0: all at once.")
     var gradual: Int = 0
     @Option(help: "Learning rate of a stage as a share of the next one's.")
@@ -115,6 +123,7 @@ struct TrainSettings: ParsableArguments {
             case .knn: .neighbours
             }
         options.gradual = gradual
+        options.trainsNorms = trainBn
         options.accumulate = accumulate
         options.clipNorm = clip
         options.balance = balance

@@ -15,13 +15,15 @@ struct ExecutionEngine: TrainingEngine {
     }
 
     func learner(
-        _ graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>, output: Int
+        _ graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>,
+        moving: MovingStatistics?, output: Int
     ) throws -> any Learner {
         if let head = try HeadLearner(graph, weights: weights, trainable: trainable) {
             return head
         }
         let plan = try TrainingPlan(
-            graph: graph, weights: weights, input: input, trainable: trainable, output: output)
+            graph: graph, weights: weights, input: input, trainable: trainable, output: output,
+            moving: moving)
         return PlanLearner(plan)
     }
 }
@@ -33,9 +35,19 @@ private final class PlanLearner: Learner {
     init(_ plan: TrainingPlan) { self.plan = plan }
 
     var trainable: [Parameter] { plan.trainable }
+    var statistics: [Parameter] { plan.statistics }
 
     func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor {
-        try plan.forward(input, dropoutSeed: dropoutSeed)
+        try plan.forward(
+            input, dropoutSeed: dropoutSeed, movesStatistics: dropoutSeed != nil)
+    }
+
+    func hold(_ statistics: Set<String>) { plan.heldStatistics = statistics }
+
+    func withStatistic(
+        _ index: Int, _ body: (UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws {
+        try plan.withStatistic(index, body)
     }
 
     func backward(_ gradient: Tensor, ready: ((Int) throws -> Void)?) throws {

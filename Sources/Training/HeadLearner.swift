@@ -9,8 +9,8 @@ final class HeadLearner: Learner {
     private let classes: Int
     private let width: Int
     private let rate: Float
-    private var values: [[Float]]
-    private var gradients: [[Float]]
+    private let values: [UnsafeMutableBufferPointer<Float>]
+    private let gradients: [UnsafeMutableBufferPointer<Float>]
     private var features: [Float] = []
     private var rows = 0
 
@@ -35,13 +35,22 @@ final class HeadLearner: Learner {
             guard let tensor = weights[parameter.name], tensor.shape == parameter.shape else {
                 throw TrainingError.missingWeight(parameter.name)
             }
-            return try tensor.load().floats
+            return Self.lasting(try tensor.load().floats)
         }
         self.trainable = parameters
         self.rate = rate
         classes = matrix.shape[0]
         width = matrix.shape[1]
-        gradients = values.map { [Float](repeating: 0, count: $0.count) }
+        gradients = values.map { Self.lasting([Float](repeating: 0, count: $0.count)) }
+    }
+
+    deinit { for numbers in values + gradients { numbers.deallocate() } }
+
+    /// Numbers that stay where they are.
+    private static func lasting(_ numbers: [Float]) -> UnsafeMutableBufferPointer<Float> {
+        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: numbers.count)
+        _ = buffer.initialize(fromContentsOf: numbers)
+        return buffer
     }
 
     func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor {
@@ -57,14 +66,13 @@ final class HeadLearner: Learner {
         }
         let bias = values.count > 1 ? values[1] : nil
         return Tensor(shape: [rows, classes]) { target in
+            let matrix = UnsafeBufferPointer(values[0])
             features.withUnsafeBufferPointer { features in
-                values[0].withUnsafeBufferPointer { matrix in
-                    for row in 0..<rows {
-                        for k in 0..<classes {
-                            target[row * classes + k] =
-                                Self.product(features, row * width, matrix, k * width, width)
-                                + (bias?[k] ?? 0)
-                        }
+                for row in 0..<rows {
+                    for k in 0..<classes {
+                        target[row * classes + k] =
+                            Self.product(features, row * width, matrix, k * width, width)
+                            + (bias?[k] ?? 0)
                     }
                 }
             }
@@ -97,20 +105,17 @@ final class HeadLearner: Learner {
 
     func backward(_ gradient: Tensor, ready: ((Int) throws -> Void)?) throws {
         precondition(gradient.count == rows * classes)
-        for index in gradients.indices {
-            gradients[index].withUnsafeMutableBufferPointer { $0.update(repeating: 0) }
-        }
+        for numbers in gradients { numbers.update(repeating: 0) }
         gradient.withFloats { slopes in
+            let matrix = gradients[0]
             features.withUnsafeBufferPointer { features in
-                gradients[0].withUnsafeMutableBufferPointer { matrix in
-                    for row in 0..<rows {
-                        for k in 0..<classes {
-                            let slope = slopes[row * classes + k]
-                            // The zero rows that pad a ragged batch cost nothing.
-                            guard slope != 0 else { continue }
-                            let (from, to) = (row * width, k * width)
-                            for j in 0..<width { matrix[to &+ j] += slope * features[from &+ j] }
-                        }
+                for row in 0..<rows {
+                    for k in 0..<classes {
+                        let slope = slopes[row * classes + k]
+                        // The zero rows that pad a ragged batch cost nothing.
+                        guard slope != 0 else { continue }
+                        let (from, to) = (row * width, k * width)
+                        for j in 0..<width { matrix[to &+ j] += slope * features[from &+ j] }
                     }
                 }
             }
@@ -127,8 +132,6 @@ final class HeadLearner: Learner {
         _ body: (UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) throws ->
             Void
     ) throws {
-        try values[index].withUnsafeMutableBufferPointer { values in
-            try gradients[index].withUnsafeMutableBufferPointer { try body(values, $0) }
-        }
+        try body(values[index], gradients[index])
     }
 }

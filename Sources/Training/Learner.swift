@@ -1,5 +1,6 @@
 // What the loop needs of an engine: a frozen part that runs, and a part that learns.
 
+package import GraftExecution
 package import GraftNetworks
 package import GraftTensors
 
@@ -10,16 +11,25 @@ package protocol TrainingEngine {
         -> (Tensor) throws -> Tensor
     /// A network that learns `trainable`, up to the value of node `output`.
     func learner(
-        _ graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>, output: Int
+        _ graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>,
+        moving: MovingStatistics?, output: Int
     ) throws -> any Learner
 }
 
-/// A network that learns. BatchNorm uses its running statistics throughout.
+/// A network that learns. BatchNorm uses its running statistics, but for those that move.
 package protocol Learner: AnyObject {
     /// What learns, in the order of the graph.
     var trainable: [Parameter] { get }
-    /// The output for a batch; without a seed, dropout does nothing.
+    /// The running statistics of BatchNorm that move, in the order of the graph.
+    var statistics: [Parameter] { get }
+    /// The output for a batch; without a seed, dropout does nothing and statistics stay.
     func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor
+    /// The statistics that for now neither move nor give way to those of the batch.
+    func hold(_ statistics: Set<String>)
+    /// Lends the numbers of one of ``statistics``.
+    func withStatistic(
+        _ index: Int, _ body: (UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws
     /// Computes the gradients of what learns from that of the last output.
     /// `ready` hears of each parameter, by its index, as soon as its gradient is complete.
     func backward(_ gradient: Tensor, ready: ((Int) throws -> Void)?) throws
@@ -29,4 +39,12 @@ package protocol Learner: AnyObject {
         _ body: (UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) throws ->
             Void
     ) throws
+}
+
+extension Learner {
+    package var statistics: [Parameter] { [] }
+    package func hold(_ statistics: Set<String>) {}
+    package func withStatistic(
+        _ index: Int, _ body: (UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws {}
 }

@@ -1,5 +1,6 @@
 // How gradients move weights: SGD, Adam and their kin, as Keras and as PyTorch compute them.
 
+import GraftExecution
 public import GraftTensors
 
 #if canImport(Glibc)
@@ -83,13 +84,17 @@ public struct Optimizer: Sendable {
     /// The number of steps that have begun.
     public private(set) var step = 0
     private var rate: Double = 0
-    private var first: [[Float]]
-    private var second: [[Float]]
+    /// What is kept of all parameters, one after the other; empty where the rule keeps nothing.
+    private var first: [Float]
+    private var second: [Float]
+    /// Where each parameter begins in them, and, last, where they end.
+    private let starts: [Int]
 
     /// An optimiser of parameters with these numbers of elements.
     public init(_ settings: Settings, counts: [Int]) {
         self.settings = settings
-        let zeros = counts.map { [Float](repeating: 0, count: $0) }
+        starts = counts.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1) }
+        let zeros = [Float](repeating: 0, count: starts.last ?? 0)
         switch settings.rule {
         case .sgd: (first, second) = (settings.momentum != 0 ? zeros : [], [])
         case .rmsprop: (first, second) = (settings.momentum != 0 ? zeros : [], zeros)
@@ -103,56 +108,65 @@ public struct Optimizer: Sendable {
         rate = learningRate
     }
 
-    /// Moves the weights of parameter `index`, at `scale` times the step's learning rate; `decays`
-    /// false leaves weight decay out, as is usual for biases and normalisations.
+    /// A parameter's part in a step: its numbers and their gradient, lent until the step is done.
+    public struct Move {
+        let index: Int
+        let values: UnsafeMutableBufferPointer<Float>
+        let gradient: UnsafeBufferPointer<Float>
+        let scale: Double
+        let decays: Bool
+
+        /// Parameter `index`, moved at `scale` times the step's learning rate; `decays` false leaves
+        /// weight decay out, as is usual for biases and normalisations.
+        public init(
+            _ index: Int, values: UnsafeMutableBufferPointer<Float>,
+            gradient: UnsafeBufferPointer<Float>, scale: Double = 1, decays: Bool = true
+        ) {
+            (self.index, self.values, self.gradient) = (index, values, gradient)
+            (self.scale, self.decays) = (scale, decays)
+        }
+    }
+
+    /// Moves the weights of one parameter.
     public mutating func update(
         _ index: Int, values: UnsafeMutableBufferPointer<Float>,
         gradient: UnsafeBufferPointer<Float>, scale: Double = 1, decays: Bool = true
     ) {
-        precondition(step > 0 && values.count == gradient.count)
-        let own = (rate: rate * scale, decay: decays ? settings.weightDecay : 0)
-        switch settings.rule {
-        case .sgd: descend(index, values, gradient, own.rate, own.decay)
-        case .adam, .adamw: adapt(index, values, gradient, own.rate, own.decay)
-        case .rmsprop: normalise(index, values, gradient, own.rate, own.decay)
-        case .lamb: adaptByLayer(index, values, gradient, own.rate, own.decay)
-        }
+        update([Move(index, values: values, gradient: gradient, scale: scale, decays: decays)])
     }
 
-    private mutating func descend(
-        _ index: Int, _ values: UnsafeMutableBufferPointer<Float>,
-        _ gradient: UnsafeBufferPointer<Float>, _ rate: Double, _ weightDecay: Float
-    ) {
-        let rate = Float(rate)
-        let (momentum, nesterov) = (settings.momentum, settings.nesterov)
-        let keras = settings.dialect == .keras
-        let decay = keras ? weightDecay * rate : weightDecay
-        guard !first.isEmpty else {
-            for element in values.indices {
-                let value = values[element]
-                values[element] =
-                    keras
-                    ? value - value * decay - rate * gradient[element]
-                    : value - rate * (gradient[element] + decay * value)
-            }
-            return
-        }
-        first[index].withUnsafeMutableBufferPointer { buffer in
-            precondition(buffer.count == values.count)
-            for element in values.indices {
-                var value = values[element]
-                if keras {
-                    value -= value * decay
-                    let slope = rate * gradient[element]
-                    buffer[element] = momentum * buffer[element] - slope
-                    value += nesterov ? momentum * buffer[element] - slope : buffer[element]
-                } else {
-                    let slope = gradient[element] + decay * value
-                    buffer[element] = momentum * buffer[element] + slope
-                    value -=
-                        rate * (nesterov ? slope + momentum * buffer[element] : buffer[element])
+    /// Moves the weights of several parameters, on all threads; their number changes no number.
+    public mutating func update(_ moves: [Move]) {
+        precondition(step > 0)
+        let (rate, settings, corrections, starts) = (rate, settings, corrections, starts)
+        // LAMB looks at a whole parameter; the others take pieces that stay in a core's cache.
+        let largest = settings.rule == .lamb ? Int.max : 1 << 14
+        var pieces: [(OptimizerStep, OptimizerStep.Piece)] = []
+        first.withUnsafeMutableBufferPointer { first in
+            second.withUnsafeMutableBufferPointer { second in
+                for move in moves {
+                    let start = starts[move.index]
+                    let count = starts[move.index + 1] - start
+                    precondition(move.values.count == count && move.gradient.count == count)
+                    guard count > 0, let values = move.values.baseAddress,
+                        let gradient = move.gradient.baseAddress
+                    else { continue }
+                    let step = OptimizerStep(
+                        settings: settings, corrections: corrections, rate: rate * move.scale,
+                        decay: move.decays ? settings.weightDecay : 0)
+                    for at in stride(from: 0, to: count, by: min(largest, count)) {
+                        pieces.append(
+                            (
+                                step,
+                                OptimizerStep.Piece(
+                                    count: min(largest, count - at), values: values + at,
+                                    gradient: gradient + at,
+                                    first: first.isEmpty ? nil : first.baseAddress.map { $0 + start + at },
+                                    second: second.isEmpty ? nil : second.baseAddress.map { $0 + start + at })
+                            ))
+                    }
                 }
-                values[element] = value
+                Threads.each(pieces.count) { pieces[$0].0.run(pieces[$0].1) }
             }
         }
     }
@@ -166,96 +180,12 @@ public struct Optimizer: Sendable {
         return (1 - power(settings.beta1), (1 - power(settings.beta2)).squareRoot())
     }
 
-    private mutating func adapt(
-        _ index: Int, _ values: UnsafeMutableBufferPointer<Float>,
-        _ gradient: UnsafeBufferPointer<Float>, _ rate: Double, _ weightDecay: Float
-    ) {
-        let (beta1, beta2) = (settings.beta1, settings.beta2)
-        let keras = settings.dialect == .keras
-        let epsilon = settings.epsilon ?? (keras ? 1e-7 : 1e-8)
-        let (correction1, correction2) = corrections
-        let (gain1, gain2) = (Float(1 - beta1), Float(1 - beta2))
-        // Keras: η√(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε). PyTorch: η/(1 − β₁ᵗ) · m/(√v/√(1 − β₂ᵗ) + ε).
-        let size = Float(keras ? rate * correction2 / correction1 : rate / correction1)
-        let scale = keras ? 1 : Float(correction2)
-        let apart = keras || settings.rule == .adamw
-        let shrink = apart ? weightDecay * Float(rate) : 0
-        let penalty = apart ? 0 : weightDecay
-        first[index].withUnsafeMutableBufferPointer { mean in
-            second[index].withUnsafeMutableBufferPointer { square in
-                precondition(mean.count == values.count)
-                for element in values.indices {
-                    let value = values[element] - values[element] * shrink
-                    let slope = gradient[element] + penalty * value
-                    mean[element] += (slope - mean[element]) * gain1
-                    square[element] += (slope * slope - square[element]) * gain2
-                    let root = square[element].squareRoot() / scale + epsilon
-                    values[element] = value - size * mean[element] / root
-                }
-            }
-        }
-    }
-
-    private mutating func normalise(
-        _ index: Int, _ values: UnsafeMutableBufferPointer<Float>,
-        _ gradient: UnsafeBufferPointer<Float>, _ rate: Double, _ weightDecay: Float
-    ) {
-        let keras = settings.dialect == .keras
-        let epsilon = settings.epsilon ?? (keras ? 1e-7 : 1e-8)
-        let rho = settings.rho ?? (keras ? 0.9 : 0.99)
-        let (keep, gain, rate) = (Float(rho), Float(1 - rho), Float(rate))
-        let momentum = settings.momentum
-        for element in values.indices {
-            var value = values[element]
-            var slope = gradient[element]
-            if keras { value -= value * weightDecay * rate } else { slope += weightDecay * value }
-            let square = keep * second[index][element] + gain * slope * slope
-            second[index][element] = square
-            var move =
-                keras
-                ? rate * slope / (square + epsilon).squareRoot()
-                : slope / (square.squareRoot() + epsilon)
-            if momentum != 0 {
-                move += momentum * first[index][element]
-                first[index][element] = move
-            }
-            values[element] = value - (keras ? move : rate * move)
-        }
-    }
-
-    private mutating func adaptByLayer(
-        _ index: Int, _ values: UnsafeMutableBufferPointer<Float>,
-        _ gradient: UnsafeBufferPointer<Float>, _ rate: Double, _ weightDecay: Float
-    ) {
-        let keras = settings.dialect == .keras
-        let epsilon = settings.epsilon ?? (keras ? 1e-7 : 1e-6)
-        let (correction1, correction2) = corrections
-        let (gain1, gain2) = (Float(1 - settings.beta1), Float(1 - settings.beta2))
-        var moves = [Float](repeating: 0, count: values.count)
-        var (weightSquares, moveSquares) = (0.0, 0.0)
-        for element in values.indices {
-            if keras { values[element] -= values[element] * weightDecay * Float(rate) }
-            let slope = gradient[element]
-            first[index][element] += (slope - first[index][element]) * gain1
-            second[index][element] += (slope * slope - second[index][element]) * gain2
-            let root = second[index][element].squareRoot() / Float(correction2) + epsilon
-            var move = first[index][element] / Float(correction1) / root
-            if !keras { move += weightDecay * values[element] }
-            moves[element] = move
-            moveSquares += Double(move) * Double(move)
-            weightSquares += Double(values[element]) * Double(values[element])
-        }
-        let adapts = (keras || weightDecay != 0) && weightSquares > 0 && moveSquares > 0
-        let trust = adapts ? (weightSquares / moveSquares).squareRoot() : 1
-        let size = Float(rate * trust)
-        for element in values.indices { values[element] -= size * moves[element] }
-    }
-
     /// The state as tensors: what ``restore(_:names:step:)`` reads. `step` is to be kept beside it.
     public func state(names: [String]) -> [(name: String, tensor: Tensor)] {
         var tensors: [(name: String, tensor: Tensor)] = []
-        for (suffix, slots) in [("first", first), ("second", second)] {
-            for (name, slot) in zip(names, slots) {
+        for (suffix, slots) in [("first", first), ("second", second)] where !slots.isEmpty {
+            for (index, name) in names.enumerated() where index + 1 < starts.count {
+                let slot = Array(slots[starts[index]..<starts[index + 1]])
                 tensors.append(("\(name).\(suffix)", Tensor(slot, shape: [slot.count])))
             }
         }
@@ -267,14 +197,18 @@ public struct Optimizer: Sendable {
     public mutating func restore(
         names: [String], step: Int, tensor: (String) throws -> Tensor?
     ) rethrows -> Bool {
-        func read(_ slots: [[Float]], _ suffix: String) throws -> [[Float]]? {
-            var result: [[Float]] = []
-            for (name, slot) in zip(names, slots) {
-                guard let tensor = try tensor("\(name).\(suffix)"), tensor.count == slot.count
+        func read(_ slots: [Float], _ suffix: String) throws -> [Float]? {
+            guard !slots.isEmpty else { return [] }
+            guard names.count + 1 >= starts.count else { return nil }
+            var result: [Float] = []
+            result.reserveCapacity(slots.count)
+            for index in 0..<(starts.count - 1) {
+                guard let tensor = try tensor("\(names[index]).\(suffix)"),
+                    tensor.count == starts[index + 1] - starts[index]
                 else { return nil }
-                result.append(tensor.floats)
+                result += tensor.floats
             }
-            return result.count == slots.count ? result : nil
+            return result
         }
         guard let first = try read(first, "first"), let second = try read(second, "second") else {
             return false

@@ -1,5 +1,6 @@
 // The network of a run: the backbone with its new head, cut where the frozen part ends.
 
+import GraftExecution
 import GraftImages
 import GraftNetworks
 import GraftTensors
@@ -13,6 +14,8 @@ struct Parts {
     let output: Int
     let trainable: Set<String>
     let trainableCount: Int
+    /// The running statistics that move, if any do.
+    let moving: MovingStatistics?
     /// One photo at the suffix's input.
     let shape: Shape
 
@@ -60,6 +63,21 @@ struct Parts {
         let learned = suffix.parameters.filter { !$0.isBuffer }
         trainable = Set(learned.map(\.name))
         trainableCount = learned.reduce(0) { $0 + $1.shape.count }
+        let norms = suffix.nodes.filter { if case .batchNorm = $0.op { true } else { false } }
+        let statistics = norms.flatMap(\.parameters).filter {
+            $0.role == .runningMean || $0.role == .runningVariance
+        }
+        moving =
+            options.trainsNorms
+            ? MovingStatistics(
+                names: Set(statistics.map(\.name)),
+                isUnbiased: options.optimizer.dialect == .torch) : nil
+        if options.trainsNorms, statistics.isEmpty {
+            throw TrainingError.option(
+                "BatchNorm to train",
+                expected: "some in what learns; `--mode finetune --unfreeze …` says how much that is",
+                found: "none")
+        }
     }
 
     /// How many stages before the head each parameter is.

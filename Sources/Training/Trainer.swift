@@ -76,6 +76,11 @@ public final class Trainer {
                 "mixing of photos", expected: "none with several processes",
                 found: options.mixup > 0 ? "mixup" : "cutmix")
         }
+        if crew.count > 1, options.trainsNorms {
+            throw TrainingError.option(
+                "BatchNorm", expected: "frozen with several processes, which see other batches",
+                found: "trained")
+        }
         self.engine = engine
         self.crew = crew
         // One process speaks and writes for all.
@@ -151,12 +156,12 @@ public final class Trainer {
         let shape = parts.batch((options.batchSize + crew.count - 1) / crew.count)
         let learner = try engine.learner(
             parts.suffix, weights: weights, input: shape,
-            trainable: parts.trainable, output: parts.output)
+            trainable: parts.trainable, moving: parts.moving, output: parts.output)
         return try TrainingLoop(
             learner: learner, options: options, task: input.task, classes: input.classes.count,
             shape: shape, random: random,
             classWeights: options.balance == .weights ? balance(training) : nil, crew: crew,
-            pace: { parts.pace(of: $0, options) })
+            pace: { [options] in parts.pace(of: $0, options) })
     }
 
     /// How many photos of each class, or with each label, there are.
@@ -185,7 +190,7 @@ public final class Trainer {
             loop.history, best: loop.history[loop.best].epoch, score, validation, training)
         // Frozen weights are handed on untouched, so that their bytes stay as they came.
         var result = weights
-        for (parameter, values) in zip(loop.parameters, loop.bestWeights) {
+        for (parameter, values) in zip(loop.kept, loop.bestWeights) {
             result[parameter.name] = LazyTensor(Tensor(values, shape: parameter.shape))
         }
         if crew.rank == 0 {

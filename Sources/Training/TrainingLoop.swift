@@ -32,16 +32,22 @@ struct TrainingLoop {
     let task: LearningTask
     let classes: Int
     let shape: Shape
-    private let loss: CrossEntropy
-    private let labelWeights: [Float]?
+    let loss: CrossEntropy
+    let labelWeights: [Float]?
     private let paces: [Pace]
+    private let pace: (Parameter) -> Pace
     let crew: any Crew
-    private let gradientSum: GradientSum?
+    let gradientSum: GradientSum?
     var random: RandomSource
     private var optimizer: Optimizer
     private var average: [[Float]] = []
     /// What learns.
     let parameters: [Parameter]
+    /// What a run leaves behind: what learns, then the running statistics that move.
+    let kept: [Parameter]
+    /// The photos that stand in for those that a ragged batch lacks where BatchNorm learns: its
+    /// statistics are of photos, never of empty rows.
+    private(set) var standIns: [Int] = []
     /// The epochs that are done.
     private(set) var history: [EpochRecord] = []
     /// The index of the best of them.
@@ -53,7 +59,7 @@ struct TrainingLoop {
         learner: any Learner, options: TrainingOptions, task: LearningTask = .classification,
         classes: Int, shape: Shape, random: RandomSource, classWeights: [Float]? = nil,
         crew: any Crew = Alone(),
-        pace: (Parameter) -> Pace = { _ in Pace() }
+        pace: @escaping (Parameter) -> Pace = { _ in Pace() }
     ) throws {
         self.learner = learner
         self.options = options
@@ -67,10 +73,12 @@ struct TrainingLoop {
         labelWeights = task == .multiLabel ? classWeights : nil
         self.crew = crew
         parameters = learner.trainable
+        kept = parameters + learner.statistics
         gradientSum =
             crew.count > 1
             ? GradientSum(crew, count: parameters.reduce(0) { $0 + $1.shape.count }) : nil
         paces = parameters.map(pace)
+        self.pace = pace
         optimizer = Optimizer(options.optimizer, counts: parameters.map(\.shape.count))
     }
 
@@ -82,6 +90,7 @@ struct TrainingLoop {
     /// One pass over the training photos in a new order, and one over the validation photos.
     mutating func epoch(_ training: Samples, _ validation: Samples) throws -> EpochRecord {
         let order = order(training.labels)
+        begin(order)
         let large = options.batchSize * options.accumulate
         let steps = (order.count + large - 1) / large
         let factor = options.schedule.factor(losses: history.compactMap(\.validationLoss))
@@ -158,6 +167,15 @@ struct TrainingLoop {
         return record
     }
 
+    /// What holds for a whole epoch: which layers do not learn yet, and who stands in.
+    private mutating func begin(_ order: [Int]) {
+        guard !learner.statistics.isEmpty else { return }
+        standIns = order
+        let epoch = done
+        learner.hold(
+            Set(learner.statistics.filter { pace($0).start > epoch }.map(\.name)))
+    }
+
     /// The order of an epoch's photos.
     private mutating func order(_ labels: [Int]) -> [Int] {
         guard options.balance == .sampling else { return random.permutation(labels.count) }
@@ -170,95 +188,13 @@ struct TrainingLoop {
         }
     }
 
-    /// The gradients of one batch, left in the learner.
-    private mutating func gradients(
-        _ training: Samples, _ photos: [Int], _ ahead: Prefetch<Result<[Float], any Error>>?,
-        _ met: inout Met
-    ) throws -> Double {
-        var views = [Int](repeating: 0, count: photos.count)
-        if training.isFresh {
-            // Another view in every epoch; the first is not the photo as it is either.
-            views = [Int](repeating: done + 1, count: photos.count)
-        } else if training.views > 1 {
-            for row in views.indices { views[row] = random.below(training.views) }
-        }
-        let share = self.share(training, photos)
-        let (all, photos) = (photos.count, crew.own(photos))
-        views = crew.own(views)
-        let labels = photos.map { training.labels[$0] }
-        var input = try batch(training, photos, views, ahead)
-        let mixed = Mixing(options).apply(&input, labels, &random)
-        let outputs = try learner.forward(input, dropoutSeed: random.next())
-        var total = 0.0
-        let gradient = outputs.withFloats { floats in
-            Tensor(shape: outputs.shape) { target in
-                guard task != .classification else {
-                    met.correct += hits(floats, labels)
-                    total = loss.sum(
-                        logits: floats, classes: classes, labels: labels, mixed: mixed,
-                        gradient: target)
-                    return
-                }
-                let truth = photos.map { training.targets[$0] }
-                for row in photos.indices {
-                    met.answers.append(Array(floats[(row * classes)..<((row + 1) * classes)]))
-                }
-                met.targets += truth
-                total = dense.sum(
-                    floats, width: classes, targets: blended(truth, mixed?.share),
-                    weights: labelWeights, gradient: target)
-            }
-        }
-        let learner = learner
-        guard let gradientSum else {
-            try learner.backward(gradient, ready: nil)
-            return total
-        }
-        try learner.backward(gradient) { index in
-            try learner.withParameter(index) { _, slopes in
-                try gradientSum.add(index, slopes, share: Float(share))
-            }
-        }
-        try gradientSum.finish { index, sums in
-            try learner.withParameter(index) { _, slopes in
-                _ = slopes.update(fromContentsOf: sums)
-            }
-        }
-        return photos.isEmpty ? 0 : total / Double(photos.count) * share * Double(all)
-    }
-
-    /// What this process' photos of a batch count, of all.
-    private func share(_ samples: Samples, _ photos: [Int]) -> Double {
-        func weight(_ photos: [Int]) -> Double {
-            guard let weights = loss.classWeights else { return Double(photos.count) }
-            return photos.reduce(0) { $0 + Double(weights[samples.labels[$1]]) }
-        }
-        let total = weight(photos)
-        return total > 0 ? weight(crew.own(photos)) / total : 0
-    }
-
-    private var dense: DenseLoss {
-        task == .regression
-            ? .squaredError : .binaryCrossEntropy(labelSmoothing: options.labelSmoothing)
-    }
-
-    /// Each photo's targets with those of the one before it, as ``Mixing`` blends the photos.
-    private func blended(_ targets: [[Float]], _ share: Double?) -> [[Float]] {
-        guard let share else { return targets }
-        let (own, other) = (Float(share), Float(1 - share))
-        return targets.indices.map { row in
-            zip(targets[row], targets[(row + targets.count - 1) % targets.count])
-                .map { own * $0 + other * $1 }
-        }
-    }
-
     /// Adds this batch's share to the gradients of a larger one.
     private func add(_ sums: inout [[Float]], share: Float) throws {
         if sums.isEmpty { sums = parameters.map { [Float](repeating: 0, count: $0.shape.count) } }
         for index in parameters.indices {
             try learner.withParameter(index) { _, gradient in
-                for element in gradient.indices {
-                    sums[index][element] += share * gradient[element]
+                sums[index].withUnsafeMutableBufferPointer { sum in
+                    for element in gradient.indices { sum[element] += share * gradient[element] }
                 }
             }
         }
@@ -274,21 +210,25 @@ struct TrainingLoop {
         let epoch = done
         try clip(learning: parameters.indices.filter { paces[$0].start <= epoch })
         optimizer.beginStep(learningRate: rate)
+        var moves: [Optimizer.Move] = []
         for (index, pace) in paces.enumerated() where pace.start <= epoch {
             try learner.withParameter(index) { values, gradient in
-                optimizer.update(
-                    index, values: values, gradient: .init(gradient), scale: pace.scale,
-                    decays: pace.decays)
+                moves.append(
+                    Optimizer.Move(
+                        index, values: values, gradient: .init(gradient), scale: pace.scale,
+                        decays: pace.decays))
             }
         }
+        optimizer.update(moves)
         guard options.averaging > 0 else { return }
         if average.isEmpty { average = try weights() }
         let (keep, gain) = (Float(options.averaging), Float(1 - options.averaging))
-        for index in parameters.indices {
-            try learner.withParameter(index) { values, _ in
-                for element in values.indices {
-                    average[index][element] =
-                        keep * average[index][element] + gain * values[element]
+        for index in kept.indices {
+            try withKept(index) { values in
+                average[index].withUnsafeMutableBufferPointer { mean in
+                    for element in values.indices {
+                        mean[element] = keep * mean[element] + gain * values[element]
+                    }
                 }
             }
         }
@@ -320,6 +260,7 @@ struct TrainingLoop {
         var search = RateSearch()
         var order: [Int] = []
         for step in 0..<steps {
+            if standIns.isEmpty { begin(training.labels.indices.map { $0 }) }
             if order.count < options.batchSize { order += self.order(training.labels) }
             let photos = Array(order.prefix(options.batchSize))
             order.removeFirst(photos.count)
@@ -333,13 +274,21 @@ struct TrainingLoop {
         return search
     }
 
-    /// Replaces what learns.
+    /// Replaces what learns, and what moves with it.
     func load(_ weights: [[Float]]) throws {
         for (index, values) in weights.enumerated() {
-            try learner.withParameter(index) { target, _ in
-                _ = target.update(fromContentsOf: values)
-            }
+            try withKept(index) { _ = $0.update(fromContentsOf: values) }
         }
+    }
+
+    /// Lends one of ``kept``.
+    private func withKept(
+        _ index: Int, _ body: (UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws {
+        guard index >= parameters.count else {
+            return try learner.withParameter(index) { values, _ in try body(values) }
+        }
+        try learner.withStatistic(index - parameters.count, body)
     }
 
     /// Writes a checkpoint.
@@ -347,7 +296,7 @@ struct TrainingLoop {
         let notes = Checkpoint.Notes(
             identity: identity, history: history, best: best, step: optimizer.step, random: random)
         let checkpoint = Checkpoint(
-            notes: notes, names: parameters.map(\.name), current: try weights(), best: bestWeights,
+            notes: notes, names: kept.map(\.name), current: try weights(), best: bestWeights,
             average: average)
         try checkpoint.write(optimizer, to: path)
     }
@@ -355,8 +304,8 @@ struct TrainingLoop {
     /// Goes on from a checkpoint.
     mutating func restore(_ path: String, identity: String) throws {
         let checkpoint = try Checkpoint(
-            path, identity: identity, names: parameters.map(\.name),
-            counts: parameters.map(\.shape.count), optimizer: &optimizer)
+            path, identity: identity, names: kept.map(\.name),
+            counts: kept.map(\.shape.count), optimizer: &optimizer)
         try load(checkpoint.current)
         history = checkpoint.notes.history
         best = checkpoint.notes.best
@@ -367,35 +316,9 @@ struct TrainingLoop {
 
     private func weights() throws -> [[Float]] {
         var result: [[Float]] = []
-        for index in parameters.indices {
-            try learner.withParameter(index) { values, _ in result.append(Array(values)) }
+        for index in kept.indices {
+            try withKept(index) { result.append(Array($0)) }
         }
         return result
-    }
-
-    /// The photos as a batch; rows that a ragged last one lacks are zeros.
-    func batch(
-        _ samples: Samples, _ photos: [Int], _ views: [Int],
-        _ ahead: Prefetch<Result<[Float], any Error>>? = nil
-    ) throws -> Tensor {
-        let size = samples.count
-        return try Tensor(shape: shape) { target in
-            for (row, photo) in photos.enumerated() {
-                let place = UnsafeMutableBufferPointer(
-                    rebasing: target[(row * size)..<((row + 1) * size)])
-                if let ready = ahead?.next() {
-                    _ = place.update(fromContentsOf: try ready.get())
-                } else {
-                    try samples.fill(photo, view: views[row], place)
-                }
-            }
-        }
-    }
-
-    private func hits(_ logits: UnsafeBufferPointer<Float>, _ labels: [Int]) -> Int {
-        labels.enumerated().count { row, label in
-            Ranking.best(of: .init(rebasing: logits[(row * classes)..<((row + 1) * classes)]))
-                == label
-        }
     }
 }

@@ -84,6 +84,9 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     public var stageDecay: Double = 1
     /// How the classes count.
     public var balance: ClassBalance = .none
+    /// Whether BatchNorm, where it learns, normalises by the batch and moves its running statistics,
+    /// as the optimiser's dialect does; else it is as in prediction, and its γ and β learn.
+    public var trainsNorms = false
     /// Batches per step: their gradients are averaged.
     public var accumulate: Int = 1
     /// The largest norm of all gradients together; longer ones are shortened. 0 leaves them.

@@ -1,0 +1,117 @@
+// One batch: its photos, what the network answers to them, the loss and the gradients.
+
+import GraftTensors
+
+extension TrainingLoop {
+    /// The gradients of one batch, left in the learner.
+    mutating func gradients(
+        _ training: Samples, _ photos: [Int], _ ahead: Prefetch<Result<[Float], any Error>>?,
+        _ met: inout Met
+    ) throws -> Double {
+        var views = [Int](repeating: 0, count: photos.count)
+        if training.isFresh {
+            // Another view in every epoch; the first is not the photo as it is either.
+            views = [Int](repeating: done + 1, count: photos.count)
+        } else if training.views > 1 {
+            for row in views.indices { views[row] = random.below(training.views) }
+        }
+        let share = self.share(training, photos)
+        let (all, photos) = (photos.count, crew.own(photos))
+        views = crew.own(views)
+        let labels = photos.map { training.labels[$0] }
+        var input = try batch(training, photos, views, learns: true, ahead)
+        let mixed = Mixing(options).apply(&input, labels, &random)
+        let outputs = try learner.forward(input, dropoutSeed: random.next())
+        var total = 0.0
+        let gradient = outputs.withFloats { floats in
+            Tensor(shape: outputs.shape) { target in
+                guard task != .classification else {
+                    met.correct += hits(floats, labels)
+                    total = loss.sum(
+                        logits: floats, classes: classes, labels: labels, mixed: mixed,
+                        gradient: target)
+                    return
+                }
+                let truth = photos.map { training.targets[$0] }
+                for row in photos.indices {
+                    met.answers.append(Array(floats[(row * classes)..<((row + 1) * classes)]))
+                }
+                met.targets += truth
+                total = dense.sum(
+                    floats, width: classes, targets: blended(truth, mixed?.share),
+                    weights: labelWeights, gradient: target)
+            }
+        }
+        let learner = learner
+        guard let gradientSum else {
+            try learner.backward(gradient, ready: nil)
+            return total
+        }
+        try learner.backward(gradient) { index in
+            try learner.withParameter(index) { _, slopes in
+                try gradientSum.add(index, slopes, share: Float(share))
+            }
+        }
+        try gradientSum.finish { index, sums in
+            try learner.withParameter(index) { _, slopes in
+                _ = slopes.update(fromContentsOf: sums)
+            }
+        }
+        return photos.isEmpty ? 0 : total / Double(photos.count) * share * Double(all)
+    }
+
+    /// What this process' photos of a batch count, of all.
+    fileprivate func share(_ samples: Samples, _ photos: [Int]) -> Double {
+        func weight(_ photos: [Int]) -> Double {
+            guard let weights = loss.classWeights else { return Double(photos.count) }
+            return photos.reduce(0) { $0 + Double(weights[samples.labels[$1]]) }
+        }
+        let total = weight(photos)
+        return total > 0 ? weight(crew.own(photos)) / total : 0
+    }
+
+    fileprivate var dense: DenseLoss {
+        task == .regression
+            ? .squaredError : .binaryCrossEntropy(labelSmoothing: options.labelSmoothing)
+    }
+
+    /// Each photo's targets with those of the one before it, as ``Mixing`` blends the photos.
+    fileprivate func blended(_ targets: [[Float]], _ share: Double?) -> [[Float]] {
+        guard let share else { return targets }
+        let (own, other) = (Float(share), Float(1 - share))
+        return targets.indices.map { row in
+            zip(targets[row], targets[(row + targets.count - 1) % targets.count])
+                .map { own * $0 + other * $1 }
+        }
+    }
+
+    /// The photos as a batch; rows that a ragged last one lacks are zeros, or who stands in.
+    func batch(
+        _ samples: Samples, _ photos: [Int], _ views: [Int], learns: Bool = false,
+        _ ahead: Prefetch<Result<[Float], any Error>>? = nil
+    ) throws -> Tensor {
+        let size = samples.count
+        let missing = learns ? shape[0] - photos.count : 0
+        let others = standIns.isEmpty ? [] : (0..<missing).map { standIns[$0 % standIns.count] }
+        return try Tensor(shape: shape) { target in
+            for (row, photo) in (photos + others).enumerated() {
+                let place = UnsafeMutableBufferPointer(
+                    rebasing: target[(row * size)..<((row + 1) * size)])
+                if row >= photos.count {
+                    try samples.fill(photo, view: samples.isFresh ? done + 1 : 0, place)
+                } else if let ready = ahead?.next() {
+                    _ = place.update(fromContentsOf: try ready.get())
+                } else {
+                    try samples.fill(photo, view: views[row], place)
+                }
+            }
+        }
+    }
+
+    fileprivate func hits(_ logits: UnsafeBufferPointer<Float>, _ labels: [Int]) -> Int {
+        labels.enumerated().count { row, label in
+            Ranking.best(of: .init(rebasing: logits[(row * classes)..<((row + 1) * classes)]))
+                == label
+        }
+    }
+}
