@@ -57,6 +57,7 @@ let package = Package(
                 "GraftTensors",
             ]),
         .executable(name: "graft", targets: ["GraftCLI"]),
+        .executable(name: "graft-bench", targets: ["GraftBench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -121,6 +122,12 @@ let package = Package(
                 "GraftCache", "GraftRegistry", "GraftTensors", arguments, collections, crypto,
             ], path: "Sources/GraftCLI",
             swiftSettings: strict),
+        .executableTarget(
+            name: "GraftBench",
+            dependencies: [
+                "GraftTraining", "GraftExecution", "GraftNetworks", "GraftImages", "GraftFormats",
+                "GraftCache", "GraftTensors",
+            ], path: "Sources/GraftBench", swiftSettings: strict),
 
         tests(
             "Training",
@@ -137,16 +144,41 @@ let package = Package(
                 "Graft", "GraftTraining", "GraftImages", "GraftNetworks", "GraftFormats",
                 "GraftTensors", collections,
             ]),
-        tests("Execution", ["GraftExecution", "GraftNetworks", "GraftTensors", "CKernels"]),
+        tests(
+            "Execution",
+            ["GraftExecution", "GraftNetworks", "GraftTensors", "CKernels", collections]),
         tests("Images", ["GraftImages", "GraftTensors"]),
         tests("Cache", ["GraftCache"]),
         tests("Mirror", ["GraftMirror", "GraftCache"]),
-        tests("Hub", ["GraftHub", "GraftCache"]),
+        tests("Hub", ["GraftHub", "GraftRegistry", "GraftCache"]),
         // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
-        tests("Formats", ["GraftCLI", "GraftFormats", "GraftTensors", collections]),
+        // graft-confined: what such a process tries when a file has taken it over.
+        .executableTarget(
+            name: "graft-confined", dependencies: ["GraftFormats"], path: "Tests/Confined",
+            swiftSettings: strict),
+        tests(
+            "Formats",
+            ["GraftCLI", "GraftFormats", "GraftTensors", "graft-confined", collections]),
         tests("Networks", ["GraftNetworks", "GraftTensors", collections]),
         tests(
             "Architectures", ["GraftArchitectures", "GraftNetworks", "GraftTensors", collections]),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The parsers that `make fuzz` gives to libFuzzer: what the tests replay, with its entry point.
+let parsers: [Target.Dependency] = [
+    "Graft", "GraftArchitectures", "GraftCache", "GraftFormats", "GraftHub", "GraftImages",
+    "GraftNetworks", "GraftTensors", "GraftTraining", collections,
+]
+if Context.environment["GRAFT_FUZZ"] == nil {
+    let replays = tests("Fuzz", parsers)
+    replays.exclude = ["Corpus", "Driver.swift"]
+    package.targets.append(replays)
+} else {
+    package.targets.append(
+        .executableTarget(
+            name: "graft-fuzz", dependencies: parsers, path: "Tests/FuzzTests",
+            exclude: ["Corpus", "ReplayTests.swift"],
+            swiftSettings: strict + [.define("GRAFT_FUZZ")]))
+}

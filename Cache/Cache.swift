@@ -92,7 +92,8 @@ public struct Cache: Sendable {
         try Files.makeFolder(root + "/refs")
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-        try Files.write(Array(try encoder.encode(entry)), to: referencePath(entry.reference))
+        try Files.write(
+            Array(try encoder.encode(entry)), to: referencePath(entry.reference), durably: false)
     }
 
     /// Forgets a reference, and its file when no other reference needs it; returns the bytes freed.

@@ -42,13 +42,8 @@ struct OwnFlaws {
             found.append(
                 Flaw(.brokenRecord, path, detail: "it is not what an address held at first"))
         }
-        for folder in ["plans"] {
-            for name in Files.names(in: "\(cache.root)/\(folder)") where name.hasSuffix(".json") {
-                let path = "\(cache.root)/\(folder)/\(name)"
-                if !Files.isJSON(path) {
-                    found.append(Flaw(.brokenRecord, path, detail: "it is not JSON"))
-                }
-            }
+        for item in inventory.items where item.kind == .plan && !Files.isJSON(item.path) {
+            found.append(Flaw(.brokenRecord, item.path, item: item.id, detail: "it is not JSON"))
         }
         let pins = cache.root + "/pins.json"
         if Files.size(of: pins) != nil, !cache.hasSoundPins {

@@ -182,8 +182,10 @@ extension HubScanner {
         }
         guard staying.isEmpty else { return freed }
         for file in now.partials { freed += try Files.remove("\(now.folder)/\(file.path)") }
+        freed += try Files.removeTree("\(now.folder)/trees")
+        freed += try Files.removeTree("\(now.folder)/.no_exist")
         // Not the whole tree: what somebody began to put there meanwhile stays.
-        for name in ["refs", "snapshots", "trees", ".no_exist", "blobs"] {
+        for name in ["refs", "snapshots", "blobs"] {
             Files.removeEmptyFolders("\(now.folder)/\(name)")
         }
         if rmdir(now.folder) != 0, errno == ENOTDIR { removeFile(now.folder) }

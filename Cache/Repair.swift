@@ -36,7 +36,7 @@ public struct Repair {
         var damaged: Set<String> = []
         if hashing {
             var verification = Verification(
-                inventory.items.filter { !busy.contains($0.id) }, of: inventory)
+                inventory.items.filter { !busy.contains($0.id) && $0.kind != .plan }, of: inventory)
             verification.run(progress: progress)
             for check in verification.checks {
                 let detail: String

@@ -60,7 +60,8 @@ struct RepositoryFlaws {
             let bytes = Files.read(path, limit: 256) ?? []
             let commit = String(decoding: bytes, as: UTF8.self)
             if !commits.contains(commit) {
-                let shown = HubCache.isCommit(commit) ? "`\(commit)`, which is not here" : "no commit"
+                let shown =
+                    HubCache.isCommit(commit) ? "`\(commit)`, which is not here" : "no commit"
                 add(.danglingRef, path, "it names \(shown)")
             } else if Self.isTemporary(name) {
                 add(.partial, path, "a reference that was never finished")

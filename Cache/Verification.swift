@@ -84,8 +84,10 @@ public struct Verification: Sendable {
                     let path = inventory.cache.unpackedPath(entry.sha256) + "/" + name
                     add(
                         item, name, path, file.byteCount, .sha256(file.sha256),
-                        Files.size(of: path) != nil ? .unknown : .damaged(
-                            expected: "sha256:" + file.sha256, found: "nothing"))
+                        Files.size(of: path) != nil
+                            ? .unknown
+                            : .damaged(
+                                expected: "sha256:" + file.sha256, found: "nothing"))
                 }
             case .plan:
                 add(

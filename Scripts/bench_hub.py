@@ -6,8 +6,8 @@ theirs by turns against the same server; the figures are medians, CPU is user an
 largest resident set. Every result is compared with what the server has before it counts.
 """
 import argparse
+import contextlib
 import hashlib
-import json
 import os
 import pathlib
 import random
@@ -18,9 +18,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "Tests" / "Conformance"))
+import _machine
 import _minihub
 from _nginx import Nginx, install
 
@@ -34,12 +36,28 @@ def measure(command, environment):
     start = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE)
+    peak = [0]
+
+    def watch():
+        # What `wait4` says of memory includes what Python held when it forked.
+        while process.poll() is None:
+            with contextlib.suppress(OSError), open(f"/proc/{process.pid}/status") as file:
+                found = next((line for line in file if line.startswith("VmHWM")), None)
+                peak[0] = max(peak[0], int(found.split()[1]) / 1000 if found else 0)
+            time.sleep(0.01)
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    status = process.wait()
     seconds = time.perf_counter() - start
+    watcher.join()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if status:
         raise SystemExit(f"failed: {' '.join(command)}\n{said.decode()[-500:]}")
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, cpu, peak[0]
 
 
 def digest(path):
@@ -48,24 +66,24 @@ def digest(path):
 
 
 class Contest:
-    """Programs that do the same by turns; each starts with an empty folder unless it is `warm`."""
+    """Programs that do the same by turns; each starts with an empty folder unless it is `warm`.
+
+    Small files are removed at the end only: ext4 is slow for seconds after many were.
+    """
 
     def __init__(self, home, base, repeats):
         self.home, self.base, self.repeats = pathlib.Path(home), base, repeats
 
-    def environment(self, name):
-        return _minihub.environment(self.home / name, self.base)
-
-    def run(self, title, rivals, expected, warm=False, gigabytes=None):
+    def run(self, title, rivals, expected, warm=False, gigabytes=None, fresh=False):
         """`rivals` are {name: command(folder)}; `expected` are {path: sha256} of what must be there."""
         figures = {name: [] for name in rivals}
         for turn in range(self.repeats):
             for name, command in rivals.items():
-                folder = self.home / name
+                folder = self.home / (f"{name} {turn}" if fresh else name)
                 if not warm:
                     shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(exist_ok=True)
-                figures[name].append(measure(command(folder), self.environment(name)))
+                figures[name].append(measure(command(folder), _minihub.environment(folder, self.base)))
                 # The first turn of each is looked at byte by byte.
                 if turn == 0:
                     for path, wanted in expected.items():
@@ -81,8 +99,9 @@ class Contest:
             ratio = "" if name == "graft" else f"   {seconds / ours[0]:.2f}x as fast"
             print(f"  {name:10}{seconds:9.2f}{cpu / (gigabytes or 1):10.2f}{peak:9.1f}{ratio}", flush=True)
         if not warm:
-            for name in rivals:
-                shutil.rmtree(self.home / name, ignore_errors=True)
+            for folder in self.home.iterdir():
+                if folder.name.partition(" ")[0] in {n.partition(" ")[0] for n in rivals} and folder.is_dir():
+                    shutil.rmtree(folder)
         return medians
 
 
@@ -114,11 +133,11 @@ def repository(home, server, repeats, files):
                                       "-i", str(listing)],
         "curl -Z": lambda folder: ["curl", "-s", "-f", "-Z", "--parallel-max", "8", "--create-dirs",
                                    "--output-dir", str(folder), "-K", str(config)],
-    }, expected)
+    }, expected, fresh=True)
     for name, command in whole.items():
         folder = pathlib.Path(home) / name
         folder.mkdir()
-        measure(command(folder), contest.environment(name))
+        measure(command(folder), _minihub.environment(folder, server))
     contest.run("the same repository, nothing missing", whole, {}, warm=True)
     for name in whole:
         shutil.rmtree(pathlib.Path(home) / name)
@@ -138,7 +157,6 @@ def killed(home, nginx, server, size, sha256):
         folder = pathlib.Path(home) / name
         folder.mkdir()
         environment = _minihub.environment(folder, server)
-        before = nginx.sent()
         process = subprocess.Popen(command(folder), env=environment, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
 
@@ -150,11 +168,13 @@ def killed(home, nginx, server, size, sha256):
         process.send_signal(signal.SIGKILL)
         process.wait()
         reached = on_disk() / size
+        before = nginx.sent()
         measure(command(folder), environment)
         found = next(p for p in folder.rglob("*") if str(p).endswith("model.safetensors"))
         right = digest(found) == sha256
-        again = nginx.sent() - before - size
-        print(f"  {name:10} killed at {reached:4.0%}, {max(again, 0) / size:6.1%} fetched twice"
+        # Of what lay on the disk; what was on its way counts for nobody.
+        again = nginx.sent() - before - size * (1 - min(reached, 1))
+        print(f"  {name:10} killed at {reached:4.0%}, {max(again, 0) / size:6.2%} fetched twice"
               f"{'' if right else ', and the file is WRONG'}", flush=True)
         shutil.rmtree(folder)
 
@@ -167,6 +187,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", default="file,limit,small,kill", help="cases, with commas")
     wanted = parser.parse_args()
+    print(_machine.line(GRAFT))
     install("nginx", "aria2", "curl")
     cases = wanted.only.split(",")
     chance = random.Random(5)

@@ -99,7 +99,14 @@ struct KerasReader {
         for (index, entry) in entries.enumerated() where entry.layer.kind != "InputLayer" {
             for call in entry.calls.indices { waiting.append((index, call)) }
         }
+        // A model of thousands of layers that stand in the opposite order is no model.
+        var patience = 10_000_000
         while !waiting.isEmpty {
+            patience -= waiting.count
+            guard patience > 0 else {
+                throw ArchitectureError.keras(
+                    layer: path.last ?? "model", reason: "its layers are too many, in no order")
+            }
             var later: [(entry: Int, call: Int)] = []
             for (index, number) in waiting {
                 let entry = entries[index]

@@ -1,6 +1,7 @@
 // Gradients that are loops over row-major numbers: normalisation by sample, and what moves numbers.
 
 import CDNNL
+import CKernels
 import GraftNetworks
 import GraftTensors
 
@@ -31,12 +32,22 @@ extension GradientBuilder {
 
     // MARK: γ[c] · x
 
+    /// oneDNN multiplies by a row of channels in its reference code only.
     func channelScale(_ index: Int, _ node: Node, _ x: Memory) throws -> Memory {
-        let gamma = try numbers(node, .scale)
-        let dims =
-            [1, shapes[index][1]] + [Int](repeating: 1, count: shapes[index].rank - 2)
-        let factor = try Memory(.plain(dims), gamma.buffer, compiler.engine)
-        return try compiler.binary(dnnl_binary_mul, x, factor, node.name)
+        let (gamma, shape) = (try numbers(node, .scale), shapes[index])
+        var (source, layout) = try compiler.regular(x, shape)
+        if layout.filled != shape[1] {  // γ has no numbers for what fills up a block.
+            source = try compiler.plain(x, shape.dimensions)
+            layout = MapLayout(shape, .planes)
+        }
+        let to = MapLayout(shape, layout.order)
+        let output = try compiler.memory(to)
+        let (x, from, into) = (source, layout.loop, to.loop)
+        loop(node, uses: [x, output]) {
+            graft_channel_affine(
+                from, x.floats, gamma.floats, 0, nil, -.infinity, .infinity, into, output.floats)
+        }
+        return output
     }
 
     func channelScaleBackward(_ index: Int, _ node: Node, _ dy: Memory) throws {

@@ -100,6 +100,12 @@ struct HDF5File: ~Copyable {
             "open `\(path)`", source, close: H5Oclose)
     }
 
+    /// Where an object lies in the file: the same under each of its names.
+    func address(_ path: String) throws -> UInt64 {
+        let object = try object(path)
+        return UInt64(graft_h5_address(object.id))
+    }
+
     /// Whether `path` is a group; a data set otherwise.
     func isGroup(_ path: String) throws -> Bool {
         let object = try object(path)

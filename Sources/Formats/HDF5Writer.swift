@@ -210,7 +210,7 @@ struct HDF5Writer: ~Copyable {
                 try HDF5.check(H5Tenum_insert(type.id, word, &value), "make a type", source)
             }
             return type
-        case .c64, .f8e5m2, .f8e4m3, .f8e8m0:
+        case .c64, .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz:
             throw FormatError.unwritable(
                 path: source.path, reason: "HDF5 has no numbers like `\(name)`'s \(dtype.rawValue)",
                 hint: "convert them with `--dtype f32`")

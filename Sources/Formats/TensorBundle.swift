@@ -259,6 +259,9 @@ private struct Bundle {
                 guard start >= 0, length >= 0, start <= size, length <= size - start else {
                     throw source.malformed("a part of `\(name)` lies outside of \(shape)")
                 }
+                guard length > 0 || size == 0 else {
+                    throw source.malformed("a part of `\(name)` holds nothing")
+                }
                 box.append(start..<(start + length))
             }
             let key = OrderedCode.key(name: variable.key, slice)

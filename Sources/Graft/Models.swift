@@ -31,7 +31,7 @@ public enum Models {
     private static func isPath(_ reference: String) -> Bool {
         if reference.hasPrefix("/") || reference.hasPrefix(".") { return true }
         guard Checkpoint.exists(reference) else { return false }
-        return !Checkpoint.isFolder(reference) || (try? Registry.load().find(reference)) == nil
+        return !Checkpoint.isFolder(reference) || (try? Registry.find(reference)) == nil
     }
 
     /// The file behind a reference, proven; for a folder, the file in it that says what it holds.
@@ -87,9 +87,8 @@ public enum Models {
                 graph: graph, weights: weights, preprocessing: model.preprocessing,
                 labels: model.labels, source: model.source)
         }
-        let registry = try Registry.load()
         // What is there as a file is that file, whatever the registry calls by its name.
-        let entry = isPath(reference) ? nil : try? registry.find(reference)
+        let entry = isPath(reference) ? nil : try? Registry.find(reference)
         if architecture == nil, entry == nil, let config = state.metadata["model_config"] {
             let (graph, weights, input) = try KerasConfig.open(config, state: state)
             return Model(
@@ -99,8 +98,9 @@ public enum Models {
         }
         let (found, graph, weights) = try Architectures.open(
             state, named: architecture ?? entry?.architecture)
-        let publication = entry ?? registry.entry(forArchitecture: found.name)
-        let labels = try publication?.labels.map { try registry.labels($0) } ?? []
+        let publication =
+            try entry ?? Registry.publication(ofArchitecture: found.name)
+        let labels = try publication?.labels.map { try Registry.labels($0) } ?? []
         return Model(
             graph: graph, weights: weights,
             preprocessing: publication?.input?.preprocessing

@@ -130,7 +130,8 @@ extension CacheCommand {
                 }
             }
             Terminal.say(
-                "\(dryRun ? "would add" : "added") \(grouped(files)) files, \(readableBytes(bytes))")
+                "\(dryRun ? "would add" : "added") \(grouped(files)) files, \(readableBytes(bytes))"
+            )
         }
     }
 }

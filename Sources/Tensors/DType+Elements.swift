@@ -31,6 +31,13 @@ extension DType {
         case .f8e5m2: Double(Float16(bitPattern: UInt16(load(bytes, index, UInt8.self)) << 8))
         case .f8e4m3: DType.e4m3(load(bytes, index, UInt8.self))
         case .f8e8m0: DType.e8m0(load(bytes, index, UInt8.self))
+        case .f8e4m3fnuz:
+            DType.small(load(bytes, index, UInt8.self), mantissa: 3, bias: 8, nan: 0x80)
+        case .f8e5m2fnuz:
+            DType.small(load(bytes, index, UInt8.self), mantissa: 2, bias: 16, nan: 0x80)
+        case .f4: DType.small(packed(bytes, index), width: 4, mantissa: 1, bias: 1)
+        case .f6e2m3: DType.small(packed(bytes, index), width: 6, mantissa: 3, bias: 1)
+        case .f6e3m2: DType.small(packed(bytes, index), width: 6, mantissa: 2, bias: 3)
         }
     }
 
@@ -55,14 +62,19 @@ extension DType {
         case .c64:
             bytes.storeBytes(of: Float(value), toByteOffset: index * 8, as: Float.self)
             bytes.storeBytes(of: 0, toByteOffset: index * 8 + 4, as: Float.self)
-        case .f8e5m2, .f8e4m3, .f8e8m0:
-            // Callers refuse these as targets: graft reads 8-bit floats and writes none.
-            preconditionFailure("8-bit floats are read-only")
+        case .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz:
+            // No caller has these as targets: graft reads and copies them, and rounds to none.
+            preconditionFailure("floats of 8 bits and fewer are read-only")
         }
     }
 
-    /// Whether ``Tensor/converted(to:)`` can make this type.
-    public var canBeWritten: Bool { self != .f8e5m2 && self != .f8e4m3 && self != .f8e8m0 }
+    /// The bits of element `index` of several that share bytes.
+    private func packed(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt8 {
+        let first = index * bitCount
+        var word = UInt16(bytes[first / 8])
+        if first % 8 + bitCount > 8 { word |= UInt16(bytes[first / 8 + 1]) << 8 }
+        return UInt8(truncatingIfNeeded: word >> (first % 8)) & (1 << bitCount - 1)
+    }
 
     private func load<T: BitwiseCopyable>(
         _ bytes: UnsafeRawBufferPointer, _ index: Int, _: T.Type
@@ -90,15 +102,21 @@ extension DType {
 
     /// OCP 8-bit E4M3 without infinities (arXiv:2209.05433): bias 7, only 0x7F and 0xFF are NaN.
     static func e4m3(_ bits: UInt8) -> Double {
-        let sign: Double = bits & 0x80 == 0 ? 1 : -1
-        let exponent = Int(bits >> 3) & 0xF
-        let mantissa = Double(bits & 7)
-        if bits & 0x7F == 0x7F { return .nan }
-        let magnitude =
-            exponent == 0
-            ? mantissa / 512
-            : (1 + mantissa / 8) * Double(sign: .plus, exponent: exponent - 7, significand: 1)
-        return sign * magnitude
+        bits & 0x7F == 0x7F ? .nan : small(bits, mantissa: 3, bias: 7)
+    }
+
+    /// A float of `width` bits without infinities: a sign, an exponent, `mantissa` bits. OCP's
+    /// microscaling formats have no NaN; the FNUZ formats (arXiv:2206.02915) have one for -0.
+    static func small(
+        _ bits: UInt8, width: Int = 8, mantissa: Int, bias: Int, nan: UInt8? = nil
+    ) -> Double {
+        guard bits != nan else { return .nan }
+        let sign: Double = bits >> (width - 1) & 1 == 0 ? 1 : -1
+        let exponent = Int(bits >> mantissa) & (1 << (width - 1 - mantissa) - 1)
+        let fraction = Double(Int(bits) & (1 << mantissa - 1)) / Double(1 << mantissa)
+        let significand = exponent == 0 ? fraction : 1 + fraction
+        return sign * significand
+            * Double(sign: .plus, exponent: max(exponent, 1) - bias, significand: 1)
     }
 
     /// OCP microscaling scale E8M0: a power of two with bias 127; 0xFF is NaN.

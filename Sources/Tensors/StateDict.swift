@@ -38,7 +38,7 @@ public struct LazyTensor: Sendable {
     /// The number of elements.
     public var count: Int { shape.count }
     /// The number of bytes when loaded.
-    public var byteCount: Int { shape.count * dtype.byteCount }
+    public var byteCount: Int { dtype.byteCount(of: shape.count) }
 
     /// Reads the numbers.
     public func load() throws -> Tensor { try read() }
@@ -56,6 +56,8 @@ public struct LazyTensor: Sendable {
     /// The axes in another order (NumPy's `transpose`), done when loaded.
     public func permuted(_ axes: [Int]) -> LazyTensor {
         guard axes != Array(0..<shape.rank) else { return self }
+        // Elements that share a byte have to be taken apart first.
+        guard !dtype.isPacked else { return converted(to: .f32).permuted(axes) }
         return LazyTensor(dtype, shape.permuted(axes)) {
             try read().piecesPermuted(axes)
         } read: {
@@ -75,7 +77,8 @@ public struct LazyTensor: Sendable {
         guard target != dtype else { return self }
         let source = self
         return LazyTensor(target, shape) {
-            try source.pieces().converted(from: source.dtype, to: target)
+            try source.pieces().converted(
+                from: source.dtype, to: target, count: source.count)
         } read: {
             try source.load().converted(to: target)
         }

@@ -58,7 +58,8 @@ public final class Storage: @unchecked Sendable {
     /// The file must not be truncated while it is mapped; graft writes by rename, so that it is
     /// not by graft.
     public convenience init(mapping path: String) throws(FileError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Without waiting: a pipe is refused below, and has no end to wait for.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw FileError("open", path) }
         defer { close(descriptor) }
         var status = stat()

@@ -20,16 +20,15 @@ extension Tensor {
     public func converted(to dtype: DType) -> Tensor {
         guard dtype != self.dtype else { return self }
         let storage = Storage(byteCount: count * dtype.byteCount) { target in
-            withBytes { Tensor.convert($0, from: self.dtype, to: dtype, target) }
+            withBytes { Tensor.convert($0, from: self.dtype, to: dtype, target, count: count) }
         }
         return Tensor(dtype, shape, storage: storage)
     }
 
     static func convert(
         _ source: UnsafeRawBufferPointer, from: DType, to: DType,
-        _ target: UnsafeMutableRawBufferPointer
+        _ target: UnsafeMutableRawBufferPointer, count: Int
     ) {
-        let count = source.count / from.byteCount
         guard count > 0, let input = source.baseAddress, let output = target.baseAddress else {
             return
         }

@@ -4,6 +4,7 @@ extension Tensor {
     /// The tensor with its axes in another order, as in NumPy's `transpose`, made dense.
     public func permuted(_ axes: [Int]) -> Tensor {
         guard axes != Array(0..<shape.rank) else { return self }
+        guard !dtype.isPacked else { return converted(to: .f32).permuted(axes) }
         return permuted(axes, rows: 0..<shape[axes[0]], forgetting: false)
     }
 

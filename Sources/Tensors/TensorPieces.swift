@@ -23,21 +23,26 @@ struct TensorPieces: Sendable {
     var byteCount: Int { starts.last ?? 0 }
 
     /// The same numbers as another type.
-    func converted(from: DType, to: DType) -> TensorPieces {
-        let starts = starts.map { $0 / from.byteCount * to.byteCount }
+    func converted(from: DType, to: DType, count: Int) -> TensorPieces {
+        let starts = starts.map { min($0 * 8 / from.bitCount, count) * to.byteCount }
         return TensorPieces(starts: starts) { index, body in
             // Small enough to stay in the processor's cache from one side to the other.
-            let step = (1 << 18) * from.byteCount
+            let step = (1 << 15) * from.bitCount
+            var left = (starts[index + 1] - starts[index]) / to.byteCount
             let buffer = UnsafeMutableRawBufferPointer.allocate(
                 byteCount: (1 << 18) * to.byteCount, alignment: 64)
             defer { buffer.deallocate() }
             try lend(index) { bytes in
                 for start in stride(from: 0, to: bytes.count, by: step) {
                     let part = bytes[start..<min(start + step, bytes.count)]
-                    let count = part.count / from.byteCount * to.byteCount
-                    let target = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+                    // An odd number of packed elements ends within a byte.
+                    let numbers = min(part.count * 8 / from.bitCount, left)
+                    left -= numbers
+                    let target = UnsafeMutableRawBufferPointer(
+                        rebasing: buffer[..<(numbers * to.byteCount)])
                     Tensor.convert(
-                        UnsafeRawBufferPointer(rebasing: part), from: from, to: to, target)
+                        UnsafeRawBufferPointer(rebasing: part), from: from, to: to, target,
+                        count: numbers)
                     try body(UnsafeRawBufferPointer(target))
                 }
             }
@@ -48,8 +53,8 @@ struct TensorPieces: Sendable {
 extension Tensor {
     /// The bytes as they are. What a piece has read from a mapped file is let go of with it.
     var pieces: TensorPieces {
-        // Whole elements of every type.
-        let step = 8 << 20
+        // Whole elements of every type, packed ones too.
+        let step = (8 << 20) / 24 * 24
         let starts = Array(stride(from: 0, to: byteCount, by: step)) + [byteCount]
         return TensorPieces(starts: starts) { index, body in
             let range = (byteOffset + starts[index])..<(byteOffset + starts[index + 1])

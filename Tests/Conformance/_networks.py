@@ -76,3 +76,10 @@ SHORT = {
     "torchvision/mnasnet0_5", "torchvision/regnet_y_400mf", "torchvision/regnet_x_400mf",
     "timm/tf_efficientnet_lite0", "timm/tf_efficientnetv2_b0", "timm/mobilenetv3_small_100", "timm/convnext_tiny",
 }
+
+# What rows.py takes from end to end with every change: the seed table's families, and each publisher's formats.
+ROWS = {
+    "resnet50", "resnet50v2", "densenet121", "vgg16", "mobilenet", "mobilenetv2", "xception", "inceptionv3",
+    "inceptionresnetv2", "nasnetmobile", "efficientnetb0", "torchvision/resnet18", "torchvision/mobilenet_v3_small",
+    "torchvision/convnext_tiny", "timm/tf_efficientnet_lite0",
+}

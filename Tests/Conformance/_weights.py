@@ -1,7 +1,7 @@
 """Random weights with non-trivial statistics, so that a wrong formula shows.
 
 Where a size is given, the running statistics are measured as noise flows through, and then changed: each
-variance becomes one to three times the second moment of what it divides, each mean a third of its root, of
+variance becomes two to five times the second moment of what it divides, each mean a third of its root, of
 either sign. With statistics that fit nothing, deep networks answer every image with the same numbers,
 or their gates become steps; with the exact ones, every block subtracts what its images have in common and
 enlarges the rest, rounding included. So fitted, images change the answer, and rounding stays rounding.
@@ -37,7 +37,7 @@ def randomise_torch(model, size=None):
     def settle(norm, inputs):
         moment = inputs[0].square().mean((0, 2, 3)) + 1e-6
         norm.running_mean.copy_(moment.sqrt() * torch.empty_like(moment).uniform_(-0.3, 0.3, generator=generator))
-        norm.running_var.copy_(moment * torch.empty_like(moment).uniform_(1, 3, generator=generator))
+        norm.running_var.copy_(moment * torch.empty_like(moment).uniform_(2, 5, generator=generator))
 
     hooks = [m.register_forward_pre_hook(settle) for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     with torch.no_grad():
@@ -52,6 +52,7 @@ def randomise_keras(model, scale=None):
     import keras
 
     rng = np.random.default_rng(5)
+    bare = not any("Normalization" in type(layer).__name__ for layer in model.layers)
     for variable in model.variables:
         kind, shape = variable.path.split("/")[-1].rstrip("0123456789_"), tuple(variable.shape)
         if kind in ("mean", "variance") and shape == (3,):
@@ -64,14 +65,17 @@ def randomise_keras(model, scale=None):
             values = rng.uniform(0.5, 1.5, shape)
         elif kind == "bias":
             values = rng.normal(0, 0.05, shape)
+        elif kind == "kernel" and ("_se_" in variable.path or "squeeze_excite" in variable.path):
+            # Keras' own are so large that gates are steps.
+            values = rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape)
+        elif kind == "kernel" and bare:  # Nothing else keeps what flows at its size.
+            values = rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
         elif kind == "variable":  # Layer scale.
             values = rng.uniform(0.2, 1, shape)
         else:
             continue
         variable.assign(values.astype("float32"))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            layer.finalize_state()
+    settle_normalization(model)
     if scale is None:
         return model
     norm = keras.layers.BatchNormalization
@@ -80,7 +84,7 @@ def randomise_keras(model, scale=None):
     def settle(self, inputs, training=None, mask=None):
         moment = np.square(np.asarray(inputs)).mean((0, 1, 2)) + 1e-6
         self.moving_mean.assign(np.sqrt(moment) * rng.uniform(-0.3, 0.3, moment.shape))
-        self.moving_variance.assign(moment * rng.uniform(1, 3, moment.shape))
+        self.moving_variance.assign(moment * rng.uniform(2, 5, moment.shape))
         return call(self, inputs, training=False)
 
     norm.call = settle
@@ -93,6 +97,22 @@ def randomise_keras(model, scale=None):
     return model
 
 
+def settle_normalization(model):
+    """Keras' Normalization computes with what it made of its weights, not with these."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            layer.finalize_state()
+
+
+def keras_copy(model, network):
+    """network, with the weights of model."""
+    network.set_weights(model.get_weights())
+    settle_normalization(network)
+    return network
+
+
 def keras_double(build, model):
     """The network that build() makes, in double precision, with the weights of model."""
     import keras
@@ -103,8 +123,7 @@ def keras_double(build, model):
         network = build()
     finally:
         keras.config.set_dtype_policy("float32")
-    network.set_weights(model.get_weights())
-    return network
+    return keras_copy(model, network)
 
 
 def keras_legacy(model, path):

@@ -10,6 +10,7 @@ formula fails on all. One network of each family, or with CONFORMANCE=all every 
 choose.
 """
 import copy
+import gc
 import os
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import numpy as np
 
 from _graft import graft
 from _networks import KERAS, SHORT, TIMM, TORCHVISION
-from _weights import keras_double, keras_legacy, randomise_keras, randomise_torch
+from _weights import keras_copy, keras_double, keras_legacy, randomise_keras, randomise_torch
 
 ALL = os.environ.get("CONFORMANCE") == "all"
 TOLERANCE = 1e-3
@@ -100,6 +101,7 @@ def torch_models():
     for name, make, options in cases:
         if not chosen(name):
             continue
+        gc.collect()  # The last network, whose parts know each other.
         torch.manual_seed(1)
         size = side(name) if not name.startswith("torchvision/vgg") else 224
         model = make(**options)
@@ -132,6 +134,7 @@ def keras_models():
     for name, build, options, _ in KERAS:
         if not chosen(name):
             continue
+        gc.collect()  # The last network, whose parts know each other.
         keras.backend.clear_session()
         keras.utils.set_random_seed(2)
         # The networks over 224 pixels: what pools to one vector takes any size.
@@ -145,8 +148,7 @@ def keras_models():
         model = build_model()
         if any(isinstance(layer, keras.layers.Multiply) for layer in model.layers):
             # Statistics fit on larger images: maps of one pixel have none. ReLU alone keeps wide ones, see above.
-            larger = randomise_keras(build_model(128), scale)
-            model.set_weights(larger.get_weights())
+            keras_copy(randomise_keras(build_model(128), scale), model)
         else:
             randomise_keras(model)
         keras_legacy(model, folder / "w.h5")

@@ -7,6 +7,7 @@ agree with. The peer's answers must tell images apart, or nothing was compared.
 Keras' weights come in every container that Keras writes. One network of each family, or with
 CONFORMANCE=all every one; names as arguments choose.
 """
+import gc
 import json
 import os
 import sys
@@ -75,6 +76,7 @@ def torch_models():
     for name, make, options, odd in cases:
         if not chosen(name):
             continue
+        gc.collect()  # The last network, whose parts know each other.
         torch.manual_seed(1)
         usual = json.loads(graft("summary", name, "--json"))["input"][2:]
         model = randomise_torch(make(**options), min(usual[0], 224))
@@ -130,14 +132,15 @@ def keras_models():
     from safetensors.numpy import load_file
 
     def pixels(shape, seed):
-        # Contrast tells noise from noise where it is averaged over the whole image.
-        contrast = np.linspace(1, 0.4, shape[0]).reshape(-1, 1, 1, 1)
+        # Contrast tells noise from noise where it is averaged over the whole image and nothing normalises.
+        contrast = np.linspace(1, 0.4 if name.startswith("vgg") else 1, shape[0]).reshape(-1, 1, 1, 1)
         return (contrast * np.random.default_rng(seed).uniform(-1, 1, shape)).astype("float32")
 
     containers = {"legacy.h5": keras_legacy, "w.weights.h5": lambda m, p: m.save_weights(p), "m.keras": lambda m, p: m.save(p)}
     for name, build, options, odd in KERAS + KERAS_VARIANTS:
         if not chosen(name):
             continue
+        gc.collect()  # The last network, whose parts know each other.
         # Networks that normalise by themselves take pixels of 0 ... 255.
         scale = 127.5 if name.startswith(("efficientnet", "mobilenetv3", "convnext")) else 1
         keras.backend.clear_session()

@@ -4,6 +4,7 @@ import Foundation
 import GraftExecution
 import GraftNetworks
 import GraftTensors
+import OrderedCollections
 import Testing
 
 @Suite struct PlanFileTests {
