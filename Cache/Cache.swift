@@ -11,7 +11,8 @@ import GraftTensors
 
 /// The files that graft fetched, by what they contain and by how they were asked for.
 ///
-/// Nothing appears in it before it was proven right: bytes are written beside it, flushed, and renamed.
+/// Nothing appears in it before it was proven right: bytes are written beside it and renamed; what the
+/// disk may not hold yet is noted (``Unflushed``).
 public struct Cache: Sendable {
     /// The folder of it all.
     public let root: String
@@ -74,15 +75,13 @@ public struct Cache: Sendable {
 
     /// Moves a verified file in and writes down what it is; returns its path.
     ///
-    /// `temporary` must lie on the same file system (``temporaryPath()``, ``partialPath(_:)``) and be
-    /// flushed to the disk.
+    /// `temporary` must lie on the same file system (``temporaryPath()``, ``partialPath(_:)``).
     public func publish(_ temporary: String, as entry: Entry) throws(any Error) -> String {
         let folder = "\(root)/blobs/sha256/\(entry.sha256)"
         try Files.makeFolder(folder)
         let destination = path(of: entry)
-        guard rename(temporary, destination) == 0 else {
-            throw FileError("rename to", destination)
-        }
+        try Unflushed(self).publish(
+            temporary, to: destination, sha256: entry.sha256, byteCount: entry.byteCount)
         try record(entry)
         return destination
     }

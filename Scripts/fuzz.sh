@@ -29,7 +29,7 @@ for parser in "$@"; do
     log=.build-fuzz/$parser.log
     mkdir -p "$grown" "$kept" "$seeds"
     rm -f "$seeds"/*
-    while read -r seed; do cp "$seed" "$seeds/"; done < <(GRAFT_FUZZ_SEEDS=1 "$program")
+    while read -r seed; do [[ -z $seed ]] || cp "$seed" "$seeds/"; done < <(GRAFT_FUZZ_SEEDS=1 "$program")
     before=$(find "$kept" -type f | wc -l)
     # libhdf5 has faults of its own, which is why it is confined: those are counted and not kept.
     if [[ $parser == hdf5 ]]; then
@@ -43,6 +43,11 @@ for parser in "$@"; do
     "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 \
         -artifact_prefix="$artifacts" -print_final_stats=1 "${extra[@]}" "$grown" "$kept" "$seeds" >"$log" 2>&1
     status=$?
+    if [[ $parser == hdf5 ]]; then
+        status=0
+        faults=$(find "$artifacts" -type f | wc -l)
+        ((faults == 0)) || echo "    $faults inputs that libhdf5 does not survive are in $artifacts"
+    fi
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -1)
     inputs=$(find "$grown" -type f | wc -l)
     printf '%-20s %10s inputs tried, %5s kept\n' "$parser" "${runs:-?}" "$inputs"

@@ -10,9 +10,13 @@ func benchConvolution(_ bench: Bench) throws {
         let shape: Shape = [8, channels, side, side]
         var builder = try GraphBuilder(naming: .torch, input: shape)
         let window = Window(kernel: 3, padding: .explicit(padding))
-        let node = try builder.add(
-            .conv2d(outputs: channels, window: window, groups: 1, bias: false), name: "conv",
-            inputs: [0])
+        // A 1×1 first: it brings the map into the layout that networks have inside.
+        var node = 0
+        for (number, window) in [Window(kernel: 1), window, window].enumerated() {
+            node = try builder.add(
+                .conv2d(outputs: channels, window: window, groups: 1, bias: false),
+                name: "conv\(number)", inputs: [node])
+        }
         let graph = builder.graph(name: "conv", output: node, features: node, logits: nil)
         var weights = StateDict()
         for parameter in graph.parameters {
@@ -26,7 +30,7 @@ func benchConvolution(_ bench: Bench) throws {
             options: ExecutionOptions(accuracy: .exact))
         let code = transformed.steps.map(\.algorithm).filter { $0.hasPrefix("winograd") }
         try bench(
-            "3×3, \(channels) channels, 8 × \(side)², \(code.first ?? "direct: no kernel here")",
+            "1×1 and twice 3×3, \(channels) channels, 8 × \(side)², \(code.first ?? "no kernel here")",
             plain: ("oneDNN's direct one", { keep(try direct.run(input).count) })
         ) {
             keep(try transformed.run(input).count)

@@ -103,6 +103,8 @@ public struct Hub: Sendable {
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 DispatchQueue.global().async {
+                    // What a power cut took is fetched anew.
+                    _ = Unflushed(cache).settle()
                     continuation.resume(with: Swift.Result { try body(cancellation) })
                 }
             }

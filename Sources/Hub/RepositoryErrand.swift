@@ -258,8 +258,9 @@ struct RepositoryErrand {
                 try hub.place(name, commit, path, etag: etag, links: links, isNew: false)
                 return true
             },
-            publish: { partial, _ in
-                guard rename(partial, blob) == 0 else { throw FileError("rename to", blob) }
+            publish: { [own] partial, sums in
+                try Unflushed(own).publish(
+                    partial, to: blob, sha256: sums.sha256, byteCount: sums.byteCount)
                 try hub.place(name, commit, path, etag: etag, links: links, isNew: true)
             })
     }

@@ -164,7 +164,7 @@ extension Transfer {
                     throw Mismatch(expected: digest.description, found: digest.found(sums))
                 }
                 // A partial file that was longer once ends where the file does. Nobody waits for the
-                // disk: what a power cut takes is found by its size or by `graft cache verify`.
+                // disk: `Unflushed` remembers what a power cut may take.
                 guard ftruncate(file.descriptor, off_t(byteCount)) == 0 else {
                     throw FileError("write", partial)
                 }

@@ -27,7 +27,7 @@ struct ReplayTests {
     }
 
     /// libhdf5 dies on some damaged files, in a process of its own: HostileFileTests has those.
-    @Test(arguments: names.filter { $0 != "hdf5" && $0 != "zip" })
+    @Test(arguments: names.filter { $0 != "hdf5" })
     func damagedInputs(_ name: String) throws {
         let (parser, bench) = (try #require(Parser.named(name)), try Workbench())
         var random = Damage()

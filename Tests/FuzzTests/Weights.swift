@@ -10,7 +10,7 @@ extension Parser {
     static let weights: [Parser] = [
         Parser(name: "safetensors", seeds: ["safetensors"]) { try open("x.safetensors", $0, $1) },
         Parser(name: "npy", seeds: ["npy"]) { try open("x.npy", $0, $1) },
-        Parser(name: "zip", seeds: ["npz", "zip.pth", "keras"]) { try open("x.zip", $0, $1) },
+        Parser(name: "zip", seeds: ["npz", "zip.pth"]) { try open("x.zip", $0, $1) },
         Parser(name: "torch", seeds: ["legacy.pth", "attack-legacy.pth"]) {
             try open("x.pth", $0, $1)
         },
