@@ -59,6 +59,13 @@ public enum CacheHealth {
         var checks: [HealthCheck] = []
         // A cache that is not there yet is made by the first fetch; here it is only tried.
         let probe = isThere ? root : nearest(root)
+        guard Files.isFolder(probe) else {
+            return [
+                check(
+                    "", .broken, "`\(root)` cannot be made: `\(probe)` is a file",
+                    "name another folder with `GRAFT_CACHE` or `HF_HUB_CACHE`")
+            ]
+        }
         let free = Files.freeBytes(at: probe)
         let system = fileSystem(probe)
         guard access(probe, W_OK | X_OK) == 0 else {
@@ -98,10 +105,13 @@ public enum CacheHealth {
         return checks
     }
 
-    /// The nearest folder above that is there.
+    /// The nearest thing above that is there, a folder where nothing is in the way.
     private static func nearest(_ path: String) -> String {
         var path = path
-        while !Files.isFolder(path), path.count > 1 { path = UsageRecord.parent(of: path) }
+        var status = stat()
+        while lstat(path, &status) != 0, path.utf8.count > 1 {
+            path = UsageRecord.parent(of: path)
+        }
         return path.isEmpty ? "/" : path
     }
 

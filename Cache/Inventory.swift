@@ -132,6 +132,7 @@ public struct Inventory: Sendable {
     /// The room that everything takes on the disk, each byte counted once.
     public var byteCountOnDisk: Int {
         var seen: Set<StoredFile.Inode> = []
+        seen.reserveCapacity(repositories.reduce(0) { $0 + $1.files.count })
         var total = 0
         func add(_ file: StoredFile) {
             if seen.insert(file.inode).inserted { total += file.byteCount }

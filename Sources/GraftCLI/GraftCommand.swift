@@ -47,6 +47,11 @@ enum Program {
         if arguments.first == HDF5Server.command {
             exit(HDF5Server.run(Array(arguments.dropFirst())))
         }
+        // Scripts ask it before anything else: answered before the commands are set up.
+        if arguments == ["--version"] {
+            Terminal.answer(GraftCommand.configuration.version)
+            return
+        }
         waitAsleep(arguments.first { !$0.hasPrefix("-") })
         Isolation.current = .process(program: "/proc/self/exe")
         if let index = arguments.prefix(while: { $0 != "--" }).firstIndex(of: "--no-sandbox") {

@@ -110,23 +110,28 @@ struct Table {
     /// The table on `limit` columns: what is too long for the first column gets a line of its own.
     func text(fitting limit: Int?) -> String {
         let all = [headings] + rows
-        var widths = headings.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        var widths = headings.indices.map { column in all.map { width($0[column]) }.max() ?? 0 }
         let rest = widths.dropFirst().reduce(0) { $0 + $1 + 2 }
         if let limit { widths[0] = min(widths[0], max(limit - rest, headings[0].count, 16)) }
         return all.map { row in
             var (row, line) = (row, "")
-            if row[0].count > widths[0] {
+            if width(row[0]) > widths[0] {
                 line = row[0] + "\n"
                 row[0] = ""
             }
             for (column, cell) in row.enumerated() {
-                let gap = String(repeating: " ", count: widths[column] - cell.count)
+                let gap = String(repeating: " ", count: widths[column] - width(cell))
                 line +=
                     (column == 0 ? "" : "  ") + (numeric.contains(column) ? gap + cell : cell + gap)
             }
             while line.last == " " { line.removeLast() }
             return line
         }.joined(separator: "\n")
+    }
+
+    /// The columns that a cell takes: plain text, which most is, need not be taken apart.
+    private func width(_ cell: String) -> Int {
+        cell.utf8.allSatisfy { $0 < 0x80 } ? cell.utf8.count : cell.count
     }
 }
 

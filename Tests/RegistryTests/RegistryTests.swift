@@ -131,11 +131,14 @@ import Testing
 
     /// Reading only the families that mention a name must find what reading all finds.
     @Test func lookingUpInAPartFindsTheSame() throws {
-        let bases = Set(registry.entries.map { String($0.base) })
-        for name in bases.sorted() where !name.hasPrefix("tfhub/") {
-            #expect(try Registry.find(name) == registry.find(name))
-        }
-        for architecture in Set(registry.entries.compactMap(\.architecture)).sorted() {
+        // Some of every family: each look-up reads files.
+        let names = Set(registry.entries.map { String($0.base) }).sorted()
+            .enumerated().filter { $0.offset % 40 == 0 }.map(\.element)
+        for name in names { #expect(try Registry.find(name) == registry.find(name)) }
+        let architectures = Set(registry.entries.compactMap(\.architecture)).sorted()
+        for architecture in architectures.enumerated().filter({ $0.offset % 20 == 0 })
+            .map(\.element)
+        {
             #expect(
                 try Registry.publication(ofArchitecture: architecture)
                     == registry.entry(forArchitecture: architecture))
