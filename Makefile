@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GRAFT := .build/release/graft
 VENV := .venv
 
-.PHONY: help build demo test bench conformance conformance-all format lint install clean
+.PHONY: help build demo test bench conformance conformance-all fuzz format lint install clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -20,24 +20,32 @@ test: ## all unit, loopback and command tests
 	swift build -c release --product graft
 	GRAFT=$(CURDIR)/$(GRAFT) OMP_WAIT_POLICY=passive swift test --disable-xctest
 
-conformance: build ## the real peers (PyTorch, Keras, safetensors, …) against graft
+conformance: build ## the real peers (PyTorch, Keras, safetensors, …) against graft (ONLY='hub readers' for some)
 	@Scripts/peers.sh $(VENV)
-	@Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT)
+	@Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT) $(ONLY)
 
 conformance-all: build ## the same with every network, not one of each family
 	@Scripts/peers.sh $(VENV)
-	@CONFORMANCE=all Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT)
+	@CONFORMANCE=all Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT) $(ONLY)
 
-bench: build ## ours against the peers, interleaved, ratios of medians
+bench: build ## ours against the peers by turns, ratios of medians, into docs/BENCHMARKS.md (QUICK=1: some minutes, no table)
 	@Scripts/peers.sh $(VENV)
-	@for script in Scripts/bench_*.py; do echo "== $$script"; \
-	    GRAFT=$(CURDIR)/$(GRAFT) $(VENV)/bin/python $$script || exit 1; done
+	@QUICK=$(QUICK) Scripts/bench.sh $(VENV) $(CURDIR)/$(GRAFT)
+
+FUZZ_FLAGS := -c release --scratch-path .build-fuzz --sanitize fuzzer -Xswiftc -enable-testing \
+    -Xswiftc -assert-config -Xswiftc Debug
+SECONDS ?= 20
+fuzz: ## every parser under libFuzzer (TARGET='pickle onnx' for some, SECONDS=600 for longer)
+	@Scripts/system-packages.sh
+	GRAFT_FUZZ=1 swift build $(FUZZ_FLAGS) --product graft-fuzz
+	@Scripts/fuzz.sh .build-fuzz/release/graft-fuzz $(SECONDS) $(TARGET)
 
 format: ## rewrite the sources in the house style
 	swift format -i -r Package.swift Sources Registry Cache Tests
 
-lint: ## check the house style
+lint: ## check the house style, and that the C kernels compile for other processors
 	swift format lint --strict -r Package.swift Sources Registry Cache Tests
+	@Scripts/portable.sh
 
 PREFIX ?= /usr/local
 install: build ## to $(PREFIX)/bin (PREFIX=… for another place)
@@ -45,4 +53,4 @@ install: build ## to $(PREFIX)/bin (PREFIX=… for another place)
 	cp -R .build/release/graft_GraftRegistry.resources $(PREFIX)/bin/
 
 clean: ## remove what was built
-	rm -rf .build $(VENV)
+	rm -rf .build .bench $(VENV)

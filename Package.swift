@@ -57,6 +57,7 @@ let package = Package(
                 "GraftTensors",
             ]),
         .executable(name: "graft", targets: ["GraftCLI"]),
+        .executable(name: "graft-bench", targets: ["GraftBench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -71,6 +72,7 @@ let package = Package(
         library("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev"),
         // Headers of the kernel and of libc, nothing to link.
         .systemLibrary(name: "CSandbox", path: "Sources/CModules/CSandbox"),
+        .systemLibrary(name: "CFolders", path: "Sources/CModules/CFolders"),
         library("CDNNL", apt: "libdnnl-dev"),
         // Addresses only: the library is loaded when a run on many machines asks for it.
         .systemLibrary(name: "CMPI", path: "Sources/CModules/CMPI"),
@@ -78,7 +80,7 @@ let package = Package(
         library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
         library("CWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
 
-        module("Tensors", [collections]),
+        module("Tensors", ["CKernels", collections]),
         module("Schemas", ["GraftTensors", protobuf]),
         module(
             "Formats",
@@ -94,9 +96,8 @@ let package = Package(
         module("Execution", ["GraftNetworks", "GraftTensors", "CDNNL", "CKernels"]),
         module("Images", ["GraftTensors", "CTurboJPEG", "CPNG", "CWebP"]),
         module("Registry", path: "Registry", ["GraftTensors"], resources: [.copy("Models")]),
-        module("Cache", path: "Cache", ["GraftTensors", crypto]),
-        module(
-            "Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", "CArchive", crypto]),
+        module("Cache", path: "Cache", ["GraftTensors", "CArchive", "CFolders", crypto]),
+        module("Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", crypto]),
         module("Mirror", ["GraftCache", "GraftTensors"] + server),
         module(
             "Training",
@@ -121,6 +122,12 @@ let package = Package(
                 "GraftCache", "GraftRegistry", "GraftTensors", arguments, collections, crypto,
             ], path: "Sources/GraftCLI",
             swiftSettings: strict),
+        .executableTarget(
+            name: "GraftBench",
+            dependencies: [
+                "GraftTraining", "GraftExecution", "GraftNetworks", "GraftImages", "GraftFormats",
+                "GraftCache", "GraftTensors",
+            ], path: "Sources/GraftBench", swiftSettings: strict),
 
         tests(
             "Training",
@@ -137,16 +144,41 @@ let package = Package(
                 "Graft", "GraftTraining", "GraftImages", "GraftNetworks", "GraftFormats",
                 "GraftTensors", collections,
             ]),
-        tests("Execution", ["GraftExecution", "GraftNetworks", "GraftTensors", "CKernels"]),
+        tests(
+            "Execution",
+            ["GraftExecution", "GraftNetworks", "GraftTensors", "CKernels", collections]),
         tests("Images", ["GraftImages", "GraftTensors"]),
         tests("Cache", ["GraftCache"]),
         tests("Mirror", ["GraftMirror", "GraftCache"]),
-        tests("Hub", ["GraftHub", "GraftCache"]),
+        tests("Hub", ["GraftHub", "GraftRegistry", "GraftCache"]),
         // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
-        tests("Formats", ["GraftCLI", "GraftFormats", "GraftTensors", collections]),
+        // graft-confined: what such a process tries when a file has taken it over.
+        .executableTarget(
+            name: "graft-confined", dependencies: ["GraftFormats"], path: "Tests/Confined",
+            swiftSettings: strict),
+        tests(
+            "Formats",
+            ["GraftCLI", "GraftFormats", "GraftTensors", "graft-confined", collections]),
         tests("Networks", ["GraftNetworks", "GraftTensors", collections]),
         tests(
             "Architectures", ["GraftArchitectures", "GraftNetworks", "GraftTensors", collections]),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The parsers that `make fuzz` gives to libFuzzer: what the tests replay, with its entry point.
+let parsers: [Target.Dependency] = [
+    "Graft", "GraftArchitectures", "GraftCache", "GraftFormats", "GraftHub", "GraftImages",
+    "GraftNetworks", "GraftTensors", "GraftTraining", collections,
+]
+if Context.environment["GRAFT_FUZZ"] == nil {
+    let replays = tests("Fuzz", parsers)
+    replays.exclude = ["Corpus", "Driver.swift"]
+    package.targets.append(replays)
+} else {
+    package.targets.append(
+        .executableTarget(
+            name: "graft-fuzz", dependencies: parsers, path: "Tests/FuzzTests",
+            exclude: ["Corpus", "ReplayTests.swift"],
+            swiftSettings: strict + [.define("GRAFT_FUZZ")]))
+}

@@ -11,7 +11,8 @@ import GraftTensors
 
 /// The files that graft fetched, by what they contain and by how they were asked for.
 ///
-/// Nothing appears in it before it was proven right: bytes are written beside it, flushed, and renamed.
+/// Nothing appears in it before it was proven right: bytes are written beside it and renamed; what the
+/// disk may not hold yet is noted (``Unflushed``).
 public struct Cache: Sendable {
     /// The folder of it all.
     public let root: String
@@ -74,15 +75,13 @@ public struct Cache: Sendable {
 
     /// Moves a verified file in and writes down what it is; returns its path.
     ///
-    /// `temporary` must lie on the same file system (``temporaryPath()``, ``partialPath(_:)``) and be
-    /// flushed to the disk.
+    /// `temporary` must lie on the same file system (``temporaryPath()``, ``partialPath(_:)``).
     public func publish(_ temporary: String, as entry: Entry) throws(any Error) -> String {
         let folder = "\(root)/blobs/sha256/\(entry.sha256)"
         try Files.makeFolder(folder)
         let destination = path(of: entry)
-        guard rename(temporary, destination) == 0 else {
-            throw FileError("rename to", destination)
-        }
+        try Unflushed(self).publish(
+            temporary, to: destination, sha256: entry.sha256, byteCount: entry.byteCount)
         try record(entry)
         return destination
     }
@@ -92,7 +91,8 @@ public struct Cache: Sendable {
         try Files.makeFolder(root + "/refs")
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-        try Files.write(Array(try encoder.encode(entry)), to: referencePath(entry.reference))
+        try Files.write(
+            Array(try encoder.encode(entry)), to: referencePath(entry.reference), durably: false)
     }
 
     /// Forgets a reference, and its file when no other reference needs it; returns the bytes freed.
@@ -106,7 +106,16 @@ public struct Cache: Sendable {
         }
         let others = entries().filter { $0.sha256 == entry.sha256 }
         guard !others.contains(where: { $0.fileName == entry.fileName }) else { return 0 }
-        let freed = try Files.remove(path(of: entry))
+        var freed = try Files.remove(path(of: entry))
+        rmdir("\(root)/blobs/sha256/\(entry.sha256)")
+        if others.isEmpty { freed += try removeUnpacked(entry.sha256) }
+        return freed
+    }
+
+    /// Forgets an entry, its file and what that unpacks to, whoever else names them: the bytes are wrong.
+    func forget(_ entry: Entry) throws -> Int {
+        removeFile(referencePath(entry.reference))
+        let freed = try Files.remove(path(of: entry)) + removeUnpacked(entry.sha256)
         rmdir("\(root)/blobs/sha256/\(entry.sha256)")
         return freed
     }
@@ -153,7 +162,7 @@ public struct Cache: Sendable {
         return "\(root)/partial/\(getpid())-\(suffix).tmp"
     }
 
-    private func referencePath(_ reference: String) -> String {
+    func referencePath(_ reference: String) -> String {
         "\(root)/refs/\(ContentHasher.sha256(of: reference)).json"
     }
 

@@ -1,6 +1,6 @@
 // One line of the inventory: the smallest thing that is listed, pinned and removed by itself.
 
-/// A commit of a repository, a fetched reference, or the features of a model.
+/// A commit of a repository, a fetched reference, the features of a model, or measured plans.
 public struct CacheItem: Sendable, Equatable {
     /// What an item is.
     public enum Kind: String, Sendable, Codable, CaseIterable {
@@ -16,11 +16,13 @@ public struct CacheItem: Sendable, Equatable {
         case file
         /// What a backbone made of photos.
         case features
+        /// Which code is fastest for each convolution on a processor.
+        case plan
     }
 
     /// What it is.
     public let kind: Kind
-    /// `hf://org/name`, the reference that was fetched, or `features/<key>`.
+    /// `hf://org/name`, the reference that was fetched, `features/<key>` or `plans/<processor>`.
     public let id: String
     /// The commit, of an item of the Hub.
     public let commit: String?

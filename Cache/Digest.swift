@@ -1,7 +1,7 @@
 // Digests of content: how they are written, computed while bytes stream, and compared.
 
 import Crypto
-public import GraftTensors
+import GraftTensors
 
 #if canImport(Glibc)
     import Glibc
@@ -114,7 +114,7 @@ public struct ContentHasher {
     /// A hasher that saw a file, for content that `digest` is to be compared with.
     public static func over(
         _ path: String, for digest: Digest? = nil
-    ) throws(FileError) -> ContentHasher {
+    ) throws -> ContentHasher {
         var hasher = ContentHasher(for: digest, byteCount: Files.size(of: path))
         try readChunks(of: path) { hasher.update($0) }
         return hasher
@@ -131,18 +131,19 @@ public struct ContentHasher {
     }
 
     /// What git calls the file at `path`.
-    public static func gitBlob(file path: String) throws(FileError) -> String {
+    public static func gitBlob(file path: String) throws -> String {
         try FileDigest.gitBlob(path) { _ in }
     }
 }
 
 /// Hands a file over a megabyte at a time.
-private func readChunks(
-    of path: String, _ body: (UnsafeRawBufferPointer) -> Void
-) throws(FileError) {
+func readChunks(
+    of path: String, _ body: (UnsafeRawBufferPointer) throws -> Void
+) throws {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw FileError("open", path) }
     defer { close(descriptor) }
+    posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
     defer { buffer.deallocate() }
     while true {
@@ -150,7 +151,7 @@ private func readChunks(
         if count < 0 && errno == EINTR { continue }
         guard count >= 0 else { throw FileError("read", path) }
         guard count > 0 else { return }
-        body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     }
 }
 

@@ -11,10 +11,9 @@ import GraftTensors
 
 enum FileDigest {
     /// The SHA-256 of a file, in hex.
-    static func sha256(_ path: String, _ read: (Int) -> Void = { _ in }) throws(FileError) -> String
-    {
+    static func sha256(_ path: String, _ read: (Int) -> Void = { _ in }) throws -> String {
         var hash = SHA256()
-        try forEachChunk(of: path) {
+        try readChunks(of: path) {
             hash.update(bufferPointer: $0)
             read($0.count)
         }
@@ -22,11 +21,11 @@ enum FileDigest {
     }
 
     /// What git calls a file: the SHA-1 of `blob <size>`, a zero and the bytes.
-    static func gitBlob(_ path: String, _ read: (Int) -> Void) throws(FileError) -> String {
+    static func gitBlob(_ path: String, _ read: (Int) -> Void) throws -> String {
         guard let size = Files.size(of: path) else { throw FileError("read", path) }
         var hash = Insecure.SHA1()
         hash.update(data: Array("blob \(size)\0".utf8))
-        try forEachChunk(of: path) {
+        try readChunks(of: path) {
             hash.update(bufferPointer: $0)
             read($0.count)
         }
@@ -37,7 +36,7 @@ enum FileDigest {
     /// numbers as they are; nil for another file. README.md draws the file.
     static func features(
         _ path: String, _ read: (Int) -> Void
-    ) throws(FileError) -> (expected: String, found: String)? {
+    ) throws -> (expected: String, found: String)? {
         try Storage(mapping: path).withBytes { bytes in
             guard bytes.count >= 4096, bytes.starts(with: "GRAFTF2\n".utf8),
                 let size = Int(
@@ -57,24 +56,6 @@ enum FileDigest {
                 read(step)
             }
             return (hex(expected.finalize()), hex(found.finalize()))
-        }
-    }
-
-    private static func forEachChunk(
-        of path: String, _ body: (UnsafeRawBufferPointer) -> Void
-    ) throws(FileError) {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw FileError("open", path) }
-        defer { close(file) }
-        posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL)
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-        defer { buffer.deallocate() }
-        while true {
-            let count = Glibc.read(file, buffer.baseAddress, buffer.count)
-            if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { throw FileError("read", path) }
-            guard count > 0 else { return }
-            body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
         }
     }
 }

@@ -74,11 +74,14 @@ public enum Files {
         return bytes
     }
 
-    /// Writes a small file that appears complete or not at all.
-    public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+    /// Writes a small file that appears complete or not at all. `durably` waits for the disk; what can
+    /// be had again at any time need not.
+    public static func write(
+        _ bytes: [UInt8], to path: String, durably: Bool = true
+    ) throws(FileError) {
         var file = try AtomicFile(replacing: path)
         try file.write(bytes)
-        try file.commit()
+        try file.commit(durably: durably)
     }
 
     /// The bytes that may still be written to the file system that `path` is, or would be, on.

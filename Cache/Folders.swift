@@ -59,6 +59,6 @@ extension Files {
             if count == 0 { break }
             try output.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
         }
-        try output.commit()
+        try output.commit(durably: false)
     }
 }

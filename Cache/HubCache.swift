@@ -115,7 +115,7 @@ public struct HubCache: Sendable {
             #\thttps://bford.info/cachedir/
 
             """
-        try? Files.write(Array(text.utf8), to: path)
+        try? Files.write(Array(text.utf8), to: path, durably: false)
     }
 
     /// Writes down which commit a branch or tag is. The snapshot must be there: scanners drop a
@@ -128,7 +128,7 @@ public struct HubCache: Sendable {
         try Files.makeFolder(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
         // Every file under `refs` counts as a ref: the temporary one stays out of it.
         let temporary = "\(blobs(name))/ref.\(Self.infix()).incomplete"
-        try Files.write(Array(commit.utf8), to: temporary)
+        try Files.write(Array(commit.utf8), to: temporary, durably: false)
         guard rename(temporary, path) == 0 else { throw FileError("rename to", path) }
     }
 

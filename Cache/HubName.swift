@@ -51,11 +51,27 @@ public struct HubName: Sendable, Hashable, CustomStringConvertible {
                 continue
             }
             self.kind = kind
-            id = folderName.dropFirst(prefix.count)
-                .split(separator: "--", omittingEmptySubsequences: false).joined(separator: "/")
+            id = Self.id(folderName.utf8.dropFirst(prefix.utf8.count))
             return
         }
         return nil
+    }
+
+    /// What a folder is called by, each `--` a `/`.
+    private static func id(_ bytes: Substring.UTF8View) -> String {
+        var id: [UInt8] = []
+        id.reserveCapacity(bytes.count)
+        var dashes = 0
+        for byte in bytes {
+            dashes = byte == 45 ? dashes + 1 : 0
+            if dashes == 2 {
+                id[id.count - 1] = UInt8(ascii: "/")
+                dashes = 0
+            } else {
+                id.append(byte)
+            }
+        }
+        return String(decoding: id, as: UTF8.self)
     }
 
     /// `models--org--name`.

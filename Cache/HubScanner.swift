@@ -81,10 +81,8 @@ public struct HubScanner: Sendable {
                 var revision = HubRepository.Revision(commit: commit)
                 revision.refs = (refs.removeValue(forKey: commit) ?? []).sorted()
                 if let snapshot = Folder(commit, at: snapshots.descriptor) {
-                    if let status = snapshots.status(of: commit) {
-                        revision.modified = Int(status.st_mtim.tv_sec)
-                    }
                     read(snapshot, "", &revision, &repository, indices)
+                    if revision.modified == 0 { revision.modified = snapshot.modified }
                 }
                 repository.revisions.append(revision)
             }
@@ -114,8 +112,7 @@ public struct HubScanner: Sendable {
             case .folder: subfolders.append(name)
             case .link:
                 let target = folder.target(of: name) ?? ""
-                let blob = target.split(separator: "/").last.map(String.init) ?? ""
-                if target.contains("blobs/"), let index = indices[blob] {
+                if let blob = blobName(target), let index = indices[blob] {
                     entries.append(HubRepository.Entry(path: path, file: index))
                     newest = max(newest, repository.files[index].modified)
                 } else if let status = folder.status(of: name, following: true) {
@@ -137,9 +134,7 @@ public struct HubScanner: Sendable {
                 StoredFile("snapshots/\(revision.commit)/\(path)", status))
         }
         revision.entries += entries
-        if newest > 0 {
-            revision.modified = prefix.isEmpty ? newest : max(newest, revision.modified)
-        }
+        revision.modified = max(newest, revision.modified)
         for name in subfolders {
             guard let subfolder = Folder(name, at: folder.descriptor) else { continue }
             read(subfolder, "\(prefix)\(name)/", &revision, &repository, indices)
@@ -163,6 +158,15 @@ public struct HubScanner: Sendable {
         if let folder = Folder("refs", at: parent) { visit(folder, "") }
         return refs
     }
+}
+
+/// The name that follows the last `blobs/` of where a link leads; nil where there is none.
+private func blobName(_ target: String) -> String? {
+    let bytes = target.utf8
+    guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")),
+        bytes[..<slash].suffix(5).elementsEqual("blobs".utf8)
+    else { return nil }
+    return String(target[bytes.index(after: slash)...])
 }
 
 /// The results of `body` for all elements, in order, on every core.

@@ -14,10 +14,14 @@ public struct Inventory: Sendable {
     public let entries: [Cache.Entry]
     /// The folders of features, their files relative to them.
     public let features: [(folder: String, files: [StoredFile])]
-    /// All of it, in the order Hub, files, features.
+    /// All of it, in the order Hub, files, features, plans.
     public let items: [CacheItem]
     /// What does not fit together, by repository.
     public let problems: [(id: String, problem: String)]
+    /// The names in the Hub's cache that do not belong there.
+    public let foreign: [String]
+    /// What the archives among ``entries`` unpack to, by their SHA-256; absolute paths.
+    let unpacked: [String: [StoredFile]]
 
     /// Reads the disk. Opens nothing for writing.
     public init(cache: Cache = Cache(), hub: HubScanner = HubScanner()) {
@@ -50,13 +54,17 @@ public struct Inventory: Sendable {
                     ))
             }
         }
+        var unpacked: [String: [StoredFile]] = [:]
+        for digest in cache.unpackedDigests { unpacked[digest] = cache.unpackedFiles(digest) }
         for entry in entries {
             let path = cache.path(of: entry)
             let file = StoredFile(path)
+            let inside = unpacked[entry.sha256] ?? []
             items.append(
                 CacheItem(
                     kind: .file, id: entry.reference, commit: nil, refs: [], path: path,
-                    byteCount: file?.byteCount ?? 0, fileCount: file == nil ? 0 : 1,
+                    byteCount: inside.reduce(file?.byteCount ?? 0) { $0 + $1.byteCount },
+                    fileCount: inside.count + (file == nil ? 0 : 1),
                     modified: file?.modified ?? 0,
                     used: used[UsageRecord.parent(of: path)] ?? file?.modified ?? 0,
                     isPinned: pins.contains(entry.reference)))
@@ -71,6 +79,17 @@ public struct Inventory: Sendable {
                     modified: modified, used: max(used[folder] ?? 0, modified),
                     isPinned: pins.contains(id)))
         }
+        for file in Self.readPlans(cache.root) {
+            let name = UsageRecord.name(of: file.path)
+            let id = "plans/" + name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex)
+            items.append(
+                CacheItem(
+                    kind: .plan, id: id, commit: nil, refs: [], path: file.path,
+                    byteCount: file.byteCount, fileCount: 1, modified: file.modified,
+                    used: max(used[file.path] ?? 0, file.modified), isPinned: pins.contains(id)))
+        }
+        self.unpacked = unpacked
+        self.foreign = foreign
         self.repositories = repositories
         self.entries = entries
         self.features = features
@@ -79,6 +98,15 @@ public struct Inventory: Sendable {
             repositories.flatMap { repository in
                 repository.problems.map { (repository.id, $0) }
             } + foreign.map { ($0, "does not belong into \(hub.root)") }
+    }
+
+    private static func readPlans(_ root: String) -> [StoredFile] {
+        Files.names(in: root + "/plans").filter {
+            // What was measured, and weights that were prepared.
+            $0.hasSuffix(".json") || $0.hasSuffix(".plan")
+        }.compactMap {
+            StoredFile("\(root)/plans/\($0)")
+        }
     }
 
     private static func readFeatures(_ root: String) -> [(folder: String, files: [StoredFile])] {
@@ -114,7 +142,9 @@ public struct Inventory: Sendable {
         }
         SharedStore.payloads(hub.root).forEach(add)
         for entry in entries { StoredFile(cache.path(of: entry)).map(add) }
+        for files in unpacked.values { files.forEach(add) }
         for (_, files) in features { files.forEach(add) }
+        for item in items where item.kind == .plan { StoredFile(item.path).map(add) }
         partials.forEach(add)
         return total
     }

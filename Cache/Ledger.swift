@@ -37,7 +37,14 @@ struct Ledger {
             let path = inventory.cache.path(of: entry)
             guard let file = StoredFile(path) else { continue }
             add(path, file)
-            filesOfItem[entry.reference] = [path]
+            let inside = inventory.unpacked[entry.sha256] ?? []
+            for file in inside { add(file.path, file) }
+            filesOfItem[entry.reference] = [path] + inside.map(\.path)
+        }
+        for item in inventory.items where item.kind == .plan {
+            guard let file = StoredFile(item.path) else { continue }
+            add(item.path, file)
+            filesOfItem[item.path] = [item.path]
         }
         for (folder, files) in inventory.features {
             for file in files { add("\(folder)/\(file.path)", file) }

@@ -45,7 +45,7 @@ public struct LocalFolder: Sendable {
         close(folder)
         HubCache.tag(bookkeeping)
         let ignore = bookkeeping + "/.gitignore"
-        if Files.size(of: ignore) == nil { try? Files.write([42], to: ignore) }
+        if Files.size(of: ignore) == nil { try? Files.write([42], to: ignore, durably: false) }
     }
 
     /// A new name for the partial file of `path`.
@@ -88,6 +88,6 @@ public struct LocalFolder: Sendable {
         clock_gettime(CLOCK_REALTIME, &now)
         let time = "\(now.tv_sec).\(now.tv_nsec / 1000 + 1_000_000)".split(separator: ".")
         let text = "\(metadata.commit)\n\(metadata.etag)\n\(time[0]).\(time[1].dropFirst())\n"
-        try Files.write(Array(text.utf8), to: note(path))
+        try Files.write(Array(text.utf8), to: note(path), durably: false)
     }
 }

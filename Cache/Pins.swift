@@ -16,6 +16,13 @@ extension Cache {
         return file.pins
     }
 
+    /// Whether the file of the pins can be read.
+    var hasSoundPins: Bool {
+        Files.read(pinPath, limit: 16 << 20).map {
+            (try? JSONDecoder().decode(PinFile.self, from: Data($0))) != nil
+        } ?? false
+    }
+
     /// Pins references; those that are not here yet will be kept once they are.
     public func pin(_ references: [String]) throws {
         try changePins { $0.formUnion(references) }

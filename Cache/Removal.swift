@@ -92,6 +92,7 @@ public struct Removal: Sendable {
             switch item.kind {
             case .file: freed += try cache.remove(item.id)
             case .features: freed += try cache.removeFeatures(item.path)
+            case .plan: freed += try Files.remove(item.path)
             case .model, .dataset, .space, .kernel: break
             }
         }
@@ -110,6 +111,8 @@ extension Inventory {
     func isInUse(_ item: CacheItem) -> Bool {
         switch item.kind {
         case .features: FileLock.isHeld(item.path)
+        // Read whole and replaced whole: nobody holds it.
+        case .plan: false
         case .file:
             entries.filter { $0.reference == item.id }.contains {
                 cache.isLocked($0.url) || cache.isLocked($0.reference)
@@ -179,8 +182,10 @@ extension HubScanner {
         }
         guard staying.isEmpty else { return freed }
         for file in now.partials { freed += try Files.remove("\(now.folder)/\(file.path)") }
+        freed += try Files.removeTree("\(now.folder)/trees")
+        freed += try Files.removeTree("\(now.folder)/.no_exist")
         // Not the whole tree: what somebody began to put there meanwhile stays.
-        for name in ["refs", "snapshots", "trees", ".no_exist", "blobs"] {
+        for name in ["refs", "snapshots", "blobs"] {
             Files.removeEmptyFolders("\(now.folder)/\(name)")
         }
         if rmdir(now.folder) != 0, errno == ENOTDIR { removeFile(now.folder) }

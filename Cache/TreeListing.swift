@@ -46,6 +46,7 @@ public struct TreeListing: Sendable, Codable, Equatable {
         var isSound: Bool {
             size >= 0 && (largeSize ?? 0) >= 0 && HubCache.isHex(blobID, 40)
                 && (sha256.map { HubCache.isHex($0, 64) } ?? true)
+                && (chunkHash.map { HubCache.isHex($0, 64) } ?? true)
         }
     }
 
@@ -65,14 +66,43 @@ public struct TreeListing: Sendable, Codable, Equatable {
         self.files = files
     }
 
+    /// The bytes of all files; nil where nobody can count so far.
+    public var byteCount: Int? {
+        files.values.reduce(0 as Int?) { sum, file in
+            sum.flatMap {
+                let (next, overflow) = $0.addingReportingOverflow(file.byteCount)
+                return overflow ? nil : next
+            }
+        }
+    }
+
     /// The listing that a file holds; nil where there is none, or none whose form and paths are sound.
     public static func read(_ path: String) -> TreeListing? {
         guard let bytes = Files.read(path, limit: 1 << 28),
             let listing = try? JSONDecoder().decode(TreeListing.self, from: Data(bytes)),
-            listing.format == 1,
-            listing.files.allSatisfy({ RelativePath.isSafe($0.key) && $0.value.isSound })
+            listing.isSound
         else { return nil }
         return listing
+    }
+
+    /// Whether it is of the format that is known, its paths stay where they belong, and its digests
+    /// are digests of files that can be counted together.
+    var isSound: Bool {
+        format == 1 && files.allSatisfy { RelativePath.isSafe($0.key) && $0.value.isSound }
+            && byteCount != nil
+    }
+
+    /// Whether a file is no listing of any format.
+    static func isBroken(_ path: String) -> Bool {
+        struct Version: Decodable {
+            let format: Int
+            enum CodingKeys: String, CodingKey { case format = "format_version" }
+        }
+        guard let bytes = Files.read(path, limit: 1 << 28) else { return false }
+        guard let version = try? JSONDecoder().decode(Version.self, from: Data(bytes)) else {
+            return true
+        }
+        return version.format == 1 && read(path) == nil
     }
 
     /// The listing of a commit; nil where none was kept, or none that is sound.
@@ -96,7 +126,7 @@ public struct TreeListing: Sendable, Codable, Equatable {
         let body = entries.isEmpty ? "{}" : "{\n\(entries.joined(separator: ",\n"))\n }"
         let text = "{\n \"format_version\": 1,\n \"files\": \(body)\n}"
         try Files.makeFolder(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
-        try Files.write(Array(text.utf8), to: path)
+        try Files.write(Array(text.utf8), to: path, durably: false)
     }
 
     /// A JSON string in ASCII.

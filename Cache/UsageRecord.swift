@@ -59,6 +59,11 @@ struct UsageRecord {
         return parts[...(index + 1)].joined(separator: "/")
     }
 
+    /// The last part of a path.
+    static func name(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
+    }
+
     /// The folder that a file is in.
     static func parent(of path: String) -> String {
         path.lastIndex(of: "/").map { String(path[..<$0]) } ?? path
@@ -79,6 +84,12 @@ extension Cache {
         let path = Files.absolute(path)
         if let snapshot = UsageRecord.snapshot(of: path) {
             usage.add(snapshot)
+        } else if path.hasPrefix(root + "/unpacked/") {
+            // It goes with the archive that it came from.
+            let digest = path.dropFirst(root.utf8.count + "/unpacked/".utf8.count).prefix(64)
+            usage.add("\(root)/blobs/sha256/\(digest)")
+        } else if path.hasPrefix(root + "/plans/") {
+            usage.add(path)
         } else if path.hasPrefix(root + "/") {
             usage.add(Files.isFolder(path) ? path : UsageRecord.parent(of: path))
         }

@@ -42,6 +42,7 @@ public struct FileCheck: Sendable {
         case sha256(String)
         case gitBlob(String)
         case features
+        case json
         case none
     }
 }
@@ -75,8 +76,22 @@ public struct Verification: Sendable {
                 guard let entry = entries[item.id] else { continue }
                 let isThere = Files.size(of: item.path) != nil
                 add(
-                    item, entry.fileName, item.path, item.byteCount, .sha256(entry.sha256),
+                    item, entry.fileName, item.path,
+                    Files.size(of: item.path) ?? entry.byteCount, .sha256(entry.sha256),
                     isThere ? .unknown : .missing)
+                let inside = inventory.cache.unpackedListing(entry.sha256)?.files ?? [:]
+                for (name, file) in inside.sorted(by: { $0.key < $1.key }) {
+                    let path = inventory.cache.unpackedPath(entry.sha256) + "/" + name
+                    add(
+                        item, name, path, file.byteCount, .sha256(file.sha256),
+                        Files.size(of: path) != nil
+                            ? .unknown
+                            : .damaged(
+                                expected: "sha256:" + file.sha256, found: "nothing"))
+                }
+            case .plan:
+                add(
+                    item, UsageRecord.name(of: item.path), item.path, item.byteCount, .json)
             case .features:
                 let files = inventory.features.first { $0.folder == item.path }?.files ?? []
                 for file in files where file.path == "values" {
@@ -140,11 +155,14 @@ public struct Verification: Sendable {
     private static func check(
         _ check: FileCheck, _ read: (Int) -> Void
     ) -> FileCheck.Outcome {
-        guard check.outcome != .missing else { return .missing }
+        guard check.outcome == .unknown else { return check.outcome }
         do {
             let (expected, found): (String, String)
             switch check.proof {
             case .none: return .unknown
+            case .json:
+                return Files.isJSON(check.path)
+                    ? .intact : .damaged(expected: "JSON", found: "something else")
             case .sha256(let hex):
                 expected = "sha256:" + hex
                 found = "sha256:" + (try FileDigest.sha256(check.path, read))
@@ -159,7 +177,7 @@ public struct Verification: Sendable {
             }
             return expected == found ? .intact : .damaged(expected: expected, found: found)
         } catch {
-            return .unreadable(error.message)
+            return .unreadable((error as? any Diagnostic)?.message ?? "\(error)")
         }
     }
 }

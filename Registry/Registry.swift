@@ -1,37 +1,55 @@
 // The models that graft knows where to fetch, and finding one by its name.
 
 import FoundationEssentials
+import Glibc
 import GraftTensors
 
 /// The models that graft knows where to fetch.
 public struct Registry: Sendable {
     /// Every publication, those of one architecture together.
     public let entries: [RegistryEntry]
-    private let folder: String
 
     /// Reads the registry that comes with the program.
     public static func load() throws -> Registry {
-        let folder = try Resources.models()
-        let files: [String]
-        do {
-            files = try FileManager.default.contentsOfDirectory(atPath: folder)
-        } catch {
-            throw RegistryError.unreadable(path: folder, reason: "\(error)")
+        let entries = try Resources.families().flatMap {
+            try Resources.decode([RegistryEntry].self, from: $0)
         }
-        let families = files.filter { $0.hasSuffix(".json") && !$0.hasPrefix("labels-") }
-        let entries = try families.sorted().flatMap {
-            try Resources.decode([RegistryEntry].self, from: folder + "/" + $0)
+        return Registry(entries: entries)
+    }
+
+    /// The part of the registry that `name` can mean: the families with the name in their file.
+    ///
+    /// Reading two thousand rows takes longer than the start of the program; looking for a name in their
+    /// bytes does not.
+    private static func load(mentioning name: String) throws -> Registry {
+        let entries = try Resources.families().flatMap {
+            try Resources.mentions($0, name)
+                ? try Resources.decode([RegistryEntry].self, from: $0) : []
         }
-        return Registry(entries: entries, folder: folder)
+        return Registry(entries: entries)
+    }
+
+    /// The model of this exact name, or the default publication of the architecture so named. Reads
+    /// no more of the registry than that takes.
+    public static func find(_ name: String) throws -> RegistryEntry {
+        if let entry = try load(mentioning: name).match(name) { return entry }
+        return try load().find(name)
+    }
+
+    /// The default publication of an architecture, as ``entry(forArchitecture:)`` finds it. Reads no more
+    /// of the registry than that takes.
+    public static func publication(ofArchitecture name: String) throws -> RegistryEntry? {
+        try load(mentioning: name).entry(forArchitecture: name)
+    }
+
+    private func match(_ name: String) -> RegistryEntry? {
+        entries.first { $0.name == name } ?? entry(forArchitecture: name)
+            ?? entries.first { $0.isDefault && $0.base == name }
     }
 
     /// The model of this exact name, or the default publication of the architecture so named.
     public func find(_ name: String) throws -> RegistryEntry {
-        if let entry = entries.first(where: { $0.name == name }) ?? entry(forArchitecture: name)
-            ?? entries.first(where: { $0.isDefault && $0.base == name })
-        {
-            return entry
-        }
+        if let entry = match(name) { return entry }
         throw RegistryError.unknown(
             name,
             suggestions: suggestions(
@@ -105,10 +123,11 @@ public struct Registry: Sendable {
     }
 
     /// The names of the classes, in the order of the network's outputs.
-    public func labels(_ id: String) throws -> [String] {
-        guard entries.contains(where: { $0.labels == id }) else {
-            throw RegistryError.unknownLabels(id)
-        }
-        return try Resources.decode([String].self, from: "\(folder)/labels-\(id).json")
+    public static func labels(_ id: String) throws -> [String] {
+        let path = try Resources.models() + "/labels-\(id).json"
+        guard !id.isEmpty, id.utf8.allSatisfy({ (97...122).contains($0 | 0x20) || $0 == 45 }),
+            access(path, F_OK) == 0
+        else { throw RegistryError.unknownLabels(id) }
+        return try Resources.decode([String].self, from: path)
     }
 }

@@ -8,17 +8,17 @@ enum Resources {
     /// What the build calls it.
     static let folderName = "graft_GraftRegistry.resources"
 
-    /// The folder `Models`: beside the program, in `../share/graft`, `$GRAFT_REGISTRY`, and in the
-    /// folders above the program (for tests, that run from the folder of the build).
+    /// The folder `Models`: where `$GRAFT_REGISTRY` says, beside the program, in `../share/graft`, and
+    /// in the folders above the program (for tests, that run from the folder of the build).
     static func models() throws(RegistryError) -> String {
         let program = folderOfProgram()
-        var places = [
+        // Who names a folder means it, whatever came with the program.
+        var places =
+            getenv("GRAFT_REGISTRY").map { [String(cString: $0)] }?.filter { !$0.isEmpty } ?? []
+        places += [
             program + "/" + folderName, parent(program) + "/share/graft/" + folderName,
             parent(program) + "/share/graft",
         ]
-        if let variable = getenv("GRAFT_REGISTRY"), variable.pointee != 0 {
-            places.append(String(cString: variable))
-        }
         var folder = program
         while folder.count > 1 {
             folder = parent(folder)
@@ -30,6 +30,46 @@ enum Resources {
             }
         }
         throw .missing(searched: places)
+    }
+
+    /// The files of the families, sorted.
+    static func families() throws(RegistryError) -> [String] {
+        let folder = try models()
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: folder)
+                .filter { $0.hasSuffix(".json") && !$0.hasPrefix("labels-") }.sorted()
+                .map { folder + "/" + $0 }
+        } catch {
+            throw .unreadable(path: folder, reason: "\(error)")
+        }
+    }
+
+    /// Whether some value in a file of JSON begins with `name`.
+    static func mentions(_ path: String, _ name: String) throws(RegistryError) -> Bool {
+        let data: Data
+        do {
+            data = try Data(contentsOf: URL(filePath: path))
+        } catch {
+            throw .unreadable(path: path, reason: "\(error)")
+        }
+        let wanted = Array("\"\(name)".utf8)
+        return data.withUnsafeBytes { bytes -> Bool in
+            contains(bytes, wanted)
+        }
+    }
+
+    /// Whether bytes that begin with a quotation mark are among others.
+    private static func contains(_ bytes: UnsafeRawBufferPointer, _ wanted: [UInt8]) -> Bool {
+        var rest = bytes
+        while rest.count >= wanted.count, let start = rest.baseAddress {
+            guard let quote = memchr(start, Int32(UInt8(ascii: "\"")), rest.count) else {
+                return false
+            }
+            rest = UnsafeRawBufferPointer(rebasing: rest[(UnsafeRawPointer(quote) - start)...])
+            if rest.starts(with: wanted) { return true }
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst())
+        }
+        return false
     }
 
     /// The value in a file of JSON.

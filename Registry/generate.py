@@ -215,7 +215,9 @@ for module in json.load(open(catalogue / "tfhub-modules.json"))["entries"]:
     classes = module["num_classes"]
     top = module["task"] == ["image-classification"]
     put(
-        "tfhub", name="tfhub/" + module["handle"], isDefault=True, url=module["download_url"],
+        # An entity of HTML stands in one of the names.
+        "tfhub", name="tfhub/" + module["handle"].replace("&zwnj;", ""), isDefault=True,
+        url="tfhub://" + module["handle"].replace("&zwnj;", ""),
         format="tf1-hub" if module["format"] == "hub" else "saved-model", top=top,
         licence=SPDX.get(module["license"], module["license"]),
         classes=classes if top and classes != 1000 else None)

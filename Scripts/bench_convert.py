@@ -19,6 +19,8 @@ import time
 import h5py
 import numpy as np
 
+import _machine
+
 GRAFT = os.environ["GRAFT"]
 
 
@@ -143,6 +145,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--folder", default=None, help="where the files go (twice the size is needed)")
     settings = parser.parse_args()
+    print(_machine.line(GRAFT))
     root = tempfile.mkdtemp(prefix="graft-bench-", dir=settings.folder)
     at = lambda name: os.path.join(root, name)
     python = lambda code, *a: [sys.executable, "-c", code, *a]

@@ -16,6 +16,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import numpy as np
 
+import _machine
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Tests/Conformance"))
 GRAFT = os.environ.get("GRAFT", ".build/release/graft")
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
@@ -165,6 +167,7 @@ for k, name in enumerate(classes):
 threads = len(os.sched_getaffinity(0))
 common = {"paths": paths, "labels": labels, "backbone": str(folder / "bb.safetensors"), "threads": threads, "epochs": EPOCHS,
           "output": str(folder / "theirs.npy"), "conformance": str(Path(__file__).resolve().parent.parent / "Tests/Conformance")}
+print(_machine.line(GRAFT))
 print(f"{len(paths)} photos, {len(classes)} classes, {threads} threads, {ROUNDS} rounds, load {os.getloadavg()[0]:.1f}")
 
 # Equal outputs first: no time is printed where they differ.

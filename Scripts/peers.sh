@@ -9,11 +9,14 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     "${sudo[@]}" apt-get update -qq
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
 fi
-if ! command -v mpirun >/dev/null; then
-    echo "installing with apt-get: openmpi-bin" >&2
+packages=()
+command -v mpirun >/dev/null || packages+=(openmpi-bin)
+command -v qemu-x86_64 >/dev/null || packages+=(qemu-user) # older processors
+if ((${#packages[@]} > 0)); then
+    echo "installing with apt-get: ${packages[*]}" >&2
     sudo=(); if (($(id -u) != 0)); then sudo=(sudo); fi
     "${sudo[@]}" apt-get update -qq
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openmpi-bin >/dev/null
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${packages[@]}" >/dev/null
 fi
 echo "installing the peers into $venv (PyTorch, Keras, safetensors, …)" >&2
 python3 -m venv "$venv"

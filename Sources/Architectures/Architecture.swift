@@ -143,6 +143,9 @@ protocol Blueprint: Sendable {
     /// This network's name of a tensor that some publisher's file calls `name`; nil for what only
     /// training uses.
     func renamed(_ name: String) -> String?
+    /// The shape in which the publisher's files have the tensor `name`, where it is not the
+    /// graph's: a linear layer over each pixel is a 1 × 1 convolution here.
+    func publishedShape(_ shape: Shape, of name: String) -> Shape
     /// The network whose weights `state` is, where numbers and not names tell.
     func adapted(to state: StateDict) -> any Blueprint
 }
@@ -151,6 +154,7 @@ extension Blueprint {
     var bareNeck: [any Layer] { [GlobalAveragePool("features")] }
     var headReadsMap: Bool { false }
     func renamed(_ name: String) -> String? { name }
+    func publishedShape(_ shape: Shape, of name: String) -> Shape { shape }
     func adapted(to state: StateDict) -> any Blueprint { self }
 }
 

@@ -3,7 +3,7 @@
 import GraftNetworks
 
 /// Keras' DenseNet: ε = 1.001e-5.
-struct KerasDenseNet: Blueprint {
+struct KerasDenseNet: KerasClassifier {
     /// Layers per dense block: the columns of Table 1.
     let depths: [Int]
     static let networks = [
@@ -11,7 +11,6 @@ struct KerasDenseNet: Blueprint {
         Architecture("densenet169", KerasDenseNet(depths: [6, 12, 32, 32])),
         Architecture("densenet201", KerasDenseNet(depths: [6, 12, 48, 32])),
     ]
-    var naming: Naming { .keras }
 
     var backbone: [any Layer] {
         Stage("conv1") {
@@ -37,11 +36,6 @@ struct KerasDenseNet: Blueprint {
                 }
             }
         }
-    }
-    var neck: [any Layer] { GlobalAveragePool("avg_pool") }
-    func head(classes: Int) -> [any Layer] {
-        Linear("predictions", classes)
-        Softmax("predictions_softmax")
     }
 
     private var dense: any Layer {

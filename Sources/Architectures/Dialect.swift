@@ -116,14 +116,21 @@ struct Dialect: Sendable {
 }
 
 extension Architectures {
-    /// Weights in the shapes in which the publisher of the architecture called `name` has them:
-    /// transformers' MobileNet ends in a linear layer, Keras' in a convolution of 1 × 1.
+    /// Weights in the shapes in which the publisher of the architecture called `name` has them.
     public static func published(_ weights: StateDict, of name: String) -> StateDict {
-        guard name.hasPrefix("transformers/"), let last = weights["classifier.weight"],
-            last.shape.rank == 4
-        else { return weights }
         var result = weights
-        result["classifier.weight"] = last.reshaped([last.shape[0], last.shape[1]])
+        if let blueprint = (try? named(name))?.blueprint {
+            for (name, tensor) in weights.tensors {
+                let shape = blueprint.publishedShape(tensor.shape, of: name)
+                if shape != tensor.shape { result[name] = tensor.reshaped(shape) }
+            }
+        }
+        // transformers' MobileNet ends in a linear layer, Keras' in a convolution of 1 × 1.
+        if name.hasPrefix("transformers/"), let last = weights["classifier.weight"],
+            last.shape.rank == 4
+        {
+            result["classifier.weight"] = last.reshaped([last.shape[0], last.shape[1]])
+        }
         return result
     }
 }

@@ -56,6 +56,31 @@ indirect enum JSONTree: Codable, Equatable, ExpressibleByStringLiteral, Expressi
         }
     }
 
+    /// How many arrays and objects of a JSON text are inside each other at its deepest. What is
+    /// deeper than a configuration can be is not given to a decoder that calls itself for each.
+    static func depth(of text: String) -> Int {
+        var (depth, deepest) = (0, 0)
+        var (isQuoted, isEscaped) = (false, false)
+        for byte in text.utf8 {
+            if isEscaped {
+                isEscaped = false
+            } else if isQuoted {
+                isEscaped = byte == UInt8(ascii: "\\")
+                isQuoted = byte != UInt8(ascii: "\"")
+            } else {
+                switch byte {
+                case UInt8(ascii: "\""): isQuoted = true
+                case UInt8(ascii: "["), UInt8(ascii: "{"):
+                    depth += 1
+                    deepest = max(deepest, depth)
+                case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
+                default: break
+                }
+            }
+        }
+        return deepest
+    }
+
     subscript(key: String) -> JSONTree? {
         if case .object(let members) = self { members[key] } else { nil }
     }

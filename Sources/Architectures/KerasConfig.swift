@@ -15,6 +15,10 @@ public enum KerasConfig {
     public static func open(_ json: String, state: StateDict) throws -> (
         graph: Graph, weights: StateDict, input: Extent
     ) {
+        guard JSONTree.depth(of: json) <= 160 else {
+            throw ArchitectureError.keras(
+                layer: "model", reason: "its configuration nests over 160 deep")
+        }
         let root: JSONTree
         do {
             root = try JSONDecoder().decode(JSONTree.self, from: Data(json.utf8))
@@ -86,7 +90,7 @@ struct KerasLayerConfig {
 
     func integer(_ key: String, _ usual: Int) throws -> Int {
         guard let value = config[key], value != .null else { return usual }
-        guard let number = value.integer, abs(number) <= 1 << 30 else {
+        guard let number = value.integer, number.magnitude <= 1 << 30 else {
             throw fail("its `\(key)` is no number")
         }
         return number
@@ -101,9 +105,9 @@ struct KerasLayerConfig {
     /// A size: a number for both axes, or two.
     func extent(_ key: String, _ usual: Extent?) throws -> Extent {
         let value = config[key] ?? .null
-        if let side = value.integer { return Extent(side) }
-        if let pair = value.array, pair.count == 2, let height = pair[0].integer,
-            let width = pair[1].integer
+        if let side = value.size { return Extent(side) }
+        if let pair = value.array, pair.count == 2, let height = pair[0].size,
+            let width = pair[1].size
         {
             return Extent(height, width)
         }
@@ -115,13 +119,13 @@ struct KerasLayerConfig {
     func padding(_ key: String) throws -> Padding {
         let value = config[key] ?? .null
         func both(_ value: JSONTree) throws -> (Int, Int) {
-            if let one = value.integer { return (one, one) }
-            guard let pair = value.array, pair.count == 2, let first = pair[0].integer,
-                let second = pair[1].integer
+            if let one = value.size { return (one, one) }
+            guard let pair = value.array, pair.count == 2, let first = pair[0].size,
+                let second = pair[1].size
             else { throw fail("its `\(key)` is no padding") }
             return (first, second)
         }
-        if let all = value.integer { return Padding(top: all, left: all, bottom: all, right: all) }
+        if let all = value.size { return Padding(top: all, left: all, bottom: all, right: all) }
         guard let pair = value.array, pair.count == 2 else {
             throw fail("its `\(key)` is no padding")
         }
@@ -153,4 +157,9 @@ struct KerasLayerConfig {
             throw fail("its axis is not that of the channels")
         }
     }
+}
+
+extension JSONTree {
+    /// A whole number that sums and products of sizes can be made of.
+    fileprivate var size: Int? { integer.flatMap { $0.magnitude <= 1 << 30 ? $0 : nil } }
 }

@@ -66,8 +66,7 @@ struct KerasEfficientNet: Blueprint {
     var neck: [any Layer] { GlobalAveragePool("avg_pool") }
     func head(classes: Int) -> [any Layer] {
         Dropout("top_dropout", rate: dropout)
-        Linear("predictions", classes)
-        Softmax("predictions_softmax")
+        KerasPredictions(classes)
     }
 
     private var blocks: [KerasMBConv] {

@@ -85,8 +85,7 @@ struct KerasEfficientNetV2: Blueprint {
     var neck: [any Layer] { GlobalAveragePool("avg_pool") }
     func head(classes: Int) -> [any Layer] {
         Dropout("top_dropout", rate: 0.2)
-        Linear("predictions", classes)
-        Softmax("predictions_softmax")
+        KerasPredictions(classes)
     }
 
     private var blocks: [KerasMBConv] {

@@ -3,31 +3,19 @@
 import GraftNetworks
 
 /// Keras' Inception-ResNet v2: residuals of Inception blocks, scaled down before they are added.
-struct KerasInceptionResNetV2: Blueprint {
+struct KerasInceptionResNetV2: KerasInceptionBlocks {
     static let networks = [
         Architecture("inceptionresnetv2", input: 299, KerasInceptionResNetV2())
     ]
-    var naming: Naming { .keras }
 
     var backbone: [any Layer] {
-        Stage("stem") {
-            convolution(32, 3, stride: 2, padding: .valid)
-            convolution(32, 3, padding: .valid)
-            convolution(64, 3)
-            MaxPool2d("max_pooling2d#", kernel: 3, stride: 2)
-            convolution(80, 1, padding: .valid)
-            convolution(192, 3, padding: .valid)
-            MaxPool2d("max_pooling2d#", kernel: 3, stride: 2)
-        }
+        stem
         Stage("block35") {
             Concatenate("mixed_5b") {
                 convolution(96, 1)
                 chain([(48, 1), (64, 5)])
                 chain([(64, 1), (96, 3), (96, 3)])
-                Sequential {
-                    AveragePool2d("average_pooling2d#", kernel: 3, stride: 1, padding: .same)
-                    convolution(64, 1)
-                }
+                projection(64)
             }
             // Figure 16, ten times.
             for block in 1...10 {
@@ -42,7 +30,7 @@ struct KerasInceptionResNetV2: Blueprint {
             Concatenate("mixed_6a") {
                 convolution(384, 3, stride: 2, padding: .valid)
                 reduction([(256, 1), (256, 3)], 384)
-                MaxPool2d("max_pooling2d#", kernel: 3, stride: 2)
+                halving
             }
             // Figure 17, twenty times.
             for block in 1...20 {
@@ -57,7 +45,7 @@ struct KerasInceptionResNetV2: Blueprint {
                 reduction([(256, 1)], 384)
                 reduction([(256, 1)], 288)
                 reduction([(256, 1), (288, 3)], 320)
-                MaxPool2d("max_pooling2d#", kernel: 3, stride: 2)
+                halving
             }
             // Figure 19, ten times; the last neither scaled nor rectified.
             for block in 1...10 {
@@ -72,11 +60,6 @@ struct KerasInceptionResNetV2: Blueprint {
             BatchNorm2d("conv_7b_bn", epsilon: 1e-3, momentum: 0.01, scale: false)
             ReLU("conv_7b_ac")
         }
-    }
-    var neck: [any Layer] { GlobalAveragePool("avg_pool") }
-    func head(classes: Int) -> [any Layer] {
-        Linear("predictions", classes)
-        Softmax("predictions_softmax")
     }
 
     @LayerBuilder
@@ -93,27 +76,5 @@ struct KerasInceptionResNetV2: Blueprint {
             }
         }
         if scale != 1 { ReLU("\(name)_ac") }
-    }
-
-    private func reduction(_ convolutions: [(Int, Extent)], _ outputs: Int) -> Sequential {
-        Sequential {
-            chain(convolutions)
-            convolution(outputs, 3, stride: 2, padding: .valid)
-        }
-    }
-
-    private func chain(_ convolutions: [(outputs: Int, kernel: Extent)]) -> Sequential {
-        Sequential { for each in convolutions { convolution(each.outputs, each.kernel) } }
-    }
-
-    private func convolution(
-        _ outputs: Int, _ kernel: Extent, stride: Int = 1, padding: WindowPadding = .same
-    ) -> Sequential {
-        Sequential {
-            Conv2d(
-                "conv2d#", outputs, kernel: kernel, stride: Extent(stride), padding: padding)
-            BatchNorm2d("batch_normalization#", epsilon: 1e-3, momentum: 0.01, scale: false)
-            ReLU("activation#")
-        }
     }
 }

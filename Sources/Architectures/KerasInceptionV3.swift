@@ -3,20 +3,11 @@
 import GraftNetworks
 
 /// Keras' Inception v3: nobody named its convolutions, so they are numbered as they are made.
-struct KerasInceptionV3: Blueprint {
+struct KerasInceptionV3: KerasInceptionBlocks {
     static let networks = [Architecture("inceptionv3", input: 299, KerasInceptionV3())]
-    var naming: Naming { .keras }
 
     var backbone: [any Layer] {
-        Stage("stem") {
-            convolution(32, 3, stride: 2, padding: .valid)
-            convolution(32, 3, padding: .valid)
-            convolution(64, 3)
-            MaxPool2d("max_pooling2d#", kernel: 3, stride: 2)
-            convolution(80, 1, padding: .valid)
-            convolution(192, 3, padding: .valid)
-            MaxPool2d("max_pooling2d#", kernel: 3, stride: 2)
-        }
+        stem
         // Figure 5: 35 × 35.
         for (index, pooled) in [32, 64, 64].enumerated() {
             mixed(index) {
@@ -28,11 +19,8 @@ struct KerasInceptionV3: Blueprint {
         }
         mixed(3) {
             convolution(384, 3, stride: 2, padding: .valid)
-            Sequential {
-                chain([(64, 1), (96, 3)])
-                convolution(96, 3, stride: 2, padding: .valid)
-            }
-            MaxPool2d("max_pooling2d#", kernel: 3, stride: 2)
+            reduction([(64, 1), (96, 3)], 96)
+            halving
         }
         // Figure 6: 17 × 17, with n = 7 factorised.
         for (index, width) in [128, 160, 160, 192].enumerated() {
@@ -47,15 +35,9 @@ struct KerasInceptionV3: Blueprint {
             }
         }
         mixed(8) {
-            Sequential {
-                convolution(192, 1)
-                convolution(320, 3, stride: 2, padding: .valid)
-            }
-            Sequential {
-                chain([(192, 1), (192, Extent(1, 7)), (192, Extent(7, 1))])
-                convolution(192, 3, stride: 2, padding: .valid)
-            }
-            MaxPool2d("max_pooling2d#", kernel: 3, stride: 2)
+            reduction([(192, 1)], 320)
+            reduction([(192, 1), (192, Extent(1, 7)), (192, Extent(7, 1))], 192)
+            halving
         }
         // Figure 7: 8 × 8, with branches that fan out.
         for index in 0..<2 {
@@ -73,11 +55,6 @@ struct KerasInceptionV3: Blueprint {
             }
         }
     }
-    var neck: [any Layer] { GlobalAveragePool("avg_pool") }
-    func head(classes: Int) -> [any Layer] {
-        Linear("predictions", classes)
-        Softmax("predictions_softmax")
-    }
 
     private func mixed(_ number: Int, @LayerBuilder _ branches: () -> [any Layer]) -> any Layer {
         let branches = branches()
@@ -88,28 +65,6 @@ struct KerasInceptionV3: Blueprint {
         Concatenate(name) {
             convolution(384, Extent(1, 3))
             convolution(384, Extent(3, 1))
-        }
-    }
-
-    private func projection(_ outputs: Int) -> Sequential {
-        Sequential {
-            AveragePool2d("average_pooling2d#", kernel: 3, stride: 1, padding: .same)
-            convolution(outputs, 1)
-        }
-    }
-
-    private func chain(_ convolutions: [(outputs: Int, kernel: Extent)]) -> Sequential {
-        Sequential { for each in convolutions { convolution(each.outputs, each.kernel) } }
-    }
-
-    private func convolution(
-        _ outputs: Int, _ kernel: Extent, stride: Int = 1, padding: WindowPadding = .same
-    ) -> Sequential {
-        Sequential {
-            Conv2d(
-                "conv2d#", outputs, kernel: kernel, stride: Extent(stride), padding: padding)
-            BatchNorm2d("batch_normalization#", epsilon: 1e-3, momentum: 0.01, scale: false)
-            ReLU("activation#")
         }
     }
 }

@@ -14,12 +14,6 @@ struct KerasMobileNetV2: Blueprint {
     ]
     var naming: Naming { .keras }
 
-    /// Table 2: expansion, outputs, repeats, stride.
-    private static let rows: [(expansion: Int, outputs: Int, repeats: Int, stride: Int)] = [
-        (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
-        (6, 320, 1, 1),
-    ]
-
     var backbone: [any Layer] {
         Stage("Conv1") {
             Conv2d("Conv1", divisible(32 * alpha), kernel: 3, stride: 2, padding: .same)
@@ -37,39 +31,18 @@ struct KerasMobileNetV2: Blueprint {
         }
     }
     var neck: [any Layer] { GlobalAveragePool("global_average_pooling2d") }
-    func head(classes: Int) -> [any Layer] {
-        Linear("predictions", classes)
-        Softmax("predictions_softmax")
-    }
+    func head(classes: Int) -> [any Layer] { KerasPredictions(classes) }
 
-    private struct Block {
-        var id: Int
-        var inputs: Int
-        var outputs: Int
-        var expansion: Int
-        var stride: Int
-    }
-
-    private var blocks: [Block] {
-        var inputs = divisible(32 * alpha)
-        var blocks: [Block] = []
-        for row in Self.rows {
-            for index in 0..<row.repeats {
-                // Keras truncates to whole channels before it rounds.
-                let outputs = divisible(Float(Int(Float(row.outputs) * alpha)))
-                blocks.append(
-                    Block(
-                        id: blocks.count, inputs: inputs, outputs: outputs,
-                        expansion: row.expansion, stride: index == 0 ? row.stride : 1))
-                inputs = outputs
-            }
+    /// Keras truncates to whole channels before it rounds.
+    private var blocks: [MobileNetV2Table.Block] {
+        MobileNetV2Table.blocks(stem: divisible(32 * alpha)) {
+            divisible(Float(Int(Float($0) * alpha)))
         }
-        return blocks
     }
 
     @LayerBuilder
-    private func invertedResidual(_ block: Block) -> [any Layer] {
-        if block.stride == 1, block.inputs == block.outputs {
+    private func invertedResidual(_ block: MobileNetV2Table.Block) -> [any Layer] {
+        if block.adds {
             Add("add") {
                 Sequential {}
                 Sequential { convolutions(block) }
@@ -80,9 +53,9 @@ struct KerasMobileNetV2: Blueprint {
     }
 
     @LayerBuilder
-    private func convolutions(_ block: Block) -> [any Layer] {
+    private func convolutions(_ block: MobileNetV2Table.Block) -> [any Layer] {
         if block.id > 0 {
-            Conv2d("expand", block.inputs * block.expansion, kernel: 1)
+            Conv2d("expand", block.width, kernel: 1)
             normalise("expand_BN")
             ReLU6("expand_relu")
         }

@@ -4,7 +4,7 @@ import GraftNetworks
 import GraftTensors
 
 /// Keras' NASNet: two searched cells, each reading the two values before it (figure 4).
-struct KerasNASNet: Blueprint {
+struct KerasNASNet: KerasClassifier {
     /// Normal cells per resolution: N.
     let repeats: Int
     /// Channels of the last cells' output.
@@ -12,7 +12,6 @@ struct KerasNASNet: Blueprint {
     let stem: Int
     /// Whether the cell after a reduction reads what came before the reduction's input.
     let skipsReduction: Bool
-    var naming: Naming { .keras }
 
     static let networks = [
         Architecture(
@@ -32,10 +31,6 @@ struct KerasNASNet: Blueprint {
         ReLU("activation#")
     }
     var neck: [any Layer] { GlobalAveragePool("global_average_pooling2d") }
-    func head(classes: Int) -> [any Layer] {
-        Linear("predictions", classes)
-        Softmax("predictions_softmax")
-    }
 }
 
 /// All cells: two reductions as a stem, then N normal ones, a reduction, N, a reduction, N.

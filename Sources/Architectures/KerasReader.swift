@@ -94,12 +94,20 @@ struct KerasReader {
                 reason: "it has \(names.count) inputs, expected \(inputs.count)")
         }
         for (name, input) in zip(names, inputs) { values[name] = input }
+        let firsts = Self.firstNodes(config, entries)
         // Layers stand in some order: call whatever has all that it reads, until nothing is left.
         var waiting: [(entry: Int, call: Int)] = []
         for (index, entry) in entries.enumerated() where entry.layer.kind != "InputLayer" {
             for call in entry.calls.indices { waiting.append((index, call)) }
         }
+        // A model of thousands of layers that stand in the opposite order is no model.
+        var patience = 10_000_000
         while !waiting.isEmpty {
+            patience -= waiting.count
+            guard patience > 0 else {
+                throw ArchitectureError.keras(
+                    layer: path.last ?? "model", reason: "its layers are too many, in no order")
+            }
             var later: [(entry: Int, call: Int)] = []
             for (index, number) in waiting {
                 let entry = entries[index]
@@ -110,8 +118,9 @@ struct KerasReader {
                 }
                 let results = try call(
                     entry, path, classPath, reads.compactMap(\.self), depth, node: number)
+                let node = number + firsts[entry.layer.name, default: 0]
                 for (tensor, result) in results.enumerated() {
-                    values[History(layer: entry.layer.name, node: number, tensor: tensor)] = result
+                    values[History(layer: entry.layer.name, node: node, tensor: tensor)] = result
                 }
             }
             guard later.count < waiting.count else {
@@ -127,6 +136,21 @@ struct KerasReader {
             }
             return value
         }
+    }
+
+    /// The number of a nested model's first call, where it is not 0: Keras 2 counts the making of a
+    /// model as a call of it, and writes down those that come after.
+    private static func firstNodes(_ config: JSONTree, _ entries: [Entry]) -> [String: Int] {
+        let outputs = histories(config["output_layers"] ?? .null)
+        var last: [String: Int] = [:]
+        for read in entries.flatMap({ $0.calls.flatMap(\.reads) }) + outputs {
+            last[read.layer] = max(last[read.layer] ?? 0, read.node)
+        }
+        var firsts: [String: Int] = [:]
+        for entry in entries where entry.layer.config["layers"] != nil {
+            if last[entry.layer.name] == entry.calls.count { firsts[entry.layer.name] = 1 }
+        }
+        return firsts
     }
 
     private mutating func call(

@@ -3,7 +3,7 @@
 import GraftNetworks
 
 /// Keras' ResNet v1: the stride sits on the first 1 × 1, convolutions have biases, ε = 1.001e-5.
-struct KerasResNet: Blueprint {
+struct KerasResNet: KerasResidualStages {
     /// Blocks per stage: the rows of Table 1.
     let depths: [Int]
     static let networks = [
@@ -11,45 +11,32 @@ struct KerasResNet: Blueprint {
         Architecture("resnet101", KerasResNet(depths: [3, 4, 23, 3])),
         Architecture("resnet152", KerasResNet(depths: [3, 8, 36, 3])),
     ]
-    var naming: Naming { .keras }
 
     var backbone: [any Layer] {
         Stage("conv1") {
-            Conv2d("conv1_conv", 64, kernel: 7, stride: 2, padding: 3, bias: true)
-            BatchNorm2d("conv1_bn", epsilon: 1.001e-5, momentum: 0.01)
+            firstConvolution
+            normalise("conv1_bn")
             ReLU("conv1_relu")
             MaxPool2d("pool1_pool", kernel: 3, stride: 2, padding: .all(1))
         }
-        for (index, depth) in depths.enumerated() {
-            let stage = "conv\(index + 2)"
-            Stage(stage) {
-                for block in 1...depth {
-                    Scope("\(stage)_block\(block)") {
-                        bottleneck(
-                            width: 64 << index, stride: index > 0 && block == 1 ? 2 : 1,
-                            projects: block == 1)
-                    }
-                }
-            }
-        }
+        stages
     }
 
-    private func bottleneck(width: Int, stride: Int, projects: Bool) -> [any Layer] {
-        [
-            Add("add") {
-                Sequential {
-                    if projects { convolution("0", width * 4, kernel: 1, stride: stride) }
-                }
-                Sequential {
-                    convolution("1", width, kernel: 1, stride: stride)
-                    ReLU("1_relu")
-                    convolution("2", width, kernel: 3, stride: 1)
-                    ReLU("2_relu")
-                    convolution("3", width * 4, kernel: 1, stride: 1)
-                }
-            },
-            ReLU("out"),
-        ]
+    func bottleneck(stage: Int, block: Int) -> [any Layer] {
+        let (width, stride) = (64 << stage, stage > 0 && block == 1 ? 2 : 1)
+        Add("add") {
+            Sequential {
+                if block == 1 { convolution("0", width * 4, kernel: 1, stride: stride) }
+            }
+            Sequential {
+                convolution("1", width, kernel: 1, stride: stride)
+                ReLU("1_relu")
+                convolution("2", width, kernel: 3, stride: 1)
+                ReLU("2_relu")
+                convolution("3", width * 4, kernel: 1, stride: 1)
+            }
+        }
+        ReLU("out")
     }
 
     @LayerBuilder
@@ -59,12 +46,6 @@ struct KerasResNet: Blueprint {
         Conv2d(
             "\(name)_conv", outputs, kernel: Extent(kernel), stride: Extent(stride),
             padding: kernel / 2, bias: true)
-        BatchNorm2d("\(name)_bn", epsilon: 1.001e-5, momentum: 0.01)
-    }
-
-    var neck: [any Layer] { GlobalAveragePool("avg_pool") }
-    func head(classes: Int) -> [any Layer] {
-        Linear("predictions", classes)
-        Softmax("predictions_softmax")
+        normalise("\(name)_bn")
     }
 }

@@ -4,7 +4,7 @@ import GraftNetworks
 
 /// Keras' ResNet V2: normalisation before the convolutions; the last block of a stage has the
 /// stride, and its shortcut is then a pool of one pixel.
-struct KerasResNetV2: Blueprint {
+struct KerasResNetV2: KerasResidualStages {
     /// Blocks per stage.
     let depths: [Int]
     static let networks = [
@@ -12,42 +12,25 @@ struct KerasResNetV2: Blueprint {
         Architecture("resnet101v2", KerasResNetV2(depths: [3, 4, 23, 3])),
         Architecture("resnet152v2", KerasResNetV2(depths: [3, 8, 36, 3])),
     ]
-    var naming: Naming { .keras }
 
     var backbone: [any Layer] {
         Stage("conv1") {
-            Conv2d("conv1_conv", 64, kernel: 7, stride: 2, padding: 3, bias: true)
+            firstConvolution
             // No ReLU came before: zeros that pad count in the maximum.
             ZeroPad2d("pool1_pad", Padding(top: 1, left: 1, bottom: 1, right: 1))
             MaxPool2d("pool1_pool", kernel: 3, stride: 2)
         }
-        for (index, depth) in depths.enumerated() {
-            let stage = "conv\(index + 2)"
-            Stage(stage) {
-                for block in 1...depth {
-                    Scope("\(stage)_block\(block)") {
-                        bottleneck(
-                            width: 64 << index,
-                            stride: block == depth && index < depths.count - 1 ? 2 : 1,
-                            projects: block == 1)
-                    }
-                }
-            }
-        }
+        stages
         Stage("post") {
             normalise("post_bn")
             ReLU("post_relu")
         }
     }
-    var neck: [any Layer] { GlobalAveragePool("avg_pool") }
-    func head(classes: Int) -> [any Layer] {
-        Linear("predictions", classes)
-        Softmax("predictions_softmax")
-    }
 
-    @LayerBuilder
-    private func bottleneck(width: Int, stride: Int, projects: Bool) -> [any Layer] {
-        if projects {
+    func bottleneck(stage: Int, block: Int) -> [any Layer] {
+        let width = 64 << stage
+        let stride = block == depths[stage] && stage < depths.count - 1 ? 2 : 1
+        if block == 1 {
             normalise("preact_bn")
             ReLU("preact_relu")
             Add("out") {
@@ -78,9 +61,5 @@ struct KerasResNetV2: Blueprint {
             ReLU("2_relu")
             Conv2d("3_conv", width * 4, kernel: 1, bias: true)
         }
-    }
-
-    private func normalise(_ name: String) -> Operation {
-        BatchNorm2d(name, epsilon: 1.001e-5, momentum: 0.01)
     }
 }

@@ -34,8 +34,5 @@ struct KerasVGG: Blueprint {
             ReLU("fc2_relu")
         }
     }
-    func head(classes: Int) -> [any Layer] {
-        Linear("predictions", classes)
-        Softmax("predictions_softmax")
-    }
+    func head(classes: Int) -> [any Layer] { KerasPredictions(classes) }
 }

@@ -3,9 +3,8 @@
 import GraftNetworks
 
 /// Keras' Xception: separable convolutions, figure 5 of the paper.
-struct KerasXception: Blueprint {
+struct KerasXception: KerasClassifier {
     static let networks = [Architecture("xception", input: 299, KerasXception())]
-    var naming: Naming { .keras }
 
     var backbone: [any Layer] {
         Stage("block1") {
@@ -33,11 +32,6 @@ struct KerasXception: Blueprint {
                 ReLU("block14_sepconv\(index + 1)_act")
             }
         }
-    }
-    var neck: [any Layer] { GlobalAveragePool("avg_pool") }
-    func head(classes: Int) -> [any Layer] {
-        Linear("predictions", classes)
-        Softmax("predictions_softmax")
     }
 
     private func downsampling(_ block: Int, _ first: Int, _ second: Int) -> any Layer {

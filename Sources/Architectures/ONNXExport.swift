@@ -246,7 +246,8 @@ public struct ONNXExport {
                     ("group", .integer(groups)),
                 ])
         case .batchNorm(let epsilon, _, let scale, let shift):
-            var weights = try node.parameters.map { try weight($0) }
+            // How many samples Keras' Normalization saw is no part of it.
+            var weights = try node.parameters.filter { $0.role != .count }.map { try weight($0) }
             let channels = before[1]
             if !scale {
                 let ones = [Float](repeating: 1, count: channels)

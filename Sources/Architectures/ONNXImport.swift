@@ -20,6 +20,11 @@ public enum ONNXImport {
         } catch let problem as ONNXModel.Problem {
             throw ArchitectureError.onnx(node: path, reason: problem.reason)
         }
+        guard model.graph.node.count <= 100_000 else {
+            throw ArchitectureError.onnx(
+                node: path,
+                reason: "it has \(model.graph.node.count) nodes, expected at most 100000")
+        }
         var reader = try ONNXReader(model.graph, initializers)
         for node in model.graph.node { try reader.add(node) }
         return try reader.finish()
@@ -45,6 +50,8 @@ struct ONNXReader {
     private var weights = StateDict()
     /// The builder's name of a parameter -> the file's.
     private var renames: [String: String] = [:]
+    /// How often a weight is used again, which a graph says as another weight.
+    private var copies: [String: Int] = [:]
 
     init(_ proto: Onnx_GraphProto, _ initializers: StateDict) throws {
         self.proto = proto
@@ -135,7 +142,7 @@ struct ONNXReader {
     {
         let name = (node.name.isEmpty ? node.output.first ?? node.opType : node.name) + suffix
         // Names of ONNX nodes need not be unique; layers' must be.
-        let unique = builder.nodes.contains { $0.name == name } ? name + "#\(builder.last)" : name
+        let unique = builder.contains(name) ? name + "#\(builder.last)" : name
         builder.stage = String(
             name.drop { $0 == "/" }.prefix { $0 != "/" && $0 != "." && $0 != "_" })
         return try builder.add(op, name: unique, inputs: inputs)
@@ -157,10 +164,9 @@ struct ONNXReader {
                 )
             }
             var unique = name
-            var number = 1
             while weights[unique] != nil {
-                unique = "\(name)#\(number)"
-                number += 1
+                copies[name, default: 0] += 1
+                unique = "\(name)#\(copies[name, default: 0])"
             }
             weights[unique] = LazyTensor(tensor.reshaped(parameter.shape))
             renames[parameter.name] = unique

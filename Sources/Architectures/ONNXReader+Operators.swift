@@ -12,6 +12,8 @@ extension ONNXReader {
         }
         switch node.opType {
         case "Constant":
+            // The file's reader has found it, wherever its numbers lie.
+            if let name = node.output.first, values[name] != nil { return }
             guard let value = attribute(node, "value"), value.hasT else {
                 throw fail(node, "its constant is no tensor")
             }

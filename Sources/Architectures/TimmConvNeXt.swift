@@ -1,6 +1,7 @@
 // ConvNeXt: Liu et al. 2022, arXiv:2201.03545, as timm has it.
 
 import GraftNetworks
+import GraftTensors
 
 /// timm's ConvNeXt: torchvision's network under other names.
 struct TimmConvNeXt: Blueprint {
@@ -41,6 +42,11 @@ struct TimmConvNeXt: Blueprint {
         LayerNorm2d("head.norm")
     }
     func head(classes: Int) -> [any Layer] { Linear("head.fc", classes) }
+
+    func publishedShape(_ shape: Shape, of name: String) -> Shape {
+        let linear = name.hasSuffix(".mlp.fc1.weight") || name.hasSuffix(".mlp.fc2.weight")
+        return linear ? [shape[0], shape[1]] : shape
+    }
 
     private func residual(_ channels: Int) -> any Layer {
         Add("add") {

@@ -5,16 +5,18 @@ import GraftNetworks
 extension TimmEfficientNet {
     static let networks = efficientNets + efficientNetsV2 + mobileNets
 
-    /// arXiv:1905.11946, table 1.
-    private static let v1: [[Row]] = [
-        [Row(.separable, 1, k: 3, s: 1, e: 1, 16, se: true)],
-        [Row(.inverted, 2, k: 3, s: 2, e: 6, 24, se: true)],
-        [Row(.inverted, 2, k: 5, s: 2, e: 6, 40, se: true)],
-        [Row(.inverted, 3, k: 3, s: 2, e: 6, 80, se: true)],
-        [Row(.inverted, 3, k: 5, s: 1, e: 6, 112, se: true)],
-        [Row(.inverted, 4, k: 5, s: 2, e: 6, 192, se: true)],
-        [Row(.inverted, 1, k: 3, s: 1, e: 6, 320, se: true)],
-    ]
+    /// arXiv:1905.11946, table 1; "Lite" has no gates.
+    static func v1(gated: Bool = true) -> [[Row]] {
+        [
+            [Row(.separable, 1, k: 3, s: 1, e: 1, 16, se: gated)],
+            [Row(.inverted, 2, k: 3, s: 2, e: 6, 24, se: gated)],
+            [Row(.inverted, 2, k: 5, s: 2, e: 6, 40, se: gated)],
+            [Row(.inverted, 3, k: 3, s: 2, e: 6, 80, se: gated)],
+            [Row(.inverted, 3, k: 5, s: 1, e: 6, 112, se: gated)],
+            [Row(.inverted, 4, k: 5, s: 2, e: 6, 192, se: gated)],
+            [Row(.inverted, 1, k: 3, s: 1, e: 6, 320, se: gated)],
+        ]
+    }
 
     private static let efficientNets: [Architecture] = [
         (1, 1, 224, 0.2), (1, 1.1, 240, 0.2), (1.1, 1.2, 260, 0.3), (1.2, 1.4, 300, 0.3),
@@ -25,7 +27,7 @@ extension TimmEfficientNet {
             Architecture(
                 "timm/\(name)_b\(number)", input: Extent(scale.size),
                 TimmEfficientNet(
-                    stages: v1, width: scale.width, depth: scale.depth, dropout: scale.dropout,
+                    stages: v1(), width: scale.width, depth: scale.depth, dropout: scale.dropout,
                     tf: tf))
         }
     }
@@ -73,13 +75,14 @@ extension TimmEfficientNet {
                     dropout: 0.4, tf: true)),
         ]
 
-    /// arXiv:1801.04381, table 2.
-    private static let mobileNetV2: [[Row]] = [
-        [Row(.separable, 1, k: 3, s: 1, e: 1, 16)], [Row(.inverted, 2, k: 3, s: 2, e: 6, 24)],
-        [Row(.inverted, 3, k: 3, s: 2, e: 6, 32)], [Row(.inverted, 4, k: 3, s: 2, e: 6, 64)],
-        [Row(.inverted, 3, k: 3, s: 1, e: 6, 96)], [Row(.inverted, 3, k: 3, s: 2, e: 6, 160)],
-        [Row(.inverted, 1, k: 3, s: 1, e: 6, 320)],
-    ]
+    /// arXiv:1801.04381, table 2: its first row has no expansion.
+    private static let mobileNetV2: [[Row]] = MobileNetV2Table.rows.map { row in
+        [
+            Row(
+                row.expansion == 1 ? .separable : .inverted, row.repeats, k: 3, s: row.stride,
+                e: Float(row.expansion), row.outputs)
+        ]
+    }
 
     /// arXiv:1807.11626, figure 7: MnasNet-B1.
     private static let mnasNet: [[Row]] = [

@@ -49,7 +49,7 @@ struct TimmEfficientNet: Blueprint {
         }
     }
 
-    private struct Block {
+    struct Block {
         var row: Row
         var stage: Int
         var index: Int
@@ -64,7 +64,7 @@ struct TimmEfficientNet: Blueprint {
 
     private var stemWidth: Int { fixed ? stem : rounded(Float(stem)) }
 
-    private var blocks: [Block] {
+    var blocks: [Block] {
         var inputs = stemWidth
         var blocks: [Block] = []
         for (stage, rows) in stages.enumerated() {

@@ -1,6 +1,7 @@
 // ConvNeXt: Liu et al. 2022, arXiv:2201.03545, as torchvision has it.
 
 import GraftNetworks
+import GraftTensors
 
 /// torchvision's ConvNeXt. Its linear layers over maps are 1 × 1 convolutions here.
 struct TorchConvNeXt: Blueprint {
@@ -46,6 +47,12 @@ struct TorchConvNeXt: Blueprint {
         LayerNorm2d("classifier.0")
     }
     func head(classes: Int) -> [any Layer] { Linear("classifier.2", classes) }
+
+    func publishedShape(_ shape: Shape, of name: String) -> Shape {
+        if name.hasSuffix(".layer_scale") { return [shape[0], 1, 1] }
+        let linear = name.hasSuffix(".block.3.weight") || name.hasSuffix(".block.5.weight")
+        return linear ? [shape[0], shape[1]] : shape
+    }
 
     private func residual(_ channels: Int, number: Int) -> any Layer {
         Add("add") {

@@ -10,7 +10,7 @@ extension Compiler {
     {
         let dy = try plain(gradient, output.dimensions)
         let dx = try memory(.plain(input.dimensions))
-        append(node.name, "loop") {
+        append(node.name, "loop", uses: [dy, dx]) {
             let (from, to) = (dy.buffer.floats(output.count), dx.buffer.floats(input.count))
             to.update(repeating: 0)
             let (rows, columns) = (cells(input[2], output[2]), cells(input[3], output[3]))

@@ -33,7 +33,7 @@ extension Compiler {
         let (scales, shifts) = (constants(scale), shift.map(constants))
         let bounds = activation?.bounds ?? (-.infinity, .infinity)
         let (from, into) = (layout.loop, to.loop)
-        append(name, "affine") {
+        append(name, "affine", uses: [x, output]) {
             if let shifts {
                 graft_channel_affine(
                     from, x.floats, scales, 0, shifts, bounds.0, bounds.1, into, output.floats)
@@ -56,7 +56,7 @@ extension Compiler {
         let output = try memory(to)
         let (from, into) = (layout.loop, to.loop)
         let stride = layout.order == .channelsLast ? shape[1] : layout.filled
-        append(name, "gate") {
+        append(name, "gate", uses: [x, factors, output]) {
             graft_channel_affine(
                 from, x.floats, factors.floats, stride, nil, -.infinity, .infinity, into,
                 output.floats)

@@ -13,18 +13,17 @@ final class Compiler {
     let options: ExecutionOptions
     let scratch = Scratch()
     var steps: [Step] = []
-    /// Called to get memory for a value; inference reuses what is free.
-    lazy var allocate: (Int) -> Buffer = { [unowned self] in
-        valueByteCount += $0
-        return Buffer(byteCount: $0)
-    }
     /// The memory of all values.
-    var valueByteCount = 0
+    let arena = Arena()
+    /// What was prepared in an earlier run, and is prepared in this one.
+    let planFile: PlanFile?
 
     init(
-        graph: Graph, weights: StateDict, input: Shape, options: ExecutionOptions = .init()
+        graph: Graph, weights: StateDict, input: Shape, options: ExecutionOptions = .init(),
+        planFile: PlanFile? = nil
     ) throws {
         engine = try Engine()
+        self.planFile = planFile
         self.options = options
         self.graph = graph
         self.weights = weights
@@ -48,7 +47,7 @@ final class Compiler {
     }
 
     func memory(_ descriptor: Descriptor) throws -> Memory {
-        try Memory(descriptor, allocate(descriptor.byteCount), engine)
+        try Memory(descriptor, arena.take(descriptor.byteCount), engine)
     }
 
     /// Memory of its own that lasts: weights and gradients.
@@ -79,6 +78,20 @@ final class Compiler {
         }
     }
 
+    /// A constant under a name, in the layout that a primitive wants: from the plan file, or made
+    /// now and kept there.
+    func kept(_ name: String, as descriptor: Descriptor, _ make: () throws -> Memory) throws
+        -> Memory
+    {
+        guard let planFile, let text = descriptor.text else {
+            return try prepared(try make(), as: descriptor)
+        }
+        let buffer = try planFile.buffer("\(name) \(text)", byteCount: descriptor.byteCount) {
+            try prepared(try make(), as: descriptor).buffer
+        }
+        return try Memory(descriptor, buffer, engine)
+    }
+
     /// A constant in the layout that a primitive wants, reordered now and once.
     func prepared(_ value: Memory, as descriptor: Descriptor) throws -> Memory {
         guard !(value.descriptor == descriptor) else { return value }
@@ -101,16 +114,22 @@ final class Compiler {
         let engine = engine
         let bound = BoundArguments(arguments)
         append(
-            name ?? primitive.node, primitive.implementation, operations: primitive.operations
+            name ?? primitive.node, primitive.implementation, operations: primitive.operations,
+            uses: bound.memories
         ) { try primitive.run(engine, bound) }
     }
 
-    /// Appends a step that is no primitive of oneDNN.
+    /// Appends a step that is no primitive of oneDNN. `uses` are all values that it reads or writes:
+    /// their memory is another's before the first step that uses them and after the last.
     func append(
-        _ name: String, _ algorithm: String, operations: Double = 0,
-        _ run: @escaping () throws -> Void
+        _ name: String, _ algorithm: String, operations: Double = 0, uses: [Memory],
+        bytes: Int? = nil, _ run: @escaping () throws -> Void
     ) {
-        steps.append(Step(node: name, algorithm: algorithm, operations: operations, run: run))
+        for memory in uses { arena.use(memory.buffer, at: steps.count) }
+        steps.append(
+            Step(
+                node: name, algorithm: algorithm, operations: operations,
+                byteCount: bytes ?? uses.reduce(0) { $0 + $1.descriptor.byteCount }, run: run))
     }
 
     /// Says what a primitive computes: its node, and how many multiplications and additions.

@@ -67,6 +67,8 @@ extension Compiler {
             from.order == to.order
         else { return try reorder(source, into: target) }
         let (x, y) = (from.loop, to.loop)
-        append(name, "copy") { graft_copy_channels(x, source.floats, y, target.floats) }
+        append(name, "copy", uses: [source, target]) {
+            graft_copy_channels(x, source.floats, y, target.floats)
+        }
     }
 }

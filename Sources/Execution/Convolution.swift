@@ -5,6 +5,38 @@ import CKernels
 import GraftNetworks
 import GraftTensors
 
+/// The weights of a product with the BatchNorm that is folded into them, read when they are wanted:
+/// where a plan file has them as a kernel reads them, they are not.
+final class ProductWeights {
+    let hasBias: Bool
+    /// The node, and what is folded in.
+    let name: String
+    private let make: () throws -> (kernel: [Float], bias: [Float]?)
+    private var made: (kernel: [Float], bias: [Float]?)?
+
+    init(_ compiler: Compiler, _ node: Node, norm: (node: Node, epsilon: Float)? = nil) {
+        hasBias = norm != nil || compiler.parameter(node, .bias) != nil
+        name = node.name + (norm.map { " × \($0.node.name)" } ?? "")
+        make = {
+            var (kernel, bias) = try compiler.product(node)
+            if let norm {
+                try compiler.fold(norm.node, epsilon: norm.epsilon, into: &kernel, &bias)
+            }
+            return (kernel, bias)
+        }
+    }
+
+    func numbers() throws -> (kernel: [Float], bias: [Float]?) {
+        if let made { return made }
+        let numbers = try make()
+        made = numbers
+        return numbers
+    }
+
+    /// Lets go of the numbers.
+    func forget() { made = nil }
+}
+
 extension Compiler {
     /// The kernel and the bias of a convolution or linear node.
     func product(_ node: Node) throws -> (kernel: [Float], bias: [Float]?) {
@@ -61,14 +93,20 @@ extension Compiler {
     /// The step of a convolution or linear node with all that is fused into it. `home` is where the
     /// value shall lie if it can be written there at once.
     func product(
-        _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape, kernel: [Float],
-        bias: [Float]?, sum: Memory?, activation: Activation?, extra: Padding,
-        home: Memory? = nil
+        _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape, weights: ProductWeights,
+        sum: Memory?, activation: Activation?, extra: Padding, home: Memory? = nil
     ) throws -> Memory {
+        defer { weights.forget() }
+        let biases =
+            weights.hasBias
+            ? try kept("\(weights.name) bias", as: .plain([output[1]])) {
+                try constant(try weights.numbers().bias ?? [], dims: [output[1]])
+            } : nil
         func direct() throws -> Primitive {
             try productPrimitive(
-                node, dnnl_forward_inference, input, output, bias: bias != nil, extra: extra,
-                attributes: try PostOps(sum: sum != nil, activation: activation))
+                node, dnnl_forward_inference, input, output, bias: weights.hasBias, extra: extra,
+                attributes: try PostOps(sum: sum != nil, activation: activation),
+                bf16: options.usesBF16)
         }
         let choice = try choice(
             node, source, input, output, activation: activation, extra: extra, direct: direct)
@@ -83,14 +121,12 @@ extension Compiler {
                     ?? memory(layout)
                 appendWinograd(
                     node, output, work: work, block: block, source: source,
-                    weights: winogradWeights(work, block: block, kernel: kernel), bias: bias,
+                    weights: try winogradWeights(work, block: block, weights), bias: biases,
                     target: target, accumulate: sum != nil)
                 return target
             }
         }
         let primitive = try direct()
-        let weights = try constant(kernel, dims: kernelDims(node))
-        let biases = try bias.map { try constant($0, dims: [$0.count]) }
         note(node, primitive, operations: operations(node, output))
         let x = try reordered(source, to: try primitive.descriptor(dnnl_query_src_md))
         let layout = try primitive.descriptor(dnnl_query_dst_md)
@@ -100,7 +136,9 @@ extension Compiler {
             (DNNL_ARG_SRC, x),
             (
                 DNNL_ARG_WEIGHTS,
-                try prepared(weights, as: try primitive.descriptor(dnnl_query_weights_md))
+                try kept(weights.name, as: try primitive.descriptor(dnnl_query_weights_md)) {
+                    try constant(try weights.numbers().kernel, dims: kernelDims(node))
+                }
             ),
             (DNNL_ARG_DST, y),
         ]
@@ -113,18 +151,18 @@ extension Compiler {
     func productPrimitive(
         _ node: Node, _ kind: dnnl_prop_kind_t, _ input: Shape, _ output: Shape, bias: Bool,
         extra: Padding = .zero, attributes: PostOps? = nil,
-        hint: Primitive? = nil
+        hint: Primitive? = nil, bf16: Bool = false
     ) throws -> Primitive {
-        let weights = try Descriptor.any(kernelDims(node))
+        let weights = try Descriptor.any(kernelDims(node), bf16: bf16)
         let biases = bias ? try Descriptor.plain([output[1]]) : nil
-        let dst = try Descriptor.any(output.dimensions)
+        let dst = try Descriptor.any(output.dimensions, bf16: bf16)
         let attr = attributes?.attributes
         let pointers = { (body: (UnsafePointer<graft_md>?) -> dnnl_status_t) -> dnnl_status_t in
             biases.map { $0.withPointer { body($0) } } ?? body(nil)
         }
         guard case .conv2d(_, let window, _, _) = node.op else {
             // The matrix reads what lies row-major already.
-            let src = try Descriptor.any(input.dimensions)
+            let src = try Descriptor.any(input.dimensions, bf16: bf16)
             return try Primitive("plan layer `\(node.name)`") { pd in
                 src.withPointer { src in
                     weights.withPointer { weights in
@@ -139,7 +177,7 @@ extension Compiler {
                 }
             }
         }
-        let src = try Descriptor.any(input.dimensions)
+        let src = try Descriptor.any(input.dimensions, bf16: bf16)
         var geometry = self.window(window, input: input, output: output, extra: extra)
         return try Primitive("plan layer `\(node.name)`") { pd in
             src.withPointer { src in

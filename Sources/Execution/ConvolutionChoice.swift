@@ -15,6 +15,13 @@ public protocol PlanMemory: Sendable {
     func choice(for key: String) -> String?
     /// Remembers a choice.
     func remember(_ choice: String, for key: String)
+    /// A folder for plan files, if they shall be kept.
+    var folder: String? { get }
+}
+
+extension PlanMemory {
+    /// None.
+    public var folder: String? { nil }
 }
 
 /// The code of a convolution: oneDNN's direct one, or Winograd's transforms.
@@ -76,7 +83,7 @@ extension Compiler {
         guard input.rank == 4, output.rank == 4 else { return .direct }
         let byRule = ConvolutionChoice.rule(input, output)
         let probe = byRule.transform ?? ConvolutionChoice.Transform(side: 4, tiles: 24)
-        guard options.accuracy == .default,
+        guard options.accuracy == .default, !options.usesBF16,
             let (work, block, layout) = try winograd(
                 node, source, input, output, activation: activation, extra: extra, transform: probe)
         else { return .direct }
@@ -105,6 +112,10 @@ extension Compiler {
         }
         var runs: [(choice: ConvolutionChoice, run: () throws -> Void)] = []
         let y = try Memory(layout, Buffer(byteCount: try layout.descriptor().byteCount), engine)
+        // Values have no place yet.
+        let x = try Memory(
+            source.descriptor, Buffer(byteCount: source.buffer.byteCount), engine)
+        x.layout = source.layout
         let candidates = [byRule] + ConvolutionChoice.candidates.filter { $0 != byRule }
         for candidate in candidates {
             guard let transform = candidate.transform else {
@@ -137,7 +148,7 @@ extension Compiler {
                         var work = found
                         guard let memory = scratch.floats else { return }
                         graft_winograd_run(
-                            &work, block, source.floats, u.floats(0).baseAddress, nil, y.floats,
+                            &work, block, x.floats, u.floats(0).baseAddress, nil, y.floats,
                             memory)
                     }
                 ))

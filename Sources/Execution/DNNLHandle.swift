@@ -41,15 +41,13 @@ final class Descriptor {
 
     init(taking value: graft_md) { self.value = value }
 
-    /// These dims with these strides; nil lets oneDNN choose.
-    init(_ dims: [Int], strides: [Int]?) throws(ExecutionError) {
+    /// These dims with these strides, f32.
+    init(_ dims: [Int], strides: [Int]) throws(ExecutionError) {
         value = graft_md()
-        let dims64 = dims.map(Int64.init)
-        let status =
-            strides.map { strides in
-                graft_md_create(&value, Int32(dims.count), dims64, strides.map(Int64.init))
-            } ?? graft_md_create(&value, Int32(dims.count), dims64, nil)
-        try check(status, "describe \(dims)")
+        try check(
+            graft_md_create(
+                &value, Int32(dims.count), dims.map(Int64.init), strides.map(Int64.init)),
+            "describe \(dims)")
     }
 
     /// Row-major.
@@ -75,13 +73,28 @@ final class Descriptor {
     }
 
     /// Whatever is fastest.
-    static func any(_ dims: [Int]) throws(ExecutionError) -> Descriptor {
-        try Descriptor(dims, strides: nil)
+    static func any(_ dims: [Int], bf16: Bool = false) throws(ExecutionError) -> Descriptor {
+        var value = graft_md()
+        try check(
+            graft_md_create_any(&value, Int32(dims.count), dims.map(Int64.init), bf16 ? 1 : 0),
+            "describe \(dims)")
+        return Descriptor(taking: value)
     }
+
+    /// Whether the numbers are bf16 and not f32.
+    var isBF16: Bool { withPointer { graft_md_is_bf16($0) } != 0 }
 
     deinit { graft_md_destroy(&value) }
 
     var byteCount: Int { withUnsafePointer(to: value) { graft_md_size($0) } }
+
+    /// How it lies, in words that are the same in every run; nil if that cannot be said.
+    var text: String? {
+        var bytes = [CChar](repeating: 0, count: 1024)
+        guard withPointer({ graft_md_text($0, &bytes, bytes.count) }) != 0 else { return nil }
+        return String(
+            decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
 
     func withPointer<R>(_ body: (UnsafePointer<graft_md>) throws -> R) rethrows -> R {
         // A read, so that one descriptor can be lent twice at a time.
@@ -93,23 +106,59 @@ final class Descriptor {
     }
 }
 
-/// Memory that vector instructions can load.
+/// Memory that vector instructions can load: its own, a place in a plan's block, or a part of a file.
 final class Buffer {
-    let pointer: UnsafeMutableRawPointer
+    private(set) var pointer: UnsafeMutableRawPointer
     let byteCount: Int
+    /// Whether the memory is this buffer's own and goes with it.
+    private let isOwn: Bool
+    /// What the memory belongs to.
+    private var owner: AnyObject?
+    /// Who must hear where the place is, until there is one.
+    fileprivate var waiting: [WeakMemory]?
 
+    /// Memory of its own, zero at first.
     init(byteCount: Int) {
         self.byteCount = max(byteCount, 64)
+        isOwn = true
         pointer = .allocate(byteCount: self.byteCount, alignment: 64)
         pointer.initializeMemory(as: UInt8.self, repeating: 0, count: self.byteCount)
     }
 
-    deinit { pointer.deallocate() }
+    /// Memory that an arena will give a place.
+    init(unplaced byteCount: Int) {
+        self.byteCount = max(byteCount, 64)
+        isOwn = false
+        // No step runs before the place is known; who reads too early fails at once.
+        pointer = UnsafeMutableRawPointer(bitPattern: 64) ?? .allocate(byteCount: 64, alignment: 64)
+        waiting = []
+    }
+
+    /// Memory that `owner` keeps and nobody writes to.
+    init(reading pointer: UnsafeRawPointer, byteCount: Int, of owner: AnyObject) {
+        self.byteCount = byteCount
+        isOwn = false
+        self.pointer = UnsafeMutableRawPointer(mutating: pointer)
+        self.owner = owner
+    }
+
+    func place(in block: Block, at offset: Int) {
+        pointer = block.pointer + offset
+        owner = block
+        for memory in waiting ?? [] { memory.value?.update() }
+        waiting = nil
+    }
+
+    deinit { if isOwn { pointer.deallocate() } }
 
     func floats(_ count: Int) -> UnsafeMutableBufferPointer<Float> {
         UnsafeMutableBufferPointer(
             start: pointer.assumingMemoryBound(to: Float.self), count: count)
     }
+}
+
+private struct WeakMemory {
+    weak var value: Memory?
 }
 
 /// Numbers in a buffer, as a descriptor lays them out.
@@ -124,14 +173,20 @@ final class Memory {
         self.descriptor = descriptor
         self.buffer = buffer
         precondition(buffer.byteCount >= descriptor.byteCount)
+        let isPlaced = buffer.waiting == nil
         var memory: dnnl_memory_t?
         try check(
             descriptor.withPointer {
-                graft_memory_create(&memory, $0, engine.engine, buffer.pointer)
+                graft_memory_create(
+                    &memory, $0, engine.engine, isPlaced ? buffer.pointer : nil)
             }, "create a memory")
         guard let memory else { throw .library("create a memory", code: 0) }
         handle = memory
+        if !isPlaced { buffer.waiting?.append(WeakMemory(value: self)) }
     }
+
+    /// Tells oneDNN where the numbers are.
+    fileprivate func update() { dnnl_memory_set_data_handle(handle, buffer.pointer) }
 
     deinit { dnnl_memory_destroy(handle) }
 }
@@ -193,7 +248,7 @@ final class Primitive {
 /// The arguments of a primitive as it takes them, and the memories that must live as long.
 struct BoundArguments {
     let list: [dnnl_exec_arg_t]
-    private let memories: [Memory]
+    let memories: [Memory]
 
     init(_ arguments: [(Int32, Memory)]) {
         list = arguments.map { dnnl_exec_arg_t(arg: $0.0, memory: $0.1.handle) }

@@ -43,10 +43,18 @@ public struct ExecutionOptions: Sendable {
     public var accuracy: Accuracy
     /// Where measured choices are kept; without it, a rule chooses.
     public var memory: (any PlanMemory)?
+    /// What products are computed in; f32 where the processor has no instructions for it.
+    public var precision = Precision.f32
+    /// How the photos of a batch go through the network.
+    public var division = Division.automatic
+    /// Where prepared weights are kept between runs; without it, they are prepared in every run.
+    public var planFile: PlanFilePlace?
     /// Options.
     public init(
-        threads: Int? = nil, accuracy: Accuracy = .default, memory: (any PlanMemory)? = nil
+        threads: Int? = nil, accuracy: Accuracy = .default, memory: (any PlanMemory)? = nil,
+        precision: Precision = .f32
     ) {
+        self.precision = precision
         self.threads = threads
         self.accuracy = accuracy
         self.memory = memory

@@ -1,6 +1,7 @@
 // Gradients that are loops over row-major numbers: normalisation by sample, and what moves numbers.
 
 import CDNNL
+import CKernels
 import GraftNetworks
 import GraftTensors
 
@@ -8,9 +9,9 @@ extension GradientBuilder {
     typealias Floats = UnsafeMutableBufferPointer<Float>
 
     /// Appends a loop once all that runs before it is done.
-    private func loop(_ node: Node, _ body: @escaping () -> Void) {
+    private func loop(_ node: Node, uses: [Memory], _ body: @escaping () -> Void) {
         let engine = compiler.engine
-        compiler.append(node.name, "loop") {
+        compiler.append(node.name, "loop", uses: uses) {
             try check(dnnl_stream_wait(engine.stream), "finish")
             body()
         }
@@ -31,12 +32,22 @@ extension GradientBuilder {
 
     // MARK: γ[c] · x
 
+    /// oneDNN multiplies by a row of channels in its reference code only.
     func channelScale(_ index: Int, _ node: Node, _ x: Memory) throws -> Memory {
-        let gamma = try numbers(node, .scale)
-        let dims =
-            [1, shapes[index][1]] + [Int](repeating: 1, count: shapes[index].rank - 2)
-        let factor = try Memory(.plain(dims), gamma.buffer, compiler.engine)
-        return try compiler.binary(dnnl_binary_mul, x, factor, node.name)
+        let (gamma, shape) = (try numbers(node, .scale), shapes[index])
+        var (source, layout) = try compiler.regular(x, shape)
+        if layout.filled != shape[1] {  // γ has no numbers for what fills up a block.
+            source = try compiler.plain(x, shape.dimensions)
+            layout = MapLayout(shape, .planes)
+        }
+        let to = MapLayout(shape, layout.order)
+        let output = try compiler.memory(to)
+        let (x, from, into) = (source, layout.loop, to.loop)
+        loop(node, uses: [x, output]) {
+            graft_channel_affine(
+                from, x.floats, gamma.floats, 0, nil, -.infinity, .infinity, into, output.floats)
+        }
+        return output
     }
 
     func channelScaleBackward(_ index: Int, _ node: Node, _ dy: Memory) throws {
@@ -45,7 +56,7 @@ extension GradientBuilder {
         if let target = slope(node, .scale) {
             let x = try compiler.plain(try value(node.inputs[0]), shape.dimensions)
             let g = try compiler.plain(dy, shape.dimensions)
-            loop(node) {
+            loop(node, uses: [x, g]) {
                 let (x, g) = (x.buffer.floats(shape.count), g.buffer.floats(shape.count))
                 var sums = [Double](repeating: 0, count: channels)
                 for plane in 0..<(shape[0] * channels) {
@@ -67,7 +78,7 @@ extension GradientBuilder {
         let (gamma, beta) = (try numbers(node, .scale), try numbers(node, .shift))
         let source = try compiler.plain(x, shape.dimensions)
         let target = try compiler.memory(.plain(shape.dimensions))
-        loop(node) {
+        loop(node, uses: [source, target]) {
             let norm = LayerNorm(shape, epsilon)
             let (x, y) = (source.buffer.floats(shape.count), target.buffer.floats(shape.count))
             let (gamma, beta) = (
@@ -92,7 +103,7 @@ extension GradientBuilder {
         let source = try compiler.plain(try value(node.inputs[0]), shape.dimensions)
         let gradient = try compiler.plain(dy, shape.dimensions)
         let target = try compiler.memory(.plain(shape.dimensions))
-        loop(node) {
+        loop(node, uses: [source, gradient, target]) {
             let norm = LayerNorm(shape, epsilon)
             let x = source.buffer.floats(shape.count)
             let g = gradient.buffer.floats(shape.count)
@@ -201,7 +212,7 @@ extension GradientBuilder {
         default: throw unsupported(node)
         }
         let engine = compiler.engine
-        compiler.append(node.name, "loop") {
+        compiler.append(node.name, "loop", uses: [gradient, target, output]) {
             try check(dnnl_stream_wait(engine.stream), "finish")
             let dx = target.buffer.floats(x.count)
             dx.update(repeating: 0)

@@ -1,60 +1,39 @@
 // BatchNorm with running statistics, and dropout: forward and backward.
 
 import CDNNL
+import CKernels
 import GraftNetworks
 import GraftTensors
 
 extension GradientBuilder {
+    /// What a BatchNorm's backward needs: a frozen layer's factors, or all that goes into them.
     struct BatchNormState {
-        var scale: [Float]?  // The frozen layer's constant factors.
-        var primitive: Primitive?
+        var frozen: [Float]?
+        var factors: ChannelFactors?
         var source: Memory
-        var gamma: Memory?
-        var beta: Memory?
-        var mean: Memory?
-        var variance: Memory?
     }
 
+    /// A BatchNorm that stands alone.
     func batchNorm(_ index: Int, _ node: Node, _ x: Memory, _ epsilon: Float) throws
         -> Memory
     {
         let shape = shapes[index]
-        let channels = shape[1]
         guard node.parameters.contains(where: { slots[$0.name] != nil }) else {
             let (scale, shift) = try compiler.affine(node, epsilon: epsilon)
-            norms[index] = BatchNormState(scale: scale, source: x)
+            norms[index] = BatchNormState(frozen: scale, source: x)
             return try compiler.channelAffine(x, shape, scale: scale, shift: shift, as: node.name)
         }
-        func vector(_ role: Parameter.Role, or fill: Float) throws -> Memory {
-            guard let parameter = compiler.parameter(node, role) else {
-                return try compiler.constant(
-                    [Float](repeating: fill, count: channels), dims: [channels])
-            }
-            return try weight(parameter, dims: [channels])
+        let (source, layout) = try compiler.regular(x, shape)
+        let factors = try ChannelFactors(self, node, epsilon, filled: layout.filled)
+        norms[index] = BatchNormState(factors: factors, source: source)
+        let y = try compiler.memory(layout)
+        let loop = layout.loop
+        compiler.append(node.name, "affine", uses: [source, y]) {
+            factors.update()
+            graft_channel_affine(
+                loop, source.floats, factors.scale, 0, factors.shift, -.infinity, .infinity, loop,
+                y.floats)
         }
-        let primitive = try Primitive("plan layer `\(node.name)`") { pd in
-            x.descriptor.withPointer {
-                graft_batch_norm(
-                    &pd, compiler.engine.engine, dnnl_forward_training, $0, $0, epsilon, 0, nil)
-            }
-        }
-        compiler.note(node, primitive)
-        let state = BatchNormState(
-            primitive: primitive, source: x, gamma: try vector(.scale, or: 1),
-            beta: try vector(.shift, or: 0), mean: try vector(.runningMean, or: 0),
-            variance: try vector(.runningVariance, or: 1))
-        let y = try compiler.memory(x.descriptor)
-        if let mean = state.mean, let variance = state.variance, let gamma = state.gamma,
-            let beta = state.beta
-        {
-            compiler.append(
-                primitive,
-                [
-                    (DNNL_ARG_SRC, x), (DNNL_ARG_MEAN, mean), (DNNL_ARG_VARIANCE, variance),
-                    (DNNL_ARG_SCALE, gamma), (DNNL_ARG_SHIFT, beta), (DNNL_ARG_DST, y),
-                ])
-        }
-        norms[index] = state
         return y
     }
 
@@ -64,7 +43,8 @@ extension GradientBuilder {
         let mask = Buffer(byteCount: count * 4)
         masks[index] = mask
         let engine = compiler.engine
-        compiler.append(compiler.graph.nodes[index].name, "loop") { [unowned self] in
+        compiler.append(compiler.graph.nodes[index].name, "loop", uses: [x, y]) {
+            [unowned self] in
             try check(dnnl_stream_wait(engine.stream), "finish")
             let factors = mask.floats(count)
             if let seed = dropoutSeed {
@@ -91,41 +71,30 @@ extension GradientBuilder {
         throws
     {
         guard let state = norms[index] else { throw unsupported(node) }
-        if let scale = state.scale {
-            try accumulate(
-                node.inputs[0],
+        let from = node.inputs[0]
+        if let scale = state.frozen {
+            guard learns[from] else { return }
+            return try accumulate(
+                from,
                 try compiler.channelAffine(
                     dy, shapes[index], scale: scale, shift: nil, as: node.name))
-            return
         }
-        guard let forward = state.primitive, let mean = state.mean, let variance = state.variance,
-            let gamma = state.gamma, let beta = state.beta
-        else { throw unsupported(node) }
-        let layout = state.source.descriptor
-        let primitive = try Primitive("plan layer `\(node.name)`") { pd in
-            layout.withPointer {
-                graft_batch_norm(
-                    &pd, compiler.engine.engine, dnnl_backward, $0, $0, epsilon, 0,
-                    forward.description)
+        let (x, layout) = try compiler.regular(state.source, shapes[index])
+        guard let factors = state.factors else { throw unsupported(node) }
+        let gradient = try compiler.reordered(dy, to: try layout.descriptor())
+        let dx = learns[from] ? try compiler.memory(layout) : nil
+        let loop = layout.loop
+        let sums = try compiler.memory(.plain([graft_affine_sums_count(loop)]))
+        compiler.append(
+            node.name, "affine", uses: [x, gradient, sums] + (dx.map { [$0] } ?? [])
+        ) {
+            factors.collect {
+                graft_channel_affine_backward(
+                    loop, x.floats, gradient.floats, nil, 0, 0, factors.scale, factors.mean,
+                    dx?.floats, $0, $1, sums.floats)
             }
         }
-        compiler.note(node, primitive)
-        func gradient(_ role: Parameter.Role) throws -> Memory {
-            try compiler.parameter(node, role).flatMap { slots[$0.name]?.gradient }
-                ?? compiler.constant(
-                    [Float](repeating: 0, count: shapes[index][1]), dims: [shapes[index][1]])
-        }
-        let dx = try compiler.memory(layout)
-        compiler.append(
-            primitive,
-            [
-                (DNNL_ARG_SRC, state.source), (DNNL_ARG_MEAN, mean), (DNNL_ARG_VARIANCE, variance),
-                (DNNL_ARG_SCALE, gamma), (DNNL_ARG_SHIFT, beta),
-                (DNNL_ARG_DIFF_DST, try compiler.reordered(dy, to: layout)),
-                (DNNL_ARG_DIFF_SRC, dx), (DNNL_ARG_DIFF_SCALE, try gradient(.scale)),
-                (DNNL_ARG_DIFF_SHIFT, try gradient(.shift)),
-            ])
-        try accumulate(node.inputs[0], dx)
+        if let dx { try accumulate(from, dx) }
     }
 
     func dropoutBackward(_ index: Int, _ from: Int, _ dy: Memory) throws {
@@ -135,7 +104,7 @@ extension GradientBuilder {
         let dx = try compiler.memory(layout)
         let count = layout.byteCount / 4
         let engine = compiler.engine
-        compiler.append(compiler.graph.nodes[index].name, "loop") {
+        compiler.append(compiler.graph.nodes[index].name, "loop", uses: [gradient, dx]) {
             try check(dnnl_stream_wait(engine.stream), "finish")
             let (g, m, d) = (
                 gradient.buffer.floats(count), mask.floats(count), dx.buffer.floats(count)
@@ -143,5 +112,67 @@ extension GradientBuilder {
             for element in 0..<count { d[element] = g[element] * m[element] }
         }
         try accumulate(from, dx)
+    }
+}
+
+/// Scale and shift by channel that a BatchNorm with running statistics amounts to while γ and β
+/// learn, and where the gradients of those go.
+final class ChannelFactors {
+    private(set) var scale: [Float]
+    private(set) var shift: [Float]
+    let mean: [Float]
+    private let inverse: [Float]
+    private let gamma: Memory?
+    private let beta: Memory?
+    private let gradients: (gamma: Memory?, beta: Memory?)
+
+    /// `filled` channels with what fills up the last block.
+    init(_ builder: GradientBuilder, _ node: Node, _ epsilon: Float, filled: Int) throws {
+        let compiler = builder.compiler
+        guard let mean = compiler.parameter(node, .runningMean),
+            let variance = compiler.parameter(node, .runningVariance)
+        else { throw ExecutionError.unsupported(layer: node.name, reason: "it has no statistics") }
+        func vector(_ role: Parameter.Role) throws -> (value: Memory?, gradient: Memory?) {
+            guard let parameter = compiler.parameter(node, role) else { return (nil, nil) }
+            return (
+                try builder.weight(parameter, dims: parameter.shape.dimensions),
+                builder.slots[parameter.name]?.gradient
+            )
+        }
+        inverse = try compiler.weight(variance).map {
+            Float(1 / (Double($0) + Double(epsilon)).squareRoot())
+        }
+        let zeros = [Float](repeating: 0, count: filled)
+        self.mean = try compiler.weight(mean) + zeros.dropFirst(inverse.count)
+        let (gamma, beta) = (try vector(.scale), try vector(.shift))
+        (self.gamma, self.beta) = (gamma.value, beta.value)
+        gradients = (gamma.gradient, beta.gradient)
+        (scale, shift) = (zeros, zeros)
+        update()
+    }
+
+    /// Reads γ and β as they are now.
+    func update() {
+        for c in inverse.indices {
+            scale[c] = (gamma?.floats[c] ?? 1) * inverse[c]
+            shift[c] = (beta?.floats[c] ?? 0) - mean[c] * scale[c]
+        }
+    }
+
+    /// Has the sums of g (x − μ) and of g computed, and turns them into the gradients.
+    func collect(
+        _ sums: (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+    ) {
+        var (products, plain) = (scale, scale)
+        products.withUnsafeMutableBufferPointer { products in
+            plain.withUnsafeMutableBufferPointer { plain in
+                guard let p = products.baseAddress, let s = plain.baseAddress else { return }
+                sums(p, s)
+            }
+        }
+        for c in inverse.indices {
+            gradients.gamma?.floats[c] = products[c] * inverse[c]
+            gradients.beta?.floats[c] = plain[c]
+        }
     }
 }

@@ -95,7 +95,8 @@ extension GradientBuilder {
         let values = shapes[index].count / channels
         let bias: Float =
             moving?.isUnbiased == true ? Float(values) / Float(max(values - 1, 1)) : 1
-        compiler.append(node.name, norm.forward.batch.implementation) { [unowned self] in
+        compiler.append(node.name, norm.forward.batch.implementation, uses: [x, y]) {
+            [unowned self] in
             guard usesBatch(norm) else { return try norm.forward.running.run(engine, plain) }
             try norm.forward.batch.run(engine, learning)
             try check(dnnl_stream_wait(engine.stream), "finish")
@@ -140,7 +141,8 @@ extension GradientBuilder {
         let running = try self.norm(
             node, layout, epsilon, batch: false, hint: norm.forward.running)
         let engine = compiler.engine
-        compiler.append(node.name, batch.implementation) { [unowned self] in
+        compiler.append(node.name, batch.implementation, uses: [norm.source, dy, dx]) {
+            [unowned self] in
             if usesBatch(norm) {
                 try batch.run(engine, learning)
             } else {

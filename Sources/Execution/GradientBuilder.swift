@@ -14,7 +14,8 @@ final class GradientBuilder {
 
     let compiler: Compiler
     var values: [Int: Memory] = [:]
-    var gradients: [Int: Memory] = [:]
+    /// What has been found of the gradient of a node's value: the sum of these.
+    var gradients: [Int: [Memory]] = [:]
     var slots: [String: Slot] = [:]
     var dropoutSeed: UInt64?
     /// What forward leaves for backward, by node.
@@ -31,12 +32,28 @@ final class GradientBuilder {
     var heldStatistics: Set<String> = []
     var masks: [Int: Buffer] = [:]
     let learns: [Bool]
+    /// The node whose value the plan is for, and who reads each value on the way to it.
+    let output: Int
+    let readers: [[Int]]
+    /// What products have taken in: by the last node of each, and that by all of them.
+    var fusedStates: [Int: FusedState] = [:]
+    var inside: [Int: Int] = [:]
+    /// Values that nobody needs once their reader has run.
+    var overwritable: Set<Int> = []
 
     var shapes: [Shape] { compiler.shapes }
 
-    init(_ compiler: Compiler, trainable: Set<String>, moving: MovingStatistics? = nil) throws {
+    init(
+        _ compiler: Compiler, trainable: Set<String>, output: Int, moving: MovingStatistics? = nil
+    ) throws {
         self.compiler = compiler
         self.moving = moving
+        self.output = output
+        var readers = [[Int]](repeating: [], count: compiler.graph.nodes.count)
+        for (index, node) in compiler.graph.nodes.enumerated() where index <= output {
+            for input in node.inputs { readers[input].append(index) }
+        }
+        self.readers = readers
         var learns: [Bool] = []
         for node in compiler.graph.nodes {
             let own = node.parameters.contains { trainable.contains($0.name) && !$0.isBuffer }
@@ -74,13 +91,19 @@ final class GradientBuilder {
     // MARK: Forward
 
     func forward(_ index: Int) throws {
+        guard inside[index] == nil else { return }
         let node = compiler.graph.nodes[index]
         let inputs = try node.inputs.map { try value($0) }
         let x = inputs[0]
         let inputShape = shapes[node.inputs[0]]
         switch node.op {
         case .input: break
-        case .conv2d, .linear: values[index] = try product(index, node, x)
+        case .conv2d, .linear:
+            if let fused = fused(index) {
+                try fusedForward(fused)
+            } else {
+                values[index] = try product(index, node, x)
+            }
         case .convTranspose2d:
             values[index] = try transposedProduct(index, node, x)
         case .batchNorm(let epsilon, let momentum, _, _) where learnsStatistics(node):
@@ -88,6 +111,9 @@ final class GradientBuilder {
                 index, node, x, epsilon: epsilon, momentum: momentum)
         case .batchNorm(let epsilon, _, _, _):
             values[index] = try batchNorm(index, node, x, epsilon)
+        case .activation(let activation) where activation.bounds != nil:
+            // Its gradient is read off its value.
+            values[index] = try compiler.activate(node, x, activation)
         case .activation(let activation):
             var value = x
             for algorithm in activation.algorithms {
@@ -172,18 +198,35 @@ final class GradientBuilder {
     /// Adds to the gradient of a node's value.
     func accumulate(_ node: Int, _ gradient: Memory) throws {
         guard learns[node] else { return }
-        guard let sum = gradients[node] else {
-            gradients[node] = gradient
-            return
+        gradients[node, default: []].append(gradient)
+    }
+
+    /// The gradient of a node's value, its parts added up.
+    func gradient(_ node: Int) throws -> Memory? {
+        guard let parts = gradients[node], var sum = parts.first else { return nil }
+        for part in parts.dropFirst() {
+            sum = try compiler.binary(
+                dnnl_binary_add, sum, try compiler.reordered(part, to: sum.descriptor), "gradient")
         }
-        gradients[node] = try compiler.binary(
-            dnnl_binary_add, sum, try compiler.reordered(gradient, to: sum.descriptor), "gradient")
+        return sum
     }
 
     func backward(_ index: Int) throws {
         let node = compiler.graph.nodes[index]
-        guard learns[index], let dy = gradients[index] else { return }
+        guard learns[index] else { return }
+        if let last = inside[index] {
+            if last == index, let state = fusedStates[index] { try fusedBackward(state) }
+            return
+        }
         let from = node.inputs[0]
+        if case .activation(let kind) = node.op, let bounds = kind.bounds {
+            guard learns[from], let parts = gradients[index] else { return }
+            try accumulate(from, try maskedSum(parts, try value(index), bounds, node.name))
+            gradients[index] = nil
+            return
+        }
+        guard let dy = try gradient(index) else { return }
+        gradients[index] = nil
         switch node.op {
         case .input: break
         case .conv2d, .linear: try productBackward(index, node, dy)

@@ -5,11 +5,16 @@ public import GraftNetworks
 public import GraftTensors
 
 /// A network compiled for one shape of input. Used by one thread at a time.
+///
+/// A batch goes through as a whole, on all threads, or photo by photo, each photo on a thread of its
+/// own: where the weights are small beside the maps, these stay in the caches and no thread waits.
 public final class InferencePlan {
-    private let compiler: Compiler
     private let input: Shape
-    private let inputMemory: Memory
-    private var outputs: [(memory: Memory, shape: Shape)] = []
+    private let parts: Int
+    private let lanes: [Lane]
+    /// The threads of the lanes; none where the only lane runs in the caller's.
+    private let workers: [Worker]
+    private let outputShapes: [Shape]
 
     /// Compiles `graph` for inputs (N, C, H, W).
     ///
@@ -22,13 +27,38 @@ public final class InferencePlan {
         options: ExecutionOptions = .init()
     ) throws {
         Threads.use(options.threads)
+        let threads = Threads.current
         self.input = input
-        compiler = try Compiler(graph: graph, weights: weights, input: input, options: options)
-        var fusion = Fusion(compiler, keep: Set(outputs ?? [graph.output]))
-        inputMemory = try fusion.compile()
-        for node in outputs ?? [graph.output] {
-            self.outputs.append((try fusion.value(of: node), compiler.shapes[node]))
+        let outputs = outputs ?? [graph.output]
+        let shapes = try graph.shapes(input: input)
+        outputShapes = outputs.map { shapes[$0] }
+        let isDivided = options.division.divides(graph, shapes, outputs: outputs)
+        parts = isDivided ? input[0] : 1
+        var part = input
+        if isDivided { part[0] = 1 }
+        let planFile =
+            options.planFile.map { PlanFile($0) } ?? (isDivided ? PlanFile(nil) : nil)
+        func lane() throws -> Lane {
+            try Lane(
+                graph: graph, weights: weights, input: part, outputs: outputs, options: options,
+                planFile: planFile)
         }
+        let workers = isDivided ? (0..<min(threads, parts)).compactMap { _ in Worker() } : []
+        // In the thread that will run it; one after another, so that each finds the weights that
+        // the one before has prepared.
+        let lanes = try workers.map { worker in
+            var result: Result<Lane, any Error>?
+            worker.start {
+                Threads.use(1)
+                result = Result { try lane() }
+            }
+            worker.wait()
+            guard let result else { throw ExecutionError.library("compile", code: 0) }
+            return try result.get()
+        }
+        self.workers = workers
+        self.lanes = lanes.isEmpty ? [try lane()] : lanes
+        planFile?.save()
     }
 
     /// The values of the outputs, row-major, for one batch of exactly the planned shape.
@@ -36,29 +66,96 @@ public final class InferencePlan {
         guard input.shape == self.input else {
             throw ExecutionError.input(expected: self.input, found: input.shape)
         }
-        input.withFloats { source in
-            _ = inputMemory.buffer.floats(source.count).update(fromContentsOf: source)
+        let tensors = outputShapes.map { shape in
+            UnsafeMutableBufferPointer<Float>.allocate(capacity: max(shape.count, 1))
         }
-        for step in compiler.steps { try step.run() }
-        try compiler.wait()
-        return try outputs.map { try compiler.read($0.memory, $0.shape) }
+        defer { for tensor in tensors { tensor.deallocate() } }
+        let targets = tensors.compactMap(\.baseAddress)
+        let sizes = outputShapes.map { $0.count / parts }
+        try input.withFloats { source in
+            guard let base = source.baseAddress else { return }
+            let size = source.count / parts
+            let (parts, lanes) = (parts, lanes)
+            func run(_ lane: Int) throws {
+                for part in stride(from: lane, to: parts, by: lanes.count) {
+                    try lanes[lane].run(
+                        base + part * size, zip(targets, sizes).map { $0 + part * $1 })
+                }
+            }
+            guard !workers.isEmpty else { return try run(0) }
+            let failures = UnsafeMutableBufferPointer<(any Error)?>.allocate(
+                capacity: workers.count)
+            failures.initialize(repeating: nil)
+            defer {
+                failures.deinitialize()
+                failures.deallocate()
+            }
+            for (index, worker) in workers.enumerated() {
+                worker.start {
+                    do { try run(index) } catch { failures[index] = error }
+                }
+            }
+            for worker in workers { worker.wait() }
+            if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
+        }
+        return zip(outputShapes, tensors).map { shape, tensor in
+            Tensor(shape: shape) { _ = $0.update(fromContentsOf: tensor[..<shape.count]) }
+        }
     }
 
+    /// Into how many parts a batch is divided, and how many of them are computed side by side.
+    public var division: (parts: Int, lanes: Int) { (parts, lanes.count) }
+
     /// The memory that values and scratch space take, weights not counted.
-    public var activationByteCount: Int { compiler.valueByteCount + compiler.scratch.byteCount }
+    public var activationByteCount: Int { lanes.reduce(0) { $0 + $1.byteCount } }
 
-    /// What a run does, in order.
-    public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }
+    /// What a run does with one part, in order.
+    public var steps: [PlanStep] { lanes[0].compiler.steps.map(PlanStep.init) }
 
-    /// What a run does, each step with its median time over `runs` runs of the same input.
+    /// What a run does with one part, each step with its median time over `runs` runs of the same
+    /// input.
     public func profile(_ input: Tensor, runs: Int) throws -> [PlanStep] {
         _ = try run(input)
-        return try compiler.profile(compiler.steps, runs: runs)
+        let compiler = lanes[0].compiler
+        guard let worker = workers.first else {
+            return try compiler.profile(compiler.steps, runs: runs)
+        }
+        var result: Result<[PlanStep], any Error> = .success([])
+        worker.start { result = Result { try compiler.profile(compiler.steps, runs: runs) } }
+        worker.wait()
+        return try result.get()
+    }
+}
+
+/// How the photos of a batch go through a network.
+public enum Division: String, Sendable, CaseIterable {
+    /// As the weights are: see ``divides(_:_:outputs:)``.
+    case automatic
+    /// The whole batch through each layer, all threads at one layer.
+    case whole
+    /// Each photo by itself, one on each thread.
+    case photos
+
+    /// Whether a batch of these shapes is divided. By itself it is where the weights, which are read
+    /// again for every photo, are small beside the maps: MobileNet's 14 MB are, ResNet50's 100 are
+    /// not.
+    func divides(_ graph: Graph, _ shapes: [Shape], outputs: [Int]) -> Bool {
+        guard let count = shapes.first?[0], count > 1,
+            outputs.allSatisfy({ shapes[$0].rank > 0 && shapes[$0][0] == count })
+        else { return false }
+        switch self {
+        case .whole: return false
+        case .photos: return true
+        case .automatic:
+            let weights = graph.parameters.reduce(0) { $0 + $1.shape.count }
+            let values = zip(graph.nodes, shapes).reduce(0) { $0 + $1.1.count / count }
+            return weights <= 6_000_000 && values >= weights / 2
+        }
     }
 }
 
 /// Turns nodes into steps, several at once where one primitive can do their work.
-private struct Fusion {
+struct Fusion {
     let compiler: Compiler
     let keep: Set<Int>
     /// The value of each node that has one; fused nodes have none.
@@ -68,7 +165,6 @@ private struct Fusion {
     private var consumers: [[Int]]
     private var done: Set<Int> = []
     private let needed: Set<Int>
-    private let pool = BufferPool()
     private let homes: Homes
     /// The memory of the concatenations that are begun.
     private var wholes: [Int: Memory] = [:]
@@ -90,12 +186,6 @@ private struct Fusion {
         for (index, node) in nodes.enumerated() where needed.contains(index) {
             for input in node.inputs { consumers[input].append(index) }
         }
-        let pool = pool
-        compiler.allocate = { [unowned compiler] in
-            let (buffer, isNew) = pool.take($0)
-            if isNew { compiler.valueByteCount += buffer.byteCount }
-            return buffer
-        }
     }
 
     func value(of node: Int) throws -> Memory {
@@ -108,8 +198,9 @@ private struct Fusion {
 
     /// Compiles every needed node; the memory that takes the input.
     mutating func compile() throws -> Memory {
-        let input = try Memory(
-            .plain(shapes[0].dimensions), Buffer(byteCount: shapes[0].count * 4), compiler.engine)
+        let input = try compiler.memory(.plain(shapes[0].dimensions))
+        // The caller writes it before the first step.
+        compiler.arena.use(input.buffer, at: -1)
         values[0] = input
         done.insert(0)
         for index in graph.nodes.indices where needed.contains(index) && !done.contains(index) {
@@ -119,15 +210,13 @@ private struct Fusion {
         return input
     }
 
-    /// Gives back the buffers that only finished nodes still refer to.
+    /// Forgets the values that only finished nodes refer to.
     private mutating func release() {
-        let live = values.filter { index, _ in
+        values = values.filter { index, _ in
             keep.contains(index) || index == 0
                 || consumers[index].contains { !done.contains($0) }
         }
-        pool.release(exceptFor: Set(live.values.map { ObjectIdentifier($0.buffer) }))
         wholes = wholes.filter { !done.contains($0.key) }
-        values = live
     }
 
     /// The shape of a node's first input before the padding that the node does itself.
@@ -232,12 +321,13 @@ private struct Fusion {
     private mutating func product(_ index: Int) throws {
         let node = graph.nodes[index]
         let inputShape = shape(into: node)
-        var (kernel, bias) = try compiler.product(node)
         var last = index
+        var norm: (node: Node, epsilon: Float)?
         if let next = only(last), case .batchNorm(let epsilon, _, _, _) = graph.nodes[next].op {
-            try compiler.fold(graph.nodes[next], epsilon: epsilon, into: &kernel, &bias)
+            norm = (graph.nodes[next], epsilon)
             last = next
         }
+        let weights = ProductWeights(compiler, node, norm: norm)
         var sum: Memory?
         if let next = only(last), case .add = graph.nodes[next].op {
             let inputs = graph.nodes[next].inputs
@@ -270,8 +360,8 @@ private struct Fusion {
         for fused in [index, last] { done.insert(fused) }
         markDone(from: index, to: last)
         values[last] = try compiler.product(
-            node, try value(of: node.inputs[0]), inputShape, shapes[index], kernel: kernel,
-            bias: bias, sum: sum, activation: activation,
+            node, try value(of: node.inputs[0]), inputShape, shapes[index],
+            weights: weights, sum: sum, activation: activation,
             extra: padded[node.inputs[0]] ?? .zero,
             home: try homes[last].flatMap { try part(last, of: $0.root, from: $0.start) })
     }
@@ -317,25 +407,5 @@ private struct Fusion {
             done.insert(next)
             at = next
         }
-    }
-}
-
-/// Buffers that values share when their lifetimes do not overlap.
-private final class BufferPool {
-    private var used: [Buffer] = []
-    private var free: [Buffer] = []
-
-    func take(_ byteCount: Int) -> (Buffer, isNew: Bool) {
-        let fitting = free.indices.filter { free[$0].byteCount >= byteCount }
-            .min { free[$0].byteCount < free[$1].byteCount }
-        let found = fitting.map { free.remove(at: $0) }
-        let buffer = found ?? Buffer(byteCount: byteCount)
-        used.append(buffer)
-        return (buffer, found == nil)
-    }
-
-    func release(exceptFor live: Set<ObjectIdentifier>) {
-        free += used.filter { !live.contains(ObjectIdentifier($0)) }
-        used.removeAll { !live.contains(ObjectIdentifier($0)) }
     }
 }

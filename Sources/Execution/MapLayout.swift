@@ -120,6 +120,6 @@ extension Compiler {
 
     /// Room for a map that lies like this.
     func memory(_ layout: MapLayout) throws -> Memory {
-        try Memory(layout, allocate(try layout.descriptor().byteCount), engine)
+        try Memory(layout, arena.take(try layout.descriptor().byteCount), engine)
     }
 }

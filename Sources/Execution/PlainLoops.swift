@@ -23,7 +23,7 @@ extension Compiler {
         let output = try memory(.plain(shape.dimensions))
         let body = try loop(node, inputs, shape)
         let engine = engine
-        append(node.name, "loop") {
+        append(node.name, "loop", uses: x + [output]) {
             try check(dnnl_stream_wait(engine.stream), "finish")
             body(
                 zip(x, inputs).map { UnsafeBufferPointer($0.buffer.floats($1.count)) },

@@ -1,12 +1,15 @@
 // What a plan does, step by step: to be listed, and to be measured.
 
 import CDNNL
+import CKernels
 
 /// One step of a compiled plan.
 struct Step {
     let node: String
     let algorithm: String
     let operations: Double
+    /// The bytes that it must read or write at least: its values and weights, each once.
+    let byteCount: Int
     let run: () throws -> Void
 }
 
@@ -19,6 +22,8 @@ public struct PlanStep: Sendable, Hashable, Codable {
     public var algorithm: String
     /// Multiplications and additions, as the definition of the layer counts them.
     public var operations: Double
+    /// The bytes of the values and weights that it reads or writes, each once.
+    public var byteCount: Int
     /// The median time of a run, if it was measured.
     public var milliseconds: Double?
 
@@ -26,6 +31,33 @@ public struct PlanStep: Sendable, Hashable, Codable {
         node = step.node
         algorithm = step.algorithm
         operations = step.operations
+        byteCount = step.byteCount
+    }
+}
+
+/// What the machine could do at most: steps are measured against it.
+public struct Roofline: Sendable, Hashable {
+    /// Multiplications and additions a second, f32, in registers.
+    public var operations: Double
+    /// Bytes a second, read from memory.
+    public var bandwidth: Double
+
+    /// Measures it, in less than a second, on so many threads.
+    public static func measure(threads: Int?) -> Roofline {
+        Threads.use(threads)
+        let count = Threads.current
+        return Roofline(
+            operations: graft_peak_operations(count), bandwidth: graft_peak_bandwidth(count))
+    }
+
+    /// How much of what is possible a measured step reached: the least time that its arithmetic or
+    /// its bytes allow, over the time that it took. Over 1 where values came from a cache.
+    public func share(of step: PlanStep) -> Double {
+        guard let time = step.milliseconds, time > 0, operations > 0, bandwidth > 0 else {
+            return 0
+        }
+        let least = max(step.operations / operations, Double(step.byteCount) / bandwidth)
+        return least * 1000 / time
     }
 }
 

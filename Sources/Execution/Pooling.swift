@@ -70,7 +70,7 @@ extension Compiler {
         }
         var geometry = self.window(window, input: input, output: map, extra: extra)
         let kind = training ? dnnl_forward_training : dnnl_forward_inference
-        let dst = try Descriptor.any(map.dimensions)
+        let dst = try Descriptor.any(map.dimensions, bf16: source.descriptor.isBF16)
         let primitive = try Primitive("plan layer `\(node.name)`") { pd in
             source.descriptor.withPointer { src in
                 dst.withPointer {

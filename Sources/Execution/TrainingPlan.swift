@@ -39,11 +39,12 @@ public final class TrainingPlan {
         self.input = input
         self.output = output
         compiler = try Compiler(graph: graph, weights: weights, input: input)
-        builder = try GradientBuilder(compiler, trainable: trainable, moving: moving)
+        builder = try GradientBuilder(
+            compiler, trainable: trainable, output: output, moving: moving)
         statistics = graph.parameters.filter { moving?.names.contains($0.name) == true }
         self.trainable = graph.parameters.filter { trainable.contains($0.name) && !$0.isBuffer }
-        inputMemory = try Memory(
-            .plain(input.dimensions), Buffer(byteCount: input.count * 4), compiler.engine)
+        inputMemory = try compiler.memory(.plain(input.dimensions))
+        compiler.arena.use(inputMemory.buffer, at: -1)
         builder.values[0] = inputMemory
         for index in graph.nodes.indices.dropFirst() where index <= output {
             try builder.forward(index)
@@ -51,7 +52,7 @@ public final class TrainingPlan {
         forwardSteps = compiler.steps
         outputMemory = try builder.value(output)
         outputGradient = try compiler.memory(.plain(compiler.shapes[output].dimensions))
-        builder.gradients[output] = outputGradient
+        builder.gradients[output] = [outputGradient]
         let place = Dictionary(
             self.trainable.enumerated().map { ($1.name, $0) },
             uniquingKeysWith: { first, _ in first })
@@ -65,10 +66,15 @@ public final class TrainingPlan {
         }
         self.completions = completions
         backwardSteps = Array(compiler.steps.dropFirst(forwardSteps.count))
+        // Between the two parts the caller reads the one and writes the other.
+        for memory in [outputMemory, outputGradient] {
+            compiler.arena.use(memory.buffer, at: forwardSteps.count)
+        }
+        compiler.arena.settle()
     }
 
     /// The memory that values, their gradients and scratch space take, weights not counted.
-    public var activationByteCount: Int { compiler.valueByteCount + compiler.scratch.byteCount }
+    public var activationByteCount: Int { compiler.arena.byteCount + compiler.scratch.byteCount }
 
     /// What a step of training does, in order: forward, then backward.
     public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }

@@ -103,7 +103,7 @@ extension GradientBuilder {
         }
         if let slot = compiler.parameter(node, .bias).flatMap({ slots[$0.name] }) {
             let plain = try compiler.plain(dy, output.dimensions)
-            compiler.append(node.name, "bias") {
+            compiler.append(node.name, "bias", uses: [plain]) {
                 sumByChannel(plain.buffer, output, into: slot.gradient.buffer)
             }
         }

@@ -65,7 +65,7 @@ extension Compiler {
     /// Appends the step. `target` holds the sum before it if `accumulate`.
     func appendWinograd(
         _ node: Node, _ output: Shape, work: graft_winograd, block: Int, source: Memory,
-        weights: Buffer, bias: [Float]?, target: Memory, accumulate: Bool
+        weights: Buffer, bias: Memory?, target: Memory, accumulate: Bool
     ) {
         var work = work
         work.accumulate = accumulate ? 1 : 0
@@ -74,25 +74,31 @@ extension Compiler {
             graft_winograd_scratch_count(&work, block) * max(Threads.current, 1))
         let scratch = scratch
         append(
-            node.name, "winograd:F\(work.m)x\(work.tiles)", operations: operations(node, output)
+            node.name, "winograd:F\(work.m)x\(work.tiles)", operations: operations(node, output),
+            uses: [source, target],
+            bytes: source.descriptor.byteCount + target.descriptor.byteCount + weights.byteCount
         ) {
             var w = settled
             guard let memory = scratch.floats else { return }
             let (x, y, u) = (source.floats, target.floats, weights.floats(0).baseAddress)
-            if let bias {
-                graft_winograd_run(&w, block, x, u, bias, y, memory)
-            } else {
-                graft_winograd_run(&w, block, x, u, nil, y, memory)
-            }
+            graft_winograd_run(&w, block, x, u, bias?.floats, y, memory)
         }
     }
 
     /// The weights of a 3×3 convolution, transformed for the kernel.
-    func winogradWeights(_ work: graft_winograd, block: Int, kernel: [Float]) -> Buffer {
+    func winogradWeights(_ work: graft_winograd, block: Int, _ weights: ProductWeights) throws
+        -> Buffer
+    {
         var work = work
         let count = graft_winograd_weights_count(&work)
-        let buffer = Buffer(byteCount: count * 4)
-        graft_winograd_weights(&work, block, kernel, buffer.floats(count).baseAddress)
-        return buffer
+        func transformed() throws -> Buffer {
+            let buffer = Buffer(byteCount: count * 4)
+            graft_winograd_weights(
+                &work, block, try weights.numbers().kernel, buffer.floats(count).baseAddress)
+            return buffer
+        }
+        return try planFile?.buffer(
+            "\(weights.name) F\(work.m) \(work.channels)>\(work.outputs) by \(block)",
+            byteCount: count * 4, make: transformed) ?? transformed()
     }
 }

@@ -74,6 +74,9 @@ struct FlatTable {
     /// Where the bytes of a vector lie in the buffer.
     func bytes(_ field: Int) throws -> Range<Int>? { try vector(field, width: 1) }
 
+    /// How many elements a vector says that it has.
+    func count(_ field: Int) throws -> Int? { try vector(field, width: 1)?.count }
+
     func text(_ field: Int) throws -> String? {
         guard let range = try vector(field, width: 1) else { return nil }
         var cursor = try ByteCursor(bytes, at: range.lowerBound, in: source)

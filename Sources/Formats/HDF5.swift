@@ -2,6 +2,7 @@
 
 internal import CHDF5
 import GraftTensors
+internal import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -35,6 +36,8 @@ struct HDF5Handle: ~Copyable {
 
 /// What every use of libhdf5 shares.
 enum HDF5 {
+    /// How many files were opened by this process.
+    static let opened = Atomic<Int>(0)
     static let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
 
     static func check(_ status: some BinaryInteger, _ operation: String, _ source: Source) throws {
@@ -61,8 +64,10 @@ struct HDF5File: ~Copyable {
         graft_h5_silence()
         let access = try HDF5Handle(
             takingOwnership: graft_h5_file_access(), "prepare to open", source, close: H5Pclose)
-        // libhdf5 wants a name that is not there; nothing is below a file.
-        let path = "/dev/null/image"
+        // libhdf5 wants a name that is not there; nothing is below a file. Each has its own: two
+        // files in memory of one name would be one file to it.
+        let number = HDF5.opened.add(1, ordering: .relaxed).newValue
+        let path = "/dev/null/image-\(number)"
         // Read where it is mapped: libhdf5 opens no file, and copies none.
         let status = storage.withBytes { bytes in
             graft_h5_image(
@@ -98,6 +103,12 @@ struct HDF5File: ~Copyable {
         return try HDF5Handle(
             takingOwnership: H5Oopen(file.id, path.isEmpty ? "/" : path, graft_h5_default()),
             "open `\(path)`", source, close: H5Oclose)
+    }
+
+    /// Where an object lies in the file: the same under each of its names.
+    func address(_ path: String) throws -> UInt64 {
+        let object = try object(path)
+        return UInt64(graft_h5_address(object.id))
     }
 
     /// Whether `path` is a group; a data set otherwise.

@@ -18,6 +18,12 @@ struct HDF5Listing: Sendable, Codable {
     }
     var metadata: [String: String] = [:]
     var entries: [Entry] = []
+    /// While a file is walked: the names so far, the groups by address, and how many have two names.
+    var names: Set<String> = []
+    var groups: Set<UInt64> = []
+    var aliases = 0
+
+    private enum CodingKeys: CodingKey { case metadata, entries }
 
     /// The tensors over `range` of `storage`, every claim checked; `load` decodes those that do not
     /// lie in place.

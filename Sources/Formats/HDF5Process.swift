@@ -66,6 +66,9 @@ final class InflateProcess: Sendable {
 
 /// A process and the socket to it.
 private struct Child: ~Copyable {
+    /// Seconds without a byte, and for every 16 MB of an answer, after which a child is given up.
+    private static let patience = 600
+
     private let process: pid_t
     private let socket: Int32
     private var isReaped = false
@@ -81,7 +84,7 @@ private struct Child: ~Copyable {
             throw FileError("start a parser for", source.path)
         }
         defer { close(sockets[1]) }
-        var wait = timeval(tv_sec: 600, tv_usec: 0)
+        var wait = timeval(tv_sec: Child.patience, tv_usec: 0)
         setsockopt(
             sockets[0], SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
         var actions = posix_spawn_file_actions_t()
@@ -217,7 +220,10 @@ private struct Child: ~Copyable {
 
     private func fill(_ target: UnsafeMutableRawBufferPointer) -> Bool {
         var rest = target
+        // One that is alive and sends a byte now and then is no better than one that is silent.
+        let end = ContinuousClock.now + .seconds(Child.patience * (1 + target.count >> 24))
         while !rest.isEmpty {
+            guard ContinuousClock.now < end else { return false }
             let count = read(socket, rest.baseAddress, min(rest.count, 1 << 30))
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return false }

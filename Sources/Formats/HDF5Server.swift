@@ -1,6 +1,5 @@
 // The child process: gives up its rights, then answers what is in one HDF5 file.
 
-internal import CSandbox
 internal import FoundationEssentials
 import GraftTensors
 
@@ -46,9 +45,7 @@ public enum HDF5Server {
         else { return 64 }
         close(3)
         let limits = limits(byteCount: storage.byteCount)
-        graft_sandbox_limit(limits.seconds, limits.bytes)
-        graft_sandbox_close_from(3)
-        _ = graft_sandbox_enter()
+        _ = Confinement.enter(seconds: limits.seconds, bytes: limits.bytes)
         if arguments.dropFirst(2).elementsEqual([inflate]) { return serveInflated(storage) }
         let source = Source(path: "", format: "HDF5")
         do {

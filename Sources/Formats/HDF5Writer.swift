@@ -35,22 +35,16 @@ struct HDF5Group {
 struct HDF5Writer: ~Copyable {
     private let source: Source
     private let file: HDF5Handle
-    private var places: [(name: String, tensor: LazyTensor, offset: UInt64)] = []
+    private var places: [PlacedTensor] = []
 
     /// Fills an empty file with `root`. The file is not committed.
     static func write(_ root: HDF5Group, to file: borrowing AtomicFile) throws {
-        let places = try structure(root, file)
-        for (name, tensor, offset) in places {
-            guard lseek(file.descriptor, off_t(offset), SEEK_SET) == off_t(offset) else {
-                throw FileError("write", file.path)
-            }
-            try file.write(name, tensor)
-        }
+        try file.write(structure(root, file))
     }
 
-    private static func structure(_ root: HDF5Group, _ file: borrowing AtomicFile) throws -> [(
-        name: String, tensor: LazyTensor, offset: UInt64
-    )] {
+    private static func structure(_ root: HDF5Group, _ file: borrowing AtomicFile) throws
+        -> [PlacedTensor]
+    {
         var writer = try HDF5Writer(file)
         let top = try HDF5Handle(
             takingOwnership: H5Oopen(writer.file.id, "/", graft_h5_default()), "open `/`",
@@ -177,7 +171,7 @@ struct HDF5Writer: ~Copyable {
         guard offset != graft_h5_undefined() else {
             throw source.malformed("libhdf5 gives no place for `\(full)`")
         }
-        places.append((full, tensor, UInt64(offset)))
+        places.append(PlacedTensor(full, tensor, at: Int(clamping: offset)))
     }
 
     private func type(of dtype: DType, _ name: String) throws -> HDF5Handle {
@@ -216,7 +210,7 @@ struct HDF5Writer: ~Copyable {
                 try HDF5.check(H5Tenum_insert(type.id, word, &value), "make a type", source)
             }
             return type
-        case .c64, .f8e5m2, .f8e4m3, .f8e8m0:
+        case .c64, .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz:
             throw FormatError.unwritable(
                 path: source.path, reason: "HDF5 has no numbers like `\(name)`'s \(dtype.rawValue)",
                 hint: "convert them with `--dtype f32`")

@@ -43,6 +43,10 @@ private struct JSONParser {
     private let bytes: UnsafeRawBufferPointer
     private let source: Source
     private var at = 0
+    private var count = 0
+
+    /// A value takes many times the two bytes that it may have in the text.
+    private static let valueLimit = 10_000_000
 
     init(_ bytes: UnsafeRawBufferPointer, _ source: Source) throws {
         self.bytes = bytes
@@ -90,6 +94,10 @@ private struct JSONParser {
 
     private mutating func value(depth: Int) throws -> JSONValue {
         guard depth < 64 else { throw source.malformed("its JSON nests deeper than 64 levels") }
+        count += 1
+        guard count <= Self.valueLimit else {
+            throw source.malformed("its JSON has over \(Self.valueLimit) values")
+        }
         skipSpace()
         guard at < bytes.count else { throw unexpected("a value") }
         switch bytes[at] {

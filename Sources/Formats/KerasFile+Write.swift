@@ -93,7 +93,7 @@ public enum KerasWriter {
         let weights = try AtomicFile(replacing: inner)
         try HDF5Writer.write(objects(layers), to: weights)
         let image = try Storage(mapping: "/proc/self/fd/\(weights.descriptor)")
-        let tensor = Tensor(.u8, [image.byteCount], storage: image)
+        let tensor = LazyTensor(Tensor(.u8, [image.byteCount], storage: image))
         var file = try AtomicFile(replacing: path)
         let archive = try ZipWriter(file.descriptor, path: path)
         let metadata =

@@ -112,7 +112,20 @@ enum KerasFile {
         guard state.entries.count < 1_000_000 else {
             throw source.malformed("it has over 1000000 data sets")
         }
+        guard state.names.insert(name).inserted else {
+            throw source.malformed("two weights are called `\(name)`")
+        }
         state.entries.append(.init(name: name, dataset: dataset))
+    }
+
+    /// Groups may contain themselves, twice: then there are ever more of them.
+    private static func enter(
+        _ file: borrowing HDF5File, _ path: String, _ depth: Int, _ state: inout HDF5Listing
+    ) throws {
+        if !state.groups.insert(try file.address(path)).inserted { state.aliases += 1 }
+        guard depth < 64, state.aliases <= 1000 else {
+            throw file.source.malformed("its groups nest over 64 deep, or contain themselves")
+        }
     }
 
     /// Keras 3: `/layers/conv2d_1/vars/0`, with the layer's name on `vars`.
@@ -120,7 +133,7 @@ enum KerasFile {
         _ file: borrowing HDF5File, _ path: String, names: [String], layerClass: String,
         depth: Int, into state: inout HDF5Listing
     ) throws {
-        guard depth < 64 else { throw file.source.malformed("its groups nest over 64 deep") }
+        try enter(file, path, depth, &state)
         for child in try file.children(path) {
             let childPath = "\(path)/\(child)"
             if depth == 0, ["optimizer", "metrics"].contains(child) { continue }
@@ -151,9 +164,7 @@ enum KerasFile {
     private static func readPlain(
         _ file: borrowing HDF5File, _ path: String, depth: Int, into state: inout HDF5Listing
     ) throws {
-        guard depth < 64, state.entries.count < 1_000_000 else {
-            throw file.source.malformed("its groups nest over 64 deep, or contain themselves")
-        }
+        try enter(file, path, depth, &state)
         for child in try file.children(path) {
             let childPath = "\(path)/\(child)"
             if try file.isGroup(childPath) {

@@ -87,7 +87,8 @@ extension DType {
     /// The type that NumPy has for this one.
     var npyDType: DType {
         switch self {
-        case .bf16, .f8e4m3, .f8e5m2, .f8e8m0: .f32
+        case .bf16, .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz:
+            .f32
         default: self
         }
     }
@@ -106,7 +107,9 @@ extension DType {
         case .u64: "<u8"
         case .f64: "<f8"
         case .c64: "<c8"
-        case .f32, .bf16, .f8e4m3, .f8e5m2, .f8e8m0: "<f4"
+        case .f32, .bf16, .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz,
+            .f8e5m2fnuz:
+            "<f4"
         }
     }
 }

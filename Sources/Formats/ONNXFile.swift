@@ -5,14 +5,16 @@ import GraftTensors
 import OrderedCollections
 internal import SwiftProtobuf
 
-/// Reads the initializers of an ONNX model (onnx.proto3), also those that lie in other files.
+/// Reads the initializers and constants of an ONNX model (onnx.proto3), also those in other files.
 ///
 /// The fields of the model are walked and only the small ones parsed, so that weights of gigabytes
 /// are never copied.
 enum ONNXFile {
     private enum Field {
         static let (modelGraph, modelOpset) = (7, 8)
-        static let initializer = 5
+        static let (node, initializer) = (1, 5)
+        static let (nodeOutput, nodeType, nodeAttribute) = (2, 4, 5)
+        static let (attributeName, attributeTensor) = (1, 5)
         static let raw = 9
         /// Numbers that are no `raw_data`: floats, int32s, strings, int64s, doubles, uint64s.
         static let numbers: Set<Int> = [4, 5, 6, 7, 10, 11]
@@ -46,15 +48,44 @@ enum ONNXFile {
             guard graphs.count == 1, let graph = graphs.first else {
                 throw source.malformed("it holds \(graphs.count) graphs, expected 1")
             }
-            for field in try ProtobufField.list(bytes, graph.range, source)
-            where field.number == Field.initializer && field.isBytes {
-                let (name, tensor) = try tensor(storage, bytes, field.range, &files, source)
-                guard state.tensors.updateValue(tensor, forKey: name) == nil else {
-                    throw source.malformed("two weights are called `\(name)`")
+            func add(_ range: Range<Int>, as output: String? = nil) throws {
+                let (name, tensor) = try tensor(storage, bytes, range, &files, source)
+                guard state.tensors.updateValue(tensor, forKey: output ?? name) == nil else {
+                    throw source.malformed("two weights are called `\(output ?? name)`")
                 }
+            }
+            for field in try ProtobufField.list(bytes, graph.range, source) where field.isBytes {
+                if field.number == Field.initializer { try add(field.range) }
+                // Some exporters keep the weights in the graph, in nodes that yield them.
+                guard field.number == Field.node,
+                    let constant = try constant(bytes, field.range, source)
+                else { continue }
+                try add(constant.tensor, as: constant.name)
             }
         }
         return state
+    }
+
+    /// What the node at `range` yields and where its tensor lies, if it is a `Constant` of one.
+    private static func constant(
+        _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, _ source: Source
+    ) throws -> (name: String, tensor: Range<Int>)? {
+        func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+        let fields = try ProtobufField.list(bytes, range, source).filter(\.isBytes)
+        guard let type = fields.first(where: { $0.number == Field.nodeType }),
+            text(type.range) == "Constant",
+            let output = fields.first(where: { $0.number == Field.nodeOutput })
+        else { return nil }
+        for attribute in fields where attribute.number == Field.nodeAttribute {
+            let parts = try ProtobufField.list(bytes, attribute.range, source).filter(\.isBytes)
+            guard
+                let name = parts.first(where: { $0.number == Field.attributeName }),
+                text(name.range) == "value",
+                let tensor = parts.first(where: { $0.number == Field.attributeTensor })
+            else { continue }
+            return (text(output.range), tensor.range)
+        }
+        return nil
     }
 
     private static func tensor(
@@ -138,7 +169,7 @@ enum ONNXFile {
         }
         let file = try files[location] ?? Storage(mapping: source.sibling(location))
         files[location] = file
-        let byteCount = shape.count * dtype.byteCount
+        let byteCount = shape.checkedByteCount(dtype) ?? .max
         guard let offset = Int(settings["offset"] ?? "0"), offset >= 0,
             let length = Int(settings["length"] ?? String(byteCount)), length == byteCount,
             offset <= file.byteCount, length <= file.byteCount - offset

@@ -111,6 +111,8 @@ enum TorchScalar: String, Sendable {
     case float8E5M2 = "float8_e5m2"
     case float8E4M3 = "float8_e4m3fn"
     case float8E8M0 = "float8_e8m0fnu"
+    case float8E4M3FNUZ = "float8_e4m3fnuz"
+    case float8E5M2FNUZ = "float8_e5m2fnuz"
 
     init?(storage name: String) {
         switch name {

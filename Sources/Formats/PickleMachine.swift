@@ -30,6 +30,7 @@ struct PickleMachine {
     private var stack: [PickleValue] = []
     private var marks: [Int] = []
     private var memo: [Int: PickleValue] = [:]
+    private var copied = 0
     private let source: Source
 
     /// A state dict takes about 30 operations a tensor.
@@ -276,6 +277,11 @@ struct PickleMachine {
             guard let first = arguments.first else { return }
             guard case .list(let list) = first else {
                 throw source.malformed("its pickle fills a dictionary in an unknown way")
+            }
+            // One list can fill many dictionaries.
+            copied += lists[list].count
+            guard copied <= Self.stackLimit else {
+                throw source.malformed("its pickle copies over \(Self.stackLimit) items")
             }
             for case .tuple(let pair) in lists[list] where tuples[pair].count == 2 {
                 try set(tuples[pair])

@@ -83,7 +83,9 @@ public enum Safetensors {
             shape = Shape(extents)
             begin = offsets[0]
             end = offsets[1]
-            guard begin <= end, shape.checkedByteCount(dtype) == end - begin else {
+            guard begin <= end, shape.checkedByteCount(dtype) == end - begin,
+                shape.fillsBytes(dtype)
+            else {
                 let expected = shape.checkedByteCount(dtype).map { "\($0) bytes" } ?? "an overflow"
                 throw source.malformed(
                     "`\(name)` of type \(spelled) and shape \(shape): expected \(expected), "
@@ -146,6 +148,13 @@ extension Safetensors {
             header += "\"__metadata__\":{\(pairs.joined(separator: ","))}"
         }
         for (name, tensor) in state.tensors {
+            guard tensor.shape.fillsBytes(tensor.dtype) else {
+                throw FormatError.unwritable(
+                    path: path,
+                    reason: "`\(name)` of type \(tensor.dtype.rawValue) and shape \(tensor.shape) "
+                        + "ends within a byte",
+                    hint: "convert it with `--dtype f32`")
+            }
             guard name != "__metadata__", let range = offsets[name] else {
                 throw FormatError.unwritable(
                     path: path, reason: "no tensor may be called `\(name)`", hint: nil)
@@ -169,9 +178,18 @@ extension Safetensors {
         let count = UInt64(header.utf8.count)
         try file.write((0..<8).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) })
         try file.write(Array(header.utf8))
-        for (name, tensor) in order {
-            try file.write(name, tensor)
-        }
+        let start = 8 + header.utf8.count
+        try file.write(
+            order.map {
+                PlacedTensor($0.key, $0.value, at: start + (offsets[$0.key]?.lowerBound ?? 0))
+            })
         try file.commit(durably: durably)
+    }
+}
+
+extension Shape {
+    /// Whether the last of these elements ends with a byte, as the format wants of packed ones.
+    fileprivate func fillsBytes(_ dtype: DType) -> Bool {
+        !dtype.isPacked || count * dtype.bitCount % 8 == 0
     }
 }

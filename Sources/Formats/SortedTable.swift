@@ -40,6 +40,9 @@ enum SortedTable {
     ) throws -> [Entry] {
         var outer = try ByteCursor(bytes, at: handle.lowerBound, in: source)
         let contents = try outer.take(handle.count)
+        // An index may name one block many times.
+        budget -= contents.count
+        guard budget > 0 else { throw source.malformed("its blocks are larger than the file") }
         let kinds = try outer.take(1)
         let kind = kinds[0]
         let expected = try outer.integer(UInt32.self)

@@ -26,10 +26,16 @@ enum TFLite {
             let model = try FlatTable(root: bytes, source)
             let buffers = try model.tables(Field.buffers)
             var state = StateDict(axes: .tflite)
+            // Tables may be named from many places, and so be more than the file.
+            var budget = bytes.count &* 8 + 1 << 16
             state.metadata["description"] = try model.text(Field.description)
             let subgraphs = try model.tables(Field.subgraphs)
             for (number, subgraph) in subgraphs.enumerated() {
                 for (index, tensor) in try subgraph.tables(Field.tensors).enumerated() {
+                    budget -= try cost(tensor)
+                    guard budget > 0 else {
+                        throw source.malformed("its tables describe more than the file holds")
+                    }
                     let buffer = Int(try tensor.integer(Field.buffer, UInt32(0)))
                     guard buffer < buffers.count else {
                         throw source.malformed(
@@ -47,6 +53,17 @@ enum TFLite {
             }
             return state
         }
+    }
+
+    /// The bytes that a tensor's description takes in memory, about.
+    private static func cost(_ tensor: FlatTable) throws -> Int {
+        let quantization = try tensor.table(Field.quantization)
+        let lists = [
+            try tensor.bytes(Field.name)?.count, try tensor.count(Field.shape).map { $0 * 8 },
+            try quantization?.count(Field.scale).map { $0 * 4 },
+            try quantization?.count(Field.zeroPoint).map { $0 * 8 },
+        ]
+        return lists.reduce(32) { $0 + ($1 ?? 0) }
     }
 
     /// Where the numbers of a buffer lie; empty for what is computed. Models over 2 GB keep them
@@ -70,17 +87,25 @@ enum TFLite {
         let code = try tensor.integer(Field.type, Int8(0))
         // Text, such as labels: no numbers.
         guard code != 5 else { return }
-        guard let dtype = dtype(code), try tensor.table(Field.sparsity) == nil else {
-            throw source.unsupported(
-                "`\(name)` " + (dtype(code) == nil ? "has the number type \(code)" : "is sparse"))
+        guard let dtype = dtype(code) else {
+            throw source.unsupported("`\(name)` has the number type \(code)")
         }
         let shape = Shape(try tensor.integers(Field.shape, Int32.self).map { Int($0) })
-        guard shape.checkedByteCount(dtype) == range.count else {
-            throw source.malformed(
-                "`\(name)` of type \(dtype.rawValue) and shape \(shape) has \(range.count) bytes")
-        }
-        state[name] = LazyTensor(dtype, shape) {
-            Tensor(dtype, shape, storage: storage, byteOffset: range.lowerBound)
+        if let sparsity = try tensor.table(Field.sparsity) {
+            let sparse = try TFLiteSparsity(sparsity, name, dtype, shape, source)
+            guard let byteCount = shape.checkedByteCount(dtype),
+                byteCount / 1000 <= storage.byteCount
+            else { throw source.malformed("`\(name)` has the impossible shape \(shape)") }
+            state[name] = LazyTensor(dtype, shape) { try sparse.dense(storage, range) }
+        } else {
+            guard shape.checkedByteCount(dtype) == range.count else {
+                throw source.malformed(
+                    "`\(name)` of type \(dtype.rawValue) and shape \(shape) has \(range.count) bytes"
+                )
+            }
+            state[name] = LazyTensor(dtype, shape) {
+                Tensor(dtype, shape, storage: storage, byteOffset: range.lowerBound)
+            }
         }
         guard let quantization = try tensor.table(Field.quantization) else { return }
         let scale = try quantization.integers(Field.scale, UInt32.self)

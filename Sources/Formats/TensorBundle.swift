@@ -231,7 +231,7 @@ private struct Bundle {
         return LazyTensor(dtype, shape) {
             let tensor = Tensor(dtype, shape, storage: storage, byteOffset: range.lowerBound)
             var checksum = CRC32C()
-            try tensor.stream { checksum.update($0) }
+            try LazyTensor(tensor).stream { checksum.update($0) }
             guard checksum.masked == expected else {
                 throw source.malformed("the checksum of `\(name)` is wrong")
             }
@@ -258,6 +258,9 @@ private struct Bundle {
                 let (start, length) = (Int(extent.start), isWhole ? size : Int(extent.length))
                 guard start >= 0, length >= 0, start <= size, length <= size - start else {
                     throw source.malformed("a part of `\(name)` lies outside of \(shape)")
+                }
+                guard length > 0 || size == 0 else {
+                    throw source.malformed("a part of `\(name)` holds nothing")
                 }
                 box.append(start..<(start + length))
             }

@@ -28,7 +28,7 @@ public enum TorchWriter {
         pickle.begin()
         for (index, (name, tensor)) in state.tensors.enumerated() {
             pickle.text(name)
-            try pickle.tensor(tensor, key: String(index), path)
+            try pickle.tensor(tensor, name, key: String(index), path)
         }
         return pickle.end()
     }
@@ -86,8 +86,15 @@ private struct PickleWriter {
         bytes.append(PickleOpcode.tuple.rawValue)
     }
 
-    mutating func tensor(_ tensor: LazyTensor, key: String, _ path: String) throws {
-        let (storage, isUntyped) = tensor.dtype.torchStorage
+    mutating func tensor(_ tensor: LazyTensor, _ name: String, key: String, _ path: String) throws {
+        guard let (storage, isUntyped) = tensor.dtype.torchStorage,
+            let scalar = tensor.dtype.torchScalar
+        else {
+            throw FormatError.unwritable(
+                path: path,
+                reason: "PyTorch has no numbers like the \(tensor.dtype.rawValue) of `\(name)`",
+                hint: "convert them with `--dtype f32`")
+        }
         global("torch._utils", isUntyped ? "_rebuild_tensor_v3" : "_rebuild_tensor_v2")
         bytes.append(PickleOpcode.mark.rawValue)
         // The storage, by a persistent id.
@@ -108,15 +115,16 @@ private struct PickleWriter {
         tuple(strides)
         bytes.append(PickleOpcode.newFalse.rawValue)
         orderedDict()
-        if isUntyped { global("torch", tensor.dtype.torchScalar.rawValue) }
+        if isUntyped { global("torch", scalar.rawValue) }
         bytes.append(PickleOpcode.tuple.rawValue)
         bytes.append(PickleOpcode.reduce.rawValue)
     }
 }
 
 extension DType {
-    /// The class of storage, and whether it holds bytes whose type is said elsewhere.
-    fileprivate var torchStorage: (name: String, isUntyped: Bool) {
+    /// The class of storage, and whether it holds bytes whose type is said elsewhere; nil if PyTorch
+    /// has no such numbers.
+    fileprivate var torchStorage: (name: String, isUntyped: Bool)? {
         switch self {
         case .bool: ("BoolStorage", false)
         case .u8: ("ByteStorage", false)
@@ -129,11 +137,13 @@ extension DType {
         case .f32: ("FloatStorage", false)
         case .f64: ("DoubleStorage", false)
         case .c64: ("ComplexFloatStorage", false)
-        case .u16, .u32, .u64, .f8e5m2, .f8e4m3, .f8e8m0: ("UntypedStorage", true)
+        case .u16, .u32, .u64, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz:
+            ("UntypedStorage", true)
+        case .f4, .f6e2m3, .f6e3m2: nil
         }
     }
 
-    fileprivate var torchScalar: TorchScalar {
+    fileprivate var torchScalar: TorchScalar? {
         switch self {
         case .bool: .bool
         case .u8: .uint8
@@ -152,6 +162,9 @@ extension DType {
         case .f8e5m2: .float8E5M2
         case .f8e4m3: .float8E4M3
         case .f8e8m0: .float8E8M0
+        case .f8e4m3fnuz: .float8E4M3FNUZ
+        case .f8e5m2fnuz: .float8E5M2FNUZ
+        case .f4, .f6e2m3, .f6e3m2: nil
         }
     }
 }

@@ -112,6 +112,8 @@ extension TorchScalar {
         case .float8E5M2: .f8e5m2
         case .float8E4M3: .f8e4m3
         case .float8E8M0: .f8e8m0
+        case .float8E4M3FNUZ: .f8e4m3fnuz
+        case .float8E5M2FNUZ: .f8e5m2fnuz
         }
     }
 }

@@ -45,6 +45,14 @@ struct TorchTensors {
             throw source.unsupported(
                 "there is no tensor in it", hint: "save the `state_dict()` of the model")
         }
+        // Views of one storage may be large, each; not all together.
+        var total = 0
+        for tensor in state.tensors.values {
+            total += tensor.byteCount / 1000
+            guard total <= fileByteCount else {
+                throw source.malformed("its tensors are over 1000 times as large as the file")
+            }
+        }
         return state
     }
 
@@ -55,6 +63,11 @@ struct TorchTensors {
         budget -= 1
         guard depth < 32, budget > 0 else {
             throw source.malformed("its dictionaries nest too deep, or contain themselves")
+        }
+        guard name.utf8.count <= 4096 else {
+            throw source.malformed(
+                "the name `\(name.prefix(80))…` has \(name.utf8.count) bytes, expected at most 4096"
+            )
         }
         let prefix = name.isEmpty ? "" : name + "."
         switch value {

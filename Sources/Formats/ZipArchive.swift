@@ -15,6 +15,8 @@ struct ZipArchive: Sendable {
         let offset: Int
     }
 
+    private static let textLimit = 100_000_000
+
     let members: OrderedDictionary<String, Member>
     let storage: Storage
     let source: Source
@@ -29,8 +31,14 @@ struct ZipArchive: Sendable {
         let members: OrderedDictionary<String, Member> = try storage.withBytes { bytes in
             var cursor = try ZipArchive.directory(bytes, source)
             var members: OrderedDictionary<String, Member> = [:]
+            // Members that share bytes would make many times the file of it.
+            var left = bytes.count
             for _ in 0..<cursor.count {
                 let member = try ZipArchive.member(&cursor.cursor)
+                left -= min(member.storedCount, bytes.count + 1)
+                guard left >= 0 else {
+                    throw source.malformed("its members overlap, or are larger than the file")
+                }
                 guard members.updateValue(member, forKey: member.name) == nil else {
                     throw source.malformed("the member `\(member.name)` occurs twice")
                 }
@@ -209,8 +217,13 @@ struct ZipArchive: Sendable {
         }
     }
 
-    /// The bytes of a member as text.
+    /// The bytes of a member as text: a configuration, not weights.
     func text(_ member: Member) throws -> String {
+        guard member.count <= Self.textLimit else {
+            throw source.malformed(
+                "`\(member.name)` has \(member.count) bytes of text, expected at most "
+                    + "\(Self.textLimit)")
+        }
         let (storage, range) = try content(member)
         return storage.withBytes { String(decoding: $0[range], as: UTF8.self) }
     }

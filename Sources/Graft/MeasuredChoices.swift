@@ -17,7 +17,9 @@ public final class MeasuredChoices: PlanMemory {
     public init(cacheFolder: String, measures: Bool = false) {
         path = "\(cacheFolder)/plans/\(Self.processor).json"
         self.measures = measures
-        known = Mutex(Self.read(path))
+        let found = Self.read(path)
+        known = Mutex(found)
+        if !found.isEmpty { Cache(root: cacheFolder).recordUse(of: path) }
     }
 
     /// The choice for a convolution, if it was measured.
@@ -37,6 +39,11 @@ public final class MeasuredChoices: PlanMemory {
             else { return }
             try? Files.write(Array(data), to: path)
         }
+    }
+
+    /// Where plan files are.
+    public var folder: String? {
+        path.lastIndex(of: "/").map { String(path[..<$0]) }
     }
 
     /// The processor's name as a file can have it.

@@ -120,7 +120,7 @@ extension Model {
         guard let bank, let bankLabels, bank.shape.rank == 2, bank.shape[1] > 0,
             bankLabels.count == bank.shape[0], (1...max(1, bankLabels.count)).contains(count)
         else { throw reject("names neighbours that are not there") }
-        let classes = try bankLabels.load().floats.map { Int($0) }
+        let classes = try bankLabels.load().floats.map { Int(exactly: $0) ?? -1 }
         guard classes.allSatisfy(labels.indices.contains) else {
             throw reject("names neighbours of classes that are not there")
         }

@@ -26,7 +26,7 @@ public final class Runner {
         self.output = output ?? model.graph.output
         plan = try InferencePlan(
             graph: model.graph, weights: model.weights, input: model.input(count: batch),
-            outputs: [self.output], options: options ?? model.execution)
+            outputs: [self.output], options: model.planned(options ?? model.execution))
     }
 
     /// The value of the output for each photo, (C…) each, in order.

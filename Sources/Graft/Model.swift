@@ -12,9 +12,11 @@ public import GraftTraining
 /// `graft.graph`, `graft.input`, `graft.labels` and `graft.source`; any safetensors reader opens it.
 public struct Model: Sendable {
     /// The network.
-    public var graph: Graph
+    public var graph: Graph { didSet { file = nil } }
     /// Its weights by the graph's names, in logical order (OIHW).
-    public var weights: StateDict
+    public var weights: StateDict { didSet { file = nil } }
+    /// The one file that all weights are in, as it is; nil once they are others.
+    public internal(set) var file: String?
     /// How a photo becomes the network's input.
     public var preprocessing: Preprocessing
     /// The names of the classes, in the order of the logits; empty if it does not classify.

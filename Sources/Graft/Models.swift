@@ -31,7 +31,7 @@ public enum Models {
     private static func isPath(_ reference: String) -> Bool {
         if reference.hasPrefix("/") || reference.hasPrefix(".") { return true }
         guard Checkpoint.exists(reference) else { return false }
-        return !Checkpoint.isFolder(reference) || (try? Registry.load().find(reference)) == nil
+        return !Checkpoint.isFolder(reference) || (try? Registry.find(reference)) == nil
     }
 
     /// The file behind a reference, proven; for a folder, the file in it that says what it holds.
@@ -61,6 +61,14 @@ public enum Models {
         progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> Model {
         if reference == tinyName { return try tiny() }
+        // A native model says itself where it came from: a file that is here is not hashed for that.
+        if architecture == nil, isPath(reference) {
+            let path = try Checkpoint.file(at: reference)
+            let state = try Checkpoint.open(path)
+            if Model.isNative(state) {
+                return try Model(native: state, path: path).read(from: path)
+            }
+        }
         let fetched = try await file(reference, hub, progress)
         let state = try Checkpoint.open(fetched.path)
         if architecture == nil, try Checkpoint.kind(of: fetched.path) == .onnx {
@@ -71,7 +79,7 @@ public enum Models {
                 labels: [], source: Model.Source(reference: reference, sha256: fetched.sha256))
         }
         if Model.isNative(state) {
-            let model = try Model(native: state, path: fetched.path)
+            let model = try Model(native: state, path: fetched.path).read(from: fetched.path)
             guard let architecture, architecture != model.graph.name else { return model }
             // The same network under other names, or the refusal that says what differs.
             let (_, graph, weights) = try Architectures.open(state, named: architecture)
@@ -79,9 +87,8 @@ public enum Models {
                 graph: graph, weights: weights, preprocessing: model.preprocessing,
                 labels: model.labels, source: model.source)
         }
-        let registry = try Registry.load()
         // What is there as a file is that file, whatever the registry calls by its name.
-        let entry = isPath(reference) ? nil : try? registry.find(reference)
+        let entry = isPath(reference) ? nil : try? Registry.find(reference)
         if architecture == nil, entry == nil, let config = state.metadata["model_config"] {
             let (graph, weights, input) = try KerasConfig.open(config, state: state)
             return Model(
@@ -91,8 +98,9 @@ public enum Models {
         }
         let (found, graph, weights) = try Architectures.open(
             state, named: architecture ?? entry?.architecture)
-        let publication = entry ?? registry.entry(forArchitecture: found.name)
-        let labels = try publication?.labels.map { try registry.labels($0) } ?? []
+        let publication =
+            try entry ?? Registry.publication(ofArchitecture: found.name)
+        let labels = try publication?.labels.map { try Registry.labels($0) } ?? []
         return Model(
             graph: graph, weights: weights,
             preprocessing: publication?.input?.preprocessing
@@ -101,7 +109,8 @@ public enum Models {
                     .passThrough),
             labels: graph.classes == labels.count ? labels : [],
             source: Model.Source(
-                reference: reference, sha256: fetched.sha256, licence: publication?.licence))
+                reference: reference, sha256: fetched.sha256, licence: publication?.licence)
+        ).read(from: fetched.path)
     }
 }
 

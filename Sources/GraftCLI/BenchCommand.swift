@@ -1,6 +1,7 @@
 // `graft bench`: milliseconds a batch, and the plan behind it.
 
 import ArgumentParser
+import Glibc
 import Graft
 import GraftExecution
 import GraftNetworks
@@ -33,6 +34,7 @@ struct BenchCommand: AsyncParsableCommand {
             "First measure which code is fastest for each 3×3 convolution, and keep that for every later run on this machine."
     )
     var tune = false
+    @Flag(help: "Time whole runs only, not each step of the plan.") var brief = false
     @Flag(help: "Print one JSON object.") var json = false
 
     func validate() throws {
@@ -59,9 +61,20 @@ struct BenchCommand: AsyncParsableCommand {
         let best_ms: Double
         let median_ms: Double
         let gflops: Double
+        /// Processor time of a run, all threads together.
+        let cpu_ms: Double
         let accuracy: String
+        let precision: String
         let activation_bytes: Int
+        /// The most memory that the process held until the last measured run.
+        let peak_bytes: Int
         let plan_ms: Double
+        /// How many parts the batch is divided into (`plan` is for one), and how many run at a time.
+        let parts: Int
+        let lanes: Int
+        /// What the machine can do; left out with --brief.
+        let peak_gflops: Double?
+        let peak_gbps: Double?
         let plan: [Line]
     }
     struct Line: Encodable {
@@ -70,6 +83,8 @@ struct BenchCommand: AsyncParsableCommand {
         let ms: Double
         let gflops: Double
         let share: Double
+        /// Of what the machine's arithmetic and memory allow.
+        let roofline: Double
     }
 
     func run() async throws {
@@ -97,6 +112,7 @@ struct BenchCommand: AsyncParsableCommand {
         let once: () throws -> Void
         let profile: () throws -> [PlanStep]
         let bytes: Int
+        var division = (parts: 1, lanes: 1)
         let count = min(runs, 5)
         if train {
             let output = graph.logits ?? graph.output
@@ -106,62 +122,100 @@ struct BenchCommand: AsyncParsableCommand {
                 output: output, options: options)
             once = { try plan.backward(try plan.forward(input, dropoutSeed: 1)) }
             bytes = plan.activationByteCount
-            profile = { try plan.profile(input, runs: count) }
+            profile = { [brief] in try brief ? plan.steps : plan.profile(input, runs: count) }
         } else {
             let plan = try InferencePlan(
-                graph: model.graph, weights: model.weights, input: shape, options: options)
+                graph: model.graph, weights: model.weights, input: shape,
+                options: model.planned(options))
             once = { _ = try plan.run(input) }
             bytes = plan.activationByteCount
-            profile = { try plan.profile(input, runs: count) }
+            division = plan.division
+            profile = { [brief] in try brief ? plan.steps : plan.profile(input, runs: count) }
         }
         let planned = (clock.now - start) / .milliseconds(1)
         try once()
         var times: [Double] = []
+        let before = Usage()
         for _ in 0..<runs {
             let start = clock.now
             try once()
             times.append((clock.now - start) / .milliseconds(1))
         }
+        let after = Usage()
         times.sort()
-        report(try profile(), times, shape, planned, bytes)
+        let cpu = (after.seconds - before.seconds) * 1000 / Double(runs)
+        report(
+            try profile(), times, shape, planned: planned, bytes: bytes, division, cpu: cpu,
+            peakBytes: after.peakBytes)
+    }
+
+    /// What the process has used so far.
+    private struct Usage {
+        private var usage = rusage()
+
+        init() { getrusage(Int32(RUSAGE_SELF.rawValue), &usage) }
+
+        var seconds: Double {
+            Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+                + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+        }
+        /// Linux counts in KiB.
+        var peakBytes: Int { usage.ru_maxrss * 1024 }
     }
 
     private func report(
-        _ steps: [PlanStep], _ times: [Double], _ shape: Shape, _ planned: Double, _ bytes: Int
+        _ steps: [PlanStep], _ times: [Double], _ shape: Shape, planned: Double, bytes: Int,
+        _ division: (parts: Int, lanes: Int), cpu: Double, peakBytes: Int
     ) {
+        let peak = brief ? nil : Roofline.measure(threads: threads)
         let total = steps.reduce(0) { $0 + ($1.milliseconds ?? 0) }
-        let lines = steps.map { step in
+        let lines = (brief ? [] : steps).map { step in
             let ms = step.milliseconds ?? 0
             return Line(
                 node: step.node, algorithm: step.algorithm, ms: ms,
-                gflops: ms > 0 ? step.operations / ms / 1e6 : 0, share: total > 0 ? ms / total : 0)
+                gflops: ms > 0 ? step.operations / ms / 1e6 : 0, share: total > 0 ? ms / total : 0,
+                roofline: peak?.share(of: step) ?? 0)
         }
-        let operations = steps.reduce(0) { $0 + $1.operations }
+        let operations = steps.reduce(0) { $0 + $1.operations } * Double(division.parts)
         let answer = Answer(
             model: model, batch: shape[0], height: shape[2], width: shape[3],
             threads: threads ?? Threads.usable, mode: train ? "train" : "infer", runs: times.count,
             best_ms: times[0], median_ms: times[times.count / 2],
             gflops: operations / times[times.count / 2] / 1e6,
-            accuracy: execution.accuracy.rawValue, activation_bytes: bytes, plan_ms: planned,
-            plan: lines)
+            cpu_ms: cpu, accuracy: execution.accuracy.rawValue,
+            precision: execution.precision.precision.reasonOff == nil
+                ? execution.precision.rawValue : "f32",
+            activation_bytes: bytes, peak_bytes: peakBytes, plan_ms: planned,
+            parts: division.parts, lanes: division.lanes,
+            peak_gflops: peak.map { $0.operations / 1e9 },
+            peak_gbps: peak.map { $0.bandwidth / 1e9 }, plan: lines)
         if json, let text = try? JSON.line(answer) {
             Terminal.answer(text)
             return
         }
-        var table = Table(["layer", "code", "ms", "GFLOP/s", "share"], numeric: [2, 3, 4])
+        var table = Table(
+            ["layer", "code", "ms", "GFLOP/s", "share", "roofline"], numeric: [2, 3, 4, 5])
         for line in lines {
             table.add([
                 line.node, line.algorithm, decimals(line.ms, 3),
                 line.gflops > 0 ? decimals(line.gflops, 1) : "",
-                decimals(line.share * 100, 1) + " %",
+                decimals(line.share * 100, 1) + " %", decimals(line.roofline * 100, 0) + " %",
             ])
         }
-        Terminal.answer(table.text)
+        if !brief { Terminal.answer(table.text) }
+        let (best, median) = (decimals(answer.best_ms, 2), decimals(answer.median_ms, 2))
+        let megabytes = decimals(Double(bytes) / 1e6, 1)
+        let roofline =
+            peak.map {
+                "; the roofline is \(decimals($0.operations / 1e9, 0)) GFLOP/s and "
+                    + "\(decimals($0.bandwidth / 1e9, 1)) GB/s"
+            } ?? ""
         Terminal.answer(
-            "\(model) \(answer.mode), batch \(shape[0]) of \(shape[2]) × \(shape[3]), \(answer.threads) threads: "
-                + "best \(decimals(answer.best_ms, 2)) ms, median \(decimals(answer.median_ms, 2)) ms, "
-                + "\(decimals(answer.gflops, 1)) GFLOP/s; "
-                + "\(decimals(Double(bytes) / 1e6, 1)) MB of activations; "
-                + "planned in \(decimals(planned, 0)) ms")
+            """
+            \(model) \(answer.mode), batch \(shape[0]) of \(shape[2]) × \(shape[3]), \
+            \(answer.threads) threads, \(answer.precision): best \(best) ms, median \(median) ms, \
+            \(decimals(answer.gflops, 1)) GFLOP/s; \(megabytes) MB of activations; planned in \
+            \(decimals(planned, 0)) ms\(roofline)
+            """)
     }
 }

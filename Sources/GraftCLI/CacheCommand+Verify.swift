@@ -3,7 +3,6 @@
 import ArgumentParser
 import GraftCache
 import GraftTensors
-import Synchronization
 
 extension CacheCommand {
     struct Verify: ParsableCommand {
@@ -49,17 +48,9 @@ extension CacheCommand {
             if let name = missing.first { throw CacheError.unknown(name) }
             var verification = Verification(try selection.accepted(items), of: inventory)
             let total = verification.byteCount
-            let shown = Atomic(0)
-            verification.run { done in
-                // A hundred steps are enough for a bar.
-                let step = total > 0 ? done * 100 / total : 100
-                guard step > shown.exchange(step, ordering: .relaxed) else { return }
-                Terminal.redraw(
-                    Terminal.bar(
-                        "verify", done: done, of: total,
-                        detail: "\(readableBytes(done)) of \(readableBytes(total))"))
-            }
-            Terminal.redraw("")
+            let bar = StepBar("verify", total)
+            verification.run { bar.show($0) }
+            bar.end()
             let checks = verification.checks
             let isBroken = inventory.problems.contains { problem in
                 items.contains { $0.id == problem.id }
@@ -115,7 +106,7 @@ extension CacheCommand {
                 if case .damaged = $0.outcome { true } else { false }
             }) {
                 Terminal.say(
-                    "hint: `graft cache rm NAME`, then `graft fetch NAME`, replaces what is damaged"
+                    "hint: `graft cache repair`, then `graft fetch NAME`, replaces what is damaged"
                 )
             }
         }

@@ -7,7 +7,7 @@ import GraftTensors
 struct CacheCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cache",
-        abstract: "Show, check and remove what was fetched.",
+        abstract: "Show, check, mend, move and remove what was fetched.",
         discussion: """
             Two caches are shown as one: that of Python's huggingface_hub ($HF_HUB_CACHE), which \
             graft shares with it, and graft's own beside it, with the features of photos.
@@ -19,7 +19,7 @@ struct CacheCommand: AsyncParsableCommand {
             """,
         subcommands: [
             List.self, Usage.self, Path.self, Remove.self, Prune.self, Collect.self, Verify.self,
-            Pin.self, Unpin.self,
+            Repair.self, Export.self, Import.self, Pin.self, Unpin.self,
         ])
 
     /// The options of every subcommand.
@@ -49,11 +49,14 @@ struct CacheCommand: AsyncParsableCommand {
             abstract: "Print where the cache is, or where a reference is in it.")
         @Argument(help: "A reference that was fetched.") var reference: String?
         @Flag(help: "Where the Hub cache is.") var hub = false
+        @Flag(help: "Print one JSON object.") var json = false
         @OptionGroup var place: Place
 
         func run() throws {
             guard let reference else {
-                Terminal.answer(hub ? HubScanner(root: place.cacheDir).root : Cache().root)
+                let root = HubScanner(root: place.cacheDir).root
+                let line = try JSON.line(["cache": Cache().root, "hub": root])
+                Terminal.answer(json ? line : hub ? root : Cache().root)
                 return
             }
             let (items, _) = place.inventory.select([reference])
@@ -62,7 +65,9 @@ struct CacheCommand: AsyncParsableCommand {
                 let item = items.first(where: { $0.refs.contains("main") })
                     ?? items.max(by: { $0.modified < $1.modified }), item.fileCount > 0
             else { throw CacheError.unknown(reference) }
-            Terminal.answer(item.path)
+            Terminal.answer(
+                json
+                    ? try JSON.line(["path": item.path, "reference": item.reference]) : item.path)
         }
     }
 

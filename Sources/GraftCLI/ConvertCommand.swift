@@ -72,7 +72,7 @@ struct ConvertCommand: AsyncParsableCommand {
         Terminal.say(
             "\(answer.architecture ?? answer.format): \(answer.tensors) tensors, "
                 + "\(grouped(answer.parameters)) parameters")
-        Terminal.answer(json ? try JSON.line(answer) : answer.paths.joined(separator: "\\n"))
+        Terminal.answer(json ? try JSON.line(answer) : answer.paths.joined(separator: "\n"))
     }
 
     private var needsNetwork: Bool { to.needsNetwork || notop || architecture != nil }

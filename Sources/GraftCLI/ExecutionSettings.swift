@@ -14,15 +14,53 @@ struct ExecutionSettings: ParsableArguments {
         var accuracy: Accuracy { self == .exact ? .exact : .default }
     }
 
+    enum Numbers: String, ExpressibleByArgument, CaseIterable {
+        case f32
+        case bf16
+
+        var precision: Precision { self == .bf16 ? .bf16 : .f32 }
+    }
+    enum Parts: String, ExpressibleByArgument, CaseIterable {
+        case auto
+        case whole
+        case photos
+
+        var division: Division {
+            switch self {
+            case .auto: .automatic
+            case .whole: .whole
+            case .photos: .photos
+            }
+        }
+    }
+
     @Option(
         help: ArgumentHelp(
             "How 3×3 convolutions are computed: `exact` as the sums that define them, `default` also with fewer multiplications (Winograd) where that is faster."
         ))
     var accuracy: Closeness = .default
 
+    @Option(
+        help: ArgumentHelp(
+            "What numbers are multiplied: `f32`, or `bf16` where the processor has instructions for it: half the memory, about three significant digits."
+        ))
+    var precision: Numbers = .f32
+
+    @Option(
+        help: ArgumentHelp(
+            "How a batch is computed: `whole`, all threads at one layer, or by `photos`, each on a thread of its own; by itself as the weights are."
+        ))
+    var division: Parts = .auto
+
     func options(measures: Bool = false) -> ExecutionOptions {
-        ExecutionOptions(
+        if let reason = precision.precision.reasonOff {
+            Terminal.say("note: computing in f32: \(reason)")
+        }
+        var options = ExecutionOptions(
             accuracy: accuracy.accuracy,
-            memory: MeasuredChoices(cacheFolder: Cache().root, measures: measures))
+            memory: MeasuredChoices(cacheFolder: Cache().root, measures: measures),
+            precision: precision.precision)
+        options.division = division.division
+        return options
     }
 }

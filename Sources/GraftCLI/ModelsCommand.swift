@@ -12,6 +12,7 @@ struct ModelsCommand: ParsableCommand {
         discussion: """
             The depth counts layers that have weights, as Keras' table does.
             A size with `~` is reckoned from the parameters: the publisher states none.
+            A terminal of less than 100 columns shows no licences.
             Models without a depth can be fetched but not run: graft lacks their network.
 
             Examples:
@@ -51,21 +52,32 @@ struct ModelsCommand: ParsableCommand {
         guard !found.isEmpty else {
             throw RegistryError.noneSuch(query.joined(separator: " "))
         }
-        var table = Table(
-            ["name", "parameters", "depth", "size", "top-1", "top-5", "licence"],
-            numeric: [1, 2, 3, 4, 5])
+        let columns = Terminal.answerWidth
+        let shown = (columns ?? .max) < 100 ? 6 : 7
+        let headings = ["name", "parameters", "depth", "size", "top-1", "top-5", "licence"]
+        var table = Table(Array(headings.prefix(shown)), numeric: [1, 2, 3, 4, 5])
         for entry in found {
-            table.add([
-                entry.name, entry.parameters.map(grouped) ?? "–",
-                entry.depth.map { "\($0)" } ?? "–",
-                entry.byteCount.map(readableBytes)
-                    ?? entry.parameters.map { "~" + readableBytes($0 * 4) } ?? "–",
-                entry.top1.map { decimals($0 * 100, 1) + " %" } ?? "–",
-                entry.top5.map { decimals($0 * 100, 1) + " %" } ?? "–", entry.licence ?? "–",
-            ])
+            let size: String =
+                if let count = entry.byteCount {
+                    readableBytes(count)
+                } else if let count = entry.parameters {
+                    "~" + readableBytes(count * 4)
+                } else { "–" }
+            let cells: [String] = [
+                entry.name, Self.cell(entry.parameters) { grouped($0) },
+                Self.cell(entry.depth) { String($0) }, size, Self.cell(entry.top1, percent),
+                Self.cell(entry.top5, percent), entry.licence ?? "–",
+            ]
+            table.add(Array(cells.prefix(shown)))
         }
-        Terminal.answer(table.text)
+        Terminal.answer(table.text(fitting: columns))
     }
+
+    private static func cell<Value>(_ value: Value?, _ text: (Value) -> String) -> String {
+        value.map(text) ?? "–"
+    }
+
+    private func percent(_ share: Double) -> String { decimals(share * 100, 1) + " %" }
 
     private struct Answer: Encodable {
         let models: [RegistryEntry]

@@ -24,24 +24,52 @@ enum Terminal {
         return Int(size.ws_col)
     }
 
-    /// Writes the answer to stdout, as a line.
-    static func answer(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+    /// The columns of the terminal that shows the answer; nil where a file or a program reads it.
+    static var answerWidth: Int? {
+        var size = winsize()
+        guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0
+        else { return nil }
+        return size.ws_col > 20 ? Int(size.ws_col) : nil
+    }
+
+    /// Writes the answer to stdout, as a line; as it is, unless a person watches.
+    static func answer(_ text: String) {
+        write((isatty(STDOUT_FILENO) == 1 ? harmless(text) : text) + "\n", to: STDOUT_FILENO)
+    }
 
     /// Writes a remark to stderr, as a line.
-    static func say(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+    static func say(_ text: String) { write(harmless(text) + "\n", to: STDERR_FILENO) }
+
+    /// The text with what would steer a terminal written out: names in files are a stranger's.
+    static func harmless(_ text: String) -> String {
+        func steers(_ scalar: Unicode.Scalar) -> Bool {
+            scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
+        }
+        guard text.unicodeScalars.contains(where: steers) else { return text }
+        return text.unicodeScalars.reduce(into: "") { result, scalar in
+            if steers(scalar) {
+                result += "\\u{" + String(scalar.value, radix: 16) + "}"
+            } else {
+                result.unicodeScalars.append(scalar)
+            }
+        }
+    }
 
     /// Writes an error and its hint to stderr.
     static func report(_ diagnostic: any Diagnostic) {
         let (red, cyan, plain) =
             usesColour ? ("\u{1B}[31m", "\u{1B}[36m", "\u{1B}[0m") : ("", "", "")
-        say("\(red)error:\(plain) \(diagnostic.message)")
-        if let hint = diagnostic.hint { say("\(cyan)hint:\(plain) \(hint)") }
+        func line(_ colour: String, _ word: String, _ text: String) {
+            write("\(colour)\(word):\(plain) \(harmless(text))\n", to: STDERR_FILENO)
+        }
+        line(red, "error", diagnostic.message)
+        if let hint = diagnostic.hint { line(cyan, "hint", hint) }
     }
 
     /// Redraws the current line of stderr; nothing where nobody watches.
     static func redraw(_ text: String) {
         guard isInteractive else { return }
-        write("\r\u{1B}[K" + String(text.prefix(width - 1)), to: STDERR_FILENO)
+        write("\r\u{1B}[K" + harmless(text).prefix(width - 1), to: STDERR_FILENO)
     }
 
     /// A bar such as `name  [=====>    ] 45 % 12 MB of 27 MB`.
@@ -77,11 +105,20 @@ struct Table {
 
     mutating func add(_ row: [String]) { rows.append(row) }
 
-    var text: String {
+    var text: String { text(fitting: nil) }
+
+    /// The table on `limit` columns: what is too long for the first column gets a line of its own.
+    func text(fitting limit: Int?) -> String {
         let all = [headings] + rows
-        let widths = headings.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        var widths = headings.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        let rest = widths.dropFirst().reduce(0) { $0 + $1 + 2 }
+        if let limit { widths[0] = min(widths[0], max(limit - rest, headings[0].count, 16)) }
         return all.map { row in
-            var line = ""
+            var (row, line) = (row, "")
+            if row[0].count > widths[0] {
+                line = row[0] + "\n"
+                row[0] = ""
+            }
             for (column, cell) in row.enumerated() {
                 let gap = String(repeating: " ", count: widths[column] - cell.count)
                 line +=

@@ -33,13 +33,14 @@ final class Connection {
     var hasBegun = false
     /// When the last byte came.
     var lastByte: Double
+    /// libcurl's handle, which belongs to the queue.
     let easy: UnsafeMutableRawPointer
     private var headers: UnsafeMutablePointer<curl_slist>?
 
     init(
-        _ transfer: Transfer, source: Int, claim: Range<Int>, location: Location, now: Double
-    ) throws {
-        guard let easy = curl_easy_init() else { throw HubError("libcurl failed") }
+        _ transfer: Transfer, source: Int, claim: Range<Int>, location: Location,
+        easy: UnsafeMutableRawPointer, now: Double
+    ) {
         self.easy = easy
         self.transfer = transfer
         self.source = source
@@ -49,10 +50,7 @@ final class Connection {
         lastByte = now
     }
 
-    deinit {
-        curl_easy_cleanup(easy)
-        curl_slist_free_all(headers)
-    }
+    deinit { curl_slist_free_all(headers) }
 
     /// Sets the request up.
     func prepare(_ http: HTTP) {
@@ -73,7 +71,8 @@ final class Connection {
             easy, CURLOPT_HTTP_VERSION,
             isLarge ? Int(CURL_HTTP_VERSION_1_1) : Int(CURL_HTTP_VERSION_2TLS))
         graft_curl_set_long(easy, CURLOPT_PIPEWAIT, isLarge ? 0 : 1)
-        graft_curl_set_long(easy, CURLOPT_BUFFERSIZE, transfer.isRateLimited ? 16_384 : 262_144)
+        let isSmall = transfer.isRateLimited || (transfer.byteCount ?? .max) < 32 << 10
+        graft_curl_set_long(easy, CURLOPT_BUFFERSIZE, isSmall ? 16_384 : 262_144)
         let context = Unmanaged.passUnretained(self).toOpaque()
         graft_curl_set_pointer(easy, CURLOPT_PRIVATE, context)
         graft_curl_set_pointer(easy, CURLOPT_WRITEDATA, context)

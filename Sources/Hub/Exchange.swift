@@ -61,6 +61,8 @@ struct HTTP: Sendable {
     var endpoint: Location?
     /// How long a short request may bring nothing, in seconds.
     var patience = 30
+    /// How long a connection may take to come about, in seconds.
+    var connectPatience = 20
     private let handles = Handles()
 
     static let isReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
@@ -127,7 +129,7 @@ struct HTTP: Sendable {
         graft_curl_set_string(curl, CURLOPT_PROTOCOLS_STR, "http,https")
         graft_curl_set_string(curl, CURLOPT_USERAGENT, "graft/0.1.0")
         graft_curl_set_long(curl, CURLOPT_NOSIGNAL, 1)
-        graft_curl_set_long(curl, CURLOPT_CONNECTTIMEOUT, 20)
+        graft_curl_set_long(curl, CURLOPT_CONNECTTIMEOUT, connectPatience)
         if let certificates { graft_curl_set_string(curl, CURLOPT_CAINFO, certificates) }
         if let certificateFolder {
             graft_curl_set_string(curl, CURLOPT_CAPATH, certificateFolder)

@@ -30,8 +30,12 @@ public struct FetchOptions: Sendable {
     public var mirrors: [String] = []
     /// A file that holds the token.
     public var tokenFile: String?
+    /// The token itself, before any other.
+    public var token: String?
     /// Whether a disk that looks too small is written to anyway.
     public var ignoresSpace = false
+    /// The only files that may come, and what they must be.
+    var locked: LockFile.Locked?
 
     /// The defaults.
     public init() {}

@@ -86,6 +86,15 @@ public struct Hub: Sendable {
         return parsed.path?.hasSuffix("/") ?? true
     }
 
+    /// What the registry calls by this name; nil for addresses and for files of this machine.
+    func published(_ reference: String) throws -> RegistryEntry? {
+        let isAddress =
+            reference.contains("://") || reference.hasPrefix("pypi:")
+            || reference.hasPrefix("/") || reference.hasPrefix(".")
+        guard !isAddress, access(reference, F_OK) != 0 else { return nil }
+        return try Registry.find(reference)
+    }
+
     /// Transfers block: they get a thread of their own, not one of Swift's few.
     private func onOwnThread<Result: Sendable>(
         _ body: @escaping @Sendable (Cancellation) throws -> Result
@@ -94,6 +103,8 @@ public struct Hub: Sendable {
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 DispatchQueue.global().async {
+                    // What a power cut took is fetched anew.
+                    _ = Unflushed(cache).settle()
                     continuation.resume(with: Swift.Result { try body(cancellation) })
                 }
             }
@@ -114,6 +125,7 @@ struct Errand: Sendable {
     var cache: Cache { hub.cache }
 
     func run() throws -> Fetched {
+        if let module = try ModuleReference(reference) { return try fetch(module) }
         if reference.hasPrefix("https://") || reference.hasPrefix("http://") {
             return try fetchURL(reference, named: reference, digest: digest)
         }
@@ -122,15 +134,13 @@ struct Errand: Sendable {
         if let colon = reference.firstIndex(of: ":"), reference[colon...].hasPrefix("://") {
             throw HubError(
                 "cannot fetch `\(reference)`: `\(reference[..<colon])://` is not supported",
-                hint: "`https://`, `hf://`, `pypi:` and paths are")
+                hint: "`https://`, `hf://`, `tfhub://`, `kaggle://`, `pypi:` and paths are")
         }
-        let isPath = reference.hasPrefix("/") || reference.hasPrefix(".")
-        return try isPath || access(reference, F_OK) == 0 ? localFile() : published()
+        return try hub.published(reference).map { try published($0) } ?? localFile()
     }
 
     /// A name of the registry: its address, with its digest.
-    private func published() throws -> Fetched {
-        let entry = try Registry.load().find(reference)
+    private func published(_ entry: RegistryEntry) throws -> Fetched {
         let published = try digest ?? entry.digest.map { try Digest($0) }
         let errand = Errand(
             hub: hub, reference: entry.url, digest: published, http: http, progress: progress)
@@ -189,15 +199,21 @@ struct Errand: Sendable {
     }
 
     /// The file at an address, kept under `name`.
-    func fetchURL(_ address: String, named name: String, digest: Digest?) throws -> Fetched {
-        let wanted = try digest ?? fragmentDigest(address)
+    ///
+    /// `check` looks at the bytes before they are kept.
+    func fetchURL(
+        _ address: String, named name: String, digest: Digest?, credentials: Credentials? = nil,
+        check: @escaping @Sendable (_ path: String) throws -> Void = { _ in }
+    ) throws -> Fetched {
+        let wanted = try digest ?? Self.fragmentDigest(address)
         if let fetched = try cached(name, wanted) { return fetched }
         guard !hub.offline else { throw HubError.offline(name) }
         let location = try Location(address)
         let partial = try cache.partialPath(location.text)
         let answer = Mutex<Fetched?>(nil)
         let order = TransferOrder(
-            name: location.fileName ?? location.host, sources: [Source(location: location)],
+            name: location.fileName ?? location.host,
+            sources: [Source(location: location, credentials: credentials)],
             digest: wanted, newPartial: { partial }, journal: partial + ".journal",
             lock: try cache.lockPath(location.text),
             isThere: {
@@ -207,6 +223,13 @@ struct Errand: Sendable {
                 return found != nil
             },
             publish: { partial, sums in
+                do {
+                    try check(partial)
+                } catch {
+                    unlink(partial)
+                    unlink(partial + ".journal")
+                    throw error
+                }
                 let found = try publish(partial, sums, name, location, isProven: wanted != nil)
                 answer.withLock { $0 = found }
             })
@@ -243,7 +266,7 @@ struct Errand: Sendable {
     }
 
     /// The digest that an address carries: `#sha256=…` or `#md5=…`.
-    private func fragmentDigest(_ address: String) throws -> Digest? {
+    static func fragmentDigest(_ address: String) throws -> Digest? {
         guard let hash = address.firstIndex(of: "#") else { return nil }
         for part in address[address.index(after: hash)...].split(separator: "&") {
             let pair = part.split(separator: "=", maxSplits: 1)

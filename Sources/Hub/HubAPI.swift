@@ -21,7 +21,8 @@ struct HubAPI {
     /// The commit that a branch or tag is now.
     func commit(_ name: HubName, _ revision: String) throws -> String {
         struct Info: Decodable { let sha: String }
-        let address = "\(access.endpoint)/api/\(name.apiPath)/revision/\(percentEncoded(revision))"
+        let address =
+            "\(access.endpoint)/api/\(name.apiPath)/revision/\(PercentCoding.encoded(revision))"
         let (_, body) = try http.text(try Location(address), credentials: access.credentials)
         guard let info = try? JSONDecoder().decode(Info.self, from: Data(body)),
             HubCache.isCommit(info.sha)
@@ -60,7 +61,9 @@ struct HubAPI {
         if let (file, inside) = RelativePath.conflict(among: Array(files.keys)) {
             throw HubError("`\(name)` holds `\(file)` as a file and `\(inside)` in it")
         }
-        return TreeListing(files: files)
+        let listing = TreeListing(files: files)
+        guard listing.byteCount != nil else { throw noHub(address, "sizes that files have") }
+        return listing
     }
 
     /// What a file is, without its bytes.
@@ -104,8 +107,8 @@ struct HubAPI {
         _ name: HubName, _ revision: String, _ path: String, at endpoint: String? = nil
     ) throws -> Location {
         try Location(
-            "\(endpoint ?? access.endpoint)/\(name.webPath)/resolve/\(percentEncoded(revision))/"
-                + percentEncoded(path, keeping: "/"))
+            "\(endpoint ?? access.endpoint)/\(name.webPath)/resolve/\(PercentCoding.encoded(revision))/"
+                + PercentCoding.encoded(path, keeping: "/"))
     }
 
     /// The answer that describes the file: the last one of the hub itself, before its store.

@@ -12,8 +12,9 @@ struct HubAccess: Sendable {
     /// Hubs that may have the same files; they are told no token.
     let mirrors: [String]
 
-    /// Everything that a `HUB` of this environment would use; `tokenFile` comes before it.
-    init(tokenFile: String? = nil, mirrors: [String] = []) throws {
+    /// Everything that a `HUB` of this environment would use; `token` and
+    /// `tokenFile` come before it.
+    init(token: String? = nil, tokenFile: String? = nil, mirrors: [String] = []) throws {
         func stripped(_ text: String) -> String {
             var text = text
             while text.hasSuffix("/") { text.removeLast() }
@@ -25,7 +26,9 @@ struct HubAccess: Sendable {
             "https://huggingface.co:443", "https://hub-ci.huggingface.co:443",
             "https://hf.co:443", location.origin,
         ]
-        credentials = try Self.token(tokenFile).map {
+        let given = token.flatMap(Self.cleaned)
+        guard token == nil || given != nil else { throw HubError("`--token` is no token") }
+        credentials = try (given ?? Self.token(tokenFile)).map {
             Credentials(authorization: "Bearer " + $0, origins: Set(own))
         }
         self.mirrors = mirrors.map(stripped)
@@ -34,6 +37,16 @@ struct HubAccess: Sendable {
     /// Whether nothing may be sent.
     static var isOffline: Bool {
         HubCache.isSet("HF_HUB_OFFLINE") || HubCache.isSet("TRANSFORMERS_OFFLINE")
+    }
+
+    /// Where the token is found; nil where there is none.
+    static func tokenSource() -> String? {
+        guard !HubCache.isSet("HF_HUB_DISABLE_IMPLICIT_TOKEN") else { return nil }
+        for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] where variable(name) != nil {
+            return "`$\(name)`"
+        }
+        let path = HubCache.setting("HF_TOKEN_PATH") ?? HubCache.home + "/token"
+        return Files.size(of: path).map { _ in "`\(path)`" }
     }
 
     /// The token: of `file`, else `$HF_TOKEN`, else of `$HF_TOKEN_PATH`; nil where there is none.

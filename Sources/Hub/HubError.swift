@@ -39,6 +39,8 @@ struct TransientError: Error {
     let reason: HubError
     /// Seconds that the server asks us to wait.
     var retryAfter: Double?
+    /// Whether only an address that was remembered has to be found anew.
+    var isStale = false
 }
 
 extension TransientError {

@@ -41,7 +41,7 @@ struct HubReference: Equatable {
             try check(text)
             return
         }
-        var revision = percentDecoded(String(named[1])) ?? ""
+        var revision = PercentCoding.decoded(String(named[1])) ?? ""
         // `refs/pr/1` and `refs/convert/parquet` are revisions with slashes.
         if revision == "refs", rest.count >= 2, ["pr", "convert"].contains(rest.first) {
             revision = (["refs"] + rest.prefix(2)).joined(separator: "/")

@@ -46,7 +46,7 @@ struct Journal {
         try Files.makeFolder(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        try Files.write(Array(try encoder.encode(header)) + [10], to: path)
+        try Files.write(Array(try encoder.encode(header)) + [10], to: path, durably: false)
         try self.init(continuing: path)
     }
 
@@ -74,7 +74,9 @@ struct Journal {
             header.version == 1, header.pieceSize > 0, header.pieceSize <= 1 << 30,
             header.byteCount ?? 0 >= 0
         else { return nil }
-        let limit = header.byteCount.map { ($0 + header.pieceSize - 1) / header.pieceSize }
+        let limit = header.byteCount.map {
+            $0 / header.pieceSize + ($0 % header.pieceSize == 0 ? 0 : 1)
+        }
         var pieces: [Int: UInt64] = [:]
         // What follows the last line feed is a torn line.
         let whole = bytes[(end + 1)...].lastIndex(of: 10) ?? end

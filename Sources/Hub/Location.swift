@@ -1,6 +1,7 @@
 // Addresses: parsed and resolved by libcurl, so that what we check is what it connects to.
 
 import CCurl
+import GraftCache
 
 /// An http(s) URL.
 struct Location: Sendable {
@@ -49,34 +50,6 @@ struct Location: Sendable {
         let path = text.prefix { $0 != "?" && $0 != "#" }
         let rest = path.dropFirst(scheme.count + 3)
         guard let slash = rest.firstIndex(of: "/") else { return nil }
-        return rest[slash...].split(separator: "/").last.flatMap { percentDecoded(String($0)) }
+        return rest[slash...].split(separator: "/").last.flatMap { PercentCoding.decoded($0) }
     }
-}
-
-/// Text with its `%xx` resolved.
-func percentDecoded(_ text: String) -> String? {
-    var bytes: [UInt8] = []
-    var rest = Array(text.utf8)[...]
-    while let byte = rest.popFirst() {
-        guard byte == UInt8(ascii: "%") else {
-            bytes.append(byte)
-            continue
-        }
-        let digits = String(decoding: rest.prefix(2), as: UTF8.self)
-        guard digits.utf8.count == 2, let value = UInt8(digits, radix: 16) else { return nil }
-        bytes.append(value)
-        rest = rest.dropFirst(2)
-    }
-    return String(validating: bytes, as: UTF8.self)
-}
-
-/// Text as one part of a path; `keeping` stay as they are.
-func percentEncoded(_ text: String, keeping: String = "") -> String {
-    let plain = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8)
-        .union(keeping.utf8)
-    return text.utf8.map { byte in
-        if plain.contains(byte) { return String(UnicodeScalar(byte)) }
-        let digits = String(byte, radix: 16, uppercase: true)
-        return "%" + (digits.count < 2 ? "0" : "") + digits
-    }.joined()
 }

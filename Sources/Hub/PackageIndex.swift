@@ -17,12 +17,14 @@ struct PackageIndex {
 
     /// The archive of a version, or of the newest one that is no pre-release; a wheel if there is one.
     func archive(of package: String, version: String?) throws -> File {
-        let base = try Location("\(settings.index)/\(PackageIndex.normalized(package))/")
+        let base = try Self.address(of: package, settings: settings)
         let (head, body) = try http.text(
             base,
             headers: ["Accept: application/vnd.pypi.simple.v1+json, text/html;q=0.5"])
         let isJSON = head.fields["content-type"]?.contains("json") ?? false
-        let files = try isJSON ? readJSON(body) : readPage(body)
+        let files =
+            try isJSON
+            ? readJSON(body) : PackagePage.files(String(decoding: body, as: UTF8.self))
         let versioned = files.compactMap { file in
             PackageVersion(fileName: file.name).map { (file: file, version: $0) }
         }
@@ -42,6 +44,11 @@ struct PackageIndex {
         }
         let url = try Location(best.url, relativeTo: base).text
         return File(name: best.name, url: url, digest: best.digest, isYanked: best.isYanked)
+    }
+
+    /// Where the index lists the files of a package.
+    static func address(of package: String, settings: PipSettings) throws -> Location {
+        try Location("\(settings.index)/\(normalized(package))/")
     }
 
     /// Names compare without case and with one kind of separator (PEP 503).
@@ -82,30 +89,6 @@ struct PackageIndex {
             }
         } catch {
             throw HubError("`\(settings.index)` answered with JSON that is not PEP 691's")
-        }
-    }
-
-    /// The links of a page: `<a href="…#sha256=…" data-yanked="">name</a>`.
-    private func readPage(_ body: [UInt8]) -> [File] {
-        let page = String(decoding: body, as: UTF8.self)
-        return page.split(separator: "<a ").dropFirst().compactMap { piece in
-            guard let end = piece.firstIndex(of: ">") else { return nil }
-            let attributes = piece[..<end]
-            let parts = attributes.split(separator: "href=", maxSplits: 1).last ?? ""
-            guard let quote = parts.first, quote == "\"" || quote == "'" else { return nil }
-            let link = parts.dropFirst().prefix { $0 != quote }.split(
-                separator: "&amp;", omittingEmptySubsequences: false
-            ).joined(separator: "&")
-            let halves = link.split(separator: "#", maxSplits: 1)
-            guard let url = halves.first,
-                let name = percentDecoded(String(url.split(separator: "/").last ?? ""))
-            else { return nil }
-            let digest = halves.dropFirst().first.flatMap { fragment -> String? in
-                fragment.hasPrefix("sha256=") ? "sha256:" + fragment.dropFirst(7) : nil
-            }
-            return File(
-                name: name, url: String(url), digest: digest,
-                isYanked: attributes.contains("data-yanked"))
         }
     }
 }

@@ -6,13 +6,13 @@ struct RateLimit {
     let bytesPerSecond: Double
     private var allowance: Double
     private var filled: Double
-    /// What may be taken at once after a silence.
+    /// What may be taken at once after a silence; enough for a machine that wakes us late.
     private let capacity: Double
 
     /// A full bucket, at `now` seconds of any clock that only goes forward.
     init(bytesPerSecond: Int, now: Double) {
         self.bytesPerSecond = Double(max(1, bytesPerSecond))
-        capacity = self.bytesPerSecond / 10
+        capacity = self.bytesPerSecond / 4
         allowance = capacity
         filled = now
     }

@@ -12,6 +12,11 @@ extension HTTP {
     /// The error that an answer is; `detail` is the beginning of its body.
     func refusal(_ location: Location, _ head: Head, _ detail: [UInt8] = []) -> any Error {
         let shown = location.shown
+        if head.fields["x-error-message"] == "Access to this resource is disabled." {
+            return HubError(
+                "`\(shown)` is disabled: the hub gives it to nobody",
+                hint: "its page may say why; look for another publisher of the same files")
+        }
         let said = Refusal.words(head, detail).map { ": \($0)" } ?? ""
         switch head.fields["x-error-code"] {
         case "RevisionNotFound":

@@ -40,7 +40,9 @@ struct RepositoryErrand {
         reference = try HubReference(text, kind: options.kind)
         hub = HubCache(root: options.hubRoot)
         api = HubAPI(
-            http, try HubAccess(tokenFile: options.tokenFile, mirrors: options.mirrors))
+            http,
+            try HubAccess(
+                token: options.token, tokenFile: options.tokenFile, mirrors: options.mirrors))
         guard RelativePath.isSafe(revision) else {
             throw HubError("`\(revision)` is not the name of a revision")
         }
@@ -52,7 +54,7 @@ struct RepositoryErrand {
     mutating func fetch(_ patterns: Patterns) throws -> FetchedRepository {
         let commit = try findCommit()
         guard let tree = try findTree(commit) else {
-            // Offline, and nobody wrote down what there should be.
+            // Nobody can be asked, and nobody wrote down what there should be.
             let files = filesHere(commit).filter { patterns.wants($0.path) }
             guard !files.isEmpty else { throw HubError.offline(text) }
             return answer(commit, files, .unknown)
@@ -81,7 +83,9 @@ struct RepositoryErrand {
                 hint: "run once without `--offline`")
         }
         try run(
-            missing.map { try order($0.key, $0.value.etag, $0.value.byteCount, commit) }, commit)
+            missing.map { [links = placesLinks(missing.count)] in
+                try order($0.key, $0.value.etag, $0.value.byteCount, commit, links)
+            }, commit)
         return answer(commit, files, .complete)
     }
 
@@ -139,12 +143,20 @@ struct RepositoryErrand {
 
     /// What the commit holds: written down here, or asked.
     private mutating func findTree(_ commit: String) throws -> TreeListing? {
+        if let locked = options.locked { return locked.tree }
         let path = local?.tree(commit) ?? hub.tree(name, commit)
         if let tree = TreeListing.read(path) ?? TreeListing.read(hub.tree(name, commit)) {
             return tree
         }
         guard !offline else { return nil }
-        let tree = try api.http.explaining(else: { $0.reason }) { try api.tree(name, commit) }
+        let tree: TreeListing
+        do {
+            tree = try api.http.explaining { try api.tree(name, commit) }
+        } catch let error as Unreachable {
+            guard local == nil, !filesHere(commit).isEmpty else { throw error.reason }
+            warnings.append("\(error.reason.message): using the files of the cache")
+            return nil
+        }
         // A cache that cannot be written to is asked for every time.
         if !options.isDryRun { try? tree.write(to: path) }
         return tree
@@ -207,11 +219,18 @@ struct RepositoryErrand {
             : local?.metadata(path)?.etag == head.etag
         let isOld = old && !options.isForced
         try run(
-            isOld ? [] : [try order(path, head.etag, head.byteCount, head.commit)], head.commit)
+            isOld
+                ? [] : [try order(path, head.etag, head.byteCount, head.commit, placesLinks(1))],
+            head.commit)
         return (place(head.commit), digest(of: head.etag), isOld)
     }
 
     // MARK: Orders
+
+    /// Whether files of the cache are links; found out only for files that are going there.
+    private func placesLinks(_ count: Int) -> Bool {
+        count > 0 && local == nil && hub.usesLinks()
+    }
 
     private func digest(of etag: String) -> Digest? {
         if HubCache.isHex(etag, 64) { return .sha256(etag) }
@@ -219,16 +238,16 @@ struct RepositoryErrand {
     }
 
     private func order(
-        _ path: String, _ etag: String, _ size: Int?, _ commit: String
+        _ path: String, _ etag: String, _ size: Int?, _ commit: String, _ links: Bool
     ) throws -> TransferOrder {
-        var digest = digest(of: etag)
+        var digest =
+            options.locked?.files[path].map { .sha256($0.sha256) } ?? digest(of: etag)
         // git's name of a file begins with its size.
         if case .gitBlob = digest, size == nil { digest = nil }
         let sources = try api.sources(name, commit, path)
         if let local { return try order(path, etag, size, commit, digest, sources, local) }
         let (hub, name, isForced) = (hub, name, options.isForced)
         let blob = hub.blob(name, etag)
-        let links = hub.usesLinks()
         return TransferOrder(
             name: path, sources: sources, byteCount: size, digest: digest,
             newPartial: { "\(blob).\(HubCache.infix()).incomplete" },
@@ -239,8 +258,9 @@ struct RepositoryErrand {
                 try hub.place(name, commit, path, etag: etag, links: links, isNew: false)
                 return true
             },
-            publish: { partial, _ in
-                guard rename(partial, blob) == 0 else { throw FileError("rename to", blob) }
+            publish: { [own] partial, sums in
+                try Unflushed(own).publish(
+                    partial, to: blob, sha256: sums.sha256, byteCount: sums.byteCount)
                 try hub.place(name, commit, path, etag: etag, links: links, isNew: true)
             })
     }
@@ -285,13 +305,11 @@ struct Unreachable: Error {
 extension HTTP {
     /// Runs requests that try again by themselves, and tells a server that cannot be reached from one
     /// that refuses.
-    func explaining<Result>(
-        else other: (Unreachable) -> any Error = { $0 }, _ body: () throws -> Result
-    ) throws -> Result {
+    func explaining<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()
         } catch let error as HubError where error.isTransient {
-            throw other(Unreachable(reason: error))
+            throw Unreachable(reason: error)
         }
     }
 }

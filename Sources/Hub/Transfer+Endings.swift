@@ -26,6 +26,9 @@ extension Transfer {
             if try settle(connection, code) { return .follow }
             failures = 0
             return .over
+        } catch let error as TransientError where error.isStale {
+            // The next one asks for a new address. When that is refused too, it counts.
+            return .over
         } catch let error as TransientError {
             let others = connections.count { $0 !== connection && $0.hasBegun }
             let isBusy = [0, 429, 503].contains(connection.head.status)
@@ -114,11 +117,13 @@ extension Transfer {
             sources[source].resolved != nil || hasBegun
         {
             // A signed address that expired: the one that it came from gives a new one.
-            sources[source].resolved = nil
+            if sources[source].resolved?.text == connection.location.text {
+                sources[source].resolved = nil
+            }
             throw TransientError(
                 reason: HubError(
                     "`\(connection.location.shown)` was refused: expected HTTP status `206`, "
-                        + "found `\(status)`"))
+                        + "found `\(status)`"), isStale: connection.hops == 0)
         }
         throw queue.http.refusal(connection.location, connection.head, connection.detail)
     }
@@ -133,6 +138,21 @@ extension Transfer {
     /// Compares the digest, and puts the file in its place; `done` is called on the queue.
     func finish(_ done: @escaping @Sendable (Result<Bool, any Error>) -> Void) throws {
         state = .finishing
+        if let held, let byteCount {
+            queue.elsewhere { [order, queue] in
+                let outcome = Result<Bool, any Error> {
+                    let partial = try order.newPartial()
+                    let sums = try held.write(byteCount, digest: order.digest, to: partial)
+                    do { try order.publish(partial, sums) } catch {
+                        unlink(partial)
+                        throw error
+                    }
+                    return true
+                }
+                queue.post { done(outcome) }
+            }
+            return
+        }
         // An empty file is complete before anybody asked for it.
         try startJournal()
         guard let digester, let byteCount, let file = openFile else { return }
@@ -143,10 +163,11 @@ extension Transfer {
                 if let digest = order.digest, !digest.matches(sums) {
                     throw Mismatch(expected: digest.description, found: digest.found(sums))
                 }
-                // A partial file that was longer once ends where the file does.
-                guard ftruncate(file.descriptor, off_t(byteCount)) == 0,
-                    fsync(file.descriptor) == 0 || errno == EINVAL
-                else { throw FileError("write", partial) }
+                // A partial file that was longer once ends where the file does. Nobody waits for the
+                // disk: `Unflushed` remembers what a power cut may take.
+                guard ftruncate(file.descriptor, off_t(byteCount)) == 0 else {
+                    throw FileError("write", partial)
+                }
                 try order.publish(partial, sums)
                 if let journal = order.journal { unlink(journal) }
                 return true
@@ -181,6 +202,7 @@ extension Transfer {
 
     /// Removes what arrived: it was wrong, or is too little to keep.
     func discard() {
+        guard !partial.isEmpty else { return }
         unlink(partial)
         if let journal = order.journal { unlink(journal) }
     }

@@ -9,14 +9,20 @@ import GraftTensors
     import Musl
 #endif
 
-/// The state of one file. Touched on the thread of its queue only.
+/// The state of one file. Touched on the thread of its queue only, but for what the queue hands over.
 final class Transfer: @unchecked Sendable {
-    enum State { case waiting, opening, active, finishing, done }
+    enum State { case waiting, opening, ready, active, finishing, done }
+    /// What there is where a file is to go.
+    enum Finding { case isThere, isLocked, isWanted }
 
     /// Files up to this size come over one connection.
     static let segmentedFrom = 8 << 20
     /// Files below this size are fetched anew after a crash: a journal would cost more.
     static let journalledFrom = 1 << 20
+    /// What the journal writes down, in bytes; more of large files.
+    static let smallestPiece = 256 << 10
+    /// Files up to this size stay in memory until they are whole, and are written at once.
+    static let heldUpTo = 256 << 10
 
     let order: TransferOrder
     let options: TransferOptions
@@ -24,6 +30,8 @@ final class Transfer: @unchecked Sendable {
     var state = State.waiting
     var lock: FileLock?
     private var file: OpenFile?
+    /// The bytes of a small file.
+    private(set) var held: HeldFile?
     private(set) var partial = ""
     var byteCount: Int?
     var extents = Extents()
@@ -69,29 +77,56 @@ final class Transfer: @unchecked Sendable {
     func credentials(of source: Int) -> Credentials? { sources[source].source.credentials }
 
     /// Bytes that need not be fetched again if everything stopped now.
-    var keptBytes: Int { isJournalled ? extents.byteCount : 0 }
+    var keptBytes: Int {
+        guard isJournalled else { return 0 }
+        // Of each range the pieces that are whole; the last one of a file may be shorter.
+        return extents.ranges.reduce(0) { kept, range in
+            let first = (range.lowerBound + pieceSize - 1) / pieceSize * pieceSize
+            let end =
+                range.upperBound == byteCount
+                ? range.upperBound : range.upperBound / pieceSize * pieceSize
+            return kept + max(0, end - first)
+        }
+    }
     private var isJournalled = false
 
     /// Bytes that lie on the disk already, whether they were looked at or not.
     var keptOnDisk: Int {
-        guard state == .waiting, let path = order.journal, let old = Journal.read(path) else {
-            return extents.byteCount
-        }
+        guard state == .waiting, mayHaveJournal, let path = order.journal,
+            let old = Journal.read(path)
+        else { return extents.byteCount }
         return old.pieces.count * old.header.pieceSize
     }
 
     /// Lets go of what a finished file needed.
     func release() {
         file = nil
+        held = nil
         digester = nil
         extents = Extents()
     }
 
+    /// Whether an earlier run may have left something.
+    private var mayHaveJournal: Bool { byteCount ?? .max >= Self.journalledFrom }
+
     // MARK: Opening
+
+    /// Takes the lock and looks whether the file is there already; on any thread.
+    func look() throws -> Finding {
+        if let path = order.lock {
+            guard let lock = try FileLock(trying: path) else { return .isLocked }
+            self.lock = lock
+        }
+        return try order.isThere() ? .isThere : .isWanted
+    }
 
     /// Opens the partial file, an older one where a journal tells of it; `done` is called on the queue.
     func open(_ done: @escaping @Sendable () -> Void) throws {
-        state = .opening
+        if let size = order.byteCount, size <= Self.heldUpTo, order.digest != nil {
+            held = HeldFile(size)
+            done()
+            return
+        }
         // Where the file system has no locks, nobody's partial file is safe to take over.
         let journal = lock?.isExclusive == false ? nil : order.journal
         if let journal, let old = Journal.read(journal), fits(old.header),
@@ -151,8 +186,9 @@ final class Transfer: @unchecked Sendable {
 
     /// Starts summing, and the journal where there is to be one; once the size is known or will not be.
     func startJournal() throws {
-        guard journalHeader == nil else { return }
-        var pieceSize = 1 << 20
+        guard journalHeader == nil, held == nil else { return }
+        // What a kill costs is a piece for each connection.
+        var pieceSize = Self.smallestPiece
         while (byteCount ?? 0) / pieceSize > 1 << 15 { pieceSize *= 2 }
         let header = Journal.Header(
             partial: partial, identity: identity,
@@ -193,7 +229,7 @@ final class Transfer: @unchecked Sendable {
 
     // MARK: Bytes
 
-    var pieceSize: Int { journalHeader?.pieceSize ?? 1 << 20 }
+    var pieceSize: Int { journalHeader?.pieceSize ?? Self.smallestPiece }
     private var wholePieces: Int { byteCount.map { ($0 + pieceSize - 1) / pieceSize } ?? 0 }
     private func pieceRange(_ index: Int) -> Range<Int> {
         index * pieceSize..<min((index + 1) * pieceSize, byteCount ?? .max)
@@ -277,22 +313,20 @@ final class Transfer: @unchecked Sendable {
 
     /// Writes bytes of an answer where they belong.
     func store(_ bytes: UnsafeRawBufferPointer, from connection: Connection) throws {
-        var rest = bytes
-        var offset = connection.cursor
-        while !rest.isEmpty {
-            let count = pwrite(file?.descriptor ?? -1, rest.baseAddress, rest.count, off_t(offset))
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { throw FileError("write", partial) }
-            offset += count
-            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-        }
-        let written = connection.cursor..<offset
+        let written = connection.cursor..<(connection.cursor + bytes.count)
         guard !written.isEmpty else { return }
-        connection.cursor = offset
+        if let held {
+            held.store(bytes, at: written.lowerBound)
+        } else {
+            guard let file else { throw FileError("write", partial, code: EBADF) }
+            try file.write(bytes, at: written.lowerBound, partial)
+        }
+        connection.cursor = written.upperBound
         connection.lastByte = queue.now
         extents.insert(written)
         sources[connection.source].brought.insert(written)
         queue.took(written.count)
+        guard held == nil else { return }
         for index in written.lowerBound / pieceSize...(written.upperBound - 1) / pieceSize
         where extents.contains(pieceRange(index)) {
             digester?.add(index)
@@ -312,34 +346,5 @@ final class Transfer: @unchecked Sendable {
     /// The ETag without which a range would be of another file; a digest needs none.
     func etagForIfRange(_ source: Int) -> String? {
         order.digest == nil ? sources[source].etag : nil
-    }
-}
-
-/// A file that is open as long as somebody reads or writes it.
-final class OpenFile: Sendable {
-    let descriptor: Int32
-
-    init(_ path: String, create: Bool) throws(FileError) {
-        let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT | O_TRUNC : 0)
-        descriptor = open(path, flags, 0o666)
-        guard descriptor >= 0 else { throw FileError("open", path) }
-    }
-
-    deinit { close(descriptor) }
-}
-
-/// `Content-Range: bytes 5-9/10`.
-struct ContentRange {
-    let first: Int
-    let total: Int?
-
-    init(_ text: String, _ shown: String) throws {
-        let parts = text.split { " -/".contains($0) }
-        guard parts.count == 4, parts[0] == "bytes", let first = Int(parts[1]), first >= 0 else {
-            throw TransientError(
-                reason: HubError("`\(shown)` answered with the range `\(text)`"))
-        }
-        self.first = first
-        total = Int(parts[3])
     }
 }

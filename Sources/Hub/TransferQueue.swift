@@ -3,7 +3,7 @@
 import CCurl
 import Dispatch
 import GraftCache
-public import GraftTensors
+import GraftTensors
 import Synchronization
 
 #if canImport(Glibc)
@@ -13,21 +13,34 @@ import Synchronization
 #endif
 
 /// A set of transfers that share a rate limit and a place on the disk.
+///
+/// The loop alone talks to the network. Locks are taken, and small files hashed, written and put in
+/// their places, by other threads: ahead of the loop and behind it.
 final class TransferQueue: @unchecked Sendable {
     let http: HTTP
-    private let options: TransferOptions
-    private let report: (@Sendable (FetchProgress) -> Void)?
+    let options: TransferOptions
+    let report: (@Sendable (FetchProgress) -> Void)?
     // Touched on the thread of `run` only.
-    private var transfers: [Transfer] = []
+    var transfers: [Transfer] = []
+    /// Those that still wait: the last is the next.
+    private var waiting: [Transfer] = []
+    /// Those that wait for another program to be done with their file.
+    private var locked: [Transfer] = []
+    /// Those that are being looked at, ready to be fetched, fetched, or put in their places.
+    private(set) var open: [Transfer] = []
     private var rate: RateLimit?
-    private var remark: String?
-    private var reported = 0.0
-    private var checked = 0.0
+    var remark: String?
+    var reported = 0.0
     private(set) var now = monotonicSeconds()
     private var failure: (any Error)?
     private let multi: UnsafeMutableRawPointer
+    private var idle: [UnsafeMutableRawPointer] = []
     // What other threads ask the loop to do.
     private let mailbox = Mutex<[@Sendable () -> Void]>([])
+    private let files = DispatchQueue(label: "graft.files", attributes: .concurrent)
+    private let work = DispatchGroup()
+    /// Files that are looked at before their turn, or put in their places after it.
+    private static let ahead = 24
 
     init(
         _ http: HTTP, _ options: TransferOptions,
@@ -42,21 +55,25 @@ final class TransferQueue: @unchecked Sendable {
         rate = options.bytesPerSecond.map { RateLimit(bytesPerSecond: $0, now: now) }
     }
 
-    deinit { curl_multi_cleanup(multi) }
+    deinit {
+        for easy in idle { curl_easy_cleanup(easy) }
+        curl_multi_cleanup(multi)
+    }
 
     /// Runs all transfers to their end; the first failure ends the others too, whose partial files stay.
     func run(_ orders: [TransferOrder]) throws {
         transfers = orders.map { Transfer($0, options, self) }
+        waiting = transfers.reversed()
         try checkSpace()
         defer { stopAll() }
-        while failure == nil, transfers.contains(where: { $0.state != .done }) {
+        while failure == nil, !(waiting.isEmpty && locked.isEmpty && open.isEmpty) {
             now = monotonicSeconds()
             for action in mailbox.withLock({
                 let all = $0; $0 = []; return all
             }) { action() }
             if http.cancellation.isCancelled.load(ordering: .relaxed) { throw interruption() }
             startFiles()
-            for transfer in transfers where transfer.state == .active { tend(transfer) }
+            for transfer in open where transfer.state == .active { tend(transfer) }
             if failure != nil { break }
             let pause = rate?.wait(now: now) ?? 0
             if pause == 0, rate != nil { for open in connections { open.resume(now: now) } }
@@ -87,33 +104,54 @@ final class TransferQueue: @unchecked Sendable {
 
     // MARK: The loop
 
-    private var connections: [Connection] { transfers.flatMap(\.connections) }
+    var connections: [Connection] { open.flatMap(\.connections) }
+
+    /// Does something elsewhere, which the end of `run` waits for.
+    func elsewhere(_ action: @escaping @Sendable () -> Void) {
+        files.async(group: work, execute: action)
+    }
 
     private func startFiles() {
-        var open = transfers.count { [.opening, .active, .finishing].contains($0.state) }
-        for transfer in transfers where transfer.state == .waiting {
-            guard open < options.files else { return }
-            guard transfer.notBefore <= now else { continue }
-            do {
-                if let path = transfer.order.lock {
-                    guard let lock = try FileLock(trying: path) else {
-                        // Somebody else fetches it: the others first.
-                        transfer.notBefore = now + 0.05
-                        remark = "another program fetches \(transfer.order.name)"
-                        continue
-                    }
-                    transfer.lock = lock
-                }
-                if try transfer.order.isThere() {
-                    close(transfer)
-                    continue
-                }
-                open += 1
-                try transfer.open { transfer.state = .active }
-            } catch {
-                failure = error
-                return
+        if !locked.isEmpty {
+            let ripe = locked.filter { $0.notBefore <= now }
+            locked.removeAll { $0.notBefore <= now }
+            waiting += ripe.reversed()
+        }
+        while !waiting.isEmpty, open.count < options.files + Self.ahead,
+            open.count(where: { $0.state == .opening }) < options.files,
+            let transfer = waiting.popLast()
+        {
+            transfer.state = .opening
+            open.append(transfer)
+            elsewhere { [self] in
+                let found = Result { try transfer.look() }
+                post { self.looked(at: transfer, found) }
             }
+        }
+        var active = open.count { $0.state == .active }
+        for transfer in open where transfer.state == .ready {
+            guard active < options.files else { return }
+            transfer.state = .active
+            active += 1
+        }
+    }
+
+    /// Whether a file is to be fetched is known now.
+    private func looked(at transfer: Transfer, _ found: Result<Transfer.Finding, any Error>) {
+        do {
+            switch try found.get() {
+            case .isThere: close(transfer)
+            case .isLocked:
+                // Somebody else fetches it: the others first.
+                open.removeAll { $0 === transfer }
+                transfer.state = .waiting
+                transfer.notBefore = now + 0.05
+                locked.append(transfer)
+                remark = "another program fetches \(transfer.order.name)"
+            case .isWanted: try transfer.open { transfer.state = .ready }
+            }
+        } catch {
+            failure = error
         }
     }
 
@@ -140,9 +178,12 @@ final class TransferQueue: @unchecked Sendable {
                 let source = transfer.nextSource(now: now), let claim = transfer.nextClaim()
             {
                 let state = transfer.sources[source]
-                let connection = try Connection(
+                guard let easy = idle.popLast() ?? curl_easy_init() else {
+                    throw HubError("libcurl failed")
+                }
+                let connection = Connection(
                     transfer, source: source, claim: claim,
-                    location: state.resolved ?? state.source.location, now: now)
+                    location: state.resolved ?? state.source.location, easy: easy, now: now)
                 transfer.connections.append(connection)
                 connection.prepare(http)
                 curl_multi_add_handle(multi, connection.easy)
@@ -180,13 +221,26 @@ final class TransferQueue: @unchecked Sendable {
             return
         }
         transfer.connections.removeAll { $0 === connection }
+        retire(connection)
+    }
+
+    /// Keeps the handle of a connection for the next one.
+    private func retire(_ connection: Connection) {
+        curl_easy_reset(connection.easy)
+        idle.append(connection.easy)
+    }
+
+    /// Ends what a file still asks for.
+    private func disconnect(_ transfer: Transfer) {
+        for connection in transfer.connections {
+            curl_multi_remove_handle(multi, connection.easy)
+            retire(connection)
+        }
+        transfer.connections = []
     }
 
     private func finish(_ transfer: Transfer) throws {
-        for connection in transfer.connections {
-            curl_multi_remove_handle(multi, connection.easy)
-        }
-        transfer.connections = []
+        disconnect(transfer)
         try transfer.finish { [self] result in
             do {
                 _ = try result.get()
@@ -206,18 +260,20 @@ final class TransferQueue: @unchecked Sendable {
     }
 
     private func close(_ transfer: Transfer) {
+        open.removeAll { $0 === transfer }
         transfer.state = .done
         transfer.lock = nil
         transfer.release()
     }
 
     private func stopAll() {
-        for transfer in transfers {
-            for connection in transfer.connections {
-                curl_multi_remove_handle(multi, connection.easy)
+        for transfer in open { disconnect(transfer) }
+        // Nobody touches a file once this returns.
+        work.wait()
+        for transfer in open {
+            if [.ready, .active].contains(transfer.state), transfer.keptBytes == 0 {
+                transfer.discard()
             }
-            transfer.connections = []
-            if transfer.state == .active, transfer.keptBytes == 0 { transfer.discard() }
             transfer.lock = nil
         }
     }
@@ -226,71 +282,12 @@ final class TransferQueue: @unchecked Sendable {
     private func idleMilliseconds(_ pause: Double) -> Int {
         var seconds = 0.2
         if pause > 0 { seconds = min(seconds, pause) }
-        for transfer in transfers {
-            switch transfer.state {
-            case .waiting: seconds = min(seconds, max(transfer.notBefore - now, 0.02))
-            case .active where transfer.connections.isEmpty:
-                seconds = min(seconds, max(transfer.nextAttempt - now, 0.001))
-            default: break
-            }
+        for transfer in locked { seconds = min(seconds, max(transfer.notBefore - now, 0.02)) }
+        for transfer in open where transfer.state == .active && transfer.connections.isEmpty {
+            seconds = min(seconds, max(transfer.nextAttempt - now, 0.001))
         }
         return max(1, Int(seconds * 1000))
     }
-
-    // MARK: Space and progress
-
-    /// Before the first byte: does all that is known to be missing fit on the disk?
-    func checkSpace(for transfer: Transfer? = nil) throws {
-        guard !options.ignoresSpace else { return }
-        let waiting = transfer.map { [$0] } ?? transfers
-        let missing = waiting.reduce(0) { $0 + max(0, ($1.byteCount ?? 0) - $1.keptOnDisk) }
-        guard missing > 1 << 20, let first = waiting.first else { return }
-        let path = try first.partial.isEmpty ? first.order.newPartial() : first.partial
-        guard let free = Files.freeBytes(at: path), missing > free else { return }
-        throw HubError(
-            "not enough space for `\(path)`: expected \(missing) bytes, found \(free) free",
-            hint: "free \(missing - free) bytes there (`graft cache gc`), or name another folder")
-    }
-
-    /// What stays for the next run.
-    private func interruption() -> Interruption {
-        let kept = transfers.filter { $0.state == .active || $0.state == .finishing }
-            .reduce(0) { $0 + $1.keptBytes }
-        return Interruption(keptBytes: kept, files: transfers.count { $0.state == .done })
-    }
-
-    private func tell(isLast: Bool = false) {
-        guard let report, isLast || now - reported >= 0.1 else { return }
-        reported = now
-        let done = transfers.reduce(0) {
-            $0 + ($1.state == .done ? $1.byteCount ?? 0 : $1.extents.byteCount)
-        }
-        let isWhole = transfers.allSatisfy { $0.byteCount != nil }
-        let total = transfers.reduce(0) { $0 + ($1.byteCount ?? 0) }
-        let active = transfers.first { $0.state == .active || $0.state == .finishing }
-        let open = connections.count
-        report(
-            FetchProgress(
-                file: active?.order.name ?? transfers.last?.order.name ?? "", bytes: done,
-                totalBytes: isWhole ? total : nil,
-                files: transfers.count { $0.state == .done }, totalFiles: transfers.count,
-                connections: open, waiting: open == 0 && !isLast ? remark : nil))
-        if open > 0 { remark = nil }
-    }
-}
-
-/// A fetch that was interrupted, with what it keeps.
-public struct Interruption: Diagnostic, Equatable {
-    /// Bytes of unfinished files that need not be fetched again.
-    public let keptBytes: Int
-    /// Files that were complete.
-    public let files: Int
-    /// What happened.
-    public var message: String {
-        "interrupted: \(files) files are complete, \(keptBytes) bytes of others are kept"
-    }
-    /// What to do about it.
-    public var hint: String? { "the same command goes on where this one stopped" }
 }
 
 /// Seconds of a clock that only goes forward.

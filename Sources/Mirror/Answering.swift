@@ -44,6 +44,7 @@ struct Answering: Sendable {
     }
 
     private func answerAPI(_ request: MirrorRequest, _ parts: [String]) -> MirrorAnswer {
+        if parts == ["whoami-v2"] { return whoAmI(request) }
         guard let first = parts.first,
             let kind = HubName.Kind.allCases.first(where: { $0.rawValue + "s" == first })
         else { return .refusal(404, "this mirror has no such address") }
@@ -66,6 +67,21 @@ struct Answering: Sendable {
         case ("paths-info", 1): return paths(name, arguments[0], request)
         default: return .refusal(404, "this mirror has no such address")
         }
+    }
+
+    private struct Person: Encodable {
+        let type = "user"
+        let id = "0"
+        let name = "anonymous"
+        let fullname = "Anybody who reads this mirror"
+        let orgs: [String] = []
+        let auth = ["type": "access_token"]
+    }
+
+    /// A mirror has no accounts: whoever shows any token is the same reader.
+    private func whoAmI(_ request: MirrorRequest) -> MirrorAnswer {
+        request.fields["authorization"] == nil
+            ? .refusal(401, "Invalid username or password.") : .json(Person())
     }
 
     private func missing(_ name: HubName) -> MirrorAnswer {
@@ -257,21 +273,10 @@ struct Answering: Sendable {
             })
         else { return nil }
         var query = request.query.filter { $0.name != "cursor" }.map {
-            "\(Self.encoded($0.name))=\(Self.encoded($0.value))"
+            "\(PercentCoding.encoded($0.name))=\(PercentCoding.encoded($0.value))"
         }
         query.append("cursor=\(cursor)")
         return "http://\(host)\(request.rawPath)?\(query.joined(separator: "&"))"
-    }
-
-    private static func encoded(_ text: String) -> String {
-        text.utf8.map { byte in
-            let isPlain =
-                (48...57).contains(byte) || (97...122).contains(byte | 0x20)
-                || "-._~".utf8.contains(byte)
-            let digits = String(byte, radix: 16, uppercase: true)
-            return isPlain
-                ? String(UnicodeScalar(byte)) : "%" + (digits.utf8.count < 2 ? "0" : "") + digits
-        }.joined()
     }
 
     private struct Paths: Decodable { let paths: [String] }

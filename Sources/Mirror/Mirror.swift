@@ -152,7 +152,8 @@ private struct Handler: HTTPHandler {
     }
 
     private static let phrases = [
-        200: "OK", 206: "Partial Content", 400: "Bad Request", 404: "Not Found",
+        200: "OK", 206: "Partial Content", 400: "Bad Request", 401: "Unauthorized",
+        404: "Not Found",
         405: "Method Not Allowed", 413: "Payload Too Large", 416: "Range Not Satisfiable",
         500: "Internal Server Error",
     ]

@@ -1,5 +1,7 @@
 // What a client asks for, as far as a mirror cares.
 
+import GraftCache
+
 /// A request, its path taken apart before anything in it is decoded.
 struct MirrorRequest: Sendable {
     /// `GET`, `HEAD` or `POST`.
@@ -24,7 +26,7 @@ struct MirrorRequest: Sendable {
         guard rawPath.hasPrefix("/") else { return nil }
         var parts: [String] = []
         for part in rawPath.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
-            guard let text = Self.decoded(part) else { return nil }
+            guard let text = PercentCoding.decoded(part) else { return nil }
             parts.append(text)
         }
         // Some clients end folders with a slash.
@@ -50,32 +52,12 @@ struct MirrorRequest: Sendable {
             let halves = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let value = halves.count == 2 ? halves[1] : ""
             func plain(_ text: Substring) -> String? {
-                decoded(
+                PercentCoding.decoded(
                     text.split(separator: "+", omittingEmptySubsequences: false)
-                        .joined(separator: " ")[...])
+                        .joined(separator: " "))
             }
             guard let name = plain(halves[0]), let text = plain(value) else { return nil }
             return (name, text)
         }
-    }
-
-    /// Text with its `%xx` resolved; nil where they are none or no text.
-    static func decoded(_ text: Substring) -> String? {
-        guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
-        var bytes: [UInt8] = []
-        var rest = Array(text.utf8)[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let digits = rest.prefix(2)
-            guard digits.count == 2,
-                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
-            else { return nil }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        }
-        return String(validating: bytes, as: UTF8.self)
     }
 }

@@ -53,6 +53,9 @@ final class Shelf: Sendable {
 
     /// The commit of a branch, tag or commit whose files are here.
     func commit(_ name: HubName, _ revision: String) -> String? {
+        let heads = "refs/heads/"
+        let revision =
+            revision.hasPrefix(heads) ? String(revision.dropFirst(heads.utf8.count)) : revision
         guard let commit = hub.commit(name, revision),
             Files.isFolder(hub.snapshot(name, commit))
         else { return nil }

@@ -51,7 +51,7 @@ extension Graph {
             used.insert(file)
             let logical = Self.logical(tensor, for: parameter, axes: state.axes)
             if logical.shape == parameter.shape {
-                result[parameter.name] = logical.converted(to: .f32)
+                result[parameter.name] = Self.real(logical)
             } else {
                 report.mismatched.append(
                     .init(name: parameter.name, expected: parameter.shape, found: logical.shape))
@@ -94,6 +94,11 @@ extension Graph {
             .runningVariance, .count:
             return [name]
         }
+    }
+
+    /// Floating-point numbers as they are, so that a conversion keeps their type; others as such.
+    private static func real(_ tensor: LazyTensor) -> LazyTensor {
+        tensor.dtype.isFloatingPoint ? tensor : tensor.converted(to: .f32)
     }
 
     /// A tensor of a file with its axes in logical order: OIHW, (C·M)1HW, (out, in).
@@ -145,7 +150,7 @@ extension Graph {
         for (parameter, tensor) in zip(ordered, state.tensors.values) {
             let logical = Self.logical(tensor, for: parameter, axes: state.axes)
             guard logical.shape == parameter.shape else { return nil }
-            found[parameter.name] = logical.converted(to: .f32)
+            found[parameter.name] = Self.real(logical)
         }
         var result = StateDict(metadata: state.metadata, axes: .torch)
         for parameter in parameters { result[parameter.name] = found[parameter.name] }

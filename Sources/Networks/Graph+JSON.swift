@@ -46,8 +46,10 @@ extension Graph {
         if let input { _ = try shapes(input: input) } else { _ = try shapesAtSomeSize() }
         var total = 0
         for parameter in parameters {
-            total += parameter.shape.checkedCount ?? 1 << 40
-            guard total <= 1 << 40 else { throw .invalidGraph("its weights are too many") }
+            guard let count = parameter.shape.checkedCount, count <= 1 << 40 - total else {
+                throw .invalidGraph("its weights are too many")
+            }
+            total += count
         }
     }
 }

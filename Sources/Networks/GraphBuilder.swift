@@ -16,6 +16,8 @@ public struct GraphBuilder: Sendable {
     /// Prefixes of the names of new nodes, outermost first.
     public var scopes: [String] = []
     private var names: Set<String> = []
+    /// The last number that was given after a name.
+    private var numbers: [String: Int] = [:]
 
     /// A graph of one input node, for images of this size.
     public init(naming: Naming, input: Shape, inputName: String = "input") throws(NetworkError) {
@@ -31,6 +33,9 @@ public struct GraphBuilder: Sendable {
 
     /// The number of channels of a node's value.
     public func channels(of node: Int) -> Int { shapes[node][1] }
+
+    /// Whether a node has this full name.
+    public func contains(_ name: String) -> Bool { names.contains(name) }
 
     /// The node that was added last.
     public var last: Int { nodes.count - 1 }
@@ -52,10 +57,9 @@ public struct GraphBuilder: Sendable {
         if name == nil || full.hasSuffix("#") {
             if full.hasSuffix("#") { full.removeLast() }
             let base = full
-            var number = 1
             while names.contains(full) {
-                full = base + "_\(number)"
-                number += 1
+                numbers[base, default: 0] += 1
+                full = base + "_\(numbers[base, default: 0])"
             }
         }
         guard names.insert(full).inserted else {

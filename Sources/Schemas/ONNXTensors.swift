@@ -50,7 +50,10 @@ extension Onnx_TensorProto {
         case 14: .c64
         case 16: .bf16
         case 17: .f8e4m3
+        case 18: .f8e4m3fnuz
         case 19: .f8e5m2
+        case 20: .f8e5m2fnuz
+        case 23: .f4
         case 24: .f8e8m0
         default: nil
         }
@@ -94,7 +97,8 @@ extension Onnx_TensorProto {
         case .i32: return try made(int32Data)
         case .i16, .u16, .f16, .bf16:
             return try made(int32Data.map { UInt16(truncatingIfNeeded: $0) })
-        case .bool, .u8, .i8, .f8e5m2, .f8e4m3, .f8e8m0:
+        case .bool, .u8, .i8, .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz,
+            .f8e5m2fnuz:
             return try made(int32Data.map { UInt8(truncatingIfNeeded: $0) })
         }
     }

@@ -31,6 +31,13 @@ extension DType {
         case .f8e5m2: Double(Float16(bitPattern: UInt16(load(bytes, index, UInt8.self)) << 8))
         case .f8e4m3: DType.e4m3(load(bytes, index, UInt8.self))
         case .f8e8m0: DType.e8m0(load(bytes, index, UInt8.self))
+        case .f8e4m3fnuz:
+            DType.small(load(bytes, index, UInt8.self), mantissa: 3, bias: 8, nan: 0x80)
+        case .f8e5m2fnuz:
+            DType.small(load(bytes, index, UInt8.self), mantissa: 2, bias: 16, nan: 0x80)
+        case .f4: DType.small(packed(bytes, index), width: 4, mantissa: 1, bias: 1)
+        case .f6e2m3: DType.small(packed(bytes, index), width: 6, mantissa: 3, bias: 1)
+        case .f6e3m2: DType.small(packed(bytes, index), width: 6, mantissa: 2, bias: 3)
         }
     }
 
@@ -55,14 +62,19 @@ extension DType {
         case .c64:
             bytes.storeBytes(of: Float(value), toByteOffset: index * 8, as: Float.self)
             bytes.storeBytes(of: 0, toByteOffset: index * 8 + 4, as: Float.self)
-        case .f8e5m2, .f8e4m3, .f8e8m0:
-            // Callers refuse these as targets: graft reads 8-bit floats and writes none.
-            preconditionFailure("8-bit floats are read-only")
+        case .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz:
+            // No caller has these as targets: graft reads and copies them, and rounds to none.
+            preconditionFailure("floats of 8 bits and fewer are read-only")
         }
     }
 
-    /// Whether ``Tensor/converted(to:)`` can make this type.
-    public var canBeWritten: Bool { self != .f8e5m2 && self != .f8e4m3 && self != .f8e8m0 }
+    /// The bits of element `index` of several that share bytes.
+    private func packed(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> UInt8 {
+        let first = index * bitCount
+        var word = UInt16(bytes[first / 8])
+        if first % 8 + bitCount > 8 { word |= UInt16(bytes[first / 8 + 1]) << 8 }
+        return UInt8(truncatingIfNeeded: word >> (first % 8)) & (1 << bitCount - 1)
+    }
 
     private func load<T: BitwiseCopyable>(
         _ bytes: UnsafeRawBufferPointer, _ index: Int, _: T.Type
@@ -88,43 +100,23 @@ extension DType {
         return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ ((bits >> 16) & 1)) >> 16)
     }
 
-    /// The bits of a half float, rounded to nearest even as processors do: without branches, so that
-    /// a loop becomes vectors. `Float16(_:)` is a call where the target has no such instruction.
-    @inline(__always) static func half(_ value: Float) -> UInt16 {
-        let sign = value.bitPattern >> 16 & 0x8000
-        let bits = value.bitPattern & 0x7FFF_FFFF
-        // Exponent from bias 127 to 15, and half a unit less if the result would be even.
-        let normal = (bits &+ 0xC800_0FFF &+ (bits >> 13 & 1)) >> 13
-        // Added to 1/2, a subnormal's bits stand where they belong, rounded by the addition.
-        let tiny = (Float(bitPattern: bits) + 0.5).bitPattern &- 0x3F00_0000
-        let nan = 0x7E00 | (bits >> 13 & 0x3FF)
-        let large: UInt32 = bits > 0x7F80_0000 ? nan : 0x7C00
-        let finite = bits < 0x3880_0000 ? tiny : normal
-        return UInt16(truncatingIfNeeded: (bits >= 0x4780_0000 ? large : finite) | sign)
-    }
-
-    /// The value of a half float.
-    @inline(__always) static func single(half bits: UInt16) -> Float {
-        let sign = UInt32(bits & 0x8000) << 16
-        let magnitude = UInt32(bits & 0x7FFF) << 13
-        // Exponent from bias 15 to 127: exact, for subnormals too.
-        let finite = (Float(bitPattern: magnitude) * 0x1p112).bitPattern
-        let quiet: UInt32 = magnitude > 0x0F80_0000 ? 0x7FC0_0000 : 0x7F80_0000
-        let special = quiet | magnitude
-        return Float(bitPattern: (magnitude >= 0x0F80_0000 ? special : finite) | sign)
-    }
-
     /// OCP 8-bit E4M3 without infinities (arXiv:2209.05433): bias 7, only 0x7F and 0xFF are NaN.
     static func e4m3(_ bits: UInt8) -> Double {
-        let sign: Double = bits & 0x80 == 0 ? 1 : -1
-        let exponent = Int(bits >> 3) & 0xF
-        let mantissa = Double(bits & 7)
-        if bits & 0x7F == 0x7F { return .nan }
-        let magnitude =
-            exponent == 0
-            ? mantissa / 512
-            : (1 + mantissa / 8) * Double(sign: .plus, exponent: exponent - 7, significand: 1)
-        return sign * magnitude
+        bits & 0x7F == 0x7F ? .nan : small(bits, mantissa: 3, bias: 7)
+    }
+
+    /// A float of `width` bits without infinities: a sign, an exponent, `mantissa` bits. OCP's
+    /// microscaling formats have no NaN; the FNUZ formats (arXiv:2206.02915) have one for -0.
+    static func small(
+        _ bits: UInt8, width: Int = 8, mantissa: Int, bias: Int, nan: UInt8? = nil
+    ) -> Double {
+        guard bits != nan else { return .nan }
+        let sign: Double = bits >> (width - 1) & 1 == 0 ? 1 : -1
+        let exponent = Int(bits >> mantissa) & (1 << (width - 1 - mantissa) - 1)
+        let fraction = Double(Int(bits) & (1 << mantissa - 1)) / Double(1 << mantissa)
+        let significand = exponent == 0 ? fraction : 1 + fraction
+        return sign * significand
+            * Double(sign: .plus, exponent: max(exponent, 1) - bias, significand: 1)
     }
 
     /// OCP microscaling scale E8M0: a power of two with bias 127; 0xFF is NaN.

@@ -34,23 +34,25 @@ public struct Shape: Sendable, Hashable, Codable, ExpressibleByArrayLiteral,
     /// ``checkedCount`` first.
     public var count: Int { dimensions.reduce(1, *) }
 
-    /// The number of elements, or nil if an extent is negative or the product overflows.
-    public var checkedCount: Int? {
-        var product = 1
-        for extent in dimensions {
-            guard extent >= 0 else { return nil }
+    /// The number of elements, or nil if an extent is negative or the product overflows. Axes of
+    /// no extent do not hide the others: `(0, 2⁶², 2⁶²)` has strides that overflow, and is nil.
+    public var checkedCount: Int? { checkedProduct(1) }
+
+    /// The number of bytes of a dense tensor of this shape, or nil on overflow; numbers of less than
+    /// a byte are packed.
+    public func checkedByteCount(_ dtype: DType) -> Int? {
+        checkedProduct(dtype.bitCount).map { $0 / 8 + ($0 % 8 == 0 ? 0 : 1) }
+    }
+
+    private func checkedProduct(_ unit: Int) -> Int? {
+        var product = unit
+        for extent in dimensions where extent != 0 {
+            guard extent > 0 else { return nil }
             let (next, overflow) = product.multipliedReportingOverflow(by: extent)
             guard !overflow else { return nil }
             product = next
         }
-        return product
-    }
-
-    /// The number of bytes of a dense tensor of this shape, or nil on overflow.
-    public func checkedByteCount(_ dtype: DType) -> Int? {
-        guard let count = checkedCount else { return nil }
-        let (bytes, overflow) = count.multipliedReportingOverflow(by: dtype.byteCount)
-        return overflow ? nil : bytes
+        return dimensions.contains(0) ? 0 : product
     }
 
     /// The shape with its axes in another order, as in NumPy's `transpose`.

@@ -12,23 +12,21 @@ public struct LazyTensor: Sendable {
     /// The extents, outermost first.
     public let shape: Shape
     private let read: @Sendable () throws -> Tensor
-    typealias Pieces =
-        @Sendable (_ body: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
     /// A way to the bytes that does not hold them all at once; nil where they lie ready.
-    let pieces: Pieces?
+    private let cut: (@Sendable () throws -> TensorPieces)?
 
     /// A tensor that `read` delivers, with exactly this type and shape.
     public init(_ dtype: DType, _ shape: Shape, read: @escaping @Sendable () throws -> Tensor) {
-        self.init(dtype, shape, pieces: nil, read: read)
+        self.init(dtype, shape, cut: nil, read: read)
     }
 
     private init(
-        _ dtype: DType, _ shape: Shape, pieces: Pieces?,
+        _ dtype: DType, _ shape: Shape, cut: (@Sendable () throws -> TensorPieces)?,
         read: @escaping @Sendable () throws -> Tensor
     ) {
         self.dtype = dtype
         self.shape = shape
-        self.pieces = pieces
+        self.cut = cut
         self.read = read
     }
 
@@ -40,16 +38,28 @@ public struct LazyTensor: Sendable {
     /// The number of elements.
     public var count: Int { shape.count }
     /// The number of bytes when loaded.
-    public var byteCount: Int { shape.count * dtype.byteCount }
+    public var byteCount: Int { dtype.byteCount(of: shape.count) }
 
     /// Reads the numbers.
     public func load() throws -> Tensor { try read() }
 
+    /// The bytes in pieces, made when they are asked for.
+    func pieces() throws -> TensorPieces {
+        if let cut { return try cut() }
+        let tensor = try read()
+        guard tensor.dtype == dtype, tensor.shape == shape else {
+            throw TensorError.notAsAnnounced("\(dtype.rawValue) \(shape)")
+        }
+        return tensor.pieces
+    }
+
     /// The axes in another order (NumPy's `transpose`), done when loaded.
     public func permuted(_ axes: [Int]) -> LazyTensor {
         guard axes != Array(0..<shape.rank) else { return self }
-        return LazyTensor(dtype, shape.permuted(axes)) { body in
-            try read().streamPermuted(axes, body)
+        // Elements that share a byte have to be taken apart first.
+        guard !dtype.isPacked else { return converted(to: .f32).permuted(axes) }
+        return LazyTensor(dtype, shape.permuted(axes)) {
+            try read().piecesPermuted(axes)
         } read: {
             try read().permuted(axes)
         }
@@ -57,17 +67,18 @@ public struct LazyTensor: Sendable {
 
     /// Another shape of equal count.
     public func reshaped(_ shape: Shape) -> LazyTensor {
-        LazyTensor(dtype, shape, pieces: pieces) { try read().reshaped(shape) }
+        LazyTensor(dtype, shape, cut: cut ?? { try read().pieces }) {
+            try read().reshaped(shape)
+        }
     }
 
     /// Another number type, converted when loaded.
     public func converted(to target: DType) -> LazyTensor {
         guard target != dtype else { return self }
         let source = self
-        return LazyTensor(target, shape) { body in
-            try source.stream { piece in
-                try Tensor.withConverted(piece, from: source.dtype, to: target, body)
-            }
+        return LazyTensor(target, shape) {
+            try source.pieces().converted(
+                from: source.dtype, to: target, count: source.count)
         } read: {
             try source.load().converted(to: target)
         }

@@ -41,7 +41,7 @@ public struct Tensor: Sendable {
     /// The number of elements.
     public var count: Int { shape.count }
     /// The number of bytes.
-    public var byteCount: Int { shape.count * dtype.byteCount }
+    public var byteCount: Int { dtype.byteCount(of: shape.count) }
 
     /// Lends the bytes.
     public func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E)

@@ -17,11 +17,22 @@ public final class MPICrew: Crew {
     private var mpi: graft_mpi
     private var requests: [UnsafeMutableRawPointer?] = []
 
+    /// Whether Open MPI is on this machine.
+    public static var isInstalled: Bool {
+        libraries.contains { name in
+            guard let handle = dlopen(name, RTLD_LAZY | RTLD_LOCAL) else { return false }
+            dlclose(handle)
+            return true
+        }
+    }
+
+    private static let libraries = ["libmpi.so.40", "libmpi.so"]
+
     /// Joins the others.
     ///
     /// - Throws: ``TrainingError/distributed(_:hint:)`` where there is no Open MPI, or it does not start.
     public init() throws {
-        let names = ["libmpi.so.40", "libmpi.so"]
+        let names = Self.libraries
         var mpi = graft_mpi()
         var missing: String? = ""
         for name in names where missing != nil {

@@ -8,11 +8,18 @@ import Testing
         let best_ms: Double
         let median_ms: Double
         let threads: Int
+        let peak_gflops: Double
+        let peak_gbps: Double
+        let activation_bytes: Int
         let plan: [Line]
     }
     private struct Line: Decodable {
         let node: String
         let algorithm: String
+        let ms: Double
+        let gflops: Double
+        let share: Double
+        let roofline: Double
     }
 
     private func bench(_ arguments: [String], isa: String? = nil) throws -> Answer {
@@ -45,6 +52,15 @@ import Testing
         let answer = try bench(["graft/tiny", "--threads", "1"])
         #expect(answer.threads == 1)
         #expect(answer.best_ms > 0 && answer.best_ms <= answer.median_ms)
+        #expect(answer.peak_gflops > 0 && answer.peak_gbps > 0)
+        #expect(answer.plan.contains { $0.gflops > 0 && $0.roofline > 0 })
+        #expect(answer.plan.allSatisfy { $0.ms >= 0 && (0...1).contains($0.share) })
         #expect(try Graft.run("bench", "graft/tiny", "--batch", "0").status == 64)
+    }
+
+    /// Values that are not needed at the same time lie at the same place.
+    @Test func aBatchOfEightNeedsLessThanSixtyMegabytes() throws {
+        let answer = try bench(["resnet50", "--batch", "8", "--threads", "1"])
+        #expect(answer.activation_bytes < 60_000_000)
     }
 }

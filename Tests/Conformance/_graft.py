@@ -8,10 +8,16 @@ import numpy as np
 GRAFT = os.environ["GRAFT"]
 
 
+def attempt(*arguments):
+    """The finished process, whether it did what it should or not."""
+    return subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True)
+
+
 def graft(*arguments):
-    run = subprocess.run([GRAFT, *arguments], capture_output=True, text=True)
+    """What it answers; what it complains of is an error."""
+    run = attempt(*arguments)
     if run.returncode:
-        raise RuntimeError(run.stderr.strip()[-300:])
+        raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {run.stderr.strip()[-600:]}")
     return run.stdout
 
 

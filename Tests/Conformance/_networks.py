@@ -22,11 +22,11 @@ KERAS = [
 ]
 # Variants: a tag, and the options that make it.
 KERAS_VARIANTS = [
-    *[(f"mobilenet:{a}-{s}", "MobileNet", dict(alpha=float(a), input_shape=(s, s, 3)), None)
+    *[(f"mobilenet:{a}-{s}", "MobileNet", dict(alpha=float(a), input_shape=(s, s, 3)), (131, 97))
       for a, s in [("0.25", 128), ("0.50", 160), ("0.75", 192), ("1.0", 224)]],
-    *[(f"mobilenetv2:{a}-{s}", "MobileNetV2", dict(alpha=float(a), input_shape=(s, s, 3)), None)
+    *[(f"mobilenetv2:{a}-{s}", "MobileNetV2", dict(alpha=float(a), input_shape=(s, s, 3)), (131, 97))
       for a, s in [("0.35", 96), ("0.50", 128), ("0.75", 160), ("1.0", 224), ("1.3", 224), ("1.4", 224)]],
-    *[(f"mobilenetv3{n.lower()}:{tag}", f"MobileNetV3{n}", dict(input_shape=(224, 224, 3), **options), None)
+    *[(f"mobilenetv3{n.lower()}:{tag}", f"MobileNetV3{n}", dict(input_shape=(224, 224, 3), **options), (131, 97))
       for n in ("Large", "Small")
       for tag, options in [("0.75", dict(alpha=0.75)), ("minimalistic", dict(minimalistic=True))]],
 ]
@@ -75,4 +75,11 @@ SHORT = {
     "torchvision/googlenet", "torchvision/squeezenet1_1", "torchvision/shufflenet_v2_x1_0",
     "torchvision/mnasnet0_5", "torchvision/regnet_y_400mf", "torchvision/regnet_x_400mf",
     "timm/tf_efficientnet_lite0", "timm/tf_efficientnetv2_b0", "timm/mobilenetv3_small_100", "timm/convnext_tiny",
+}
+
+# What rows.py takes from end to end with every change: the seed table's families, and each publisher's formats.
+ROWS = {
+    "resnet50", "resnet50v2", "densenet121", "vgg16", "mobilenet", "mobilenetv2", "xception", "inceptionv3",
+    "inceptionresnetv2", "nasnetmobile", "efficientnetb0", "torchvision/resnet18", "torchvision/mobilenet_v3_small",
+    "torchvision/convnext_tiny", "timm/tf_efficientnet_lite0",
 }

@@ -1,15 +1,16 @@
 """Random weights with non-trivial statistics, so that a wrong formula shows.
 
-Where asked for, in networks with gates (squeeze-and-excite), the running statistics are measured as noise flows
-through, and then changed: with statistics that fit nothing, their activations grow until a gate's
-sigmoid is a step, and single precision differs from double by as much as the answer itself, in the
-peer as in graft.
+Where a size is given, the running statistics are measured as noise flows through, and then changed: each
+variance becomes two to five times the second moment of what it divides, each mean a third of its root, of
+either sign. With statistics that fit nothing, deep networks answer every image with the same numbers,
+or their gates become steps; with the exact ones, every block subtracts what its images have in common and
+enlarges the rest, rounding included. So fitted, images change the answer, and rounding stays rounding.
 """
 import numpy as np
 
 
 def randomise_torch(model, size=None):
-    """size: the side of the noise that settles the statistics; None leaves them random."""
+    """size: the side of the noise that the statistics fit; None leaves them random."""
     import torch
 
     generator = torch.Generator().manual_seed(7)
@@ -30,15 +31,13 @@ def randomise_torch(model, size=None):
     for name, parameter in model.named_parameters():
         if name.endswith(("layer_scale", ".gamma")):
             parameter.data.uniform_(0.2, 1, generator=generator)
-    if size is None or not any("SqueezeEx" in type(m).__name__ for m in model.modules()):
+    if size is None:
         return model.eval()
 
     def settle(norm, inputs):
-        variance, mean = torch.var_mean(inputs[0], (0, 2, 3), correction=0)
-        noise = torch.randn(mean.shape, generator=generator)
-        norm.running_mean.copy_(mean + 0.1 * variance.sqrt() * noise)
-        variance = variance * torch.empty_like(mean).uniform_(1, 3, generator=generator)
-        norm.running_var.copy_(torch.maximum(variance, 0.25 * mean**2 + 1e-2))
+        moment = inputs[0].square().mean((0, 2, 3)) + 1e-6
+        norm.running_mean.copy_(moment.sqrt() * torch.empty_like(moment).uniform_(-0.3, 0.3, generator=generator))
+        norm.running_var.copy_(moment * torch.empty_like(moment).uniform_(2, 5, generator=generator))
 
     hooks = [m.register_forward_pre_hook(settle) for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     with torch.no_grad():
@@ -49,10 +48,11 @@ def randomise_torch(model, size=None):
 
 
 def randomise_keras(model, scale=None):
-    """scale: half the range of the pixels that settle the statistics; None leaves them random."""
+    """scale: half the range of the pixels that the statistics fit; None leaves them random."""
     import keras
 
     rng = np.random.default_rng(5)
+    bare = not any("Normalization" in type(layer).__name__ for layer in model.layers)
     for variable in model.variables:
         kind, shape = variable.path.split("/")[-1].rstrip("0123456789_"), tuple(variable.shape)
         if kind in ("mean", "variance") and shape == (3,):
@@ -65,33 +65,52 @@ def randomise_keras(model, scale=None):
             values = rng.uniform(0.5, 1.5, shape)
         elif kind == "bias":
             values = rng.normal(0, 0.05, shape)
+        elif kind == "kernel" and ("_se_" in variable.path or "squeeze_excite" in variable.path):
+            # Keras' own are so large that gates are steps.
+            values = rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape)
+        elif kind == "kernel" and bare:  # Nothing else keeps what flows at its size.
+            values = rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
         elif kind == "variable":  # Layer scale.
             values = rng.uniform(0.2, 1, shape)
         else:
             continue
         variable.assign(values.astype("float32"))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            layer.finalize_state()
-    if scale is None or not any(isinstance(layer, keras.layers.Multiply) for layer in model.layers):
+    settle_normalization(model)
+    if scale is None:
         return model
     norm = keras.layers.BatchNormalization
     call = norm.call
 
     def settle(self, inputs, training=None, mask=None):
-        x = np.asarray(inputs)
-        mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
-        self.moving_mean.assign(mean + 0.1 * np.sqrt(variance) * rng.normal(size=mean.shape))
-        self.moving_variance.assign(np.maximum(variance * rng.uniform(1, 3, mean.shape), 0.25 * mean**2 + 1e-2))
+        moment = np.square(np.asarray(inputs)).mean((0, 1, 2)) + 1e-6
+        self.moving_mean.assign(np.sqrt(moment) * rng.uniform(-0.3, 0.3, moment.shape))
+        self.moving_variance.assign(moment * rng.uniform(2, 5, moment.shape))
         return call(self, inputs, training=False)
 
     norm.call = settle
     try:
         sides = [side or 224 for side in model.input_shape[1:3]]
-        model(scale * (rng.uniform(-1, 1, (4, *sides, 3)) + (scale > 1)).astype("float32"), training=False)
+        count = 4 if sides[0] < 300 else 1
+        model(scale * (rng.uniform(-1, 1, (count, *sides, 3)) + (scale > 1)).astype("float32"), training=False)
     finally:
         norm.call = call
     return model
+
+
+def settle_normalization(model):
+    """Keras' Normalization computes with what it made of its weights, not with these."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            layer.finalize_state()
+
+
+def keras_copy(model, network):
+    """network, with the weights of model."""
+    network.set_weights(model.get_weights())
+    settle_normalization(network)
+    return network
 
 
 def keras_double(build, model):
@@ -104,8 +123,7 @@ def keras_double(build, model):
         network = build()
     finally:
         keras.config.set_dtype_policy("float32")
-    network.set_weights(model.get_weights())
-    return network
+    return keras_copy(model, network)
 
 
 def keras_legacy(model, path):

@@ -90,7 +90,7 @@ def keras_part():
             keras.backend.clear_session()
             options_here = dict(options)
             # Sizes as they are built with: padding before strided layers depends on them.
-            if not top and odd and "input_shape" not in options:
+            if not top:
                 options_here["input_shape"] = (*odd, 3)
             model = getattr(keras.applications, build)(weights=None, include_top=top, **options_here)
             arguments = [name] + ([] if top else ["--notop"])
@@ -100,7 +100,7 @@ def keras_part():
             depth = layers_with_weights(model)
             if got["depth"] != depth:
                 check(f"keras {name} depth", f"{got['depth']} layers with weights, expected {depth}")
-            if not top and odd:
+            if not top:
                 height, width = model.output.shape[1:3] if len(model.output.shape) == 4 else (None, None)
                 found, error = summary(name, "--notop", "--size", f"{odd[0]}x{odd[1]}")
                 shape = None if error else tuple(found["output"][2:])

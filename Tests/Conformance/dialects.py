@@ -4,7 +4,6 @@ The weights are random; the peers' own code gives the same logits before and aft
 Run by `make conformance` with GRAFT=path of the program.
 """
 import os
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -16,6 +15,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from _graft import attempt
 from _peers import torchvision
 from _weights import keras_legacy, randomise_keras, randomise_torch
 
@@ -24,7 +24,6 @@ import timm
 import transformers
 
 transformers.logging.set_verbosity_error()
-GRAFT = os.environ["GRAFT"]
 failed = False
 
 
@@ -34,12 +33,8 @@ def report(good, label, detail=""):
     print("ok  " if good else "FAIL", label, detail, flush=True)
 
 
-def graft(*arguments):
-    return subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True)
-
-
 def convert(source, architecture, out, to="safetensors"):
-    run = graft("convert", source, "--architecture", architecture, "--to", to, "-o", out)
+    run = attempt("convert", source, "--architecture", architecture, "--to", to, "-o", out)
     if run.returncode:
         raise RuntimeError(f"{architecture}: {run.stderr.strip()[-400:]}")
     return out
@@ -64,13 +59,13 @@ def same(a, b, label):
 
 
 def refused(source, architecture, *words):
-    run = graft("convert", source, "--architecture", architecture, "-o", source + ".out")
+    run = attempt("convert", source, "--architecture", architecture, "-o", source + ".out")
     good = run.returncode == 1 and all(w in run.stderr for w in words)
     report(good, f"refused as {architecture}", run.stderr.strip().split("\n")[0][-230:])
 
 
 def equal(a, b, label):
-    run = graft("diff", a, b)
+    run = attempt("diff", a, b)
     report(run.returncode == 0, f"graft diff: {label}", run.stdout.strip().split("\n")[-1] + run.stderr[-200:])
 
 
@@ -91,7 +86,7 @@ def resnet(at):
     keras_legacy(keras.applications.ResNet50(weights=None, classes=7), at("k.h5"))
     refused(at("k.h5"), "torchvision/resnet50", "biases", "stride", "1.001e-05")
     refused(at("hf.safetensors"), "resnet50", "biases", "stride")
-    run = graft("diff", at("tv.pth"), at("k.h5"))
+    run = attempt("diff", at("tv.pth"), at("k.h5"))
     report(run.returncode == 1 and "stride" in run.stderr, "graft diff of variants says what differs", run.stderr[:160])
 
 

@@ -2,7 +2,6 @@
 against its definitions, event files against the readers of TensorFlow and TensorBoard."""
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -11,17 +10,11 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-GRAFT = os.environ["GRAFT"]
+from _graft import graft
+
 failures = 0
 folder = Path(tempfile.mkdtemp(prefix="graft-heads-"))
 os.environ["GRAFT_CACHE"] = str(folder / "cache")
-
-
-def graft(*arguments):
-    result = subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True)
-    if result.returncode != 0:
-        raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {result.stderr.strip()}")
-    return result.stdout
 
 
 def check(name, error, tolerance):

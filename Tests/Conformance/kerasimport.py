@@ -3,7 +3,6 @@
 Run by `make conformance` with GRAFT=path of the program.
 """
 import os
-import subprocess
 import sys
 import tempfile
 
@@ -12,7 +11,8 @@ import keras
 import numpy as np
 from keras import layers as L
 
-GRAFT = os.environ["GRAFT"]
+from _graft import attempt
+
 failed = False
 
 
@@ -20,10 +20,6 @@ def report(good, label, detail=""):
     global failed
     failed |= not good
     print("ok  " if good else "FAIL", label, detail)
-
-
-def graft(*arguments):
-    return subprocess.run([GRAFT, *arguments], capture_output=True, text=True)
 
 
 def many():
@@ -98,18 +94,18 @@ with tempfile.TemporaryDirectory() as folder:
         for ending in ["keras", "h5"]:
             path = at(f"m.{ending}")
             model.save(path)
-            run = graft("run", path, "--input", at("x.npy"), "--output", at("y.npy"), "--layout", "nhwc")
+            run = attempt("run", path, "--input", at("x.npy"), "--output", at("y.npy"), "--layout", "nhwc")
             if run.returncode:
                 report(False, f"{name}, .{ending}", run.stderr.strip()[-400:])
                 continue
             ours = np.load(at("y.npy"))
             error = np.abs(ours - theirs).max() / np.abs(theirs).max() if ours.shape == theirs.shape else 9
             report(error < 1e-4, f"{name}, .{ending}", f"relative error {error:.1e}")
-        summary = graft("summary", at("m.keras"))
+        summary = attempt("summary", at("m.keras"))
         total = f"{model.count_params():,}"
         report(summary.returncode == 0, f"{name}: summary", summary.stderr[-200:])
         # And back: graft's own .keras of it.
-        run = graft("convert", at("m.keras"), "--to", "keras", "-o", at("again.keras"))
+        run = attempt("convert", at("m.keras"), "--to", "keras", "-o", at("again.keras"))
         if run.returncode:
             report(False, f"{name}: exported again", run.stderr[-300:])
         else:
@@ -117,6 +113,6 @@ with tempfile.TemporaryDirectory() as folder:
             error = np.abs(np.asarray(again(x, training=False)) - theirs).max() / np.abs(theirs).max()
             report(error < 1e-4, f"{name}: exported again", f"relative error {error:.1e}")
     keras.Sequential([L.Input((8, 8, 3)), L.Lambda(lambda v: v, name="mine")]).save(at("lambda.keras"))
-    run = graft("summary", at("lambda.keras"))
+    run = attempt("summary", at("lambda.keras"))
     report(run.returncode == 1 and "mine" in run.stderr and "Lambda" in run.stderr, "a Lambda layer is named and refused")
 sys.exit(failed)

@@ -159,6 +159,30 @@ def protocol(port, url):
     answer, body = raw(port, "GET", path, {"Range": "bytes=3000000-"})
     check("a range behind the end", answer.status == 416
           and answer.getheader("Content-Range") == "bytes */3000000", answer.getheaders())
+    tag = f'"{etag(path, data)}"'
+    for text, whole in ((tag, False), ('"another"', True), ("W/" + tag, True), ("Sun, 06 Nov 1994 08:49:37 GMT", True)):
+        answer, body = raw(port, "GET", path, {"Range": "bytes=5-9", "If-Range": text})
+        check(f"If-Range {text[:12]}: {'the whole' if whole else 'the part'}",
+              (answer.status, body) == ((200, data) if whole else (206, data[5:10])), answer.getheaders())
+    for text in ("bytes=9-5", "bytes=a-b", "lines=0-5", "bytes=0-1,5-6", "bytes="):
+        answer, body = raw(port, "GET", path, {"Range": text})
+        check(f"what is no single range means the whole: {text}", answer.status == 200 and body == data, answer.status)
+    head, body = raw(port, "HEAD", "/acme/tiny/resolve/main/none")
+    check("HEAD of what is missing names the commit and has no body", head.status == 404 and body == b""
+          and head.getheader("X-Error-Code") == "EntryNotFound" and head.getheader("X-Repo-Commit") == B, head.getheaders())
+    for target, code in (("/acme/none/resolve/main/x", "RepoNotFound"), ("/acme/tiny/resolve/none/x", "RevisionNotFound"),
+                         ("/api/models/acme/none", "RepoNotFound"), ("/api/models/acme/tiny/tree/none", "RevisionNotFound"),
+                         ("/api/models/acme/tiny/tree/main/none", "EntryNotFound")):
+        answer, _ = raw(port, "GET", target)
+        check(f"{target} is {code}", answer.status == 404 and answer.getheader("X-Error-Code") == code, answer.getheaders())
+    for target in ("/api/models/acme/tiny", "/api/models/acme/tiny/revision/refs%2Fheads%2Fmain",
+                   f"/api/models/acme/tiny/revision/{B}", "/api/datasets/acme/data"):
+        answer, body = raw(port, "GET", target)
+        check(f"{target} tells the commit", json.loads(body)["sha"] in (A, B), body[:200])
+    answer, body = raw(port, "GET", "/api/whoami-v2")
+    named, person = raw(port, "GET", "/api/whoami-v2", {"Authorization": "Bearer x"})
+    check("whoami: nobody without a token, a reader with one", answer.status == 401
+          and json.loads(person)["name"] == "anonymous" and named.status == 200, (body, person))
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     for _ in range(50):
         connection.request("GET", "/acme/tiny/resolve/main/config.json")

@@ -6,7 +6,6 @@ magnitude, curves within 1e-4 by step 10 and 1e-2 by step 50.
 """
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,17 +13,11 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-GRAFT = os.environ["GRAFT"]
+from _graft import graft
+
 STEPS, BATCH = 50, 8
 failures = 0
 folder = Path(tempfile.mkdtemp(prefix="graft-training-"))
-
-
-def graft(*arguments):
-    result = subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True)
-    if result.returncode != 0:
-        raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {result.stderr.strip()}")
-    return result.stdout
 
 
 def report(ok, text):

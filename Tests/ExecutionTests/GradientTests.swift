@@ -127,6 +127,32 @@ private let probes: [Probe] =
                 .globalAveragePool(keepsDimensions: true), name: "mean", inputs: [1])
             try builder.add(.add, name: "probe", inputs: [1, mean])
         },
+        Probe(name: "convolution, BatchNorm, ReLU6") { builder in
+            let c = try builder.add(conv(8, 3), name: "probe", inputs: [1])
+            let n = try builder.add(
+                .batchNorm(epsilon: 1e-3, momentum: 0.1), name: "norm", inputs: [c])
+            try builder.add(.activation(.relu6), name: "relu", inputs: [n])
+        },
+        Probe(name: "depthwise convolution, BatchNorm, swish") { builder in
+            let c = try builder.add(conv(8, 3, groups: 8, bias: false), name: "probe", inputs: [1])
+            let n = try builder.add(
+                .batchNorm(epsilon: 1e-3, momentum: 0.1), name: "norm", inputs: [c])
+            try builder.add(.activation(.swish), name: "swish", inputs: [n])
+        },
+        Probe(name: "two branches, BatchNorm, sum, ReLU") { builder in
+            let short = try builder.add(conv(8, 1, bias: false), name: "short", inputs: [1])
+            let s = try builder.add(
+                .batchNorm(epsilon: 1e-3, momentum: 0.1), name: "norm1", inputs: [short])
+            let c = try builder.add(conv(8, 3), name: "probe", inputs: [1])
+            let n = try builder.add(
+                .batchNorm(epsilon: 1e-3, momentum: 0.1), name: "norm2", inputs: [c])
+            let sum = try builder.add(.add, name: "sum", inputs: [n, s])
+            let y = try builder.add(.activation(.relu), name: "relu", inputs: [sum])
+            // An identity beside a convolution: its value is read again backward.
+            let d = try builder.add(conv(8, 3), name: "second", inputs: [y])
+            let again = try builder.add(.add, name: "sum2", inputs: [d, y])
+            try builder.add(.activation(.relu), name: "relu2", inputs: [again])
+        },
         Probe(name: "product") { builder in
             let other = try builder.add(conv(8, 1), name: "other", inputs: [1])
             try builder.add(.multiply, name: "probe", inputs: [1, other])

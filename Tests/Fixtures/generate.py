@@ -72,6 +72,9 @@ with h5py.File(at("chunked.h5"), "w") as f:
     f.create_dataset("scalar", data=np.int64(7))
 with h5py.File(at("links.h5"), "w") as f:
     f["away"] = h5py.ExternalLink("legacy.h5", "/conv1_conv")
+with h5py.File(at("cycle.h5"), "w") as f:
+    group = f.create_group("a")
+    group["b"] = group["c"] = group
 with h5py.File(at("small.weights.h5"), "w") as f:
     for path, name, arrays in [
         ("layers/conv2d/vars", "stem", [values(1, 1, 3, 2), values(2)]),

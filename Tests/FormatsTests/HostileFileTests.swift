@@ -71,7 +71,7 @@ struct HostileFileTests {
     static let tolerant = ["small.tflite"]
     static let hdf5 = [
         "legacy.h5", "keras1.h5", "chunked.h5", "small.weights.h5", "small.keras",
-        "bfloat16.weights.h5", "deflated.npz",
+        "bfloat16.weights.h5", "deflated.npz", "cycle.h5",
     ]
 
     /// No proper prefix of a file is a file.
@@ -177,6 +177,121 @@ struct HostileFileTests {
             let path = try scratch.file("bomb.npz", bytes)
             #expect(throws: FormatError.self) { try loadEverything(path, isolation: isolation) }
         }
+    }
+
+    /// Two entries of the directory with one file behind them: many of those would be a bomb.
+    @Test func overlappingMembers() throws {
+        let scratch = try Scratch()
+        let bytes = try Fixture.bytes("deflated.npz")
+        let start = try #require(
+            bytes.indices.first { bytes[$0...].starts(with: [0x50, 0x4B, 1, 2]) })
+        let end = try #require(
+            bytes.indices.first { bytes[$0...].starts(with: [0x50, 0x4B, 5, 6]) })
+        let entry = Array(bytes[start..<end])
+        var directory: [UInt8] = []
+        for letter in UInt8(ascii: "a")...UInt8(ascii: "z") {
+            var copy = entry
+            copy[46] = letter
+            directory += copy
+        }
+        var record = Array(bytes[end...])
+        record[10] = 26
+        let lie = bytes[..<start] + directory + record
+        // 26 entries of 62 bytes and their one file are smaller than 26 files.
+        let error = #expect(throws: FormatError.self) {
+            try Checkpoint.open(scratch.file("overlap.npz", Array(lie)))
+        }
+        #expect(error?.message.contains("overlap") == true)
+    }
+
+    /// A group that holds itself under two names has more paths than can be walked.
+    @Test func groupsThatContainThemselves() throws {
+        for isolation in [Isolation.contiguousOnly, Fixture.isolation] {
+            let error = #expect(throws: FormatError.self) {
+                try Checkpoint.open(Fixture.path("cycle.h5"), isolation: isolation)
+            }
+            #expect(error?.message.contains("contain themselves") == true)
+        }
+    }
+
+    /// A pipe has no end that a mapping could wait for.
+    @Test func pipesAreRefusedAtOnce() throws {
+        let scratch = try Scratch()
+        #expect(mkfifo(scratch.path("pipe"), 0o600) == 0)
+        #expect(throws: FileError.self) { try Checkpoint.open(scratch.path("pipe")) }
+    }
+
+    /// Extents of nothing do not hide strides that overflow.
+    @Test func hugeExtentsOfNothing() throws {
+        #expect(Shape([0, 1 << 62, 1 << 62]).checkedCount == nil)
+        #expect(Shape([0, 1 << 62]).checkedCount == 0)
+        #expect(Shape([0, 1 << 62]).checkedByteCount(.f64) == nil)
+        #expect(Shape([0, -1]).checkedCount == nil)
+    }
+
+    /// Tables of a flatbuffer may be named from many places: 300 × 300 tensors in a few kilobytes.
+    @Test func tablesThatAreNamedManyTimes() throws {
+        func words(_ values: [Int]) -> [UInt8] {
+            values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
+        }
+        // A table of fields 0 to `fields.count` that are offsets to what is said, nil where there is none.
+        var file: [UInt8] = words([0]) + Array("TFL3".utf8)
+        func table(_ targets: [Int?]) -> Int {
+            let vtable = file.count
+            let size = 4 + targets.count * 2
+            var words16 = [size, 4 + targets.count * 4]
+            for (index, target) in targets.enumerated() {
+                words16.append(target == nil ? 0 : 4 + index * 4)
+            }
+            for word in words16 { file += [UInt8(word & 0xFF), UInt8(word >> 8)] }
+            while file.count % 4 != 0 { file.append(0) }
+            let place = file.count
+            file += words([place - vtable])
+            for (index, target) in targets.enumerated() {
+                file += words([target.map { $0 - (place + 4 + index * 4) } ?? 0])
+            }
+            return place
+        }
+        // Offsets lead forwards only: what is pointed to is written after, so vectors are patched.
+        func vector(_ count: Int) -> Int {
+            let place = file.count
+            file += words([count]) + [UInt8](repeating: 0, count: count * 4)
+            return place
+        }
+        func point(_ vector: Int, _ count: Int, to target: Int) {
+            for index in 0..<count {
+                let at = vector + 4 + index * 4
+                file.replaceSubrange(at..<(at + 4), with: words([target - at]))
+            }
+        }
+        let root = table([nil, nil, 0, nil, 0])
+        file.replaceSubrange(0..<4, with: words([root]))
+        func patch(_ field: Int, to target: Int, in table: Int) {
+            let at = table + 4 + field * 4
+            file.replaceSubrange(at..<(at + 4), with: words([target - at]))
+        }
+        let (subgraphs, buffers) = (vector(300), vector(1))
+        patch(2, to: subgraphs, in: root)
+        patch(4, to: buffers, in: root)
+        let subgraph = table([0])
+        point(subgraphs, 300, to: subgraph)
+        let tensors = vector(300)
+        patch(0, to: tensors, in: subgraph)
+        let tensor = table([0])
+        point(tensors, 300, to: tensor)
+        let shape = file.count
+        file += words([1, 2])
+        patch(0, to: shape, in: tensor)
+        let buffer = table([0])
+        point(buffers, 1, to: buffer)
+        let data = file.count
+        file += words([8]) + [UInt8](repeating: 0, count: 8)
+        patch(0, to: data, in: buffer)
+        let scratch = try Scratch()
+        let error = #expect(throws: FormatError.self) {
+            try Checkpoint.open(scratch.file("many.tflite", file))
+        }
+        #expect(error?.message.contains("more than the file holds") == true)
     }
 
     @Test func aParserThatIsKilledIsAnError() throws {

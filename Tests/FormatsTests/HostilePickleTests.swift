@@ -59,6 +59,29 @@ struct HostilePickleTests {
         _ = try refused(laughs + [0x2E], "a billion laughs")
     }
 
+    /// One list of 2,100 pairs that fills 2,000 dictionaries; a name of many names.
+    @Test func fewBytesThatBecomeMany() throws {
+        let pair: [UInt8] = [0x4B, 1, 0x4B, 2, 0x86]
+        let pairs: [UInt8] =
+            [0x5D, 0x71, 0, 0x28] + [[UInt8]](repeating: pair, count: 2100).joined() + [0x65]
+        let dictionary: [UInt8] =
+            Array("ccollections\nOrderedDict\n".utf8) + [0x68, 0, 0x85, 0x52]
+        let many: [UInt8] =
+            pairs + [[UInt8]](repeating: dictionary, count: 2001).joined() + [0x2E]
+        #expect(try refused(many, "copies").contains("copies over"))
+        let key: [UInt8] = [0x58, 0, 0x08, 0, 0] + [UInt8](repeating: 97, count: 2048)
+        let nested: [UInt8] =
+            [0x7D] + key + [0x7D] + key + [0x7D] + key + [0x4B, 1, 0x73, 0x73, 0x73]
+        #expect(try refused(nested + [0x2E], "names").contains("expected at most 4096"))
+    }
+
+    /// One is less than 1,000 times as large as the file, which views may be; three together are more.
+    @Test func viewsThatAreTooLargeTogether() throws {
+        let one = Array(tensor(0, [40_000], [0]).dropLast())
+        #expect(try open(one + [0x2E])["tensor"]?.byteCount == 160_000)
+        #expect(throws: FormatError.self) { try open([0x28] + one + one + one + [0x74, 0x2E]) }
+    }
+
     @Test(
         arguments: [
             [0x2E], [0x61, 0x2E], [0x73, 0x2E], [0x75, 0x2E], [0x65, 0x2E], [0x74, 0x2E],

@@ -82,6 +82,23 @@ struct ReadingTests {
         }
     }
 
+    /// libhdf5 tells files in memory apart by name alone.
+    @Test func filesThatAreOpenAtATimeAreNotMixed() async throws {
+        let expected = ["legacy.h5": "conv1_conv/kernel", "keras1.h5": "fc1/kernel"]
+        try await withThrowingTaskGroup(of: (String, String?).self) { group in
+            for _ in 0..<50 {
+                for name in expected.keys {
+                    group.addTask {
+                        let state = try Checkpoint.open(
+                            Fixture.path(name), isolation: .contiguousOnly)
+                        return (name, state.tensors.keys.first)
+                    }
+                }
+            }
+            for try await (name, first) in group { #expect(first == expected[name]) }
+        }
+    }
+
     @Test func otherHDF5() throws {
         let state = try Checkpoint.open(Fixture.path("chunked.h5"), isolation: Fixture.isolation)
         #expect(try state["deflated"]?.load().floats == quarters(32))

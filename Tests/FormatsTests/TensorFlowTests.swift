@@ -63,7 +63,8 @@ struct TensorFlowTests {
 
     enum Lie: CaseIterable {
         case noHeader, bigEndian, otherShard, pastTheEnd, negative, hugeShape, wrongSize
-        case unknownType, missingPart, brokenProtobuf, manyKeys, wrongBlock, compressed, twice
+        case unknownType, missingPart, brokenProtobuf, manyKeys, wrongBlock, compressed, twice,
+            sameBlock
 
         private static let header: [UInt8] = [8, 1]
 
@@ -103,6 +104,12 @@ struct TensorFlowTests {
                 bytes[bytes.count - 48 + 2] = 0xFF
                 return bytes
             case .compressed: return Lie.file([([], Lie.header)], kind: 1)
+            case .sameBlock:
+                // An index of 1,000 entries that all name one block, of restarts and nothing else.
+                let empty = Lie.block([], kind: 0, restarts: 4000)
+                let entry: ([UInt8], [UInt8]) = ([0xFF], [0] + Lie.varint(UInt64(empty.count - 5)))
+                let index = Lie.block([([UInt8], [UInt8])](repeating: entry, count: 1000), kind: 0)
+                return Lie.joined(empty, index)
             case .twice:
                 let entry = (Array("w".utf8), Lie.entry(2))
                 return Lie.file([([], Lie.header), entry, entry])
@@ -118,7 +125,9 @@ struct TensorFlowTests {
             (0..<4).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
         }
 
-        private static func block(_ entries: [([UInt8], [UInt8])], kind: UInt8) -> [UInt8] {
+        private static func block(
+            _ entries: [([UInt8], [UInt8])], kind: UInt8, restarts: UInt32 = 1
+        ) -> [UInt8] {
             var bytes: [UInt8] = []
             var last: [UInt8] = []
             for (key, value) in entries {
@@ -127,7 +136,7 @@ struct TensorFlowTests {
                 bytes += varint(UInt64(value.count)) + key[shared...] + value
                 last = key
             }
-            bytes += little(0) + little(1)
+            bytes += (0..<restarts).flatMap { _ in little(0) } + little(restarts)
             var crc = UInt32.max
             for byte in bytes + [kind] {
                 crc ^= UInt32(byte)
@@ -139,7 +148,11 @@ struct TensorFlowTests {
 
         private static func file(_ entries: [([UInt8], [UInt8])], kind: UInt8 = 0) -> [UInt8] {
             let data = block(entries, kind: kind)
-            let index = block([([0xFF], [0] + varint(UInt64(data.count - 5)))], kind: 0)
+            return joined(
+                data, block([([0xFF], [0] + varint(UInt64(data.count - 5)))], kind: 0))
+        }
+
+        private static func joined(_ data: [UInt8], _ index: [UInt8]) -> [UInt8] {
             var footer = [UInt8](repeating: 0, count: 2)
             footer += varint(UInt64(data.count)) + varint(UInt64(index.count - 5))
             footer += [UInt8](repeating: 0, count: 40 - footer.count)

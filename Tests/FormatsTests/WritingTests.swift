@@ -67,10 +67,15 @@ struct WritingTests {
         let scratch = try Scratch()
         let path = scratch.path("all.\(ending)")
         var state = StateDict()
-        for dtype in DType.allCases where dtype.canBeWritten {
-            if dtype == .c64 && ending == "h5" { continue }
-            for shape: Shape in [[], [0, 3], [5], [1, 2, 3, 1, 2]] {
-                let bytes = Storage(byteCount: shape.count * dtype.byteCount) { target in
+        for dtype in DType.allCases {
+            let isSmall = dtype.isFloatingPoint && dtype.bitCount <= 8
+            if ending == "h5", isSmall || dtype == .c64 { continue }
+            if ending == "pth", dtype.isPacked { continue }
+            // A row of packed elements has to end with a byte.
+            let odd: [Shape] = dtype.isPacked ? [[8]] : [[], [5]]
+            for shape: Shape in odd + [[0, 3], [1, 2, 3, 1, 2]] {
+                let count = try #require(shape.checkedByteCount(dtype))
+                let bytes = Storage(byteCount: count) { target in
                     for index in target.indices { target[index] = UInt8(index & 1) }
                 }
                 state["layer/\(dtype.rawValue)-\(shape.rank)"] = LazyTensor(
@@ -87,7 +92,9 @@ struct WritingTests {
         #expect(Array(back.tensors.keys) == Array(state.tensors.keys))
         for (name, tensor) in state.tensors {
             let found = try #require(back[name])
-            if ending == "npz", tensor.dtype == .bf16 {
+            if ending == "npz",
+                tensor.dtype == .bf16 || tensor.dtype.isFloatingPoint && tensor.dtype.bitCount <= 8
+            {
                 #expect(found.dtype == .f32)
                 continue
             }

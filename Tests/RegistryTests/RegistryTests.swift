@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test func everyEntryCanBeUsed() throws {
-        let schemes = ["https://", "pypi:", "hf://"]
+        let schemes = ["https://", "pypi:", "hf://", "tfhub://"]
         let formats = ["keras-h5", "torch", "safetensors", "saved-model", "tf1-hub"]
         for entry in registry.entries {
             #expect(schemes.contains { entry.url.hasPrefix($0) })
@@ -123,9 +123,25 @@ import Testing
     }
 
     @Test func namesTheClasses() throws {
-        let labels = try registry.labels("imagenet")
+        let labels = try Registry.labels("imagenet")
         #expect(labels.count == 1000)
         #expect(labels[0] == "tench" && labels[999] == "toilet tissue")
-        #expect(throws: RegistryError.unknownLabels("../x")) { try registry.labels("../x") }
+        #expect(throws: RegistryError.unknownLabels("../x")) { try Registry.labels("../x") }
+    }
+
+    /// Reading only the families that mention a name must find what reading all finds.
+    @Test func lookingUpInAPartFindsTheSame() throws {
+        let bases = Set(registry.entries.map { String($0.base) })
+        for name in bases.sorted() where !name.hasPrefix("tfhub/") {
+            #expect(try Registry.find(name) == registry.find(name))
+        }
+        for architecture in Set(registry.entries.compactMap(\.architecture)).sorted() {
+            #expect(
+                try Registry.publication(ofArchitecture: architecture)
+                    == registry.entry(forArchitecture: architecture))
+        }
+        #expect(try Registry.find("mobilenet:0.25").name == "mobilenet:0.25-224")
+        let error = #expect(throws: RegistryError.self) { try Registry.find("resnet5O") }
+        #expect(error?.hint?.contains("`resnet50`") == true)
     }
 }

@@ -1,4 +1,4 @@
-// graft's own kernels: what oneDNN does not have, or does slower. f32 throughout.
+// graft's own kernels: what oneDNN does not have, or does slower, and 16-bit floats. f32 elsewhere.
 #ifndef GRAFT_CKERNELS_H
 #define GRAFT_CKERNELS_H
 
@@ -35,5 +35,46 @@ void graft_copy_channels(graft_layout x_layout, const float *x, graft_layout y_l
 
 // Multiplies each of `rows` rows of `size` numbers by its own factor.
 void graft_scale_rows(float *numbers, size_t rows, size_t size, const float *factors);
+
+// `count` numbers as another type, rounded to nearest even; NaN stays NaN. Neither needs alignment.
+void graft_f32_to_f16(const void *source, void *target, size_t count);
+void graft_f16_to_f32(const void *source, void *target, size_t count);
+void graft_f32_to_bf16(const void *source, void *target, size_t count);
+void graft_bf16_to_f32(const void *source, void *target, size_t count);
+
+// A number that differs for bytes that differ, but for chance; not against forgery.
+uint64_t graft_checksum(const void *bytes, size_t count);
+
+// z = the sum of n maps where lower < y < upper, else 0: the gradient of an activation that cuts.
+void graft_masked_sum(
+    size_t count, const float *const *parts, size_t n, const float *y, float lower, float upper,
+    float *z);
+
+// The gradients of y = cut(scale[c] (x - mean[c]) + shift[c]): dx = scale[c] g, and by channel
+// products = Σ g (x - mean[c]) and plain = Σ g, where g is dy between the bounds of y. All maps lie
+// alike; scale and mean are filled up to a multiple of the block. y (no cut) and dx may be null.
+// `sums` has room for graft_affine_sums_count.
+void graft_channel_affine_backward(
+    graft_layout l, const float *x, const float *dy, const float *y, float lower, float upper,
+    const float *scale, const float *mean, float *dx, float *products, float *plain, float *sums);
+size_t graft_affine_sums_count(graft_layout l);
+
+// folded[r] = factors[r] · weights[r] for rows of `size` numbers.
+void graft_fold_rows(
+    const float *weights, size_t rows, size_t size, const float *factors, float *folded);
+
+// What the gradient of folded weights says: out[r] = factors[r] · gradient[r], the gradient of the
+// weights, and dots[r] = gradient[r] · weights[r], that of the factor. Either may be null.
+void graft_unfold_rows(
+    const float *gradient, const float *weights, size_t rows, size_t size, const float *factors,
+    float *out, float *dots);
+
+// What this machine does at most: multiplications and additions a second in registers, and bytes a
+// second read from memory, by so many threads of the present team.
+double graft_peak_operations(size_t threads);
+double graft_peak_bandwidth(size_t threads);
+
+// 2 if this processor multiplies bf16, 1 if AVX-512 can do it in other ways, else 0.
+int graft_has_bf16(void);
 
 #endif

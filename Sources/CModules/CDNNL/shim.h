@@ -1,9 +1,10 @@
 // oneDNN: one small C interface over both the 2.6 API (Debian 12) and the 3.x API, chosen here at
-// compile time. Everything is f32; every function returns oneDNN's own status.
+// compile time. Everything is f32 but where bf16 is asked for; every function returns oneDNN's own status.
 #ifndef GRAFT_CDNNL_SHIM_H
 #define GRAFT_CDNNL_SHIM_H
 
 #include <oneapi/dnnl/dnnl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define GRAFT_V3 (DNNL_VERSION_MAJOR >= 3)
@@ -19,15 +20,24 @@ typedef struct {
 #define GRAFT_MD(m) ((m) ? &(m)->md : NULL)
 #endif
 
-// f32 of these dims; with NULL strides oneDNN is free to choose the layout.
+// f32 of these dims with these strides.
 static inline dnnl_status_t graft_md_create(
     graft_md *m, int ndims, const int64_t *dims, const int64_t *strides) {
 #if GRAFT_V3
-    return strides ? dnnl_memory_desc_create_with_strides(&m->md, ndims, dims, dnnl_f32, strides)
-                   : dnnl_memory_desc_create_with_tag(&m->md, ndims, dims, dnnl_f32, dnnl_format_tag_any);
+    return dnnl_memory_desc_create_with_strides(&m->md, ndims, dims, dnnl_f32, strides);
 #else
-    return strides ? dnnl_memory_desc_init_by_strides(&m->md, ndims, dims, dnnl_f32, strides)
-                   : dnnl_memory_desc_init_by_tag(&m->md, ndims, dims, dnnl_f32, dnnl_format_tag_any);
+    return dnnl_memory_desc_init_by_strides(&m->md, ndims, dims, dnnl_f32, strides);
+#endif
+}
+
+// f32 or bf16 of these dims, in whatever layout is fastest.
+static inline dnnl_status_t graft_md_create_any(
+    graft_md *m, int ndims, const int64_t *dims, int is_bf16) {
+    dnnl_data_type_t type = is_bf16 ? dnnl_bf16 : dnnl_f32;
+#if GRAFT_V3
+    return dnnl_memory_desc_create_with_tag(&m->md, ndims, dims, type, dnnl_format_tag_any);
+#else
+    return dnnl_memory_desc_init_by_tag(&m->md, ndims, dims, type, dnnl_format_tag_any);
 #endif
 }
 
@@ -55,6 +65,63 @@ static inline size_t graft_md_size(const graft_md *m) {
 
 static inline int graft_md_equal(const graft_md *a, const graft_md *b) {
     return dnnl_memory_desc_equal(GRAFT_MD(a), GRAFT_MD(b));
+}
+
+static inline int graft_md_is_bf16(const graft_md *m) {
+#if GRAFT_V3
+    dnnl_data_type_t type = dnnl_data_type_undef;
+    return dnnl_memory_desc_query(m->md, dnnl_query_data_type, &type) == dnnl_success
+        && type == dnnl_bf16;
+#else
+    return m->md.data_type == dnnl_bf16;
+#endif
+}
+
+// Says how numbers lie: dims, strides and inner blocks. 0 if it cannot be said in these words.
+static inline int graft_md_text(const graft_md *m, char *text, size_t size) {
+#if GRAFT_V3
+    const_dnnl_memory_desc_t md = m->md;
+    dnnl_format_kind_t kind = dnnl_format_kind_undef;
+    dnnl_data_type_t type = dnnl_data_type_undef;
+    int ndims = 0, blocks = 0;
+    const int64_t *padded = NULL, *strides = NULL, *sizes = NULL, *indices = NULL;
+    if (dnnl_memory_desc_query(md, dnnl_query_format_kind, &kind) != dnnl_success
+        || dnnl_memory_desc_query(md, dnnl_query_data_type, &type) != dnnl_success
+        || dnnl_memory_desc_query(md, dnnl_query_ndims_s32, &ndims) != dnnl_success
+        || dnnl_memory_desc_query(md, dnnl_query_padded_dims, &padded) != dnnl_success
+        || dnnl_memory_desc_query(md, dnnl_query_strides, &strides) != dnnl_success
+        || dnnl_memory_desc_query(md, dnnl_query_inner_nblks_s32, &blocks) != dnnl_success)
+        return 0;
+    if (blocks
+        && (dnnl_memory_desc_query(md, dnnl_query_inner_blks, &sizes) != dnnl_success
+            || dnnl_memory_desc_query(md, dnnl_query_inner_idxs, &indices) != dnnl_success))
+        return 0;
+    if (kind != dnnl_blocked || (type != dnnl_f32 && type != dnnl_bf16)) return 0;
+#else
+    const dnnl_memory_desc_t *md = &m->md;
+    const dnnl_blocking_desc_t *b = &md->format_desc.blocking;
+    const dnnl_data_type_t type = md->data_type;
+    if (md->format_kind != dnnl_blocked || md->extra.flags
+        || (type != dnnl_f32 && type != dnnl_bf16))
+        return 0;
+    const int ndims = md->ndims, blocks = b->inner_nblks;
+    const int64_t *padded = md->padded_dims, *strides = b->strides, *sizes = b->inner_blks,
+                  *indices = b->inner_idxs;
+#endif
+    size_t at = 0;
+#define GRAFT_PUT(...)                                                                             \
+    do {                                                                                           \
+        int n = snprintf(text + at, size - at, __VA_ARGS__);                                       \
+        if (n < 0 || (size_t)n >= size - at) return 0;                                             \
+        at += (size_t)n;                                                                           \
+    } while (0)
+    if (type == dnnl_bf16) GRAFT_PUT("bf16 ");
+    for (int i = 0; i < ndims; i++)
+        GRAFT_PUT("%lld/%lld,", (long long)padded[i], (long long)strides[i]);
+    for (int i = 0; i < blocks; i++)
+        GRAFT_PUT(";%lld@%lld", (long long)sizes[i], (long long)indices[i]);
+#undef GRAFT_PUT
+    return 1;
 }
 
 static inline dnnl_status_t graft_memory_create(

@@ -67,6 +67,16 @@ static inline herr_t graft_h5_image(hid_t access, const void *bytes, size_t coun
     return H5Pset_file_image(access, (void *)bytes, count);
 }
 
+// Where an object lies in its file, by which it is known under all of its names.
+static inline uint64_t graft_h5_address(hid_t object) {
+#if H5_VERSION_GE(1, 12, 0)
+    H5O_info1_t info;
+#else
+    H5O_info_t info;
+#endif
+    return H5Oget_info2(object, &info, H5O_INFO_BASIC) < 0 ? UINT64_MAX : (uint64_t)info.addr;
+}
+
 static inline hid_t graft_h5_creation(int kind) {
     return H5Pcreate(kind == 0 ? H5P_DATASET_CREATE : kind == 1 ? H5P_LINK_CREATE : H5P_FILE_ACCESS);
 }

@@ -41,11 +41,21 @@ static inline void graft_sandbox_limit(uint64_t seconds, uint64_t bytes) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// The version of Landlock's interface; less than 1 where there is none.
+static inline long graft_sandbox_landlock_version(void) {
+    return syscall(GRAFT_NR_LANDLOCK_CREATE_RULESET, NULL, 0, 1 /* ask for the version */);
+}
+
+// Whether the kernel filters system calls.
+static inline int graft_sandbox_has_seccomp(void) {
+    return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) < 0 && errno == EFAULT;
+}
+
 // No file may be opened, made or removed, and no TCP port bound or reached. The largest set of rights
 // that the kernel knows is handled, and no rule gives any back.
 static inline int graft_sandbox_landlock(void) {
     struct { uint64_t files, network, scoped; } attributes = {0, 0, 0};
-    long abi = syscall(GRAFT_NR_LANDLOCK_CREATE_RULESET, NULL, 0, 1 /* ask for the version */);
+    long abi = graft_sandbox_landlock_version();
     if (abi < 1) return 0;
     attributes.files = abi == 1 ? 0x1FFF : abi == 2 ? 0x3FFF : abi <= 4 ? 0x7FFF : 0xFFFF;
     attributes.network = abi >= 4 ? 3 : 0;
@@ -90,6 +100,18 @@ static inline int graft_sandbox_seccomp(void) {
 #else
     return 0;
 #endif
+}
+
+// What the kernel has of the two, by the same numbers, without entering either.
+static inline int graft_sandbox_support(void) {
+    int landlock = syscall(GRAFT_NR_LANDLOCK_CREATE_RULESET, NULL, 0, 1) >= 1;
+#ifdef GRAFT_AUDIT_ARCH
+    uint32_t action = SECCOMP_RET_ERRNO;
+    int seccomp = syscall(__NR_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+#else
+    int seccomp = 0;
+#endif
+    return landlock | seccomp << 1;
 }
 
 // Gives up files and network for good: 1 if Landlock took hold, 2 if seccomp did, or both.

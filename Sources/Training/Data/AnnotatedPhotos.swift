@@ -62,14 +62,14 @@ public struct AnnotatedPhotos: Sendable {
         guard names.count > (reading.crops ? 1 : 0) else {
             throw PhotoFolderError.oneClass(path, name: names.first ?? "none")
         }
+        if !reading.crops { try PhotoFolder.checkTargets(path, names.count, photos.count) }
         var items: [PhotoFolder.Item] = []
         for photo in photos {
             guard reading.crops else {
                 var item = PhotoFolder.Item(
                     path: photo.path, relativePath: photo.name, classIndex: 0)
-                item.targets = names.map { name in
-                    photo.things.contains { $0.label == name } ? 1 : 0
-                }
+                let shown = Set(photo.things.map(\.label))
+                item.targets = names.map { shown.contains($0) ? 1 : 0 }
                 items.append(item)
                 continue
             }

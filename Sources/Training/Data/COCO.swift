@@ -70,7 +70,9 @@ enum COCO {
             }
             // A crowd is no single thing.
             guard annotation.iscrowd != 1 else { continue }
-            var annotated = result.photos[photo]
+            // Taken out and put back, so that what it has is not copied for each box.
+            var annotated = AnnotatedPhotos.Photo(path: "", name: "")
+            swap(&annotated, &result.photos[photo])
             result.add(
                 Box(
                     left: sides[0], top: sides[1], right: sides[0] + sides[2],

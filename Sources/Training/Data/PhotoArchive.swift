@@ -30,10 +30,10 @@ extension PhotoFolder {
         let names = sortedNames(found.map(\.label))
         guard !names.isEmpty else { throw PhotoFolderError.noClasses(path, photos: 0) }
         guard names.count > 1 else { throw PhotoFolderError.oneClass(path, name: names[0]) }
+        let places = places(names)
         let items = found.map { label, member in
             var item = Item(
-                path: path, relativePath: member.name,
-                classIndex: names.firstIndex(of: label) ?? 0)
+                path: path, relativePath: member.name, classIndex: places[label] ?? 0)
             item.range = member.range
             return item
         }

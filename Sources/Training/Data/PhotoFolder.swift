@@ -221,6 +221,8 @@ public enum PhotoFolderError: Diagnostic, Equatable {
     case unlabelled(String, photo: String)
     /// The files are of another task than was asked for.
     case otherTask(String, expected: LearningTask, found: LearningTask)
+    /// So many labels for so many photos that a table of both has no place.
+    case tooManyLabels(String, labels: Int, photos: Int)
     /// The groups are so few or so large that one side would be left without a class.
     case tooFewGroups(String, groups: Int)
 
@@ -243,6 +245,8 @@ public enum PhotoFolderError: Diagnostic, Equatable {
             "nothing says of which class the photo `\(photo)` in `\(path)` is"
         case .otherTask(let path, let expected, let found):
             "`\(path)` is a set for \(found.rawValue), not for \(expected.rawValue)"
+        case .tooManyLabels(let path, let labels, let photos):
+            "expected a table of labels, found \(labels) of them for \(photos) photos in `\(path)`"
         case .tooFewGroups(let name, let groups):
             "the \(groups) groups of photos cannot be divided so that both sides have `\(name)`"
         }
@@ -260,6 +264,7 @@ public enum PhotoFolderError: Diagnostic, Equatable {
         case .otherTask(_, let expected, _):
             expected == .classification
                 ? "add --crops to learn from each box" : "list the photos in a CSV table"
+        case .tooManyLabels: "name the column that holds labels, or learn from fewer photos at once"
         case .tooFewGroups, .tooFew: "add photos, or name a folder of validation photos of its own"
         }
     }

@@ -55,6 +55,13 @@ extension PhotoFolder {
         return PhotoFolder(path: path, classes: labels.names, items: sorted, task: task)
     }
 
+    /// Throws if a number for each label of each photo would fill the memory.
+    static func checkTargets(_ path: String, _ labels: Int, _ photos: Int) throws {
+        guard labels <= (1 << 27) / max(photos, 1) else {
+            throw PhotoFolderError.tooManyLabels(path, labels: labels, photos: photos)
+        }
+    }
+
     private static func suggestion(_ table: TextTable) -> LearningTask? {
         if table.first(of: classColumns) != nil { return .classification }
         if table.columns.contains("labels") { return .multiLabel }
@@ -101,6 +108,7 @@ extension PhotoFolder {
                             .map { $0.trimmed }
                     }
                     names = sortedNames(lists.flatMap { $0 }.filter { !$0.isEmpty })
+                    try PhotoFolder.checkTargets(table.path, names.count, lists.count)
                     let places = places(names)
                     targets = lists.map { list in
                         var row = [Float](repeating: 0, count: names.count)
@@ -189,7 +197,7 @@ func sortedNames(_ names: some Sequence<String>) -> [String] {
     Set(names).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
 }
 
-private func places(_ names: [String]) -> [String: Int] {
+func places(_ names: [String]) -> [String: Int] {
     Dictionary(names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
 }
 

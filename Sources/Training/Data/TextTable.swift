@@ -58,6 +58,12 @@ struct TextTable {
             lines.append(line)
         }
         titles = sortedNames(objects.flatMap(\.keys))
+        // Every line may have keys of its own, and every line a cell for each.
+        guard titles.count <= (1 << 26) / max(objects.count, 1) else {
+            throw PhotoTableError.badRow(
+                path, line: line,
+                reason: "is the last of \(objects.count) with \(titles.count) different keys")
+        }
         rows = objects.map { object in titles.map { object[$0]?.list ?? [""] } }
     }
 }
@@ -68,6 +74,10 @@ struct JSONCell: Decodable {
     var text: String { list.joined() }
 
     init(from decoder: any Decoder) throws {
+        guard decoder.codingPath.count <= 16 else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: [], debugDescription: "a cell nests over 16 deep"))
+        }
         if let single = try? decoder.singleValueContainer() {
             if single.decodeNil() { list = [""]; return }
             if let value = try? single.decode(String.self) { list = [value]; return }

@@ -91,12 +91,12 @@ struct XMLText {
         while found.count < limit, let open = rest.firstRange(of: "<" + name) {
             let after = rest[open.upperBound...]
             guard let next = after.first else { break }
-            guard next == ">" || next == "/" || next.isWhitespace,
-                let end = after.firstIndex(of: ">")
-            else {
+            guard next == ">" || next == "/" || next.isWhitespace else {
                 rest = after
                 continue
             }
+            // No element ends any more: looking again from each start would take for ever.
+            guard let end = after.firstIndex(of: ">") else { break }
             let body = after[after.index(after: end)...]
             if after[..<end].hasSuffix("/") {
                 found.append(XMLText(body.prefix(0)))

@@ -1,0 +1,107 @@
+// Large files that the disk may not hold yet: after a power cut they are proven anew before they are trusted.
+
+import FoundationEssentials
+import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Notes of large files that were proven and published while their last bytes were still on the way to
+/// the disk: nobody waits for it (1 GB can take seconds), and nothing is lost for that. A note is on the
+/// disk before its file has a name. It goes when the disk has the file, or, if the machine went down
+/// before, when the file was proven again. The partial file of a transfer has its full size from the
+/// start, so that its size alone would not tell.
+public struct Unflushed: Sendable {
+    private struct Note: Codable {
+        let path: String
+        let sha256: String
+        /// The run of the machine in which the file was written.
+        let boot: String
+    }
+
+    /// Files of fewer bytes are written in one go, and what a power cut takes shows in their size.
+    static let limit = 256 << 10
+    /// Seconds after which the kernel has written by itself, so that asking for it costs nothing.
+    static let settlingTime = 60
+
+    private let folder: String
+
+    /// The notes of a cache.
+    public init(_ cache: Cache) { folder = cache.root.isEmpty ? "" : cache.root + "/unflushed" }
+
+    /// Gives a proven file its place. Where no note of it can be kept, waits for the disk.
+    public func publish(
+        _ temporary: String, to path: String, sha256: String, byteCount: Int
+    ) throws(FileError) {
+        if byteCount >= Self.limit {
+            do { try note(path, sha256) } catch { try Self.flush(temporary) }
+        }
+        guard rename(temporary, path) == 0 else { throw FileError("rename to", path) }
+    }
+
+    /// Settles what earlier runs noted; the paths of files that did not survive, which are removed.
+    public func settle() -> [String] {
+        guard !folder.isEmpty else { return [] }
+        var lost: [String] = []
+        for name in Files.names(in: folder) where name.hasSuffix(".json") {
+            let place = "\(folder)/\(name)"
+            guard let bytes = Files.read(place, limit: 1 << 16),
+                let note = try? JSONDecoder().decode(Note.self, from: Data(bytes))
+            else { continue }
+            if note.boot == Self.boot {
+                guard Self.age(of: place) >= Self.settlingTime else { continue }
+                guard (try? Self.flush(note.path)) != nil || Files.size(of: note.path) == nil
+                else { continue }
+            } else if isWrong(note) {
+                lost.append(note.path)
+            }
+            removeFile(place)
+        }
+        return lost
+    }
+
+    private func note(_ path: String, _ sha256: String) throws {
+        guard !folder.isEmpty, let boot = Self.boot else { throw CacheError.noHome }
+        try Files.makeFolder(folder)
+        let note = Note(path: path, sha256: sha256, boot: boot)
+        try Files.write(
+            Array(try JSONEncoder().encode(note)),
+            to: "\(folder)/\(ContentHasher.sha256(of: path)).json")
+    }
+
+    /// Whether a file is there and is not what it was; it is removed then.
+    private func isWrong(_ note: Note) -> Bool {
+        guard let before = StoredFile(note.path),
+            let sums = try? ContentHasher.over(note.path).finalize(), sums.sha256 != note.sha256,
+            // Somebody may have fetched it anew meanwhile.
+            StoredFile(note.path)?.inode == before.inode
+        else { return false }
+        return removeFile(note.path)
+    }
+
+    /// The kernel's name for the time since the machine was started; nil where there is none.
+    private static let boot: String? = {
+        let descriptor = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 36)
+        guard read(descriptor, &bytes, bytes.count) == bytes.count else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }()
+
+    private static func age(of path: String) -> Int {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return 0 }
+        return time(nil) - status.st_mtim.tv_sec
+    }
+
+    private static func flush(_ path: String) throws(FileError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError("open", path) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 || errno == EINVAL else { throw FileError("flush", path) }
+    }
+}

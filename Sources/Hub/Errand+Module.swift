@@ -1,0 +1,85 @@
+// `tfhub://` and `kaggle://` references: an archive, proven, kept, and unpacked to a SavedModel.
+
+import FoundationEssentials
+import GraftCache
+import GraftTensors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+extension Errand {
+    /// The folder that the archive of a module unpacks to.
+    ///
+    /// Digest and size are those of the archive. Nobody publishes digests of modules: what one was when
+    /// it was first fetched, it has to be ever after.
+    func fetch(_ module: ModuleReference) throws -> Fetched {
+        let module = try versioned(module)
+        let wasKnown = cache.firstSeen(module.address) != nil
+        let archive = try fetchURL(
+            module.address, named: module.text, digest: digest,
+            credentials: try module.credentials()
+        ) { try checkIsArchive($0, module) }
+        guard let entry = cache.entry(for: module.text) else {
+            throw CacheError.unknown(module.text)
+        }
+        do {
+            return Fetched(
+                path: try cache.unpacked(entry), byteCount: archive.byteCount,
+                sha256: archive.sha256, reference: reference, fromCache: archive.fromCache)
+        } catch let error as ArchiveError {
+            // What cannot be unpacked is of no use, and no measure for the next try.
+            if !archive.fromCache {
+                _ = try? cache.remove(module.text)
+                if !wasKnown { _ = cache.forgetFirstSeen(module.address) }
+            }
+            throw error
+        }
+    }
+
+    /// The module with its version, where it means the newest.
+    private func versioned(_ module: ModuleReference) throws -> ModuleReference {
+        guard module.publisher == .kaggle, module.version == nil else { return module }
+        guard !hub.offline else {
+            let here = cache.entries().compactMap { entry -> Int? in
+                guard entry.reference.hasPrefix(module.text + "/") else { return nil }
+                return Int(entry.reference.dropFirst(module.text.utf8.count + 1))
+            }
+            guard let newest = here.max() else { throw HubError.offline(module.text) }
+            return module.with(version: newest)
+        }
+        struct Instance: Decodable { let versionNumber: Int }
+        let address = module.newestAddress
+        let (_, body) = try http.text(
+            try Location(address), credentials: try module.credentials())
+        guard let found = try? JSONDecoder().decode(Instance.self, from: Data(body)),
+            found.versionNumber > 0
+        else {
+            throw HubError(
+                "`\(address)` does not answer as Kaggle: expected `versionNumber`",
+                hint: "name the version: `\(module.text)/1`")
+        }
+        return module.with(version: found.versionNumber)
+    }
+
+    /// A publisher that moved shows a page to people where programs expect an archive.
+    private func checkIsArchive(_ path: String, _ module: ModuleReference) throws {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw FileError("open", path) }
+        defer { close(file) }
+        var start = [UInt8](repeating: 0, count: 262)
+        let count = read(file, &start, start.count)
+        let isGzip = start[0] == 0x1F && start[1] == 0x8B
+        let isZip = start.starts(with: "PK\u{3}\u{4}".utf8)
+        let isTar = start[257...].starts(with: "ustar".utf8)
+        guard count > 2, isGzip || isZip || isTar else {
+            throw HubError(
+                "`\(module.text)` is not an archive: expected one under `\(module.address)`, found "
+                    + (start.starts(with: "<".utf8) ? "a page" : "something else"),
+                hint: "it may have moved: look for its page on kaggle.com and fetch "
+                    + "`kaggle://owner/model/framework/variation/version`")
+        }
+    }
+}

@@ -1,0 +1,285 @@
+"""Each row of the table of networks from end to end, as its user meets it.
+
+The peer writes a file of weights, a server on this machine stands in for its publisher, and a registry names
+it: fetch (and again without a network), summary, convert, run, features of a drawn photo, a new head,
+fine-tuning, export. What is computed is compared with the peer that wrote the file; what is exported
+is loaded by the peer and by onnxruntime. The sides are small: logits.py has the usual sizes. One network
+of each family of the seed table, or with CONFORMANCE=all every one; names as arguments choose.
+"""
+import functools
+import gc
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from _graft import graft
+from _networks import KERAS, ROWS, TIMM, TORCHVISION
+from _weights import keras_legacy, randomise_keras, randomise_torch
+
+ALL = os.environ.get("CONFORMANCE") == "all"
+TOLERANCE = 1e-4
+folder = Path(tempfile.mkdtemp(prefix="graft-rows-"))
+published, registry, photos = folder / "published", folder / "registry", folder / "photos"
+os.environ |= {"GRAFT_CACHE": str(folder / "cache"), "NO_PROXY": "*", "no_proxy": "*"}
+failures = passed = 0
+
+
+def serve():
+    """Files as a publisher's web server has them."""
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=published))
+    server.handle_error = lambda *_: None  # Connections that graft gives up when it has what it needs.
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def publish(name, file, side, kind):
+    """A registry of this one model: what the real registry says of it, but for address, digest and size."""
+    entry = dict(REAL[name])
+    if entry["input"].get("shorterSide"):
+        entry["input"] = entry["input"] | {"shorterSide": side + 16}
+    entry["input"] = entry["input"] | {"height": side, "width": side}
+    data = (published / file).read_bytes()
+    entry |= {"url": f"http://127.0.0.1:{server.server_port}/{file}", "digest": f"sha256:{hashlib.sha256(data).hexdigest()}",
+              "byteCount": len(data), "format": kind, "name": name, "isDefault": True}
+    (registry / "rows.json").write_text(json.dumps([entry]))
+    return entry
+
+
+def close(ours, theirs):
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    assert ours.shape == theirs.shape, f"{ours.shape}, expected {theirs.shape}"
+    error = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+    assert error <= TOLERANCE, f"{error:.1e} of the largest magnitude"
+    return error
+
+
+def run(model, x, until=None, layout="nchw"):
+    np.save(folder / "x.npy", x)
+    graft("run", model, "--input", folder / "x.npy", "--output", folder / "y.npy", "--layout", layout,
+          *(["--until", until] if until else []))
+    return np.load(folder / "y.npy")
+
+
+def digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+class Row:
+    """One network: `peer` gives its (features, logits) of images in NCHW."""
+
+    def __init__(self, name, file, side, kind, peer, total, load):
+        self.name, self.file, self.side, self.peer, self.total, self.load = name, file, side, peer, total, load
+        self.entry = publish(name, file, side, kind)
+        self.worst = 0.0
+
+    def compare(self, ours, theirs):
+        self.worst = max(self.worst, close(ours, theirs))
+
+    def fetch(self):
+        path = graft("fetch", self.name, "--quiet").strip()
+        assert f"sha256:{digest(path)}" == self.entry["digest"]
+        (published / self.file).unlink()
+        assert graft("fetch", self.name, "--offline", "--quiet").strip() == path
+
+    def summary(self):
+        summary = json.loads(graft("summary", self.name, "--json", "--size", self.side))
+        assert summary["total"] == self.total, f"{summary['total']:,} parameters, expected {self.total:,}"
+
+    def convert(self):
+        self.model = folder / "m.safetensors"
+        graft("convert", self.name, "-o", self.model)
+
+    def run(self):
+        x = np.random.default_rng(1).normal(0, 1, (2, 3, self.side, self.side)).astype("f4")
+        features, logits = self.peer(x)
+        self.compare(run(self.model, x, "logits"), logits)
+        self.compare(run(self.model, x, "features"), features)
+
+    def features(self):
+        """Through the registry's name, and prepared without being told how."""
+        photo = next(photos.rglob("*.png"))
+        given = self.entry["input"]
+        graft("preprocess", photo, "--normalize", {"none": "pass-through"}.get(given["normalization"], given["normalization"]),
+              "--size", self.side, "--kernel", given["interpolation"], "-o", folder / "p.npy",
+              *(["--shorter-side", given["shorterSide"]] if given.get("shorterSide") else []))
+        graft("features", self.name, photo, "-o", folder / "f.npy")
+        self.compare(np.load(folder / "f.npy"), self.peer(np.load(folder / "p.npy"))[0])
+
+    def head(self):
+        graft("train", photos, "--backbone", self.name, "-o", folder / "head", "--epochs", 2, "--batch", 4, "--json")
+
+    def finetune(self):
+        answer = json.loads(graft("train", photos, "--backbone", folder / "head/model.safetensors", "-o", folder / "tuned",
+                                  "--mode", "finetune", "--unfreeze", 2, "--epochs", 1, "--batch", 8,
+                                  "--learning-rate", 1e-5, "--json"))
+        assert answer["metrics"]["loss"] is not None and np.isfinite(answer["metrics"]["loss"]), answer["metrics"]
+        self.tuned = folder / "tuned/model.safetensors"
+        from safetensors.numpy import load_file
+
+        before, after = load_file(folder / "head/model.safetensors"), load_file(self.tuned)
+        assert set(before) == set(after) and all(np.isfinite(t).all() for t in after.values())
+        changed = [n for n in after if not np.array_equal(before[n], after[n])]
+        # The head has two tensors; the rest is of the backbone.
+        assert len(changed) > 2, f"only {changed} learnt"
+
+    def exports(self):
+        import keras
+        import onnxruntime
+
+        x = np.random.default_rng(2).normal(0, 1, (2, 3, self.side, self.side)).astype("f4")
+        ours = run(self.tuned, x)
+        graft("convert", self.tuned, "--to", "onnx", "-o", folder / "m.onnx")
+        session = onnxruntime.InferenceSession(folder / "m.onnx", providers=["CPUExecutionProvider"])
+        self.compare(session.run(None, {session.get_inputs()[0].name: x})[0], ours)
+        graft("convert", self.tuned, "--to", "keras", "-o", folder / "m.keras")
+        model = keras.models.load_model(folder / "m.keras")
+        self.compare(model(x.transpose(0, 2, 3, 1), training=False), ours)
+        self.load(self, x)
+
+    def all(self):
+        global failures, passed
+        for step in (self.fetch, self.summary, self.convert, self.run, self.features, self.head, self.finetune, self.exports):
+            try:
+                step()
+            except Exception as error:
+                failures += 1
+                print(f"FAIL {self.name}: {step.__name__}: {type(error).__name__}: {str(error)[-600:]}", flush=True)
+                break
+        else:
+            passed += 1
+            print(f"ok   {self.name}: fetch, summary, convert, run, features, head, fine-tune, exports; worst {self.worst:.1e}", flush=True)
+        for path in folder.iterdir():
+            if path not in (published, registry, photos):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def chosen(name):
+    return name in sys.argv[1:] if len(sys.argv) > 1 else ALL or name in ROWS
+
+
+def default(name):
+    """The registry's entry that the bare name means, with its classifier."""
+    return next((e for e in ENTRIES if e["architecture"] == name and e["top"] and e.get("input")
+                 and e.get("classes") in (None, 1000)), None)
+
+
+def keras_rows():
+    import keras
+
+    for name, build, options, _ in KERAS:
+        if not chosen(name):
+            continue
+        gc.collect()  # The last network, whose parts know each other.
+        side = 224 if name.startswith("vgg") else 107 if "inception" in name else 96
+        scale = 127.5 if name.startswith(("efficientnet", "mobilenetv3", "convnext")) else 1
+
+        def whole():
+            keras.backend.clear_session()
+            return getattr(keras.applications, build)(
+                weights=None, classifier_activation=None, input_shape=(side, side, 3), **options)
+
+        model = randomise_keras(whole(), scale)
+        keras_legacy(model, published / "w.h5")
+        last = [layer for layer in model.layers if layer.weights][-1].input
+        both = keras.Model(model.input, [last, model.output])
+
+        def peer(x):
+            features, logits = both(x.transpose(0, 2, 3, 1), training=False)
+            return np.asarray(features).reshape(len(x), -1), np.asarray(logits)
+
+        def load(row, x):
+            before = peer(x)[1]
+            graft("convert", row.model, "--to", "keras-h5", "-o", folder / "again.h5")
+            again = whole()
+            again.load_weights(folder / "again.h5")
+            row.compare(again(x.transpose(0, 2, 3, 1), training=False), before)
+
+        Row(name, "w.h5", side, "keras-h5", peer, model.count_params(), load).all()
+
+
+def torch_rows():
+    import torch
+    from _peers import torchvision as get
+
+    torchvision = get()
+    import timm
+    from safetensors.torch import save_file
+
+    cases = [(f"torchvision/{n}", getattr(torchvision.models, n), dict(weights=None, **o)) for n, o, _ in TORCHVISION]
+    cases += [(f"timm/{n}", functools.partial(timm.create_model, n, pretrained=False), o) for n, o, _ in TIMM]
+    for name, make, options in cases:
+        if not chosen(name):
+            continue
+        gc.collect()  # The last network, whose parts know each other.
+        if name not in REAL:
+            print(f"     {name}: nobody publishes it; left out", flush=True)
+            continue
+        side = 231 if name.startswith("timm/vgg") else 224 if "vgg" in name else 107 if "inception" in name else 96
+        torch.manual_seed(1)
+        model = randomise_torch(make(**options), max(side, 128))
+        kind = "torch" if name.startswith("torchvision/") else "safetensors"
+        if kind == "torch":
+            torch.save(model.state_dict(), published / "w.pth")
+        else:
+            save_file(model.state_dict(), published / "w.safetensors")
+        seen = {}
+        linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
+        if linear:
+            linear[-1].register_forward_pre_hook(lambda _, inputs: seen.update(features=inputs[0]))
+        else:
+            model.features.register_forward_hook(lambda _, __, y: seen.update(features=y.mean((2, 3))))
+
+        def peer(x):
+            with torch.no_grad():
+                logits = model(torch.from_numpy(x)).numpy()
+            return seen["features"].numpy(), logits
+
+        def load(row, x):
+            before = peer(x)[1]
+            graft("convert", row.model, "--to", "torch", "-o", folder / "again.pth")
+            state = torch.load(folder / "again.pth", weights_only=True)
+            for parameter in model.parameters():
+                torch.nn.init.zeros_(parameter)
+            missing, unexpected = model.load_state_dict(state, strict=False)
+            missing = [n for n in missing if not n.endswith("num_batches_tracked") and not n.startswith(AUXILIARY)]
+            assert not missing and not unexpected, (missing[:3], unexpected[:3])
+            row.compare(peer(x)[1], before)
+
+        total = sum(t.numel() for n, t in model.state_dict().items()
+                    if not n.endswith("num_batches_tracked") and not n.startswith(AUXILIARY))
+        Row(name, f"w.{'pth' if kind == 'torch' else kind}", side, kind, peer, total, load).all()
+
+
+# Classifiers that only training uses.
+AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+os.environ.pop("GRAFT_REGISTRY", None)
+ENTRIES = [e for e in json.loads(graft("models", "--json"))["models"] if e.get("architecture")]
+REAL = {name: entry for name in {e["architecture"] for e in ENTRIES} if (entry := default(name))}
+os.environ["GRAFT_REGISTRY"] = str(registry)
+registry.mkdir()
+published.mkdir()
+shutil.copy(Path(__file__).parents[2] / "Registry/Models/labels-imagenet.json", registry)
+graft("draw", photos, "--classes", 2, "--count", 6, "--size", 64)
+server = serve()
+for part in (keras_rows, torch_rows):
+    try:
+        part()
+    except Exception as error:  # One broken peer must not hide what the others say.
+        failures += 1
+        print(f"FAIL {part.__name__}: {type(error).__name__}: {error}", flush=True)
+server.shutdown()
+shutil.rmtree(folder)
+print(f"rows: {passed} passed, {failures} failed")
+sys.exit(1 if failures or not passed else 0)
