@@ -45,7 +45,7 @@ enum ONNXValue {
 struct ONNXReader {
     var builder: GraphBuilder
     var values: [String: ONNXValue]
-    private let proto: Onnx_GraphProto
+    let proto: Onnx_GraphProto
     private let input: Shape
     private var weights = StateDict()
     /// The builder's name of a parameter -> the file's.

@@ -81,6 +81,11 @@ extension ONNXReader {
                     ? .node(x) : .node(try emit(node, .flatten(channelsLast: false), [x])))
         case (.channelsLast, 1):
             try result(node, .node(try emit(node, .flatten(channelsLast: true), [x])))
+        case (.node, 3) where shape.rank == 2 && isRead(node, withOrder: [0, 3, 1, 2]):
+            // (N, H, W, C), as Keras has maps: the transposition that follows makes it ours.
+            let op = Op.reshape(
+                channels: sizes[2], height: sizes[0], width: sizes[1], channelsLast: true)
+            try result(node, .channelsLast(try emit(node, op, [x])))
         case (.node, 3) where shape.rank == 2:
             let op = Op.reshape(
                 channels: sizes[0], height: sizes[1], width: sizes[2], channelsLast: false)
@@ -92,6 +97,16 @@ extension ONNXReader {
             try result(node, .node(try emit(node, .channelShuffle(groups: groups), [x])))
         default: throw fail(node, "graft cannot give \(shape) the shape \(Shape(sizes))")
         }
+    }
+
+    /// Whether all that read a node's value are transpositions to this order of axes.
+    private func isRead(_ node: Onnx_NodeProto, withOrder order: [Int]) -> Bool {
+        guard let name = node.output.first else { return false }
+        let readers = proto.node.filter { $0.input.contains(name) }
+        return !readers.isEmpty
+            && readers.allSatisfy {
+                $0.opType == "Transpose" && integers($0, "perm") == order
+            }
     }
 
     mutating func resize(_ node: Onnx_NodeProto) throws {

@@ -14,6 +14,8 @@ public struct Evaluation: Sendable, Encodable {
     public let accuracy: Double?
     /// The mean F1 over the classes or labels that occur; nil for numbers.
     public let macroF1: Double?
+    /// Precision, recall and F1 of all classes together; nil where there is no class.
+    public let averages: AveragedScores?
     /// The names of the classes, labels or numbers, in the order of the matrix.
     public let classes: [String]
     /// Which class was taken for which.
@@ -100,6 +102,7 @@ public struct Evaluation: Sendable, Encodable {
             values = ValueMetrics(answers: answers, targets: targets, names: classes)
         }
         self.confusion = confusion
+        averages = model.task == .classification ? AveragedScores(confusion) : nil
     }
 }
 

@@ -38,7 +38,10 @@ struct DataCommand: ParsableCommand {
         }
 
         func run() async throws {
-            let source = PhotoSource(data, validation: validation, reading: reading.reading).divided
+            let source = PhotoSource(
+                try await Models.photos(at: data), validation: validation,
+                reading: reading.reading
+            ).divided
             let photos = try PhotoFolder.open(source.path, source.reading)
             let check = DataCheck(
                 photos,

@@ -23,7 +23,8 @@ struct EvaluateCommand: AsyncParsableCommand {
         var model = try await Models.open(self.model)
         model.execution = execution.options()
         let evaluation = try Evaluation(
-            model, folder: data, reading: reading.reading, splitFile: split
+            model, folder: try await Models.photos(at: data), reading: reading.reading,
+            splitFile: split
         ) { done, total in
             Terminal.redraw(
                 Terminal.bar("evaluate", done: done, of: total, detail: "\(done) of \(total)"))

@@ -34,6 +34,7 @@ struct GraftCommand: AsyncParsableCommand {
             PreprocessCommand.self,
             RunCommand.self,
             RunsCommand.self,
+            ScoresCommand.self,
             ServeCommand.self,
             SummaryCommand.self,
             TrainCommand.self,

@@ -16,7 +16,8 @@ struct TrainCommand: AsyncParsableCommand {
             Example: graft train photos --backbone timm/tf_efficientnet_lite0 -o run
 
             DATA is a folder with one folder of photos per class, a table (.csv, .jsonl), \
-            annotations (COCO's .json, YOLO's .yaml, a Pascal VOC folder) or a .tar of photos.
+            annotations (COCO's .json, YOLO's .yaml, a Pascal VOC folder), a .tar of photos, or a \
+            data set of the Hub whose photos are in folders (hf://datasets/organisation/name).
             """)
 
     @Argument(help: "Labelled photos: see above.")
@@ -77,7 +78,14 @@ struct TrainCommand: AsyncParsableCommand {
                 hint: "name another folder with -o, or add `--overwrite`")
         }
         // A folder that holds no classes is found out before anything is fetched.
-        let source = PhotoSource(data, validation: validation, reading: reading.reading).divided
+        let source = PhotoSource(
+            try await Models.photos(
+                at: data, progress: Progress.fetching(quiet: !speaks, json: false)),
+            validation: try await validation.asyncMap {
+                try await Models.photos(
+                    at: $0, progress: Progress.fetching(quiet: !speaks, json: false))
+            }, reading: reading.reading
+        ).divided
         let photos = try PhotoFolder.open(source.path, source.reading)
         for remark in photos.remarks where speaks { Terminal.say("warning: left out \(remark)") }
         if speaks { Terminal.say("\(Self.count(photos)), \(photos.items.count) photos") }
@@ -168,4 +176,12 @@ private func shellQuoted(_ text: String) -> String {
     return "'"
         + text.split(separator: "'", omittingEmptySubsequences: false)
         .joined(separator: "'\\''") + "'"
+}
+
+extension Optional {
+    /// What `body` makes of the value, if there is one.
+    func asyncMap<Result>(_ body: (Wrapped) async throws -> Result) async rethrows -> Result? {
+        guard let self else { return nil }
+        return try await body(self)
+    }
 }

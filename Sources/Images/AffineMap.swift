@@ -93,6 +93,24 @@ public struct AffineMap: Sendable, Hashable {
     }
 }
 
+extension AffineMap {
+    /// A mask of numbers under the map: each pixel takes the nearest number, never a blend of two,
+    /// and `outside` where it comes from beyond the border.
+    public func moved(_ mask: [UInt8], width: Int, height: Int, outside: UInt8 = 0) -> [UInt8] {
+        precondition(mask.count == width * height)
+        var result = [UInt8](repeating: outside, count: mask.count)
+        for v in 0..<height {
+            for u in 0..<width {
+                let place = source(Double(u) + 0.5, Double(v) + 0.5)
+                guard place.x >= 0, place.y >= 0, place.x < Double(width), place.y < Double(height)
+                else { continue }
+                result[v * width + u] = mask[Int(place.y) * width + Int(place.x)]
+            }
+        }
+        return result
+    }
+}
+
 /// A rectangle in pixels.
 public struct Box: Sendable, Hashable, Codable {
     /// The left edge.

@@ -90,6 +90,14 @@ public struct Augmentation: Codable, Sendable, Hashable {
                     x: w / 2, y: h / 2, degrees: angle, scale: max(scale, 0.05), moved: (dx, dy)))
         }
         var colors: [(ImageOperation, Double)] = []
+        /// What a policy drew: a move joins the map, so that boxes and masks follow it.
+        func add(_ kind: ImageOperation, _ amount: Double) {
+            if let move = kind.move(amount, width: width, height: height) {
+                map = map.after(move)
+            } else {
+                colors.append((kind, amount))
+            }
+        }
         for (operation, amount) in [
             (ImageOperation.brightness, brightness), (.contrast, contrast),
             (.saturation, saturation),
@@ -103,13 +111,13 @@ public struct Augmentation: Codable, Sendable, Hashable {
             for _ in 0..<2 {
                 let kind = ImageOperation.policies[
                     Int(random.next(upperBound: UInt64(ImageOperation.policies.count)))]
-                colors.append((kind, kind.magnitude(9.0 / 30, uniform(0, 1) < 0.5, wide: false)))
+                add(kind, kind.magnitude(9.0 / 30, uniform(0, 1) < 0.5, wide: false))
             }
         case .trivial:
             let kind = ImageOperation.policies[
                 Int(random.next(upperBound: UInt64(ImageOperation.policies.count)))]
             let strength = Double(random.next(upperBound: 31)) / 30
-            colors.append((kind, kind.magnitude(strength, uniform(0, 1) < 0.5, wide: true)))
+            add(kind, kind.magnitude(strength, uniform(0, 1) < 0.5, wide: true))
         }
         let deviation = noise > 0 ? uniform(0, noise) : 0
         var hole: (x: Range<Int>, y: Range<Int>)?

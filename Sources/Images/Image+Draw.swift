@@ -10,6 +10,18 @@ extension Image {
         }
     }
 
+    /// Draws the outline of a box, `thickness` pixels wide, inside it.
+    public mutating func outline(_ box: Box, thickness: Int = 2, _ color: Color) {
+        let limit = Double(max(width, height)) + 1
+        func pixel(_ at: Double) -> Int { Int(min(max(at.rounded(), -1), limit)) }
+        let (left, top) = (pixel(box.left), pixel(box.top))
+        let (wide, high) = (pixel(box.right) - left, pixel(box.bottom) - top)
+        fill(x: left, y: top, width: wide, height: thickness, color)
+        fill(x: left, y: top + high - thickness, width: wide, height: thickness, color)
+        fill(x: left, y: top, width: thickness, height: high, color)
+        fill(x: left + wide - thickness, y: top, width: thickness, height: high, color)
+    }
+
     /// Draws a text with its top left corner at (x, y), in letters of 3 × 5 cells of `cell`
     /// pixels: capitals, digits and `-_./:%`; anything else is a question mark.
     public mutating func draw(_ text: String, x: Int, y: Int, cell: Int = 2, _ color: Color) {

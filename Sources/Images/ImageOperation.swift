@@ -84,17 +84,25 @@ public enum ImageOperation: String, Codable, Sendable, Hashable, CaseIterable {
         case .autocontrast: return image.withTables { $0.stretched }
         case .equalize: return image.withTables { $0.equalized }
         case .blur: return image.blurred(deviation: amount)
-        case .rotate: return image.mapped(image.turn(amount))
-        case .shearX, .shearY, .translateX, .translateY:
-            var map = AffineMap.identity
-            switch self {
-            case .shearX: (map.b, map.x) = (amount, -amount * Double(image.height) / 2)
-            case .shearY: (map.c, map.y) = (amount, -amount * Double(image.width) / 2)
-            case .translateX: map.x = -amount
-            default: map.y = -amount
-            }
-            return image.mapped(map)
+        case .rotate, .shearX, .shearY, .translateX, .translateY:
+            return move(amount, width: image.width, height: image.height).map(image.mapped) ?? image
         }
+    }
+
+    /// Where the pixels of a picture of this size come from; nil if the operation moves none.
+    func move(_ amount: Double, width: Int, height: Int) -> AffineMap? {
+        let (w, h) = (Double(width), Double(height))
+        var map = AffineMap.identity
+        switch self {
+        case .rotate:
+            return .around(x: w / 2, y: h / 2, degrees: amount, scale: 1, moved: (0, 0))
+        case .shearX: (map.b, map.x) = (amount, -amount * h / 2)
+        case .shearY: (map.c, map.y) = (amount, -amount * w / 2)
+        case .translateX: map.x = -amount
+        case .translateY: map.y = -amount
+        default: return nil
+        }
+        return map
     }
 }
 
@@ -224,10 +232,5 @@ extension Image {
         result.pixels = pass(pixels, width, 3, height, width * 3)
         result.pixels = pass(result.pixels, height, width * 3, width, 3)
         return result
-    }
-
-    fileprivate func turn(_ degrees: Double) -> AffineMap {
-        .around(
-            x: Double(width) / 2, y: Double(height) / 2, degrees: degrees, scale: 1, moved: (0, 0))
     }
 }

@@ -161,8 +161,10 @@ public struct Optimizer: Sendable {
                                 OptimizerStep.Piece(
                                     count: min(largest, count - at), values: values + at,
                                     gradient: gradient + at,
-                                    first: first.isEmpty ? nil : first.baseAddress.map { $0 + start + at },
-                                    second: second.isEmpty ? nil : second.baseAddress.map { $0 + start + at })
+                                    first: first.isEmpty
+                                        ? nil : first.baseAddress.map { $0 + start + at },
+                                    second: second.isEmpty
+                                        ? nil : second.baseAddress.map { $0 + start + at })
                             ))
                     }
                 }

@@ -75,7 +75,8 @@ struct Parts {
         if options.trainsNorms, statistics.isEmpty {
             throw TrainingError.option(
                 "BatchNorm to train",
-                expected: "some in what learns; `--mode finetune --unfreeze …` says how much that is",
+                expected:
+                    "some in what learns; `--mode finetune --unfreeze …` says how much that is",
                 found: "none")
         }
     }

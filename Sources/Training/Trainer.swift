@@ -236,6 +236,7 @@ public final class Trainer {
                     probabilities: score.probabilities, labels: validation.labels,
                     classes: input.classes.count) : nil,
             perClass: score.confusion.perClass, confusion: score.confusion)
+        metrics.averages = classifies ? AveragedScores(score.confusion) : nil
         switch input.task {
         case .multiLabel where held:
             metrics.labels = LabelMetrics(

@@ -89,6 +89,8 @@ public struct TrainingMetrics: Sendable, Hashable, Codable {
     public var accuracy: Double?
     /// The share whose class is among the best five.
     public var top5: Double?
+    /// Precision, recall and F1 of all classes together.
+    public var averages: AveragedScores?
     /// The mean F1 of the classes.
     public var macroF1: Double?
     /// What the scores are worth before a threshold; nil without validation photos.

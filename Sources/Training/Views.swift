@@ -35,6 +35,7 @@ struct Views {
     /// What the cache calls a view: it must not mistake one augmentation's for another's.
     func tag(_ view: Int) throws -> String {
         guard view > 0, !augmentation.isNothing else { return "\(view)" }
-        return try RunFiles.digest(RunFiles.json(augmentation).utf8).prefix(12) + "-\(view)"
+        // 2: the moves of a policy are part of the one map.
+        return try RunFiles.digest(("2" + RunFiles.json(augmentation)).utf8).prefix(12) + "-\(view)"
     }
 }

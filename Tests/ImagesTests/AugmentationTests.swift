@@ -81,6 +81,36 @@ private struct Numbers: RandomNumberGenerator {
         }
     }
 
+    /// The moves of the policies are part of the map: where a dot goes, a point and a mask go too.
+    @Test(arguments: [Augmentation.Policy.randaugment, .trivial])
+    func whatPoliciesMoveTakesItsMaskAlong(policy: Augmentation.Policy) {
+        var changes = Augmentation()
+        (changes.policy, changes.rotation) = (policy, 20)
+        var random = Numbers(state: 5)
+        var moved = 0
+        for _ in 0..<80 {
+            let draw = changes.draw(width: 60, height: 60, using: &random)
+            var mask = [UInt8](repeating: 0, count: 3600)
+            for y in 26..<34 { for x in 26..<34 { mask[y * 60 + x] = 7 } }
+            let follows = draw.map.moved(mask, width: 60, height: 60)
+            let box = draw.map.moved(
+                Box(left: 26, top: 26, right: 34, bottom: 34), width: 60, height: 60)
+            #expect(follows.allSatisfy { $0 == 0 || $0 == 7 })
+            guard let box else { continue }
+            moved += 1
+            // Every marked pixel is in the box, and the box is no larger than they need.
+            let marked = (0..<3600).filter { follows[$0] == 7 }.map { (x: $0 % 60, y: $0 / 60) }
+            #expect(
+                marked.allSatisfy {
+                    Double($0.x) + 0.5 > box.left && Double($0.x) + 0.5 < box.right
+                        && Double($0.y) + 0.5 > box.top && Double($0.y) + 0.5 < box.bottom
+                })
+            let left = marked.map(\.x).min() ?? 0
+            #expect(Double(left) - box.left < 2)
+        }
+        #expect(moved > 40)
+    }
+
     @Test func mapsHaveInverses() throws {
         let map = AffineMap.around(x: 10, y: 20, degrees: 33, scale: 1.3, moved: (4, -2))
         let back = try #require(map.inverse)

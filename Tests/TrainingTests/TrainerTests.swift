@@ -15,7 +15,7 @@ private struct Scene {
     let graph: Graph
     let weights: StateDict
 
-    init() throws {
+    init(norm: Bool = false) throws {
         folder = NSTemporaryDirectory() + "graft-training-\(UUID().uuidString)"
         for (name, color) in [("red", Color(220, 30, 40)), ("sky", Color(60, 90, 230))] {
             try FileManager.default.createDirectory(
@@ -28,6 +28,13 @@ private struct Scene {
         }
         photos = try PhotoFolder.scan(folder + "/photos")
         let kernel = Parameter(name: "stem.weight", shape: [3, 3, 1, 1], role: .kernel)
+        let vectors = ["weight", "bias", "running_mean", "running_var"].map { "norm.\($0)" }
+        let roles: [Parameter.Role] = [.scale, .shift, .runningMean, .runningVariance]
+        let middle = Node(
+            name: "norm", op: .batchNorm(epsilon: 1e-3, momentum: 0.1), inputs: [1],
+            parameters: zip(vectors, roles).map { Parameter(name: $0, shape: [3], role: $1) },
+            stage: "stem")
+        let last = norm ? 2 : 1
         graph = Graph(
             name: "tiny",
             nodes: [
@@ -36,13 +43,20 @@ private struct Scene {
                     name: "stem",
                     op: .conv2d(outputs: 3, window: Window(kernel: 1), groups: 1, bias: false),
                     inputs: [0], parameters: [kernel], stage: "stem"),
+            ] + (norm ? [middle] : []) + [
                 Node(
-                    name: "pool", op: .globalAveragePool(keepsDimensions: false), inputs: [1],
-                    stage: "stem"),
-            ], output: 2, features: 2, logits: nil, naming: .torch)
-        weights = StateDict([
+                    name: "pool", op: .globalAveragePool(keepsDimensions: false), inputs: [last],
+                    stage: "stem")
+            ], output: last + 1, features: last + 1, logits: nil, naming: .torch)
+        var numbers = StateDict([
             "stem.weight": LazyTensor(Tensor([1, 0, 0, 0, 1, 0, 0, 0, 1], shape: kernel.shape))
         ])
+        if norm {
+            for (name, value) in zip(vectors, [1, 0, 0.1, 0.5] as [Float]) {
+                numbers[name] = LazyTensor(Tensor([value, value, value], shape: [3]))
+            }
+        }
+        weights = numbers
     }
 
     func options(_ epochs: Int) -> TrainingOptions {
@@ -56,9 +70,23 @@ private struct Scene {
         return options
     }
 
+    /// A run that is stopped when it reports this epoch: its checkpoint is on disk then.
+    func stopAfter(_ epoch: Int, _ run: String, _ options: TrainingOptions) throws {
+        let from = folder + "/" + run
+        _ = try trainer(run, options) { event in
+            guard case .epoch(let record, _) = event, record.epoch == epoch else { return }
+            try? FileManager.default.copyItem(
+                atPath: from + "/checkpoint.safetensors", toPath: from + "/kept.safetensors")
+        }.run()
+        #expect(FileManager.default.fileExists(atPath: from + "/kept.safetensors"))
+        try FileManager.default.removeItem(atPath: from + "/checkpoint.safetensors")
+        try FileManager.default.moveItem(
+            atPath: from + "/kept.safetensors", toPath: from + "/checkpoint.safetensors")
+    }
+
     func trainer(
-        _ run: String, _ options: TrainingOptions,
-        modelDigest: String = "0"
+        _ run: String, _ options: TrainingOptions, modelDigest: String = "0",
+        report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
     ) throws -> Trainer {
         let split = try Split.stratified(photos, seed: 1, fraction: 0.3).items(of: photos)
         let input = TrainingInput(
@@ -67,7 +95,8 @@ private struct Scene {
             modelDigest: modelDigest, classes: photos.classes, training: split.training,
             validation: split.validation)
         return try Trainer(
-            input, options: options, runFolder: folder + "/" + run, cacheFolder: folder + "/cache")
+            input, options: options, runFolder: folder + "/" + run, cacheFolder: folder + "/cache",
+            report: report)
     }
 
     func remove() { try? FileManager.default.removeItem(atPath: folder) }
@@ -268,6 +297,60 @@ func finetuningMovesWhatIsUnfrozen(mode: TrainingMode) throws {
     let early = try scene.trainer("early", options(2)).run()
     #expect(try bytes(early.weights)["stem.weight"] == bytes(scene.weights)["stem.weight"])
     #expect(try bytes(whole.weights)["stem.weight"] != bytes(scene.weights)["stem.weight"])
+}
+
+/// Every optimiser in both dialects, with each schedule and each other thing that has a state.
+@Test(arguments: Optimizer.Rule.allCases, Optimizer.Dialect.allCases)
+func resumingEqualsNotStoppingForEveryOptimizer(
+    rule: Optimizer.Rule, dialect: Optimizer.Dialect
+) throws {
+    let scene = try Scene(norm: true)
+    defer { scene.remove() }
+    for (number, schedule) in Schedule.allCases.enumerated() {
+        func options(_ epochs: Int) -> TrainingOptions {
+            var options = TrainingOptions(mode: .finetune(unfreeze: nil))
+            options.optimizer = .init(
+                rule, dialect: dialect, momentum: rule == .sgd || rule == .rmsprop ? 0.9 : 0,
+                nesterov: rule == .sgd && number % 2 == 0, weightDecay: 0.01)
+            options.schedule = schedule
+            (options.epochs, options.batchSize, options.patience) = (epochs, 4, 0)
+            (options.learningRate, options.warmupSteps, options.seed) = (0.003, 2, 11)
+            options.trainsNorms = number != 1
+            options.averaging = number % 2 == 0 ? 0.8 : 0
+            options.mixup = number == 2 ? 0.3 : 0
+            options.cutmix = number == 3 ? 0.7 : 0
+            options.gradual = number == 4 ? 1 : 0
+            options.dropout = 0.1
+            options.augmentation.policy = number % 2 == 0 ? .trivial : .randaugment
+            options.augmentation.erasing = 0.5
+            return options
+        }
+        // The length is part of a cosine: the run is as long, and goes on from what the second epoch left.
+        let whole = try scene.trainer("whole\(number)", options(4)).run()
+        try scene.stopAfter(2, "parts\(number)", options(4))
+        let parts = try scene.trainer("parts\(number)", options(4)).run(resume: true)
+        #expect(try bytes(whole.weights) == bytes(parts.weights), "\(schedule)")
+        #expect(whole.history == parts.history, "\(schedule)")
+        let moved = try bytes(whole.weights)["norm.running_mean"]
+        #expect((moved != (try bytes(scene.weights)["norm.running_mean"])) == (number != 1))
+    }
+}
+
+/// Decoding threads do not decide a number.
+@Test func workersChangeNothing() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    var options = TrainingOptions(mode: .finetune(unfreeze: nil))
+    (options.epochs, options.batchSize, options.patience) = (2, 4, 0)
+    options.augmentation.policy = .randaugment
+    var results: [[String: [UInt8]]] = []
+    for workers in [1, 3, 8] {
+        Workers.$wanted.withValue(workers) {
+            let result = try? scene.trainer("run\(workers)", options).run()
+            results.append((try? result.map { try bytes($0.weights) } ?? [:]) ?? [:])
+        }
+    }
+    #expect(!results[0].isEmpty && results[0] == results[1] && results[0] == results[2])
 }
 
 @Test func aLogisticHeadLearnsAndReports() throws {

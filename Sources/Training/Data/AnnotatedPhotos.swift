@@ -22,6 +22,24 @@ public struct AnnotatedPhotos: Sendable {
     /// All classes, also those that no photo shows; empty is those that occur.
     public var classes: [String] = []
 
+    /// Reads annotations by what they look like: COCO's `.json`, YOLO's `.yaml`, else a Pascal VOC
+    /// folder.
+    ///
+    /// - Throws: ``AnnotationError`` or `FileError`.
+    public static func read(_ path: String) throws -> AnnotatedPhotos {
+        switch path.split(separator: ".").last?.lowercased() {
+        case "json": try COCO.read(path)
+        case "yaml", "yml": try YOLO.read(path)
+        default: try VOC.read(path)
+        }
+    }
+
+    /// The photo of this path, or else of this file name.
+    public func photo(at path: String) -> Photo? {
+        func last(_ path: String) -> Substring? { path.split(separator: "/").last }
+        return photos.first { $0.path == path } ?? photos.first { last($0.path) == last(path) }
+    }
+
     /// Notes a box, unless it covers nothing: that is remarked instead.
     mutating func add(_ box: Box, _ label: String, to photo: inout Photo, place: String) {
         let sides = [box.left, box.top, box.right, box.bottom]
