@@ -1,7 +1,7 @@
 // Large files that the disk may not hold yet: after a power cut they are proven anew before they are trusted.
 
 import FoundationEssentials
-import GraftTensors
+public import GraftTensors
 
 #if canImport(Glibc)
     import Glibc
