@@ -113,15 +113,26 @@ public struct PhotoFolder: Sendable {
             case S_IFDIR: found += try photos(below: child, root: root, depth: depth + 1)
             case S_IFREG where isPhoto(name): found.append(child)
             case S_IFLNK where isPhoto(name):
-                if let target = resolved(full), target.hasPrefix(root + "/"),
-                    kind(target) == S_IFREG
-                {
+                if let target = resolved(full), isWithin(root, target), kind(target) == S_IFREG {
                     found.append(child)
                 }
             default: break
             }
         }
         return found
+    }
+
+    /// Whether a link in `root` leads to a file of `root`, or, where that is a snapshot in the cache of
+    /// the Hub, whose files are links, to one of its blobs.
+    private static func isWithin(_ root: String, _ target: String) -> Bool {
+        guard let middle = root.firstRange(of: "/snapshots/") else {
+            return target.hasPrefix(root + "/")
+        }
+        let repository = root[..<middle.lowerBound]
+        let hub = repository[..<(repository.lastIndex(of: "/") ?? repository.startIndex)]
+        return ["\(root)/", "\(repository)/blobs/", "\(hub)/blobs/"].contains {
+            target.hasPrefix($0)
+        }
     }
 
     static func isPhoto(_ name: String) -> Bool {
