@@ -107,6 +107,7 @@ public struct Cache: Sendable {
         let others = entries().filter { $0.sha256 == entry.sha256 }
         guard !others.contains(where: { $0.fileName == entry.fileName }) else { return 0 }
         var freed = try Files.remove(path(of: entry))
+        Unflushed(self).forget(path(of: entry))
         rmdir("\(root)/blobs/sha256/\(entry.sha256)")
         if others.isEmpty { freed += try removeUnpacked(entry.sha256) }
         return freed
@@ -116,6 +117,7 @@ public struct Cache: Sendable {
     func forget(_ entry: Entry) throws -> Int {
         removeFile(referencePath(entry.reference))
         let freed = try Files.remove(path(of: entry)) + removeUnpacked(entry.sha256)
+        Unflushed(self).forget(path(of: entry))
         rmdir("\(root)/blobs/sha256/\(entry.sha256)")
         return freed
     }

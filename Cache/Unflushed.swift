@@ -47,18 +47,18 @@ public struct Unflushed: Sendable {
         guard !folder.isEmpty else { return [] }
         var lost: [String] = []
         for name in Files.names(in: folder) where name.hasSuffix(".json") {
-            let place = "\(folder)/\(name)"
-            guard let bytes = Files.read(place, limit: 1 << 16),
+            let file = "\(folder)/\(name)"
+            guard let bytes = Files.read(file, limit: 1 << 16),
                 let note = try? JSONDecoder().decode(Note.self, from: Data(bytes))
             else { continue }
             if note.boot == Self.boot {
-                guard Self.age(of: place) >= Self.settlingTime else { continue }
+                guard Self.age(of: file) >= Self.settlingTime else { continue }
                 guard (try? Self.flush(note.path)) != nil || Files.size(of: note.path) == nil
                 else { continue }
             } else if isWrong(note) {
                 lost.append(note.path)
             }
-            removeFile(place)
+            removeFile(file)
         }
         return lost
     }
@@ -69,7 +69,16 @@ public struct Unflushed: Sendable {
         let note = Note(path: path, sha256: sha256, boot: boot)
         try Files.write(
             Array(try JSONEncoder().encode(note)),
-            to: "\(folder)/\(ContentHasher.sha256(of: path)).json")
+            to: place(path))
+    }
+
+    /// A file that is removed needs no note.
+    func forget(_ path: String) {
+        if !folder.isEmpty { removeFile(place(path)) }
+    }
+
+    private func place(_ path: String) -> String {
+        "\(folder)/\(ContentHasher.sha256(of: path)).json"
     }
 
     /// Whether a file is there and is not what it was; it is removed then.
