@@ -46,6 +46,9 @@ public enum Models {
     }
 
     /// Whether a file says itself which network its tensors are of.
+    public static func isNative(_ state: StateDict) -> Bool { Model.isNative(state) }
+
+    /// Whether weights come with a network: native, or with Keras' configuration.
     public static func hasNetwork(_ state: StateDict) -> Bool {
         Model.isNative(state) || state.metadata["model_config"] != nil
     }

@@ -93,6 +93,8 @@ struct ConvertCommand: AsyncParsableCommand {
     private func convertWeights() async throws -> Answer {
         let state = try await Models.weights(reference, progress: Progress.fetching(reference))
         if to == .kerasH5, Models.hasNetwork(state) { return try await convertModel() }
+        // PyTorch's own code loads it: in its publisher's shapes.
+        if to == .torch, Models.isNative(state) { return try await convertModel() }
         let paths = try state.converted(to: dtype?.dtype).write(
             to: output, as: to, shardByteCount: shardSize?.count)
         return Answer(
