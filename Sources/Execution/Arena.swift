@@ -34,7 +34,7 @@ final class Arena {
     /// Makes the block and puts every buffer into it: the large ones first, each as low as those
     /// allow that are used at the same time (greedy by size: Pisarchyk & Lee 2020,
     /// arXiv:2001.03288).
-    func settle() {
+    func settle() throws(ExecutionError) {
         let order = pieces.indices.sorted {
             let (a, b) = (pieces[$0], pieces[$1])
             return a.buffer.byteCount != b.buffer.byteCount
@@ -59,7 +59,7 @@ final class Arena {
             placed.insert(
                 index, at: placed.firstIndex { pieces[$0].offset > at } ?? placed.endIndex)
         }
-        let block = Block(byteCount: byteCount)
+        let block = try Block(byteCount: byteCount)
         for piece in pieces { piece.buffer.place(in: block, at: piece.offset) }
         (pieces, indices) = ([], [:])
     }
@@ -75,7 +75,7 @@ final class Block {
     private let base: UnsafeMutableRawPointer
     private let mapped: Int
 
-    init(byteCount: Int) {
+    init(byteCount: Int) throws(ExecutionError) {
         let huge = 2 << 20
         self.byteCount = max(byteCount, 64)
         let isLarge = self.byteCount >= huge
@@ -83,7 +83,7 @@ final class Block {
         let found = mmap(
             nil, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let found, found != MAP_FAILED else {
-            fatalError("no memory for \(byteCount) bytes of values")
+            throw .memory(byteCount: byteCount)
         }
         base = found
         guard isLarge else {

@@ -10,6 +10,8 @@ public enum ExecutionError: Diagnostic, Equatable {
     case unsupported(layer: String, reason: String)
     /// A weight that the network needs is not there, or has another shape.
     case weight(String, expected: Shape, found: Shape?)
+    /// The system has not enough memory for what a plan computes with.
+    case memory(byteCount: Int)
     /// An input of another shape than was planned for.
     case input(expected: Shape, found: Shape)
 
@@ -20,6 +22,7 @@ public enum ExecutionError: Diagnostic, Equatable {
         case .unsupported(let layer, let reason): "layer `\(layer)`: \(reason)"
         case .weight(let name, let expected, let found):
             "the weight `\(name)`: expected \(expected), found \(found.map { "\($0)" } ?? "none")"
+        case .memory(let byteCount): "no memory for \(byteCount) bytes of values"
         case .input(let expected, let found): "expected an input \(expected), found \(found)"
         }
     }
@@ -30,6 +33,7 @@ public enum ExecutionError: Diagnostic, Equatable {
         case .unsupported:
             "freeze the part of the network up to this layer, or use another backbone"
         case .weight: "convert the model anew with `graft convert`"
+        case .memory: "use a smaller batch or smaller pictures"
         case .input: nil
         }
     }

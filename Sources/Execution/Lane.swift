@@ -33,7 +33,7 @@ final class Lane {
         for (memory, _) in list {
             compiler.arena.use(memory.buffer, at: compiler.steps.count)
         }
-        compiler.arena.settle()
+        try compiler.arena.settle()
     }
 
     /// The memory of values and scratch space.

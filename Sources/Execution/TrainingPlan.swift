@@ -70,7 +70,7 @@ public final class TrainingPlan {
         for memory in [outputMemory, outputGradient] {
             compiler.arena.use(memory.buffer, at: forwardSteps.count)
         }
-        compiler.arena.settle()
+        try compiler.arena.settle()
     }
 
     /// The memory that values, their gradients and scratch space take, weights not counted.

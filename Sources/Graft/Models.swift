@@ -65,15 +65,17 @@ public enum Models {
     ) async throws -> Model {
         if reference == tinyName { return try tiny() }
         // A native model says itself where it came from: a file that is here is not hashed for that.
+        var opened: StateDict?
         if architecture == nil, isPath(reference) {
             let path = try Checkpoint.file(at: reference)
             let state = try Checkpoint.open(path)
             if Model.isNative(state) {
                 return try Model(native: state, path: path).read(from: path)
             }
+            opened = state
         }
         let fetched = try await file(reference, hub, progress)
-        let state = try Checkpoint.open(fetched.path)
+        let state = try opened ?? Checkpoint.open(fetched.path)
         if architecture == nil, try Checkpoint.kind(of: fetched.path) == .onnx {
             let (graph, weights, input) = try ONNXImport.open(fetched.path, initializers: state)
             return Model(

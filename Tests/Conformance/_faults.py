@@ -20,6 +20,15 @@ import _minihub
 COMMIT = "f" * 40
 DATA = random.Random(21).randbytes(12_000_000)
 
+# What did not hold, of the script that runs.
+failures = []
+
+
+def check(what, holds, detail=""):
+    print(("ok   " if holds else "FAIL ") + what + ("" if holds else f": {str(detail)[:1500]}"), flush=True)
+    if not holds:
+        failures.append(what)
+
 
 class FaultyHub:
     """Serves `files` of one commit of `a/b`; keyword arguments switch faults on.

@@ -12,18 +12,12 @@ import subprocess
 import sys
 import tempfile
 
-from _faults import COMMIT, DATA, FaultyHub, Store, authority, http_date, unsound
+from _faults import COMMIT, DATA, FaultyHub, Store, authority, check, failures, http_date, unsound
 from _minihub import entry, environment
 
 GRAFT = os.environ["GRAFT"]
-failures, numbers = [], itertools.count()
+numbers = itertools.count()
 SMALL = {"config.json": b'{"a": 1}' * 50, "w.safetensors": DATA[:3000]}
-
-
-def check(what, holds, detail=""):
-    print(("ok   " if holds else "FAIL ") + what + ("" if holds else f": {str(detail)[:1500]}"), flush=True)
-    if not holds:
-        failures.append(what)
 
 
 class Bench:

@@ -17,18 +17,12 @@ import tempfile
 import threading
 import time
 
-from _faults import COMMIT, DATA, FaultyHub, Proxy, Store, authority, unsound
+from _faults import COMMIT, DATA, FaultyHub, Proxy, Store, authority, check, failures, unsound
 from _minihub import environment
 
 GRAFT = os.environ["GRAFT"]
-failures, numbers = [], itertools.count()
+numbers = itertools.count()
 SMALL = {"config.json": b'{"a": 1}' * 50, "w.safetensors": DATA[:300_000]}
-
-
-def check(what, holds, detail=""):
-    print(("ok   " if holds else "FAIL ") + what + ("" if holds else f": {str(detail)[:1500]}"), flush=True)
-    if not holds:
-        failures.append(what)
 
 
 def fetch(root, hub, *arguments, variables={}, drop=(), name="hf://a/b", home=None, timeout=60):

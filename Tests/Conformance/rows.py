@@ -29,7 +29,7 @@ TOLERANCE = 1e-4
 folder = Path(tempfile.mkdtemp(prefix="graft-rows-"))
 published, registry, photos = folder / "published", folder / "registry", folder / "photos"
 os.environ |= {"GRAFT_CACHE": str(folder / "cache"), "NO_PROXY": "*", "no_proxy": "*"}
-failures = passed = 0
+failures = passed = gaps = 0
 # What is known not to hold yet of exports; printed wherever it shows. Nothing else is forgiven.
 GAPS = {
     "xception": "`--to keras-h5` writes separable convolutions as two layers, which keras.applications has as one",
@@ -155,14 +155,14 @@ class Row:
         self.load(self, x)
 
     def all(self):
-        global failures, passed
+        global failures, passed, gaps
         for step in (self.fetch, self.summary, self.convert, self.run, self.features, self.head, self.finetune, self.exports):
             try:
                 step()
             except Exception as error:
                 gap = next((text for family, text in GAPS.items() if self.name.startswith(family)), None)
                 if gap and step == self.exports:
-                    passed += 1
+                    gaps += 1
                     print(f"gap  {self.name}: all but exports: {gap} ({str(error)[:120]})", flush=True)
                     break
                 failures += 1
@@ -292,5 +292,5 @@ for part in (keras_rows, torch_rows):
         print(f"FAIL {part.__name__}: {type(error).__name__}: {error}", flush=True)
 server.shutdown()
 shutil.rmtree(folder)
-print(f"rows: {passed} passed, {failures} failed")
+print(f"rows: {passed} passed, {gaps} with known gaps, {failures} failed")
 sys.exit(1 if failures or not passed else 0)
