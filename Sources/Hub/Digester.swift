@@ -3,6 +3,7 @@
 import Dispatch
 import GraftCache
 import GraftTensors
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -13,6 +14,8 @@ import GraftTensors
 /// Reads each piece back from the page cache once it is whole: for the journal in whatever order they
 /// come, for the digest in the order of the file. Memory is one piece, whatever the size of the file.
 final class Digester: @unchecked Sendable {
+    /// The pieces that nobody looked at yet, and whether somebody is going to.
+    private let waiting = Mutex<(pieces: [Int], isSeenTo: Bool)>(([], false))
     // Everything below is touched on `queue` only.
     private let queue: DispatchQueue
     private let file: OpenFile
@@ -48,7 +51,7 @@ final class Digester: @unchecked Sendable {
 
     /// Writes the pieces that arrive into `journal` from now on.
     func use(_ journal: Journal?) {
-        queue.async { [self] in
+        queue.sync {
             self.journal?.end()
             self.journal = journal
         }
@@ -63,26 +66,24 @@ final class Digester: @unchecked Sendable {
                 guard !range.isEmpty, let bytes = read(range), PieceSum.of(bytes) == piece.sum
                 else { continue }
                 right.append(range)
-                advance(range, bytes)
+                arrived.insert(range)
             }
             done(right)
+            seeTo()
         }
     }
 
     /// A piece is whole on the disk.
     func add(_ index: Int) {
-        queue.async { [self] in
-            let range = range(of: index)
-            guard failure == nil, !range.isEmpty else { return }
-            guard let bytes = read(range) else { return }
-            journal?.add(Journal.Piece(index: index, sum: PieceSum.of(bytes)))
-            advance(range, bytes)
-        }
+        waiting.withLock { $0.pieces.append(index) }
+        seeTo()
     }
 
     /// Forgets every byte: the transfer starts over.
     func restart() {
-        queue.async { [self] in
+        waiting.withLock { $0.pieces = [] }
+        // What is added from now on comes after this.
+        queue.sync {
             arrived = Extents()
             hasher = ContentHasher(for: digest, byteCount: byteCount)
             failure = nil
@@ -109,15 +110,38 @@ final class Digester: @unchecked Sendable {
         return start..<min(start + pieceSize, byteCount ?? .max)
     }
 
-    /// Sums what follows the front, the piece at hand first.
-    private func advance(_ range: Range<Int>, _ bytes: UnsafeRawBufferPointer) {
-        arrived.insert(range)
-        if range.lowerBound == hasher.byteCount { hasher.update(bytes) }
-        while hasher.byteCount < arrived.front {
-            let end = min(arrived.front, hasher.byteCount + buffer.count)
-            guard let next = read(hasher.byteCount..<end) else { return }
-            hasher.update(next)
+    /// Has somebody look at what waits.
+    private func seeTo() {
+        let isNeeded = waiting.withLock { waiting in
+            defer { waiting.isSeenTo = true }
+            return !waiting.isSeenTo
         }
+        if isNeeded { queue.async { [self] in step() } }
+    }
+
+    /// Writes down the pieces that wait, or sums a piece of what follows the front where none does: the
+    /// digest may lag, but what the journal lacks after a kill is fetched again.
+    private func step() {
+        let pieces = waiting.withLock { waiting in
+            defer { waiting.pieces = [] }
+            return waiting.pieces
+        }
+        for index in pieces {
+            let range = range(of: index)
+            guard failure == nil, !range.isEmpty, let bytes = read(range) else { continue }
+            journal?.add(Journal.Piece(index: index, sum: PieceSum.of(bytes)))
+            arrived.insert(range)
+            // The bytes are at hand, as they are where there is one connection.
+            if pieces.count == 1, range.lowerBound == hasher.byteCount { hasher.update(bytes) }
+        }
+        let end = min(arrived.front, hasher.byteCount + buffer.count)
+        let isBehind = failure == nil && hasher.byteCount < end
+        if pieces.isEmpty, isBehind, let next = read(hasher.byteCount..<end) { hasher.update(next) }
+        let goesOn = waiting.withLock { waiting in
+            waiting.isSeenTo = isBehind || !waiting.pieces.isEmpty
+            return waiting.isSeenTo
+        }
+        if goesOn { queue.async { [self] in step() } }
     }
 
     private func read(_ range: Range<Int>) -> UnsafeRawBufferPointer? {
