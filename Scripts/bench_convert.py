@@ -139,6 +139,19 @@ def same(a, b):
     return run.returncode == 0
 
 
+def clear(*paths):
+    """Removes files, empties folders, and waits for the disk."""
+    for path in paths:
+        if os.path.isdir(path) and os.path.basename(path) != "copy":
+            for name in os.listdir(path):
+                os.remove(os.path.join(path, name))
+        elif os.path.isdir(path):
+            shutil.rmtree(path)
+        elif os.path.exists(path):
+            os.remove(path)
+    os.sync()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--size", type=float, default=5, help="gigabytes of the sharded model")
@@ -168,12 +181,15 @@ def main():
         for label, source, ours, theirs, repeats in cases:
             runs = {"ours": [], "theirs": [], "cp": []}
             for _ in range(repeats):
-                runs["cp"].append(measure(["cp", "-r", source, at("copy")])[0])
-                shutil.rmtree(at("copy")) if os.path.isdir(at("copy")) else os.remove(at("copy"))
-                runs["theirs"].append(measure(theirs))
-                runs["ours"].append(measure(ours))
+                # Each writes to a place that is empty, after the disk took what the one before it wrote.
+                for who, command, targets in (("cp", ["cp", "-r", source, at("copy")], [at("copy")]),
+                                              ("theirs", theirs, [at("theirs.safetensors"), at("half")]),
+                                              ("ours", ours, [at("ours.safetensors"), at("ours")])):
+                    clear(*targets)
+                    runs[who].append(measure(command))
+                clear(at("copy"))
             good = same(at("ours"), at("half")) if "shards" in label else same(at("ours.safetensors"), at("theirs.safetensors"))
-            median = {k: statistics.median(r[0] if k != "cp" else r for r in v) for k, v in runs.items()}
+            median = {k: statistics.median(r[0] for r in v) for k, v in runs.items()}
             peak = {k: (max(r[1] for r in runs[k]), max(r[2] for r in runs[k])) for k in ("ours", "theirs")}
             print(f"{label:28}{median['ours']:8.2f}s{median['theirs']:8.2f}s{median['theirs'] / median['ours']:6.1f}x{median['cp']:7.2f}s"
                   f"   graft {peak['ours'][0]:.0f} ({peak['ours'][1]:.0f}), python {peak['theirs'][0]:.0f} ({peak['theirs'][1]:.0f})"
