@@ -10,6 +10,7 @@ CONFORMANCE=all every one; names as arguments choose.
 import gc
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -189,10 +190,17 @@ def keras_models():
                 lambda: np.asarray(keras_double(notop, small)(x)))
 
 
-for part in (torch_models, published_lite, keras_models):
+# What no argument names need not even be imported.
+parts = [torch_models] * any(chosen(f"{p}/{row[0]}") for p, rows in (("torchvision", TORCHVISION), ("timm", TIMM)) for row in rows)
+parts += [published_lite] * (len(sys.argv) == 1)
+parts += [keras_models] * any(chosen(row[0]) for row in KERAS + KERAS_VARIANTS)
+if not parts:
+    check(" ".join(sys.argv[1:]), "no network is called so")
+for part in parts:
     try:
         part()
     except Exception as error:  # One broken peer must not hide what the others say.
         check(part.__name__, f"{type(error).__name__}: {error}")
+shutil.rmtree(folder)
 print(f"logits: {failures} failed")
 sys.exit(1 if failures else 0)
