@@ -194,9 +194,11 @@ extension KerasBuilder {
             let more = Extent(
                 missing(height, shape[2], window.kernel.height, window.stride.height),
                 missing(width, shape[3], window.kernel.width, window.stride.width))
-            guard
-                kind == "MaxPooling2D" ? isNonNegative(node.inputs[0]) : counts && more == Extent(0)
-            else {
+            let isZeros =
+                if case .zeroSame = window.padding { true } else if kind == "MaxPooling2D" {
+                    isNonNegative(node.inputs[0])
+                } else { counts && more == Extent(0) }
+            guard isZeros else {
                 throw unsupported(node, "a pool whose padding is not zeros")
             }
             padding.bottom += more.height

@@ -77,11 +77,14 @@ def scores(path):
     import onnx
 
     model = onnx.load(path)
+    makers = {name: node for node in model.graph.node for name in node.output}
     output = model.graph.output[0]
-    last = next(node for node in model.graph.node if output.name in node.output)
+    last = makers[output.name]
+    while last.op_type == "Identity":
+        last = makers[last.input[0]]
     if last.op_type == "Softmax":
-        output.name = last.input[0]
-        model.graph.node.remove(last)
+        del model.graph.output[:]
+        model.graph.output.append(onnx.helper.make_tensor_value_info(last.input[0], onnx.TensorProto.FLOAT, None))
     return model.SerializeToString()
 
 
@@ -105,8 +108,11 @@ class Row:
         self.entry = publish(name, file, side, kind)
         self.worst = 0.0
 
-    def compare(self, ours, theirs, exact=None):
-        self.worst = max(self.worst, close(ours, theirs, exact))
+    def compare(self, what, ours, theirs, exact=None):
+        try:
+            self.worst = max(self.worst, close(ours, theirs, exact))
+        except AssertionError as error:
+            raise AssertionError(f"{what}: {error}") from None
 
     def images(self, seed):
         x = np.random.default_rng(seed).normal(0, 1 if self.scale == 1 else 0.4, (2, 3, self.side, self.side))
@@ -132,8 +138,8 @@ class Row:
         for answer in (features, logits):
             change = np.abs(answer[0] - answer[1]).max() / np.abs(answer).max()
             assert change > 0.01, f"proves nothing: another image changes the peer's answer by {change:.1e}"
-        self.compare(run(self.model, x, "logits"), logits, lambda: self.peer(x, True)[1])
-        self.compare(run(self.model, x, "features"), features, lambda: self.peer(x, True)[0])
+        self.compare("logits", run(self.model, x, "logits"), logits, lambda: self.peer(x, True)[1])
+        self.compare("features", run(self.model, x, "features"), features, lambda: self.peer(x, True)[0])
 
     def features(self):
         """Through the registry's name, and prepared without being told how."""
@@ -144,7 +150,7 @@ class Row:
               *(["--shorter-side", given["shorterSide"]] if given.get("shorterSide") else []))
         graft("features", self.name, photo, "-o", folder / "f.npy")
         x = np.load(folder / "p.npy")
-        self.compare(np.load(folder / "f.npy"), self.peer(x)[0], lambda: self.peer(x, True)[0])
+        self.compare("a photo", np.load(folder / "f.npy"), self.peer(x)[0], lambda: self.peer(x, True)[0])
 
     def head(self):
         graft("train", photos, "--backbone", self.name, "-o", folder / "head", "--epochs", 2, "--batch", 4, "--json")
@@ -171,12 +177,12 @@ class Row:
         ours = run(self.tuned, x, "logits")
         graft("convert", self.tuned, "--to", "onnx", "-o", folder / "m.onnx")
         session = onnxruntime.InferenceSession(scores(folder / "m.onnx"), providers=["CPUExecutionProvider"])
-        self.compare(session.run(None, {session.get_inputs()[0].name: x})[0], ours)
+        self.compare("onnxruntime", session.run(None, {session.get_inputs()[0].name: x})[0], ours)
         graft("convert", self.tuned, "--to", "keras", "-o", folder / "m.keras")
         model = keras.models.load_model(folder / "m.keras")
         ends = isinstance(model.layers[-1], keras.layers.Softmax)
         model = keras.Model(model.input, model.layers[-1].input if ends else model.output)
-        self.compare(model(x.transpose(0, 2, 3, 1), training=False), ours)
+        self.compare("Keras", model(x.transpose(0, 2, 3, 1), training=False), ours)
         self.load(self, x)
 
     def all(self):
@@ -238,7 +244,7 @@ def keras_rows():
             again = whole(str(folder / "again.h5"))
             for one, other in zip(model.weights, again.weights):
                 assert np.array_equal(one, other), f"{one.path} is not {other.path}"
-            row.compare(again(x.transpose(0, 2, 3, 1), training=False), before)
+            row.compare("keras.applications", again(x.transpose(0, 2, 3, 1), training=False), before)
 
         Row(name, "w.h5", side, "keras-h5", peer, model.count_params(), load, scale).all()
 
@@ -291,7 +297,7 @@ def torch_rows():
             missing, unexpected = model.load_state_dict(state, strict=False)
             missing = [n for n in missing if not n.endswith("num_batches_tracked") and not n.startswith(AUXILIARY)]
             assert not missing and not unexpected, (missing[:3], unexpected[:3])
-            row.compare(peer(x)[1], before)
+            row.compare("the publisher's code", peer(x)[1], before)
 
         total = sum(t.numel() for n, t in model.state_dict().items()
                     if not n.endswith("num_batches_tracked") and not n.startswith(AUXILIARY))
