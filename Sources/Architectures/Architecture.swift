@@ -146,6 +146,8 @@ protocol Blueprint: Sendable {
     /// The shape in which the publisher's files have the tensor `name`, where it is not the
     /// graph's: a linear layer over each pixel is a 1 × 1 convolution here.
     func publishedShape(_ shape: Shape, of name: String) -> Shape
+    /// The version that the publisher's PyTorch module wants its state dict to say.
+    var torchVersion: Int? { get }
     /// Which of Keras' layers the node `name` is, where another than usual computes the same.
     func kerasKind(of name: String) -> KerasKind?
     /// The model that Keras nests the layer `name` in.
@@ -159,6 +161,7 @@ extension Blueprint {
     var headReadsMap: Bool { false }
     func renamed(_ name: String) -> String? { name }
     func publishedShape(_ shape: Shape, of name: String) -> Shape { shape }
+    var torchVersion: Int? { nil }
     func kerasKind(of name: String) -> KerasKind? { nil }
     func kerasModel(of name: String) -> String? { nil }
     func adapted(to state: StateDict) -> any Blueprint { self }

@@ -116,6 +116,11 @@ struct Dialect: Sendable {
 }
 
 extension Architectures {
+    /// The version of its own code that the publisher's PyTorch module asks weights for.
+    public static func torchVersion(of name: String) -> Int? {
+        (try? named(name))?.blueprint.torchVersion
+    }
+
     /// Weights in the shapes in which the publisher of the architecture called `name` has them.
     public static func published(_ weights: StateDict, of name: String) -> StateDict {
         var result = weights

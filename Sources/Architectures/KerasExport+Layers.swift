@@ -102,6 +102,23 @@ extension KerasBuilder {
         return layer("Activation", node.name, ["activation": .string(name)], inputs, shape)
     }
 
+    /// Keras crops rows and columns: the channels become rows for it.
+    mutating func slice(
+        _ node: Node, _ x: Int, _ before: Shape, _ shape: Shape, start: Int, count: Int
+    ) throws -> Int {
+        guard before.rank == 4 else { throw unsupported(node, "a part of a vector") }
+        let (c, h, w) = (before[1], before[2], before[3])
+        let turned = layer(
+            "Permute", node.name + "_permute", ["dims": [3, 1, 2]], [x], [before[0], w, c, h])
+        let cut = layer(
+            "Cropping2D", node.name + "_crop",
+            [
+                "cropping": [[.integer(start), .integer(c - start - count)], [0, 0]],
+                "data_format": "channels_last",
+            ], [turned], [before[0], w, count, h])
+        return layer("Permute", node.name, ["dims": [2, 3, 1]], [cut], shape)
+    }
+
     mutating func permuted(_ x: Int, _ name: String, _ order: [Int], _ shape: Shape) -> Int {
         layer(
             "Permute", name + "_permute", ["dims": .array(order.map { .integer($0) })], [x], shape)

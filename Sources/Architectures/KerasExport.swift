@@ -209,7 +209,8 @@ struct KerasBuilder {
                 ["pool_size": pair(size), "strides": pair(size), "padding": "valid"])
         case .add, .multiply: return simple(node.op == .add ? "Add" : "Multiply")
         case .concatenate: return simple("Concatenate", ["axis": -1])
-        case .slice: throw unsupported(node, "a part of the channels")
+        case .slice(let start, let count):
+            return try slice(node, x, before, shape, start: start, count: count)
         case .flatten(let channelsLast):
             let ordered = channelsLast ? x : permuted(x, node.name, [3, 1, 2], before)
             return layer("Flatten", node.name, [:], [ordered], shape)

@@ -7,6 +7,8 @@ struct TorchMNASNet: Blueprint {
     /// Multiplies channels.
     let alpha: Float
     var naming: Naming { .torch }
+    /// Version 1 had a stem that did not grow with α.
+    var torchVersion: Int? { 2 }
 
     static let networks = [("0_5", 0.5), ("0_75", 0.75), ("1_0", 1), ("1_3", 1.3)].map {
         (size: String, alpha: Float) in

@@ -5,6 +5,10 @@ import OrderedCollections
 
 /// Writes PyTorch's zip archive: a pickle that describes tensors, and a member for each storage.
 public enum TorchWriter {
+    /// The metadata under which a state dict has the version of its module, which a few modules ask for
+    /// (torchvision's MNASNet): PyTorch keeps it in `_metadata`, an attribute of the dictionary.
+    public static let versionKey = "torch.version"
+
     /// Writes a state dict; it appears under `path` only when complete.
     public static func write(_ state: StateDict, to path: String) throws {
         var file = try AtomicFile(replacing: path)
@@ -30,7 +34,7 @@ public enum TorchWriter {
             pickle.text(name)
             try pickle.tensor(tensor, name, key: String(index), path)
         }
-        return pickle.end()
+        return pickle.end(version: state.metadata[versionKey].flatMap { Int($0) })
     }
 }
 
@@ -43,8 +47,20 @@ private struct PickleWriter {
         bytes.append(PickleOpcode.mark.rawValue)
     }
 
-    mutating func end() -> [UInt8] {
+    mutating func end(version: Int?) -> [UInt8] {
         bytes.append(PickleOpcode.setItems.rawValue)
+        if let version {
+            // `state._metadata = OrderedDict({"": {"version": version}})`
+            bytes.append(PickleOpcode.emptyDict.rawValue)
+            text("_metadata")
+            orderedDict()
+            text("")
+            bytes.append(PickleOpcode.emptyDict.rawValue)
+            text("version")
+            integer(version)
+            bytes += Array(repeating: PickleOpcode.setItem.rawValue, count: 3)
+            bytes.append(PickleOpcode.build.rawValue)
+        }
         bytes.append(PickleOpcode.stop.rawValue)
         return bytes
     }

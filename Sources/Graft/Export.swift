@@ -90,8 +90,11 @@ extension Model {
         switch format {
         case .native: try model.write(to: path, durably: false)
         case .safetensors, .npz, .torch:
-            return try Architectures.published(model.weights, of: graph.name).write(
-                to: path, as: format, shardByteCount: shardByteCount)
+            var published = Architectures.published(model.weights, of: graph.name)
+            if format == .torch, let version = Architectures.torchVersion(of: graph.name) {
+                published.metadata[TorchWriter.versionKey] = String(version)
+            }
+            return try published.write(to: path, as: format, shardByteCount: shardByteCount)
         case .kerasH5:
             let (config, layers) = try model.keras()
             try KerasWriter.writeLegacy(layers, config: config, to: path)

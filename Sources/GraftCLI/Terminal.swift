@@ -158,6 +158,8 @@ func decimals(_ value: some BinaryFloatingPoint, _ places: Int) -> String {
     var scale = 1.0
     for _ in 0..<places { scale *= 10 }
     let scaled = (Double(value) * scale).rounded()
+    // More digits than a number has: a loss that blew up.
+    guard scaled.magnitude < 1e15 else { return "\(value)" }
     let digits = String(Int(scaled.magnitude))
     let padded = String(repeating: "0", count: max(0, places + 1 - digits.count)) + digits
     let split = padded.index(padded.endIndex, offsetBy: -places)
