@@ -110,12 +110,27 @@ public struct Registry: Sendable {
         }
     }
 
-    /// The models that are as wanted.
+    /// The models that are as wanted: first those that the query names exactly, then those of which
+    /// something is published; what a bare name could mean goes before longer names. Else in the order of
+    /// the registry, which is all there is without a query.
     public func search(_ criteria: Criteria) -> [RegistryEntry] {
-        entries.filter(criteria.accept)
+        let found = entries.filter(criteria.accept)
+        guard let query = criteria.query?.lowercased(), !query.isEmpty else { return found }
+        func rank(_ entry: RegistryEntry, _ place: Int) -> [Int] {
+            let base = entry.base.lowercased()
+            let own = base.split(separator: "/").last.map(String.init) ?? base
+            let isNamed = entry.name.lowercased() == query || base == query
+            let isKnown = entry.parameters != nil || entry.top1 != nil
+            let nearness = own == query ? 0 : own.hasPrefix(query) ? 1 : 2
+            return [isNamed ? 0 : 1, isKnown ? 0 : 1, nearness, entry.top1 == nil ? 1 : 0, place]
+        }
+        let ranked = found.enumerated().map { place, entry in
+            (rank: rank(entry, place), entry: entry)
+        }
+        return ranked.sorted { $0.rank.lexicographicallyPrecedes($1.rank) }.map(\.entry)
     }
 
-    /// The models whose names have every word of the query; all for none.
+    /// The models whose names have every word of the query, the nearest first; all for none.
     public func search(_ query: String?) -> [RegistryEntry] {
         var criteria = Criteria()
         criteria.query = query

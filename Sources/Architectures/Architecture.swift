@@ -146,6 +146,10 @@ protocol Blueprint: Sendable {
     /// The shape in which the publisher's files have the tensor `name`, where it is not the
     /// graph's: a linear layer over each pixel is a 1 × 1 convolution here.
     func publishedShape(_ shape: Shape, of name: String) -> Shape
+    /// Which of Keras' layers the node `name` is, where another than usual computes the same.
+    func kerasKind(of name: String) -> KerasKind?
+    /// The model that Keras nests the layer `name` in.
+    func kerasModel(of name: String) -> String?
     /// The network whose weights `state` is, where numbers and not names tell.
     func adapted(to state: StateDict) -> any Blueprint
 }
@@ -155,6 +159,8 @@ extension Blueprint {
     var headReadsMap: Bool { false }
     func renamed(_ name: String) -> String? { name }
     func publishedShape(_ shape: Shape, of name: String) -> Shape { shape }
+    func kerasKind(of name: String) -> KerasKind? { nil }
+    func kerasModel(of name: String) -> String? { nil }
     func adapted(to state: StateDict) -> any Blueprint { self }
 }
 

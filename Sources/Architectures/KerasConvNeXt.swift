@@ -13,15 +13,12 @@ struct KerasConvNeXt: Blueprint {
     let widths: [Int]
     var naming: Naming { .keras }
 
-    /// Section 3 and appendix A.
-    static let networks = [
-        ("tiny", [3, 3, 9, 3], 96), ("small", [3, 3, 27, 3], 96), ("base", [3, 3, 27, 3], 128),
-        ("large", [3, 3, 27, 3], 192), ("xlarge", [3, 3, 27, 3], 256),
-    ].map { (size: String, depths: [Int], width: Int) in
+    static let networks = ConvNeXtTable.sizes.map { size in
         Architecture(
-            "convnext\(size)",
+            "convnext\(size.name)",
             KerasConvNeXt(
-                name: "convnext_\(size)", depths: depths, widths: (0..<4).map { width << $0 }))
+                name: "convnext_\(size.name)", depths: size.depths,
+                widths: (0..<4).map { size.width << $0 }))
     }
 
     var backbone: [any Layer] {
@@ -61,6 +58,23 @@ struct KerasConvNeXt: Blueprint {
     func head(classes: Int) -> [any Layer] {
         Linear("\(name)_head_dense", classes)
         Softmax("predictions_softmax")
+    }
+
+    func kerasKind(of name: String) -> KerasKind? {
+        if name.hasSuffix("_depthwise_conv") { return .grouped }
+        if name.hasSuffix("_layer_scale") { return .layerScale }
+        return name.contains("_pointwise_conv_") ? .dense : nil
+    }
+    /// The stem and the layers between the stages are models of their own.
+    func kerasModel(of name: String) -> String? {
+        if name.hasPrefix("\(self.name)_stem_") { return "\(self.name)_stem" }
+        for kind in ["layernorm", "conv"] {
+            let prefix = "\(self.name)_downsampling_\(kind)_"
+            if name.hasPrefix(prefix) {
+                return "\(self.name)_downsampling_block_\(name.dropFirst(prefix.count))"
+            }
+        }
+        return nil
     }
 
     private func residual(_ width: Int) -> any Layer {

@@ -17,28 +17,11 @@ struct KerasEfficientNet: Blueprint {
     var dividesTwice = false
     var naming: Naming { .keras }
 
-    /// The compound scaling of section 4: width, depth, size, dropout.
-    static let networks = [
-        ("efficientnetb0", 1, 1, 224, 0.2), ("efficientnetb1", 1, 1.1, 240, 0.2),
-        ("efficientnetb2", 1.1, 1.2, 260, 0.3), ("efficientnetb3", 1.2, 1.4, 300, 0.3),
-        ("efficientnetb4", 1.4, 1.8, 380, 0.4), ("efficientnetb5", 1.6, 2.2, 456, 0.4),
-        ("efficientnetb6", 1.8, 2.6, 528, 0.5), ("efficientnetb7", 2, 3.1, 600, 0.5),
-    ].map { (name: String, width: Float, depth: Double, size: Int, dropout: Float) in
+    static let networks = EfficientNetTable.scales.enumerated().map { number, scale in
         Architecture(
-            name, input: Extent(size),
-            KerasEfficientNet(width: width, depth: depth, dropout: dropout))
+            "efficientnetb\(number)", input: Extent(scale.size),
+            KerasEfficientNet(width: scale.width, depth: scale.depth, dropout: scale.dropout))
     }
-
-    /// Table 1, from B0.
-    static let rows = [
-        MBConvRow(kernel: 3, stride: 1, expansion: 1, outputs: 16, repeats: 1),
-        MBConvRow(kernel: 3, stride: 2, expansion: 6, outputs: 24, repeats: 2),
-        MBConvRow(kernel: 5, stride: 2, expansion: 6, outputs: 40, repeats: 2),
-        MBConvRow(kernel: 3, stride: 2, expansion: 6, outputs: 80, repeats: 3),
-        MBConvRow(kernel: 5, stride: 1, expansion: 6, outputs: 112, repeats: 3),
-        MBConvRow(kernel: 5, stride: 2, expansion: 6, outputs: 192, repeats: 4),
-        MBConvRow(kernel: 3, stride: 1, expansion: 6, outputs: 320, repeats: 1),
-    ]
 
     /// ImageNet's standard deviations.
     static let deviations: [Float] = [0.229, 0.224, 0.225]
@@ -72,9 +55,10 @@ struct KerasEfficientNet: Blueprint {
     private var blocks: [KerasMBConv] {
         var inputs = divisible(32 * width)
         var blocks: [KerasMBConv] = []
-        let repeats = Self.rows.map { Int((Double($0.repeats) * depth).rounded(.up)) }
+        let rows = EfficientNetTable.rows
+        let repeats = rows.map { Int((Double($0.repeats) * depth).rounded(.up)) }
         let total = Float(repeats.reduce(0, +))
-        for (index, row) in Self.rows.enumerated() {
+        for (index, row) in rows.enumerated() {
             let outputs = divisible(Float(row.outputs) * width)
             for number in 0..<repeats[index] {
                 blocks.append(

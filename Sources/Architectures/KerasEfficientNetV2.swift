@@ -22,43 +22,22 @@ struct KerasEfficientNetV2: Blueprint {
             Architecture(
                 name, input: Extent(size),
                 KerasEfficientNetV2(
-                    rows: base, stem: 32, width: width, depth: depth, usesStatistics: true))
+                    rows: EfficientNetTable.base, stem: 32, width: width, depth: depth,
+                    usesStatistics: true))
         } + [
             Architecture(
-                "efficientnetv2s", input: 384, KerasEfficientNetV2(rows: small, stem: 24)),
+                "efficientnetv2s", input: 384,
+                KerasEfficientNetV2(rows: EfficientNetTable.small, stem: 24)),
             Architecture(
-                "efficientnetv2m", input: 480, KerasEfficientNetV2(rows: medium, stem: 24)),
+                "efficientnetv2m", input: 480,
+                KerasEfficientNetV2(rows: EfficientNetTable.medium, stem: 24)),
             Architecture(
-                "efficientnetv2l", input: 480, KerasEfficientNetV2(rows: large, stem: 32)),
+                "efficientnetv2l", input: 480,
+                KerasEfficientNetV2(rows: EfficientNetTable.large, stem: 32)),
         ]
 
-    /// Table 4: stride, expansion, outputs, repeats; fused rows have no squeeze-and-excite.
-    static let small = table(
-        fused: [(1, 1, 24, 2), (2, 4, 48, 4), (2, 4, 64, 4)],
-        [(2, 4, 128, 6), (1, 6, 160, 9), (2, 6, 256, 15)])
-    static let medium = table(
-        fused: [(1, 1, 24, 3), (2, 4, 48, 5), (2, 4, 80, 5)],
-        [(2, 4, 160, 7), (1, 6, 176, 14), (2, 6, 304, 18), (1, 6, 512, 5)])
-    static let large = table(
-        fused: [(1, 1, 32, 4), (2, 4, 64, 7), (2, 4, 96, 7)],
-        [(2, 4, 192, 10), (1, 6, 224, 19), (2, 6, 384, 25), (1, 6, 640, 7)])
-    static let base = table(
-        fused: [(1, 1, 16, 1), (2, 4, 32, 2), (2, 4, 48, 2)],
-        [(2, 4, 96, 3), (1, 6, 112, 5), (2, 6, 192, 8)])
-
-    private static func table(
-        fused: [(Int, Int, Int, Int)], _ rest: [(Int, Int, Int, Int)]
-    ) -> [MBConvRow] {
-        (fused.map { ($0, true) } + rest.map { ($0, false) }).map { row, fused in
-            MBConvRow(
-                kernel: 3, stride: row.0, expansion: row.1, outputs: row.2, repeats: row.3,
-                fused: fused, squeeze: fused ? 0 : 0.25)
-        }
-    }
-
-    /// Multiples of 8, and unlike V1's never rounded up again.
     private func rounded(_ channels: Int) -> Int {
-        max(8, Int(Float(channels) * width + 4) / 8 * 8)
+        EfficientNetTable.nearest(Float(channels), times: width)
     }
 
     var backbone: [any Layer] {

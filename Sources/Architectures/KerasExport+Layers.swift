@@ -150,18 +150,22 @@ extension KerasBuilder {
 
     mutating func pad(
         _ padding: Padding, _ x: Int, _ node: Node, _ before: Shape, _ shape: Shape
-    ) throws -> Int {
+    ) -> Int {
         let amounts = [padding.top, padding.bottom, padding.left, padding.right]
         if amounts.allSatisfy({ $0 >= 0 }) { return zeroPad(padding, x, node.name, before) }
-        guard amounts.allSatisfy({ $0 <= 0 }) else {
-            throw unsupported(node, "padding and cropping at once")
+        var x = x
+        if amounts.contains(where: { $0 > 0 }) {
+            let added = Padding(
+                top: max(padding.top, 0), left: max(padding.left, 0),
+                bottom: max(padding.bottom, 0), right: max(padding.right, 0))
+            x = zeroPad(added, x, node.name + "_pad", before)
         }
         return layer(
             "Cropping2D", node.name,
             [
                 "cropping": [
-                    [.integer(-padding.top), .integer(-padding.bottom)],
-                    [.integer(-padding.left), .integer(-padding.right)],
+                    [.integer(max(-padding.top, 0)), .integer(max(-padding.bottom, 0))],
+                    [.integer(max(-padding.left, 0)), .integer(max(-padding.right, 0))],
                 ], "data_format": "channels_last",
             ], [x], shape)
     }
@@ -190,9 +194,11 @@ extension KerasBuilder {
             let more = Extent(
                 missing(height, shape[2], window.kernel.height, window.stride.height),
                 missing(width, shape[3], window.kernel.width, window.stride.width))
-            guard
-                kind == "MaxPooling2D" ? isNonNegative(node.inputs[0]) : counts && more == Extent(0)
-            else {
+            let isZeros =
+                if case .zeroSame = window.padding { true } else if kind == "MaxPooling2D" {
+                    isNonNegative(node.inputs[0])
+                } else { counts && more == Extent(0) }
+            guard isZeros else {
                 throw unsupported(node, "a pool whose padding is not zeros")
             }
             padding.bottom += more.height
@@ -216,43 +222,5 @@ extension KerasBuilder {
         case .softmax: true
         default: false
         }
-    }
-
-    /// The JSON of `keras.src.models.functional.Functional`.
-    func config(_ ordered: [KerasNode]) throws -> JSONTree {
-        func shape(_ shape: Shape) -> JSONTree {
-            let sizes = shape.rank == 4 ? [shape[2], shape[3], shape[1]] : [shape[1]]
-            return .array([.null] + sizes.map { .integer($0) })
-        }
-        func reference(_ index: Int) -> JSONTree {
-            [
-                "class_name": "__keras_tensor__",
-                "config": [
-                    "shape": shape(layers[index].shape), "dtype": "float32",
-                    "keras_history": [.string(layers[index].name), 0, 0],
-                ],
-            ]
-        }
-        let merges = ["Add", "Multiply", "Concatenate"]
-        let described = ordered.map { node -> JSONTree in
-            let references = node.inputs.map(reference)
-            let arguments: JSONTree =
-                merges.contains(node.kind) ? [.array(references)] : .array(references)
-            return [
-                "module": "keras.layers", "class_name": .string(node.kind), "config": node.config,
-                "registered_name": nil, "name": .string(node.name),
-                "inbound_nodes": node.inputs.isEmpty ? [] : [["args": arguments, "kwargs": [:]]],
-            ]
-        }
-        let name = graph.name.map { $0.isLetter || $0.isNumber ? $0 : "_" }
-        return [
-            "module": "keras.src.models.functional", "class_name": "Functional",
-            "registered_name": "Functional",
-            "config": [
-                "name": .string(String(name)), "trainable": true, "layers": .array(described),
-                "input_layers": [[.string(layers[place[0]].name), 0, 0]],
-                "output_layers": [[.string(layers[place[graph.output]].name), 0, 0]],
-            ],
-        ]
     }
 }

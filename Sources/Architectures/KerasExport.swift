@@ -15,6 +15,15 @@ public struct KerasExport: Sendable {
         public let className: String
         /// Its variables in Keras' order, with Keras' axes.
         public let weights: [(variable: String, tensor: LazyTensor)]
+        /// The layers of a nested model.
+        public let inner: [Layer]
+
+        init(_ node: KerasNode) {
+            name = node.name
+            className = KerasExport.snake(node.kind)
+            weights = node.weights
+            inner = node.inner.map { Layer($0) }
+        }
     }
 
     /// The JSON of the whole model.
@@ -26,13 +35,12 @@ public struct KerasExport: Sendable {
     public init(_ graph: Graph, weights: StateDict, input: Extent) throws {
         var builder = try KerasBuilder(graph, weights, input)
         for index in graph.nodes.indices { try builder.add(index) }
+        builder.nest()
         let order = Graph.kerasOrder(
             builder.layers.map(\.inputs), output: builder.place[graph.output])
         let layers = order.map { builder.layers[$0] }
         config = try builder.config(layers).text()
-        self.layers = layers.map {
-            Layer(name: $0.name, className: KerasExport.snake($0.kind), weights: $0.weights)
-        }
+        self.layers = layers.map { Layer($0) }
     }
 
     /// `BatchNormalization` is `batch_normalization`, `Conv2D` is `conv2d`.
@@ -60,19 +68,25 @@ struct KerasNode {
     let name: String
     let kind: String
     let config: JSONTree
-    let inputs: [Int]
-    let shape: Shape
+    var inputs: [Int]
+    var shape: Shape
     let weights: [(variable: String, tensor: LazyTensor)]
+    /// The layers of a `Sequential`.
+    var inner: [KerasNode] = []
 }
 
-/// Turns nodes into layers; some become several.
+/// Turns nodes into layers; some become several, and some two become one.
 struct KerasBuilder {
-    private(set) var layers: [KerasNode] = []
+    var layers: [KerasNode] = []
     /// The layer that holds the value of each node.
-    private(set) var place: [Int] = []
+    var place: [Int] = []
     let graph: Graph
     let state: StateDict
     let shapes: [Shape]
+    /// What Keras' own network has where several layers compute the same.
+    let blueprint: (any Blueprint)?
+    /// The nodes that read each node.
+    let readers: [[Int]]
     private var names: Set<String> = []
 
     init(_ graph: Graph, _ state: StateDict, _ input: Extent) throws {
@@ -82,7 +96,16 @@ struct KerasBuilder {
             throw NetworkError.invalidGraph("its first layer is not the input")
         }
         shapes = try graph.shapes(input: [1, channels, input.height, input.width])
+        blueprint = graph.naming == .keras ? (try? Architectures.named(graph.name))?.blueprint : nil
+        var readers = [[Int]](repeating: [], count: graph.nodes.count)
+        for (index, node) in graph.nodes.enumerated() {
+            for input in node.inputs { readers[input].append(index) }
+        }
+        self.readers = readers
     }
+
+    /// Which of Keras' layers a node is, where the network's publisher has another than usual.
+    func kind(_ node: Node) -> KerasKind? { blueprint?.kerasKind(of: node.name) }
 
     /// Adds a layer; `shape` is logical (N, C, H, W) or (N, C).
     mutating func layer(
@@ -118,6 +141,10 @@ struct KerasBuilder {
     mutating func add(_ index: Int) throws {
         let node = graph.nodes[index]
         let inputs = node.inputs.map { place[$0] }
+        if let input = inputs.first, pointwise(after: index) != nil {
+            place.append(input)  // The layer is written where the second half stands.
+            return
+        }
         place.append(try layers(for: node, inputs, shapes[index]))
     }
 
@@ -133,28 +160,19 @@ struct KerasBuilder {
             return layer(
                 "InputLayer", node.name,
                 ["batch_shape": .array(dimensions), "sparse": false, "ragged": false], [], shape)
-        case .conv2d(let outputs, let window, let groups, let bias):
-            let (x, padding) = padded(x, window, before, node.name + "_pad")
-            var config: [String: JSONTree] = [
-                "kernel_size": pair(window.kernel), "strides": pair(window.stride),
-                "padding": .string(padding), "dilation_rate": pair(window.dilation),
-                "use_bias": .bool(bias), "activation": "linear",
-                "data_format": "channels_last",
-            ]
-            if groups > 1, groups == before[1] {
-                guard window.stride.height == window.stride.width else {
-                    throw unsupported(node, "a depthwise convolution of unequal strides")
-                }
-                config["depth_multiplier"] = .integer(outputs / groups)
-                return layer(
-                    "DepthwiseConv2D", node.name, config, [x], shape, try weights(node, groups))
-            }
-            config["filters"] = .integer(outputs)
-            config["groups"] = .integer(groups)
-            return layer("Conv2D", node.name, config, [x], shape, try weights(node, nil))
+        case .conv2d: return try convolution(node, x, before, shape)
         case .convTranspose2d(let outputs, let window, let extra, let groups, let bias):
             return try transposed(node, x, shape, outputs, window, extra, groups, bias)
         case .batchNorm(let epsilon, let momentum, let scale, let shift):
+            if node.parameters.map(\.role) == [.runningMean, .runningVariance, .count] {
+                let statistics = try zip(["mean", "variance", "count"], node.parameters).map {
+                    (variable: $0, tensor: try tensor($1))
+                }
+                return layer(
+                    "Normalization", node.name,
+                    ["axis": -1, "mean": nil, "variance": nil, "invert": false], inputs, shape,
+                    statistics)
+            }
             let config: [String: JSONTree] = [
                 "axis": -1, "momentum": .number(1 - Double(momentum)),
                 "epsilon": .number(Double("\(epsilon)") ?? Double(epsilon)),
@@ -168,10 +186,8 @@ struct KerasBuilder {
                 ["axis": -1, "epsilon": .number(Double("\(epsilon)") ?? Double(epsilon))], inputs,
                 shape, try weights(node, nil))
         case .linear(let outputs, let bias):
-            return layer(
-                "Dense", node.name,
-                ["units": .integer(outputs), "use_bias": .bool(bias), "activation": "linear"],
-                inputs, shape, try weights(node, nil))
+            if kind(node) == .pixel { return try pixel(node, inputs, shape, outputs, bias) }
+            return try dense(node, inputs, shape, outputs, bias)
         case .activation(let activation): return self.activation(activation, node, inputs, shape)
         case .softmax: return simple("Softmax", ["axis": -1])
         case .maxPool(let window):
@@ -206,7 +222,7 @@ struct KerasBuilder {
             return channelsLast ? reshaped : permuted(reshaped, node.name, [2, 3, 1], shape)
         case .pad(let padding, let value):
             guard value == 0 else { throw unsupported(node, "padding with \(value)") }
-            return try pad(padding, x, node, before, shape)
+            return pad(padding, x, node, before, shape)
         case .upsample(let height, let width, let bilinear):
             return simple(
                 "UpSampling2D",
@@ -231,14 +247,7 @@ struct KerasBuilder {
                 return numbers.count == 1 ? numbers[0] : .array(numbers)
             }
             return simple("Rescaling", ["scale": constants(scale), "offset": constants(shift)])
-        case .channelScale:
-            guard shape.rank == 4 else { throw unsupported(node, "a scale of vectors") }
-            // A depthwise 1 × 1 convolution multiplies each channel.
-            let gamma = try tensor(node.parameters[0]).reshaped([1, 1, shape[1], 1])
-            return layer(
-                "DepthwiseConv2D", node.name,
-                ["kernel_size": [1, 1], "use_bias": false, "padding": "valid"], inputs, shape,
-                [("kernel", gamma)])
+        case .channelScale: return try channelScale(node, inputs, shape)
         case .dropout(let rate): return simple("Dropout", ["rate": .number(Double(rate))])
         case .dropPath(let rate):
             return simple(

@@ -74,14 +74,3 @@ struct KerasMBConv {
         BatchNorm2d(name, epsilon: 1e-3, momentum: momentum)
     }
 }
-
-/// A row of EfficientNet's tables: kernel, stride, expansion, outputs, repeats.
-struct MBConvRow {
-    var kernel: Int
-    var stride: Int
-    var expansion: Int
-    var outputs: Int
-    var repeats: Int
-    var fused = false
-    var squeeze: Float = 0.25
-}

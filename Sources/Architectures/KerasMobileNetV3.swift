@@ -4,7 +4,8 @@ import GraftNetworks
 
 /// Keras' MobileNetV3: takes pixels of 0 … 255 and scales them to −1 … 1 itself.
 struct KerasMobileNetV3: Blueprint {
-    let rows: [Row]
+    /// Tables 1 and 2.
+    let rows: [MobileNetV3Table.Row]
     /// Channels of the embedding.
     let embedding: Int
     /// The width multiplier α.
@@ -14,11 +15,13 @@ struct KerasMobileNetV3: Blueprint {
     var naming: Naming { .keras }
 
     static let networks = [
-        family("mobilenetv3large", rows: large, embedding: 1280),
-        family("mobilenetv3small", rows: small, embedding: 1024),
+        family("mobilenetv3large", rows: MobileNetV3Table.large, embedding: 1280),
+        family("mobilenetv3small", rows: MobileNetV3Table.small, embedding: 1024),
     ]
 
-    private static func family(_ name: String, rows: [Row], embedding: Int) -> Architecture {
+    private static func family(
+        _ name: String, rows: [MobileNetV3Table.Row], embedding: Int
+    ) -> Architecture {
         Architecture(
             name, KerasMobileNetV3(rows: rows, embedding: embedding),
             published: ["0.75", "minimalistic"]
@@ -28,44 +31,6 @@ struct KerasMobileNetV3: Blueprint {
                 minimalistic: $0.words.contains("minimalistic"))
         }
     }
-
-    /// A row of Tables 1 and 2.
-    struct Row {
-        var kernel: Int
-        var expansion: Float
-        var outputs: Int
-        var squeezes: Bool
-        var hard: Bool
-        var stride: Int
-
-        init(
-            _ kernel: Int, _ expansion: Float, _ outputs: Int, se: Bool, hs: Bool, _ stride: Int
-        ) {
-            (self.kernel, self.expansion, self.outputs) = (kernel, expansion, outputs)
-            (squeezes, hard, self.stride) = (se, hs, stride)
-        }
-    }
-
-    /// Table 1: kernel, expansion, outputs, squeeze-and-excite, hard-swish, stride.
-    static let large = [
-        Row(3, 1, 16, se: false, hs: false, 1), Row(3, 4, 24, se: false, hs: false, 2),
-        Row(3, 3, 24, se: false, hs: false, 1), Row(5, 3, 40, se: true, hs: false, 2),
-        Row(5, 3, 40, se: true, hs: false, 1), Row(5, 3, 40, se: true, hs: false, 1),
-        Row(3, 6, 80, se: false, hs: true, 2), Row(3, 2.5, 80, se: false, hs: true, 1),
-        Row(3, 2.3, 80, se: false, hs: true, 1), Row(3, 2.3, 80, se: false, hs: true, 1),
-        Row(3, 6, 112, se: true, hs: true, 1), Row(3, 6, 112, se: true, hs: true, 1),
-        Row(5, 6, 160, se: true, hs: true, 2), Row(5, 6, 160, se: true, hs: true, 1),
-        Row(5, 6, 160, se: true, hs: true, 1),
-    ]
-    /// Table 2.
-    static let small = [
-        Row(3, 1, 16, se: true, hs: false, 2), Row(3, 72.0 / 16, 24, se: false, hs: false, 2),
-        Row(3, 88.0 / 24, 24, se: false, hs: false, 1), Row(5, 4, 40, se: true, hs: true, 2),
-        Row(5, 6, 40, se: true, hs: true, 1), Row(5, 6, 40, se: true, hs: true, 1),
-        Row(5, 3, 48, se: true, hs: true, 1), Row(5, 3, 48, se: true, hs: true, 1),
-        Row(5, 6, 96, se: true, hs: true, 2), Row(5, 6, 96, se: true, hs: true, 1),
-        Row(5, 6, 96, se: true, hs: true, 1),
-    ]
 
     private func activation(_ hard: Bool, _ name: String) -> Operation {
         Activate(hard && !minimalistic ? .hardSwish : .relu, name)
@@ -105,12 +70,15 @@ struct KerasMobileNetV3: Blueprint {
         Softmax("predictions")
     }
 
+    func kerasKind(of name: String) -> KerasKind? { name == "logits" ? .pixel : nil }
+
     private struct Block {
         var id: Int
-        var row: Row
+        var row: MobileNetV3Table.Row
         var inputs: Int
         var outputs: Int
-        var width: Int { divisible(Float(inputs) * row.expansion) }
+        /// Channels after the expansion.
+        var width: Int
     }
 
     private var blocks: [Block] {
@@ -118,7 +86,11 @@ struct KerasMobileNetV3: Blueprint {
         return rows.enumerated().map { id, row in
             let outputs = divisible(Float(row.outputs) * alpha)
             defer { inputs = outputs }
-            return Block(id: id, row: row, inputs: inputs, outputs: outputs)
+            // What α leaves of the inputs is expanded as many times as in the table.
+            let expansion = Float(row.width) / Float(id == 0 ? 16 : rows[id - 1].outputs)
+            return Block(
+                id: id, row: row, inputs: inputs, outputs: outputs,
+                width: divisible(Float(inputs) * expansion))
         }
     }
 
@@ -140,14 +112,14 @@ struct KerasMobileNetV3: Blueprint {
         if block.id > 0 {
             Conv2d("expand", block.width, kernel: 1)
             normalise("expand_bn")
-            activation(row.hard, "expand_act")
+            activation(row.hs, "expand_act")
         }
         DepthwiseConv2d(
             "depthwise", kernel: Extent(minimalistic ? 3 : row.kernel),
             stride: Extent(row.stride), padding: .same)
         normalise("depthwise_bn")
-        activation(row.hard, "depthwise_act")
-        if row.squeezes, !minimalistic {
+        activation(row.hs, "depthwise_act")
+        if row.se, !minimalistic {
             SqueezeExcite(
                 "squeeze_excite", reduce: "squeeze_excite_conv",
                 expand: "squeeze_excite_conv_1", squeezed: divisible(Float(block.width) * 0.25),

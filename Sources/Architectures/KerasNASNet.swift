@@ -193,7 +193,8 @@ private struct Separable: Layer {
                 ReLU("activation#")
                 SeparableConv2d(
                     "separable_conv_\(index)_\(id)", filters, kernel: Extent(kernel),
-                    stride: Extent(index == 1 ? stride : 1))
+                    stride: Extent(index == 1 ? stride : 1),
+                    padding: index == 1 && stride > 1 ? .zeroSame : .same)
                 normalise("separable_conv_\(index)_bn_\(id)")
             }
         }.apply(to: x, in: &graph)

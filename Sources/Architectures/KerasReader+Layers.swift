@@ -106,6 +106,7 @@ extension KerasReader {
                     shift: try constants(layer, "offset", 0)
                 ))
         case "Normalization": return try normalization(layer, name, x, shape)
+        case "LayerScale": return try add(.channelScale)  // ConvNeXt's, in keras.applications.
         case "Dropout", "SpatialDropout2D", "AlphaDropout", "GaussianDropout":
             let rate = try layer.number("rate", 0.5)
             guard (0..<1).contains(rate) else { throw layer.fail("its rate is \(rate)") }

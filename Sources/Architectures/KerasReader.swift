@@ -268,7 +268,11 @@ struct KerasReader {
         let variable = parameter[parameter.index(after: cut)...]
         let layer = String(parameter[..<cut])
         let spelled =
-            variable == "depthwise_kernel" ? ["depthwise_kernel", "kernel"] : [String(variable)]
+            switch variable {
+            case "depthwise_kernel": ["depthwise_kernel", "kernel"]
+            case "gamma": ["gamma", "variable", "0"]  // A layer scale's weight has no name.
+            default: [String(variable)]
+            }
         for alias in aliases[layer] ?? [layer] {
             for variable in spelled where state["\(alias)/\(variable)"] != nil {
                 return "\(alias)/\(variable)"

@@ -211,6 +211,15 @@ public struct ONNXExport {
         return settings
     }
 
+    private mutating func pad(_ padding: Padding, _ value: Float, _ x: String, _ name: String)
+        -> String
+    {
+        let pads = constant(
+            name + ".pads",
+            [0, 0, padding.top, padding.left, 0, 0, padding.bottom, padding.right])
+        return emit("Pad", [x, pads, constant(name + ".value", [value], [])], name)
+    }
+
     private mutating func add(_ node: Node, _ inputs: [String], _ before: Shape, _ after: Shape)
         throws -> String
     {
@@ -272,7 +281,17 @@ public struct ONNXExport {
             return emit("Gemm", [x] + weights, name, [("transB", .integer(1))])
         case .activation(let activation): return self.activation(activation, x, name)
         case .maxPool(let window):
-            return emit("MaxPool", [x], name, geometry(window, before, after))
+            guard case .zeroSame = window.padding else {
+                return emit("MaxPool", [x], name, geometry(window, before, after))
+            }
+            // ONNX pads a maximum with −∞, and here the zeros are values.
+            let padding = window.resolvedPadding(height: before[2], width: before[3])
+            let padded = pad(padding, 0, x, name + ".padded")
+            var (bare, grown) = (window, before)
+            bare.padding = .valid
+            grown[2] += padding.top + padding.bottom
+            grown[3] += padding.left + padding.right
+            return emit("MaxPool", [padded], name, geometry(bare, grown, after))
         case .averagePool(let window, let counts):
             return emit(
                 "AveragePool", [x], name,
@@ -319,11 +338,7 @@ public struct ONNXExport {
             guard channelsLast else { return emit("Reshape", [x, shape], name) }
             let last = emit("Reshape", [x, shape], name + ".last")
             return emit("Transpose", [last], name, [("perm", .integers([0, 3, 1, 2]))])
-        case .pad(let padding, let value):
-            let pads = constant(
-                name + ".pads",
-                [0, 0, padding.top, padding.left, 0, 0, padding.bottom, padding.right])
-            return emit("Pad", [x, pads, constant(name + ".value", [value], [])], name)
+        case .pad(let padding, let value): return pad(padding, value, x, name)
         case .upsample(let height, let width, let bilinear):
             let scales = constant(name + ".scales", [1, 1, Float(height), Float(width)], [4])
             let settings: [(String, Setting)] =

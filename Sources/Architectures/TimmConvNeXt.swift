@@ -11,12 +11,9 @@ struct TimmConvNeXt: Blueprint {
     let width: Int
     var naming: Naming { .torch }
 
-    /// Section 3 and appendix A.
-    static let networks = [
-        ("tiny", [3, 3, 9, 3], 96), ("small", [3, 3, 27, 3], 96), ("base", [3, 3, 27, 3], 128),
-        ("large", [3, 3, 27, 3], 192), ("xlarge", [3, 3, 27, 3], 256),
-    ].map { (size: String, depths: [Int], width: Int) in
-        Architecture("timm/convnext_\(size)", TimmConvNeXt(depths: depths, width: width))
+    static let networks = ConvNeXtTable.sizes.map {
+        Architecture(
+            "timm/convnext_\($0.name)", TimmConvNeXt(depths: $0.depths, width: $0.width))
     }
 
     var backbone: [any Layer] {

@@ -7,73 +7,41 @@ extension TimmEfficientNet {
 
     /// arXiv:1905.11946, table 1; "Lite" has no gates.
     static func v1(gated: Bool = true) -> [[Row]] {
-        [
-            [Row(.separable, 1, k: 3, s: 1, e: 1, 16, se: gated)],
-            [Row(.inverted, 2, k: 3, s: 2, e: 6, 24, se: gated)],
-            [Row(.inverted, 2, k: 5, s: 2, e: 6, 40, se: gated)],
-            [Row(.inverted, 3, k: 3, s: 2, e: 6, 80, se: gated)],
-            [Row(.inverted, 3, k: 5, s: 1, e: 6, 112, se: gated)],
-            [Row(.inverted, 4, k: 5, s: 2, e: 6, 192, se: gated)],
-            [Row(.inverted, 1, k: 3, s: 1, e: 6, 320, se: gated)],
-        ]
+        EfficientNetTable.rows.map { [Row($0, gated: gated)] }
     }
 
-    private static let efficientNets: [Architecture] = [
-        (1, 1, 224, 0.2), (1, 1.1, 240, 0.2), (1.1, 1.2, 260, 0.3), (1.2, 1.4, 300, 0.3),
-        (1.4, 1.8, 380, 0.4), (1.6, 2.2, 456, 0.4), (1.8, 2.6, 528, 0.5), (2, 3.1, 600, 0.5),
-    ].enumerated().flatMap {
-        (number: Int, scale: (width: Float, depth: Double, size: Int, dropout: Float)) in
-        [("efficientnet", false), ("tf_efficientnet", true)].map { name, tf in
-            Architecture(
-                "timm/\(name)_b\(number)", input: Extent(scale.size),
-                TimmEfficientNet(
-                    stages: v1(), width: scale.width, depth: scale.depth, dropout: scale.dropout,
-                    tf: tf))
+    private static let efficientNets: [Architecture] =
+        EfficientNetTable.scales.enumerated().flatMap { number, scale in
+            [("efficientnet", false), ("tf_efficientnet", true)].map { name, tf in
+                Architecture(
+                    "timm/\(name)_b\(number)", input: Extent(scale.size),
+                    TimmEfficientNet(
+                        stages: v1(), width: scale.width, depth: scale.depth,
+                        dropout: scale.dropout, tf: tf))
+            }
         }
-    }
 
-    /// arXiv:2104.00298, table 4: fused rows, then those with squeeze-and-excite; each stride,
-    /// expansion, outputs, repeats.
-    private static func v2(
-        _ first: (Int, Int), fused: [(Int, Float, Int, Int)], _ rest: [(Int, Float, Int, Int)]
-    ) -> [[Row]] {
-        [[Row(.plain, first.1, k: 3, s: 1, e: 1, first.0)]]
-            + fused.map { [Row(.edge, $0.3, k: 3, s: $0.0, e: $0.1, $0.2)] }
-            + rest.map { [Row(.inverted, $0.3, k: 3, s: $0.0, e: $0.1, $0.2, se: true)] }
-    }
+    /// arXiv:2104.00298, table 4.
+    private static func v2(_ rows: [MBConvRow]) -> [[Row]] { rows.map { [Row($0)] } }
 
     private static let efficientNetsV2: [Architecture] =
-        [(1, 1, 192), (1, 1.1, 192), (1.1, 1.2, 208), (1.2, 1.4, 240)].enumerated().map {
-            (number: Int, scale: (width: Float, depth: Double, size: Int)) in
-            Architecture(
-                "timm/tf_efficientnetv2_b\(number)", input: Extent(scale.size),
+        zip(EfficientNetTable.scales, [192, 192, 208, 240]).enumerated().map { number, each in
+            let (scale, size) = each
+            return Architecture(
+                "timm/tf_efficientnetv2_b\(number)", input: Extent(size),
                 TimmEfficientNet(
-                    stages: v2(
-                        (16, 1), fused: [(2, 4, 32, 2), (2, 4, 48, 2)],
-                        [(2, 4, 96, 3), (1, 6, 112, 5), (2, 6, 192, 8)]),
-                    width: scale.width, depth: scale.depth, tf: true, roundsDown: true))
-        } + [
+                    stages: v2(EfficientNetTable.base), width: scale.width, depth: scale.depth,
+                    tf: true, roundsDown: true))
+        }
+        + [
+            ("s", EfficientNetTable.small, 24, 300, 0.2),
+            ("m", EfficientNetTable.medium, 24, 384, 0.3),
+            ("l", EfficientNetTable.large, 32, 384, 0.4),
+        ].map { (size: String, rows: [MBConvRow], stem: Int, input: Int, dropout: Float) in
             Architecture(
-                "timm/tf_efficientnetv2_s", input: 300,
-                TimmEfficientNet(
-                    stages: v2(
-                        (24, 2), fused: [(2, 4, 48, 4), (2, 4, 64, 4)],
-                        [(2, 4, 128, 6), (1, 6, 160, 9), (2, 6, 256, 15)]), stem: 24, tf: true)),
-            Architecture(
-                "timm/tf_efficientnetv2_m", input: 384,
-                TimmEfficientNet(
-                    stages: v2(
-                        (24, 3), fused: [(2, 4, 48, 5), (2, 4, 80, 5)],
-                        [(2, 4, 160, 7), (1, 6, 176, 14), (2, 6, 304, 18), (1, 6, 512, 5)]),
-                    stem: 24, dropout: 0.3, tf: true)),
-            Architecture(
-                "timm/tf_efficientnetv2_l", input: 384,
-                TimmEfficientNet(
-                    stages: v2(
-                        (32, 4), fused: [(2, 4, 64, 7), (2, 4, 96, 7)],
-                        [(2, 4, 192, 10), (1, 6, 224, 19), (2, 6, 384, 25), (1, 6, 640, 7)]),
-                    dropout: 0.4, tf: true)),
-        ]
+                "timm/tf_efficientnetv2_\(size)", input: Extent(input),
+                TimmEfficientNet(stages: v2(rows), stem: stem, dropout: dropout, tf: true))
+        }
 
     /// arXiv:1801.04381, table 2: its first row has no expansion.
     private static let mobileNetV2: [[Row]] = MobileNetV2Table.rows.map { row in

@@ -47,6 +47,16 @@ struct TimmEfficientNet: Blueprint {
             (self.kind, self.repeats, self.kernel, self.stride) = (kind, repeats, kernel, stride)
             (self.expansion, self.outputs, self.se, self.relu) = (expansion, outputs, se, relu)
         }
+
+        /// A row of EfficientNet's tables; what is not expanded has blocks of its own.
+        init(_ row: MBConvRow, gated: Bool = true) {
+            let isNarrow = row.expansion == 1
+            let kind: Kind =
+                row.fused ? (isNarrow ? .plain : .edge) : (isNarrow ? .separable : .inverted)
+            self.init(
+                kind, row.repeats, k: row.kernel, s: row.stride, e: Float(row.expansion),
+                row.outputs, se: gated && row.squeeze > 0)
+        }
     }
 
     struct Block {
@@ -59,7 +69,8 @@ struct TimmEfficientNet: Blueprint {
     }
 
     private func rounded(_ channels: Float) -> Int {
-        roundsDown ? max(8, Int(channels * width + 4) / 8 * 8) : divisible(channels * width)
+        roundsDown
+            ? EfficientNetTable.nearest(channels, times: width) : divisible(channels * width)
     }
 
     private var stemWidth: Int { fixed ? stem : rounded(Float(stem)) }

@@ -6,19 +6,15 @@ import GraftNetworks
 /// do not grow with the width.
 struct TimmEfficientNetLite: Blueprint {
     private let network: TimmEfficientNet
-    /// Width, depth, size and dropout.
-    static let networks = [
-        (1, 1, 224, 0.2), (1, 1.1, 240, 0.2), (1.1, 1.2, 260, 0.3), (1.2, 1.4, 300, 0.3),
-        (1.4, 1.8, 380, 0.3),
-    ].enumerated().map {
-        (number: Int, scale: (width: Float, depth: Double, size: Int, dropout: Float)) in
+    /// B0 to B4, the last with less dropout than there.
+    static let networks = EfficientNetTable.scales.prefix(5).enumerated().map { number, scale in
         Architecture(
             "timm/tf_efficientnet_lite\(number)", input: Extent(scale.size),
             TimmEfficientNetLite(
                 network: TimmEfficientNet(
                     stages: TimmEfficientNet.v1(gated: false), width: scale.width,
-                    depth: scale.depth, activation: .relu6, dropout: scale.dropout, tf: true,
-                    fixed: true)))
+                    depth: scale.depth, activation: .relu6,
+                    dropout: min(scale.dropout, 0.3), tf: true, fixed: true)))
     }
 
     var naming: Naming { network.naming }

@@ -13,14 +13,11 @@ struct TorchConvNeXt: Blueprint {
     let dropRate: Float
     var naming: Naming { .torch }
 
-    /// Section 3 and appendix A.
-    static let networks = [
-        ("tiny", [3, 3, 9, 3], 96, 0.1), ("small", [3, 3, 27, 3], 96, 0.4),
-        ("base", [3, 3, 27, 3], 128, 0.5), ("large", [3, 3, 27, 3], 192, 0.5),
-    ].map { (size: String, depths: [Int], width: Int, dropRate: Float) in
+    /// torchvision has no "xlarge"; table 5 has the rates.
+    static let networks = zip(ConvNeXtTable.sizes, [0.1, 0.4, 0.5, 0.5]).map { size, dropRate in
         Architecture(
-            "torchvision/convnext_\(size)",
-            TorchConvNeXt(depths: depths, width: width, dropRate: dropRate))
+            "torchvision/convnext_\(size.name)",
+            TorchConvNeXt(depths: size.depths, width: size.width, dropRate: Float(dropRate)))
     }
 
     var backbone: [any Layer] {

@@ -18,22 +18,19 @@ struct TorchEfficientNet: Blueprint {
     var naming: Naming { .torch }
 
     static let networks =
-        [
-            (1, 1, 224, 0.2), (1, 1.1, 240, 0.2), (1.1, 1.2, 288, 0.3), (1.2, 1.4, 300, 0.3),
-            (1.4, 1.8, 380, 0.4), (1.6, 2.2, 456, 0.4), (1.8, 2.6, 528, 0.5), (2, 3.1, 600, 0.5),
-        ].enumerated().map {
-            (number: Int, scale: (width: Float, depth: Double, size: Int, dropout: Float)) in
+        EfficientNetTable.scales.enumerated().map { number, scale in
             Architecture(
-                "torchvision/efficientnet_b\(number)", input: Extent(scale.size),
+                "torchvision/efficientnet_b\(number)",
+                input: Extent(number == 2 ? 288 : scale.size),
                 TorchEfficientNet(
-                    rows: KerasEfficientNet.rows, width: scale.width, depth: scale.depth,
+                    rows: EfficientNetTable.rows, width: scale.width, depth: scale.depth,
                     stem: 32, dropout: scale.dropout, epsilon: number < 5 ? 1e-5 : 1e-3,
                     momentum: number < 5 ? 0.1 : 0.01))
         }
         + [
-            ("s", KerasEfficientNetV2.small, 24, 384, 0.2),
-            ("m", KerasEfficientNetV2.medium, 24, 480, 0.3),
-            ("l", KerasEfficientNetV2.large, 32, 480, 0.4),
+            ("s", EfficientNetTable.small, 24, 384, 0.2),
+            ("m", EfficientNetTable.medium, 24, 480, 0.3),
+            ("l", EfficientNetTable.large, 32, 480, 0.4),
         ].map { (size: String, rows: [MBConvRow], stem: Int, input: Int, dropout: Float) in
             Architecture(
                 "torchvision/efficientnet_v2_\(size)", input: Extent(input),

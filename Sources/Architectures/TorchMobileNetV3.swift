@@ -4,35 +4,19 @@ import GraftNetworks
 
 /// torchvision's MobileNetV3: symmetric padding, ε = 1e-3.
 struct TorchMobileNetV3: Blueprint {
-    let rows: [Row]
+    /// Tables 1 and 2.
+    let rows: [MobileNetV3Table.Row]
     /// Channels of the embedding.
     let embedding: Int
     var naming: Naming { .torch }
 
     static let networks = [
         Architecture(
-            "torchvision/mobilenet_v3_large", TorchMobileNetV3(rows: large, embedding: 1280)),
+            "torchvision/mobilenet_v3_large",
+            TorchMobileNetV3(rows: MobileNetV3Table.large, embedding: 1280)),
         Architecture(
-            "torchvision/mobilenet_v3_small", TorchMobileNetV3(rows: small, embedding: 1024)),
-    ]
-
-    /// kernel, expanded channels, outputs, squeeze-and-excite, hard-swish, stride.
-    typealias Row = (kernel: Int, width: Int, outputs: Int, se: Bool, hs: Bool, stride: Int)
-
-    /// Table 1.
-    private static let large: [Row] = [
-        (3, 16, 16, false, false, 1), (3, 64, 24, false, false, 2), (3, 72, 24, false, false, 1),
-        (5, 72, 40, true, false, 2), (5, 120, 40, true, false, 1), (5, 120, 40, true, false, 1),
-        (3, 240, 80, false, true, 2), (3, 200, 80, false, true, 1), (3, 184, 80, false, true, 1),
-        (3, 184, 80, false, true, 1), (3, 480, 112, true, true, 1), (3, 672, 112, true, true, 1),
-        (5, 672, 160, true, true, 2), (5, 960, 160, true, true, 1), (5, 960, 160, true, true, 1),
-    ]
-    /// Table 2.
-    private static let small: [Row] = [
-        (3, 16, 16, true, false, 2), (3, 72, 24, false, false, 2), (3, 88, 24, false, false, 1),
-        (5, 96, 40, true, true, 2), (5, 240, 40, true, true, 1), (5, 240, 40, true, true, 1),
-        (5, 120, 48, true, true, 1), (5, 144, 48, true, true, 1), (5, 288, 96, true, true, 2),
-        (5, 576, 96, true, true, 1), (5, 576, 96, true, true, 1),
+            "torchvision/mobilenet_v3_small",
+            TorchMobileNetV3(rows: MobileNetV3Table.small, embedding: 1024)),
     ]
 
     private var last: Int { (rows.last?.outputs ?? 0) * 6 }
@@ -70,7 +54,7 @@ struct TorchMobileNetV3: Blueprint {
         Linear("classifier.3", classes)
     }
 
-    private func block(_ row: Row, _ inputs: Int) -> Scope {
+    private func block(_ row: MobileNetV3Table.Row, _ inputs: Int) -> Scope {
         let activation: Activation = row.hs ? .hardSwish : .relu
         let expands = row.width != inputs
         let depthwise = expands ? 1 : 0

@@ -11,14 +11,26 @@ public struct KerasLayer: Sendable {
     public var className: String
     /// The variables in Keras' order, with Keras' axes: `kernel`, `bias`…
     public var weights: [(variable: String, tensor: LazyTensor)]
+    /// The layers of a nested model.
+    public var inner: [KerasLayer]
 
     /// A layer.
     public init(
-        name: String, className: String, weights: [(variable: String, tensor: LazyTensor)]
+        name: String, className: String, weights: [(variable: String, tensor: LazyTensor)],
+        inner: [KerasLayer] = []
     ) {
         self.name = name
         self.className = className
         self.weights = weights
+        self.inner = inner
+    }
+
+    /// Its weights and those of its layers, each under its layer's path: `stem/stem_conv/kernel`.
+    var named: [(name: String, tensor: LazyTensor)] {
+        let own = weights.map { (name: $0.variable, tensor: $0.tensor) }
+        return (own + inner.flatMap(\.named)).map {
+            (name: "\(name)/\($0.name)", tensor: $0.tensor)
+        }
     }
 }
 
@@ -38,11 +50,11 @@ public enum KerasWriter {
         weights.attributes["keras_version"] = .one(version)
         for layer in layers {
             var group = HDF5Group()
-            let names = layer.weights.map { "\(layer.name)/\($0.variable)" }
-            group.attributes["weight_names"] = .list(names)
-            for (name, weight) in zip(names, layer.weights) {
+            let named = layer.named
+            group.attributes["weight_names"] = .list(named.map(\.name))
+            for (name, tensor) in named {
                 let parts = name.split(separator: "/").map(String.init)
-                group[parts.dropLast()].datasets[parts.last ?? name] = weight.tensor
+                group[parts.dropLast()].datasets[parts.last ?? name] = tensor
             }
             let parts = layer.name.split(separator: "/").map(String.init)
             guard !parts.isEmpty, weights[parts].attributes.isEmpty else {
@@ -107,19 +119,22 @@ public enum KerasWriter {
 
     private static func objects(_ layers: [KerasLayer]) -> HDF5Group {
         var root = HDF5Group()
+        root[["vars"]] = HDF5Group()
         var counts: [String: Int] = [:]
         for layer in layers {
             let number = counts[layer.className, default: 0]
             counts[layer.className] = number + 1
+            // A nested model is laid out as the whole is.
+            var object = layer.inner.isEmpty ? HDF5Group() : objects(layer.inner)
             var vars = HDF5Group()
             vars.attributes["name"] = .one(layer.name)
             for (index, weight) in layer.weights.enumerated() {
                 vars.datasets[String(index)] = weight.tensor
             }
+            object[["vars"]] = vars
             let group = number == 0 ? layer.className : "\(layer.className)_\(number)"
-            root[["layers", group, "vars"]] = vars
+            root[["layers", group]] = object
         }
-        root[["vars"]] = HDF5Group()
         return root
     }
 }

@@ -122,9 +122,11 @@ extension Model {
         let export = try KerasExport(
             graph, weights: weights,
             input: Extent(preprocessing.height, preprocessing.width))
-        let layers = export.layers.map {
-            KerasLayer(name: $0.name, className: $0.className, weights: $0.weights)
+        func layer(_ it: KerasExport.Layer) -> KerasLayer {
+            KerasLayer(
+                name: it.name, className: it.className, weights: it.weights,
+                inner: it.inner.map(layer))
         }
-        return (export.config, layers)
+        return (export.config, export.layers.map(layer))
     }
 }

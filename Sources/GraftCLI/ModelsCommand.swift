@@ -12,7 +12,7 @@ struct ModelsCommand: ParsableCommand {
         discussion: """
             The depth counts layers that have weights, as Keras' table does.
             A size with `~` is reckoned from the parameters: the publisher states none.
-            A terminal of less than 100 columns shows no licences.
+            A terminal of less than 100 columns shows shorter figures and no licences.
             Models without a depth can be fetched but not run: graft lacks their network.
 
             Examples:
@@ -53,28 +53,29 @@ struct ModelsCommand: ParsableCommand {
             throw RegistryError.noneSuch(query.joined(separator: " "))
         }
         let columns = Terminal.answerWidth
-        let shown = (columns ?? .max) < 100 ? 6 : 7
-        let headings = ["name", "parameters", "depth", "size", "top-1", "top-5", "licence"]
-        var table = Table(Array(headings.prefix(shown)), numeric: [1, 2, 3, 4, 5])
+        let isNarrow = (columns ?? .max) < 100
+        var table = Table(
+            ["name", isNarrow ? "params" : "parameters", "depth", "size", "top-1", "top-5"]
+                + (isNarrow ? [] : ["licence"]), numeric: [1, 2, 3, 4, 5])
         for entry in found {
-            let size: String =
-                if let count = entry.byteCount {
-                    readableBytes(count)
-                } else if let count = entry.parameters {
-                    "~" + readableBytes(count * 4)
-                } else { "–" }
-            let cells: [String] = [
-                entry.name, Self.cell(entry.parameters) { grouped($0) },
-                Self.cell(entry.depth) { String($0) }, size, Self.cell(entry.top1, percent),
-                Self.cell(entry.top5, percent), entry.licence ?? "–",
+            let size = entry.estimatedByteCount.map {
+                (entry.byteCount == nil ? "~" : "") + (isNarrow ? megabytes($0) : readableBytes($0))
+            }
+            let cells: [String?] = [
+                entry.name,
+                entry.parameters.map {
+                    isNarrow ? decimals(Double($0) / 1e6, 1) + " M" : grouped($0)
+                },
+                entry.depth.map(String.init), size, entry.top1.map(percent),
+                entry.top5.map(percent),
             ]
-            table.add(Array(cells.prefix(shown)))
+            table.add((cells + (isNarrow ? [] : [entry.licence])).map { $0 ?? "–" })
         }
         Terminal.answer(table.text(fitting: columns))
     }
 
-    private static func cell<Value>(_ value: Value?, _ text: (Value) -> String) -> String {
-        value.map(text) ?? "–"
+    private func megabytes(_ count: Int) -> String {
+        decimals(Double(count) / 1e6, count < 10_000_000 ? 1 : 0) + " MB"
     }
 
     private func percent(_ share: Double) -> String { decimals(share * 100, 1) + " %" }

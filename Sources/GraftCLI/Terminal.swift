@@ -107,7 +107,8 @@ struct Table {
 
     var text: String { text(fitting: nil) }
 
-    /// The table on `limit` columns: what is too long for the first column gets a line of its own.
+    /// The table on `limit` columns: what is too long for the first column gets a line of its own, above
+    /// its other cells.
     func text(fitting limit: Int?) -> String {
         let all = [headings] + rows
         var widths = headings.indices.map { column in all.map { width($0[column]) }.max() ?? 0 }
@@ -116,6 +117,8 @@ struct Table {
         return all.map { row in
             var (row, line) = (row, "")
             if width(row[0]) > widths[0] {
+                // Nothing to say of it needs no line.
+                if row.dropFirst().allSatisfy({ $0 == "–" || $0.isEmpty }) { return row[0] }
                 line = row[0] + "\n"
                 row[0] = ""
             }

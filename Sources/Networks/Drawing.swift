@@ -24,7 +24,7 @@ public struct Drawing: Sendable {
 
     /// Of a letter, on average.
     private static let letter = 6.2
-    private static let letters = 34...48
+    private static let letters = 34...52
     private static let height = 34.0
     private static let gapX = 28.0
     private static let lane = 14.0

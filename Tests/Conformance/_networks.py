@@ -78,8 +78,8 @@ SHORT = {
 }
 
 # What rows.py takes from end to end with every change: the seed table's families, and each publisher's formats.
-# Inception, Xception, NASNet and the gated networks need CONFORMANCE=all: rows.py says what of them does not hold yet.
 ROWS = {
-    "resnet50", "densenet121", "vgg16", "mobilenet", "mobilenetv2", "torchvision/resnet18",
-    "torchvision/mobilenet_v3_small", "torchvision/convnext_tiny", "timm/tf_efficientnet_lite0",
+    "resnet50", "resnet50v2", "densenet121", "vgg16", "mobilenet", "mobilenetv2", "xception", "inceptionv3", "nasnetmobile",
+    "efficientnetb0", "mobilenetv3small", "convnexttiny", "torchvision/resnet18", "torchvision/mobilenet_v3_small",
+    "torchvision/convnext_tiny", "timm/tf_efficientnet_lite0",
 }

@@ -89,6 +89,12 @@ import Testing
         #expect(registry.search("timm TF_ LITE0").map(\.name) == ["timm/tf_efficientnet_lite0"])
         #expect(registry.search("torchvision/resnet50:").count == 2)
         #expect(registry.search("zzz").isEmpty)
+        let found = registry.search("resnet50").map(\.name)
+        #expect(found.prefix(2) == ["resnet50", "resnet50:notop"])
+        let own = found.firstIndex { $0.hasPrefix("torchvision/resnet50:") } ?? .max
+        let longer = found.firstIndex(of: "resnet50v2") ?? -1
+        let unknown = found.firstIndex { $0.hasPrefix("qubvel/") } ?? -1
+        #expect(own < longer && longer < unknown)
     }
 
     @Test func everySeedIsThere() throws {
