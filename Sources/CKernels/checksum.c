@@ -1,13 +1,11 @@
 // A quick checksum: it finds what was torn or damaged, not what was forged.
 #include "CKernels.h"
+#include "clones.h"
 #include <string.h>
 
 // Eight sums side by side, so that it runs as fast as memory is read; what came before a word is
 // rotated, so that its place counts. The ends are mixed by FNV-1a's step.
-#if defined(__x86_64__) && defined(__linux__)
-__attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#endif
-uint64_t graft_checksum(const void *bytes, size_t count) {
+CLONES uint64_t graft_checksum(const void *bytes, size_t count) {
     const unsigned char *at = bytes;
     uint64_t lane[8];
     for (int i = 0; i < 8; i++) lane[i] = 0xcbf29ce484222325u + (uint64_t)i;

@@ -2,12 +2,8 @@
 // channel where the kernel is wider than three: dw[i][j] = Σ x[s·y + d·i - top][s·x + d·j - left] · dy[y][x].
 // Every sample and block of channels is a task with sums of its own, added at the end by one.
 #include "CKernels.h"
+#include "clones.h"
 
-#if defined(__x86_64__) && defined(__linux__)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define CLONES
-#endif
 #define INLINE static inline __attribute__((always_inline))
 
 typedef struct {

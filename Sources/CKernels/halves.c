@@ -1,15 +1,10 @@
 // 16-bit floats from and to 32 bits, rounded to nearest even: what processors do where they can.
 #include "CKernels.h"
+#include "clones.h"
 #include <string.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#endif
-
-#if defined(__x86_64__) && defined(__linux__)
-#define EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define EACH_PROCESSOR
 #endif
 
 // Bytes of a file lie as they lie: nothing here asks for more than alignment to a byte.
@@ -61,7 +56,7 @@ static inline uint16_t brain(uint32_t v) {
     return (uint16_t)((v & 0x7FFFFFFF) > 0x7F800000 ? v >> 16 | 0x40 : rounded);
 }
 
-EACH_PROCESSOR
+CLONES
 static void plain_f32_to_f16(const uint8_t *source, uint8_t *target, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const uint16_t v = half(load32(source + 4 * i));
@@ -69,7 +64,7 @@ static void plain_f32_to_f16(const uint8_t *source, uint8_t *target, size_t coun
     }
 }
 
-EACH_PROCESSOR
+CLONES
 static void plain_f16_to_f32(const uint8_t *source, uint8_t *target, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const uint32_t v = single(load16(source + 2 * i));
@@ -120,7 +115,7 @@ void graft_f16_to_f32(const void *source, void *target, size_t count) {
     plain_f16_to_f32((const uint8_t *)source + 2 * done, (uint8_t *)target + 4 * done, count - done);
 }
 
-EACH_PROCESSOR
+CLONES
 void graft_f32_to_bf16(const void *source, void *target, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const uint16_t v = brain(load32((const uint8_t *)source + 4 * i));
@@ -128,7 +123,7 @@ void graft_f32_to_bf16(const void *source, void *target, size_t count) {
     }
 }
 
-EACH_PROCESSOR
+CLONES
 void graft_bf16_to_f32(const void *source, void *target, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const uint32_t v = (uint32_t)load16((const uint8_t *)source + 2 * i) << 16;

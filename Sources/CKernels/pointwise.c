@@ -1,5 +1,6 @@
 // What touches each number once: scale and shift by channel, gates, and copies of channels.
 #include "CKernels.h"
+#include "clones.h"
 #include <string.h>
 
 // How many floats a task has at least, so that starting it costs little beside it.
@@ -29,11 +30,7 @@ static inline float clamped(float v, float lower, float upper) {
         AFFINE_BODY(B, 0);                                                                         \
     }
 
-#if defined(__x86_64__) && defined(__linux__)
-// Compiled once for each of these processors, and chosen when the program starts.
-__attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#endif
-static void affine_block(
+CLONES static void affine_block(
     const float *x, size_t x_pixel, const float *scale, const float *shift, float *y,
     size_t y_pixel, size_t area, size_t block, float lower, float upper) {
     if (block == 1) {

@@ -2,6 +2,7 @@
 // roofline of Williams, Waterman & Patterson 2009 (doi:10.1145/1498765.1498785).
 #define _GNU_SOURCE
 #include "CKernels.h"
+#include "clones.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -79,10 +80,7 @@ typedef struct {
     double *sums;
 } read_job;
 
-#if defined(__x86_64__) && defined(__linux__)
-__attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#endif
-static double sum_of(const float *numbers, size_t count) {
+CLONES static double sum_of(const float *numbers, size_t count) {
     float sums[64] = {0};
     for (size_t i = 0; i + 64 <= count; i += 64)
         for (int l = 0; l < 64; l++) sums[l] += numbers[i + (size_t)l];

@@ -2,15 +2,10 @@
 // running statistics, and BatchNorm folded into weights and out of their gradients again. Every
 // thread has sums of its own, added at the end by one: nobody waits for anybody inside a loop.
 #include "CKernels.h"
+#include "clones.h"
 
 // How many floats a task has at least, so that starting it costs little beside it.
 enum { TASK = 1 << 14 };
-
-#if defined(__x86_64__) && defined(__linux__)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define CLONES
-#endif
 
 typedef struct {
     size_t count, n;

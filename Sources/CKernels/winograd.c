@@ -1,6 +1,7 @@
 // Winograd's convolution: weights, work for the threads, and the kernel that this processor has.
 #include "CKernels.h"
 #include "Winograd.h"
+#include "clones.h"
 
 typedef struct {
     const graft_winograd *w;
@@ -64,6 +65,9 @@ size_t graft_winograd_scratch_count(const graft_winograd *w, size_t block) {
     return points(w) * rows * (w->channels + w->outputs);
 }
 
+// The outputs of the widest panel.
+enum { MOST = 32 };
+
 static const double g4[6][3] = {
     {1.0 / 4, 0, 0}, {-1.0 / 6, -1.0 / 6, -1.0 / 6}, {-1.0 / 6, 1.0 / 6, -1.0 / 6},
     {1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
@@ -73,34 +77,52 @@ typedef struct {
     const graft_winograd *w;
     size_t panel;
     const float *weights;
+    int reversed;
     float *u;
 } weights_job;
 
-static void weights_task(void *context, size_t slot, size_t k) {
-    (void)slot;
-    const weights_job *j = context;
-    const size_t C = j->w->channels, K = j->w->outputs, panel = j->panel;
-    const int t = j->w->m + 2;
-    const double(*g)[3] = j->w->m == 4 ? g4 : g2;
+// One panel of P outputs, the same for all of them: [point][panel of outputs][channel][output in it].
+static inline __attribute__((always_inline)) void panel_weights(
+    const weights_job *j, size_t index, size_t P) {
+    const size_t C = j->w->channels, K = j->w->outputs, k0 = index * P;
+    const int m = j->w->m, t = m + 2;
+    const double(*g)[3] = m == 4 ? g4 : g2;
+    // From one output to the next and from one channel to the next, in kernels of nine.
+    const size_t next = j->reversed ? 1 : C, along = j->reversed ? K : 1;
     for (size_t c = 0; c < C; c++) {
-        const float *from = j->weights + (k * C + c) * 9;
-        double half[6][3];
+        double in[9][MOST], half[6][3][MOST];
+        for (size_t l = 0; l < P; l++) {
+            const float *from = j->weights + ((k0 + l) * next + c * along) * 9;
+            for (int x = 0; x < 9; x++) in[x][l] = from[j->reversed ? 8 - x : x];
+        }
         for (int i = 0; i < t; i++)
             for (int x = 0; x < 3; x++)
-                half[i][x] = g[i][0] * from[x] + g[i][1] * from[3 + x] + g[i][2] * from[6 + x];
+                for (size_t l = 0; l < P; l++)
+                    half[i][x][l] = g[i][0] * in[x][l] + g[i][1] * in[3 + x][l] + g[i][2] * in[6 + x][l];
         for (int i = 0; i < t; i++)
             for (int x = 0; x < t; x++) {
-                const size_t p = (size_t)(i * t + x);
-                // [point][panel of outputs][channel][output in the panel]
-                j->u[(p * K + k / panel * panel) * C + c * panel + k % panel] =
-                    (float)(half[i][0] * g[x][0] + half[i][1] * g[x][1] + half[i][2] * g[x][2]);
+                float *to = j->u + ((size_t)(i * t + x) * K + k0) * C + c * P;
+                for (size_t l = 0; l < P; l++)
+                    to[l] = (float)(half[i][0][l] * g[x][0] + half[i][1][l] * g[x][1]
+                                    + half[i][2][l] * g[x][2]);
             }
     }
 }
 
-void graft_winograd_weights(const graft_winograd *w, size_t block, const float *weights, float *u) {
-    weights_job j = {w, 2 * block, weights, u};
-    graft_parallel_slots(w->outputs, weights_task, &j);
+CLONES static void any_panel(const weights_job *j, size_t index) {
+    if (j->panel == 32) panel_weights(j, index, 32);
+    else panel_weights(j, index, 16);
+}
+
+static void weights_task(void *context, size_t slot, size_t index) {
+    (void)slot;
+    any_panel(context, index);
+}
+
+void graft_winograd_weights(
+    const graft_winograd *w, size_t block, const float *weights, int reversed, float *u) {
+    weights_job j = {w, 2 * block, weights, reversed, u};
+    graft_parallel_slots(w->outputs / j.panel, weights_task, &j);
 }
 
 void graft_winograd_run(

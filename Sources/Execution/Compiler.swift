@@ -12,6 +12,8 @@ final class Compiler {
     private let weights: StateDict
     let options: ExecutionOptions
     let scratch = Scratch()
+    /// Weights that a step transforms for itself.
+    let transformed = Scratch()
     var steps: [Step] = []
     /// The memory of all values.
     let arena = Arena()

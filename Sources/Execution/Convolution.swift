@@ -121,7 +121,8 @@ extension Compiler {
                     ?? memory(layout)
                 appendWinograd(
                     node, output, work: work, block: block, source: source,
-                    weights: try winogradWeights(work, block: block, weights), bias: biases,
+                    weights: .kept(try winogradWeights(work, block: block, weights)),
+                    bias: biases,
                     target: target, accumulate: sum != nil)
                 return target
             }

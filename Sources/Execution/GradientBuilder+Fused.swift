@@ -76,31 +76,19 @@ extension GradientBuilder {
         let primitive = try compiler.productPrimitive(
             node, dnnl_forward_training, shapes[node.inputs[0]], shape, bias: bias != nil,
             attributes: try PostOps(sum: other != nil, activation: activation))
-        compiler.note(node, primitive, operations: compiler.operations(node, shape))
-        let x = try compiler.reordered(source, to: try primitive.descriptor(dnnl_query_src_md))
-        let layout = try primitive.descriptor(dnnl_query_dst_md)
-        let y: Memory
-        if let other, let sum = fused.sum {
-            let mayGo = readers[sum.other].count == 1 && overwritable.contains(sum.other)
-            if mayGo, other.descriptor == layout {
-                y = other
-            } else {
-                y = try compiler.memory(layout)
-                try compiler.reorder(other, into: y)
+        let (x, y) = try forwardProduct(
+            node, source, shape, primitive, bias: bias, activation: activation,
+            accumulates: other != nil, weights: { try folded(fold, node, kernel, as: $0) }
+        ) { descriptor, layout in
+            if let other, let sum = fused.sum, readers[sum.other].count == 1,
+                overwritable.contains(sum.other), other.descriptor == descriptor
+            {
+                return other
             }
-        } else {
-            y = try compiler.memory(layout)
+            let y = try layout.map { try compiler.memory($0) } ?? compiler.memory(descriptor)
+            if let other { try compiler.reorder(other, into: y) }
+            return y
         }
-        var arguments = [
-            (DNNL_ARG_SRC, x),
-            (
-                DNNL_ARG_WEIGHTS,
-                try folded(fold, node, kernel, as: try primitive.descriptor(dnnl_query_weights_md))
-            ),
-            (DNNL_ARG_DST, y),
-        ]
-        if let bias { arguments.append((DNNL_ARG_BIAS, bias)) }
-        compiler.append(primitive, arguments)
         values[fused.last] = y
         // Without an activation nobody reads the value backward: a sum may be written over it.
         if activation == nil { overwritable.insert(fused.last) }

@@ -6,6 +6,45 @@ import GraftNetworks
 import GraftTensors
 
 extension GradientBuilder {
+    /// How a 3×3 convolution and its gradient are computed: nil is as the sum that defines it. No
+    /// measurement has a say, so that a run goes on bit for bit wherever it is taken up.
+    private func transform(_ node: Node, _ output: Shape) -> ConvolutionChoice.Transform? {
+        guard case .conv2d = node.op, compiler.options.accuracy == .default else { return nil }
+        return ConvolutionChoice.rule(shapes[node.inputs[0]], output).transform
+    }
+
+    /// Appends a product forward, by graft's transforms or by the primitive, which backward needs in
+    /// any case. `weights` are asked for in the layout that is wanted, and so is `room`, which holds the
+    /// sum before it where there is one.
+    /// - Returns: what went in as it was read, and what came out.
+    func forwardProduct(
+        _ node: Node, _ source: Memory, _ output: Shape, _ primitive: Primitive, bias: Memory?,
+        activation: Activation? = nil, accumulates: Bool = false,
+        weights: (Descriptor) throws -> Memory, room: (Descriptor, MapLayout?) throws -> Memory
+    ) throws -> (source: Memory, y: Memory) {
+        if let transform = transform(node, output),
+            let (work, block, layout) = try compiler.winograd(
+                node, source, shapes[node.inputs[0]], output, activation: activation,
+                extra: .zero, transform: transform)
+        {
+            let kernel = try weights(try .plain(compiler.kernelDims(node)))
+            let y = try room(try layout.descriptor(), layout)
+            compiler.appendWinograd(
+                node, output, work: work, block: block, source: source,
+                weights: .moving(kernel, reversed: false), bias: bias, target: y,
+                accumulate: accumulates)
+            return (source, y)
+        }
+        compiler.note(node, primitive, operations: compiler.operations(node, output))
+        let x = try compiler.reordered(source, to: try primitive.descriptor(dnnl_query_src_md))
+        let kernel = try weights(try primitive.descriptor(dnnl_query_weights_md))
+        let y = try room(try primitive.descriptor(dnnl_query_dst_md), nil)
+        var arguments = [(DNNL_ARG_SRC, x), (DNNL_ARG_WEIGHTS, kernel), (DNNL_ARG_DST, y)]
+        if let bias { arguments.append((DNNL_ARG_BIAS, bias)) }
+        compiler.append(primitive, arguments)
+        return (x, y)
+    }
+
     /// Compiles the gradients of a product that nothing is fused with.
     func productBackward(_ index: Int, _ node: Node, _ dy: Memory) throws {
         guard let (forward, source, kernel) = products[index] else { throw unsupported(node) }
@@ -109,11 +148,24 @@ extension GradientBuilder {
         _ node: Node, _ dy: Memory, _ output: Shape, hint: Primitive,
         weights: (Descriptor) throws -> Memory
     ) throws {
+        let input = shapes[node.inputs[0]]
         let primitive = try compiler.productPrimitive(
-            node, dnnl_backward_data, shapes[node.inputs[0]], output, bias: false, hint: hint)
-        compiler.note(node, primitive, operations: compiler.operations(node, output))
+            node, dnnl_backward_data, input, output, bias: false, hint: hint)
         let gradient = try compiler.reordered(
             dy, to: try primitive.descriptor(dnnl_query_diff_dst_md))
+        if let transform = transform(node, output),
+            let (work, block, layout) = try compiler.reversedWinograd(
+                node, gradient, input, output, transform: transform)
+        {
+            let kernel = try weights(try .plain(compiler.kernelDims(node)))
+            let dx = try compiler.memory(layout)
+            compiler.appendWinograd(
+                node, output, work: work, block: block, source: gradient,
+                weights: .moving(kernel, reversed: true), bias: nil, target: dx,
+                accumulate: false)
+            return try accumulate(node.inputs[0], dx)
+        }
+        compiler.note(node, primitive, operations: compiler.operations(node, output))
         let kernel = try weights(try primitive.descriptor(dnnl_query_weights_md))
         let dx = try compiler.memory(try primitive.descriptor(dnnl_query_diff_src_md))
         compiler.append(

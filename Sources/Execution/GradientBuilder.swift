@@ -175,20 +175,10 @@ final class GradientBuilder {
         }
         let primitive = try compiler.productPrimitive(
             node, dnnl_forward_training, shapes[node.inputs[0]], shapes[index], bias: bias != nil)
-        compiler.note(node, primitive, operations: compiler.operations(node, shapes[index]))
-        let source = try compiler.reordered(x, to: try primitive.descriptor(dnnl_query_src_md))
-        let y = try compiler.memory(try primitive.descriptor(dnnl_query_dst_md))
-        var arguments = [
-            (DNNL_ARG_SRC, source),
-            (
-                DNNL_ARG_WEIGHTS,
-                try laidOut(
-                    weights, kernel, as: try primitive.descriptor(dnnl_query_weights_md))
-            ),
-            (DNNL_ARG_DST, y),
-        ]
-        if let bias { arguments.append((DNNL_ARG_BIAS, bias)) }
-        compiler.append(primitive, arguments)
+        let (source, y) = try forwardProduct(
+            node, x, shapes[index], primitive, bias: bias,
+            weights: { try laidOut(weights, kernel, as: $0) },
+            room: { try $1.map { try compiler.memory($0) } ?? compiler.memory($0) })
         products[index] = (primitive, source, weights)
         return y
     }

@@ -38,7 +38,9 @@ public final class TrainingPlan {
         self.graph = graph
         self.input = input
         self.output = output
-        compiler = try Compiler(graph: graph, weights: weights, input: input)
+        compiler = try Compiler(
+            graph: graph, weights: weights, input: input,
+            options: ExecutionOptions(accuracy: options.accuracy))
         builder = try GradientBuilder(
             compiler, trainable: trainable, output: output, moving: moving)
         statistics = graph.parameters.filter { moving?.names.contains($0.name) == true }
@@ -74,7 +76,9 @@ public final class TrainingPlan {
     }
 
     /// The memory that values, their gradients and scratch space take, weights not counted.
-    public var activationByteCount: Int { compiler.arena.byteCount + compiler.scratch.byteCount }
+    public var activationByteCount: Int {
+        compiler.arena.byteCount + compiler.scratch.byteCount + compiler.transformed.byteCount
+    }
 
     /// What a step of training does, in order: forward, then backward.
     public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }

@@ -49,39 +49,91 @@ extension Compiler {
             left: Int(geometry.before.1), m: Int32(transform.side), tiles: transform.tiles,
             splits: 1, accumulate: 0, lower: bounds.0, upper: bounds.1)
         guard graft_winograd_fits(&work, block) != 0 else { return nil }
-        // Every thread has something to do: fewer tiles at a time, then parts of the outputs.
+        divide(&work, transform, block)
+        return (work, block, y)
+    }
+
+    /// The gradient of what goes into a 3×3 convolution: a convolution of `dy` with the weights turned.
+    func reversedWinograd(
+        _ node: Node, _ dy: Memory, _ input: Shape, _ output: Shape,
+        transform: ConvolutionChoice.Transform
+    ) throws -> (work: graft_winograd, block: Int, y: MapLayout)? {
+        guard case .conv2d(_, let window, 1, _) = node.op, input.rank == 4,
+            window.kernel == Extent(3, 3), window.stride == Extent(1, 1),
+            window.dilation == Extent(1, 1),
+            let x = try mapLayout(dy, output), x.order != .planes
+        else { return nil }
+        let y = MapLayout(input, x.order)
+        let block = graft_winograd_block(x.order == .blocks(8) ? 8 : 16)
+        let before = self.window(window, input: input, output: output).before
+        guard block > 0, x.order == .channelsLast || x.block == block, (0...2).contains(before.0),
+            (0...2).contains(before.1)
+        else { return nil }
+        var work = graft_winograd(
+            n: input[0], channels: output[1], height: output[2], width: output[3],
+            outputs: input[1], out_height: input[2], out_width: input[3],
+            x: x.strides(block), y: y.strides(block), top: 2 - Int(before.0),
+            left: 2 - Int(before.1), m: Int32(transform.side), tiles: transform.tiles, splits: 1,
+            accumulate: 0, lower: -.infinity, upper: .infinity)
+        guard graft_winograd_fits(&work, block) != 0 else { return nil }
+        divide(&work, transform, block)
+        return (work, block, y)
+    }
+
+    /// Every thread has something to do: fewer tiles at a time, then parts of the outputs.
+    private func divide(
+        _ work: inout graft_winograd, _ transform: ConvolutionChoice.Transform, _ block: Int
+    ) {
         let side = transform.side
         let total =
-            output[0] * ((output[2] + side - 1) / side) * ((output[3] + side - 1) / side)
+            work.n * ((work.out_height + side - 1) / side) * ((work.out_width + side - 1) / side)
         let rows = block == 16 ? 12 : 6
         let threads = Threads.current
         let share = (total + threads - 1) / threads
         work.tiles = min(transform.tiles, (share + rows - 1) / rows * rows)
         let blocks = (total + work.tiles - 1) / work.tiles
-        if blocks < threads { work.splits = min(threads, output[1] / (2 * block)) }
-        return (work, block, y)
+        if blocks < threads { work.splits = min(threads, work.outputs / (2 * block)) }
+    }
+
+    /// The weights of a step: transformed once, or anew at every run because they learn.
+    enum WinogradWeights {
+        case kept(Buffer)
+        /// Row-major; `reversed` where the step computes the gradient of what they belong to.
+        case moving(Memory, reversed: Bool)
     }
 
     /// Appends the step. `target` holds the sum before it if `accumulate`.
     func appendWinograd(
         _ node: Node, _ output: Shape, work: graft_winograd, block: Int, source: Memory,
-        weights: Buffer, bias: Memory?, target: Memory, accumulate: Bool
+        weights: WinogradWeights, bias: Memory?, target: Memory, accumulate: Bool
     ) {
         var work = work
         work.accumulate = accumulate ? 1 : 0
         let settled = work
         scratch.reserve(
             graft_winograd_scratch_count(&work, block) * max(Threads.current, 1))
-        let scratch = scratch
+        let count = graft_winograd_weights_count(&work)
+        var uses = [source, target]
+        if case .moving(let kernel, _) = weights {
+            uses.append(kernel)
+            transformed.reserve(count)
+        }
+        let (scratch, transformed) = (scratch, transformed)
         append(
             node.name, "winograd:F\(work.m)x\(work.tiles)", operations: operations(node, output),
-            uses: [source, target],
-            bytes: source.descriptor.byteCount + target.descriptor.byteCount + weights.byteCount
+            uses: uses,
+            bytes: source.descriptor.byteCount + target.descriptor.byteCount + count * 4
         ) {
             var w = settled
             guard let memory = scratch.floats else { return }
-            let (x, y, u) = (source.floats, target.floats, weights.floats(0).baseAddress)
-            graft_winograd_run(&w, block, x, u, bias?.floats, y, memory)
+            let u: UnsafeMutablePointer<Float>?
+            switch weights {
+            case .kept(let buffer): u = buffer.floats(0).baseAddress
+            case .moving(let kernel, let reversed):
+                u = transformed.floats
+                graft_winograd_weights(&w, block, kernel.floats, reversed ? 1 : 0, u)
+            }
+            graft_winograd_run(&w, block, source.floats, u, bias?.floats, target.floats, memory)
         }
     }
 
@@ -94,7 +146,7 @@ extension Compiler {
         func transformed() throws -> Buffer {
             let buffer = Buffer(byteCount: count * 4)
             graft_winograd_weights(
-                &work, block, try weights.numbers().kernel, buffer.floats(count).baseAddress)
+                &work, block, try weights.numbers().kernel, 0, buffer.floats(count).baseAddress)
             return buffer
         }
         return try planFile?.buffer(

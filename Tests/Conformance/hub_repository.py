@@ -69,6 +69,7 @@ def repositories(home):
           and [pathlib.Path(p).read_bytes() for p in some[1].splitlines()] == [FILES[n] for n in names], some)
     missing = graft(_minihub.environment(f"{home}/some", hub.url), "fetch", "hf://acme/tiny", names[0], "nothing.bin")
     check("one that is not there is named", missing[0] == 1 and "nothing.bin" in missing[2], missing)
+    hub.requests.clear()
     result = graft(mine, "fetch", "hf://acme/tiny", "--json")
     check("a repository arrives", result[0] == 0, result)
     fetched = json.loads(result[1])["repositories"][0]

@@ -1,5 +1,6 @@
 // The gradient of every operation against differences of its own forward.
 
+import CKernels
 import GraftExecution
 import GraftNetworks
 import GraftTensors
@@ -202,7 +203,7 @@ private struct Loss {
     let direction: [Float]
     let seed: UInt64?
 
-    init(_ probe: Probe) throws {
+    init(_ probe: Probe, _ accuracy: Accuracy = .default) throws {
         let graph = try probe.graph()
         var weights = StateDict()
         for (index, parameter) in graph.parameters.enumerated() {
@@ -220,7 +221,7 @@ private struct Loss {
         plan = try TrainingPlan(
             graph: graph, weights: weights, input: shape,
             trainable: Set(graph.parameters.filter { !$0.isBuffer }.map(\.name)),
-            output: graph.output)
+            output: graph.output, options: ExecutionOptions(accuracy: accuracy))
     }
 
     func value() throws -> Double {
@@ -264,6 +265,52 @@ private func gradientsEqualDifferences(probe: Probe) throws {
         }
     }
     #expect(checked >= 6)
+}
+
+private let transformable: [Probe] = [
+    Probe(name: "3 × 3 alone", channels: 32, side: 14) { builder in
+        try builder.add(conv(32, 3), name: "probe", inputs: [1])
+    },
+    Probe(name: "3 × 3 without padding, swish", channels: 32, side: 17) { builder in
+        let c = try builder.add(conv(64, 3, padding: .valid), name: "probe", inputs: [1])
+        try builder.add(.activation(.swish), name: "swish", inputs: [c])
+    },
+    Probe(name: "3 × 3, uneven padding, ReLU", channels: 64, side: 15) { builder in
+        let uneven = WindowPadding.explicit(Padding(top: 0, left: 2, bottom: 2, right: 1))
+        let c = try builder.add(conv(32, 3, padding: uneven), name: "probe", inputs: [1])
+        try builder.add(.activation(.relu), name: "relu", inputs: [c])
+    },
+    Probe(name: "3 × 3, BatchNorm, sum, ReLU", channels: 32, side: 16) { builder in
+        let c = try builder.add(conv(32, 3, bias: false), name: "probe", inputs: [1])
+        let norm = try builder.add(
+            .batchNorm(epsilon: 1e-3, momentum: 0.1), name: "norm",
+            inputs: [c])
+        let sum = try builder.add(.add, name: "sum", inputs: [norm, 1])
+        try builder.add(.activation(.relu), name: "relu", inputs: [sum])
+    },
+]
+
+@Test(arguments: transformable)
+private func transformsGiveTheGradientsOfTheSums(probe: Probe) throws {
+    let (sums, transforms) = (try Loss(probe, .exact), try Loss(probe))
+    let used = transforms.plan.steps.count { $0.algorithm.hasPrefix("winograd") }
+    // Forward and backward, on a processor that has the kernel.
+    #expect(used == (graft_winograd_block(16) > 0 ? 2 : 0))
+    #expect(sums.plan.steps.allSatisfy { !$0.algorithm.hasPrefix("winograd") })
+    let (a, b) = (try sums.value(), try transforms.value())
+    #expect(abs(a - b) < 1e-4 * max(1, abs(a)))
+    for loss in [sums, transforms] {
+        try loss.plan.backward(Tensor(loss.direction, shape: [2, 3]))
+    }
+    for (index, parameter) in sums.plan.trainable.enumerated() {
+        let (a, b) = (
+            sums.plan.withParameter(index) { Array($1) },
+            transforms.plan.withParameter(index) { Array($1) }
+        )
+        let most = a.reduce(0) { max($0, abs($1)) }
+        #expect(
+            zip(a, b).allSatisfy { abs($0 - $1) < 1e-4 * most }, "\(probe.name): \(parameter.name)")
+    }
 }
 
 @Test private func dropoutHidesItsShareAndScalesTheRest() throws {

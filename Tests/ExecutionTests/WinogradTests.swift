@@ -48,7 +48,14 @@ import Testing
                 let weights = numbers(k * c * 9, seed: 2)
                 let bias = numbers(k, seed: 3)
                 let before = numbers(y.count, seed: 4)
-                for accumulate in [false, true] {
+                // The same weights as those of the convolution whose gradient this one is.
+                var turned = weights
+                for (k, c, at) in (0..<k).flatMap({ k in
+                    (0..<c).flatMap { c in (0..<9).map { (k, c, $0) } }
+                }) {
+                    turned[(c * y.c + k) * 9 + 8 - at] = weights[(k * x.c + c) * 9 + at]
+                }
+                for (accumulate, reversed) in [(false, false), (true, false), (true, true)] {
                     var w = graft_winograd(
                         n: n, channels: c, height: height, width: width, outputs: k,
                         out_height: oh, out_width: ow, x: x.strides, y: y.strides, top: pad,
@@ -56,7 +63,8 @@ import Testing
                         accumulate: accumulate ? 1 : 0, lower: -0.5, upper: 1.5)
                     #expect(graft_winograd_fits(&w, block) == 1)
                     var u = [Float](repeating: 0, count: graft_winograd_weights_count(&w))
-                    graft_winograd_weights(&w, block, weights, &u)
+                    graft_winograd_weights(
+                        &w, block, reversed ? turned : weights, reversed ? 1 : 0, &u)
                     // As many threads as OpenMP may have.
                     var scratch = [Float](
                         repeating: 0, count: graft_winograd_scratch_count(&w, block) * 64)

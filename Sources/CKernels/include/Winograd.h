@@ -42,8 +42,10 @@ int graft_winograd_fits(const graft_winograd *w, size_t block);
 size_t graft_winograd_weights_count(const graft_winograd *w);
 size_t graft_winograd_scratch_count(const graft_winograd *w, size_t block);
 
-// U = G g Gᵀ of weights (outputs, channels, 3, 3), as the kernel of this block reads it.
-void graft_winograd_weights(const graft_winograd *w, size_t block, const float *weights, float *u);
+// U = G g Gᵀ of weights (outputs, channels, 3, 3), as the kernel of this block reads it. Reversed they are
+// (channels, outputs, 3, 3) and turned by half a turn: those of a convolution whose gradient this is.
+void graft_winograd_weights(
+    const graft_winograd *w, size_t block, const float *weights, int reversed, float *u);
 
 // The convolution. `bias` may be null; `scratch` serves as many threads as there are.
 void graft_winograd_run(
