@@ -11,15 +11,7 @@ import onnx
 import onnxruntime
 from safetensors.numpy import save_file
 
-from _graft import graft, weights
-
-failed = False
-
-
-def report(good, label, detail=""):
-    global failed
-    failed |= not good
-    print("ok  " if good else "FAIL", label, detail)
+from _graft import graft, report, weights
 
 
 def transposed(at):
@@ -121,4 +113,4 @@ with tempfile.TemporaryDirectory() as folder:
             report(error < 1e-4, f"onnx of {name} in graft", f"relative error {error:.1e}")
         except Exception as error:
             report(False, name, f"{type(error).__name__}: {str(error)[-500:]}")
-sys.exit(failed)
+report.finish()

@@ -5,7 +5,6 @@ native form each tensor has them. Run by `make conformance` with GRAFT=path of t
 """
 import itertools
 import os
-import sys
 import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -17,20 +16,13 @@ import safetensors.numpy
 import torch
 
 from _graft import attempt as graft
-from _graft import weights
+from _graft import report, weights
 
 NETWORK = "mobilenet:0.25-128"
 ENDINGS = {"native": "native", "safetensors": "safetensors", "npz": "npz", "torch": "pth", "keras-h5": "h5",
            "keras-weights": "weights.h5", "keras": "keras", "onnx": "onnx"}
 # Who says what the network is; for the others it is named.
 SELF_DESCRIBING = {"native", "keras", "onnx"}
-failed = False
-
-
-def report(good, label, detail=""):
-    global failed
-    failed |= not good
-    print("ok  " if good else "FAIL", label, detail)
 
 
 def multiset(arrays):
@@ -131,4 +123,4 @@ with tempfile.TemporaryDirectory() as folder:
     at = lambda name: os.path.join(folder, name)
     network(at)
     unable(at)
-sys.exit(failed)
+report.finish()
