@@ -54,8 +54,7 @@ public enum HDF5Server {
             send(.listing, try JSONEncoder().encode(listing))
             while let index = next() {
                 guard listing.entries.indices.contains(index) else { return 65 }
-                let tensor = try file.load(listing.entries[index].dataset)
-                tensor.withBytes { send(.tensor, $0) }
+                try file.read(listing.entries[index].dataset) { send(.tensor, $1) }
             }
         } catch {
             refuse(error)
@@ -80,8 +79,9 @@ public enum HDF5Server {
         let source = Source(path: "", format: "zip")
         while let offset = next(), let count = next() {
             do {
-                let bytes = try ZipArchive.inflated(storage, at: offset, count: count, source)
-                bytes.withBytes { send(.tensor, $0) }
+                try ZipArchive.inflate(storage, at: offset, count: count, source) {
+                    send(.tensor, $0)
+                }
             } catch {
                 refuse(error)
             }
