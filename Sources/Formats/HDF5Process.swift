@@ -22,6 +22,7 @@ final class HDF5Process: Sendable {
     init(_ program: String, _ storage: Storage, _ range: Range<Int>, _ source: Source) throws {
         self.source = source
         var child = try Child(program, storage, range, [], source)
+        try child.begin(source)
         let data = try child.receive(.listing, limit: 1 << 27, source)
         do {
             listing = try JSONDecoder().decode(HDF5Listing.self, from: data)
@@ -60,6 +61,7 @@ final class InflateProcess: Sendable {
         self.source = source
         var child = try Child(
             program, storage, 0..<storage.byteCount, [HDF5Server.inflate], source)
+        try child.begin(source)
         self.child = Mutex(child)
     }
 
@@ -130,6 +132,13 @@ private struct Child: ~Copyable {
         }
         self.process = process
         socket = sockets[0]
+    }
+
+    /// Hears what holds the child, which it says before it has read a byte of a file that could make
+    /// it lie.
+    mutating func begin(_ source: Source) throws {
+        let held = try receive(.held, limit: 1, source).first ?? 0
+        Confinement.note(Confinement(rawValue: Int32(held)))
     }
 
     deinit {
