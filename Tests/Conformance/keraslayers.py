@@ -83,7 +83,9 @@ LAYERS = {
     "dropout": [L.Dropout(0.5), L.SpatialDropout2D(0.3), L.GaussianDropout(0.3), L.GaussianNoise(0.1), L.AlphaDropout(0.1)],
     "nested models": [inner("sequential"), functional("functional"), keras.Sequential([inner("deep"), C(2, 1)], name="deeper")],
 }
+shared = C(6, 3, padding="same", name="shared")
 REFUSED = {
+    "a layer used twice": lambda x: shared(shared(x)),
     "shared slopes by place": L.PReLU(), "channels first": L.ZeroPadding2D(data_format="channels_first"), "a joined height": lambda x: L.Concatenate(axis=1)([x, x]),
     "a norm without scale": L.LayerNormalization(scale=False), "an unknown layer": L.UnitNormalization(),
     "an unknown activation": L.Activation("softsign"), "bicubic": L.UpSampling2D(2, interpolation="bicubic"),
