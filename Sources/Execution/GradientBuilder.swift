@@ -340,15 +340,18 @@ final class GradientBuilder {
     }
 
     private func multiplyBackward(_ index: Int, _ node: Node, _ dy: Memory) throws {
-        guard node.inputs.count == 2 else { throw unsupported(node) }
-        for (input, other) in [(node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])]
-        where learns[input] {
-            let product =
-                shapes[other] == shapes[index]
-                ? try compiler.binary(
-                    dnnl_binary_mul, dy,
-                    try compiler.reordered(try value(other), to: dy.descriptor), node.name)
-                : try compiler.gated(dy, shapes[index], by: try value(other), as: node.name)
+        for (place, input) in node.inputs.enumerated() where learns[input] {
+            var product = dy
+            for (position, other) in node.inputs.enumerated() where position != place {
+                product =
+                    shapes[other] == shapes[index]
+                    ? try compiler.binary(
+                        dnnl_binary_mul, product,
+                        try compiler.reordered(try value(other), to: product.descriptor),
+                        node.name)
+                    : try compiler.gated(
+                        product, shapes[index], by: try value(other), as: node.name)
+            }
             let gradient = try summed(product, shapes[index], to: shapes[input])
             try accumulate(input, gradient)
         }
