@@ -92,7 +92,10 @@ public struct LabelMetrics: Sendable, Hashable, Codable {
             let next = rank + 1 < order.count ? scores[order[rank + 1]] : 0
             guard next < scores[index] || rank + 1 == order.count else { continue }
             let f1 = ratio(2 * hits, rank + 1 + support)
-            if f1 > best { (best, threshold) = (f1, (scores[index] + next) / 2) }
+            guard f1 > best else { continue }
+            // Between neighbouring numbers there is no other: the middle would let the lower one in.
+            let middle = (scores[index] + next) / 2
+            (best, threshold) = (f1, middle > next ? middle : scores[index])
         }
         return threshold
     }

@@ -45,6 +45,30 @@ public enum ScoreMetrics {
         return sum
     }
 
+    /// The mean of −log of the share that the true class got, shares below 2⁻⁵² counting as that.
+    /// Nil of nothing.
+    public static func logLoss(_ probabilities: [[Float]], _ labels: [Int]) -> Double? {
+        guard !labels.isEmpty else { return nil }
+        let total = zip(probabilities, labels).reduce(0.0) { sum, photo in
+            sum - logarithm(min(max(Double(photo.0[photo.1]), 0x1p-52), 1 - 0x1p-52))
+        }
+        return total / Double(labels.count)
+    }
+
+    /// The mean squared distance of the shares from what was true, summed over the classes, so that
+    /// it lies in 0…2 (Brier 1950). Nil of nothing.
+    public static func brierScore(_ probabilities: [[Float]], _ labels: [Int]) -> Double? {
+        guard !labels.isEmpty else { return nil }
+        var total = 0.0
+        for (row, label) in zip(probabilities, labels) {
+            for (k, share) in row.enumerated() {
+                let off = Double(share) - (k == label ? 1 : 0)
+                total += off * off
+            }
+        }
+        return total / Double(labels.count)
+    }
+
     /// The expected calibration error: how far confidence is from accuracy, over equal bins of
     /// the confidence (Guo et al. 2017, arXiv:1706.04599). Nil of nothing.
     public static func calibrationError(
@@ -80,6 +104,10 @@ public struct ScoreSummary: Sendable, Hashable, Codable {
     public var meanAveragePrecision: Double?
     /// The expected calibration error, 15 bins.
     public var calibrationError: Double?
+    /// The mean of −log of what the true class got.
+    public var logLoss: Double?
+    /// The Brier score over all classes, 0…2.
+    public var brierScore: Double?
 
     /// The measures of probabilities (photos × classes).
     public init(probabilities: [[Float]], labels: [Int], classes: Int) {
@@ -97,5 +125,7 @@ public struct ScoreSummary: Sendable, Hashable, Codable {
         macroROCAUC = mean(rocAUC)
         meanAveragePrecision = mean(averagePrecision)
         calibrationError = ScoreMetrics.calibrationError(probabilities, labels)
+        logLoss = ScoreMetrics.logLoss(probabilities, labels)
+        brierScore = ScoreMetrics.brierScore(probabilities, labels)
     }
 }
