@@ -42,6 +42,8 @@ final class EpochTable: Sendable {
         case .stoppedEarly(let epoch, let best):
             Terminal.redraw("")
             Terminal.say("stopped after epoch \(epoch): epoch \(best) was the best")
+        case .unrecorded(let reason):
+            Terminal.say("warning: the run's folder does not say that it failed: \(reason)")
         }
     }
 

@@ -11,7 +11,7 @@ struct RunsCommand: ParsableCommand {
         commandName: "runs", abstract: "List runs and compare them.",
         subcommands: [List.self, Compare.self])
 
-    /// A finished run: its folder, what it was told and how well it did.
+    /// A run that is over: its folder, what it was told and how well it did.
     struct Run {
         let folder: String
         let description: RunDescription
@@ -46,6 +46,11 @@ struct RunsCommand: ParsableCommand {
             }
         }
 
+        /// Whether the run came to its end.
+        var ending: String {
+            metrics.failure.map { $0.divergence == nil ? "failed" : "diverged" } ?? "finished"
+        }
+
         /// What tells runs apart, by name.
         var facts: [(String, String)] {
             let options = description.options
@@ -56,6 +61,7 @@ struct RunsCommand: ParsableCommand {
                 ("ROC-AUC", number(metrics.scores?.macroROCAUC)),
                 ("calibration error", number(metrics.scores?.calibrationError)),
                 ("loss", number(metrics.loss)),
+                ("ended", ending),
                 ("best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"),
                 ("photos", "\(metrics.trainingPhotos) + \(metrics.validationPhotos)"),
                 ("architecture", description.architecture), ("mode", mode), ("head", head),
@@ -83,18 +89,24 @@ struct RunsCommand: ParsableCommand {
             let macroF1: Double?
             let loss: Double?
             let seed: UInt64
+            let failure: RunFailure?
         }
 
         func run() throws {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             let runs = ([folder] + names.sorted().map { folder + "/" + $0 }).compactMap(Run.init)
-                .sorted { ($0.metrics.measure ?? 0) > ($1.metrics.measure ?? 0) }
+                .sorted { first, second in
+                    let (a, b) = (first.metrics.failure == nil, second.metrics.failure == nil)
+                    return a != b
+                        ? a : (first.metrics.measure ?? 0) > (second.metrics.measure ?? 0)
+                }
             if json {
                 let lines = runs.map {
                     Line(
                         run: $0.folder, architecture: $0.description.architecture,
                         accuracy: $0.metrics.accuracy, macroF1: $0.metrics.macroF1,
-                        loss: $0.metrics.loss, seed: $0.description.options.seed)
+                        loss: $0.metrics.loss, seed: $0.description.options.seed,
+                        failure: $0.metrics.failure)
                 }
                 Terminal.answer(try JSON.line(["runs": lines]))
                 return
@@ -104,12 +116,12 @@ struct RunsCommand: ParsableCommand {
                 return
             }
             var table = Table(
-                ["run", "score", "macro F1", "architecture", "mode", "head", "photos"],
-                numeric: [1, 2])
+                ["run", "score", "macro F1", "ended", "architecture", "mode", "head", "photos"],
+                numeric: [1, 2, 7])
             for run in runs {
                 table.add([
                     run.folder, run.metrics.measure.map { decimals($0, 4) } ?? "–",
-                    run.metrics.macroF1.map { decimals($0, 4) } ?? "–",
+                    run.metrics.macroF1.map { decimals($0, 4) } ?? "–", run.ending,
                     run.description.architecture, run.mode, run.head,
                     "\(run.metrics.trainingPhotos)",
                 ])
@@ -138,7 +150,7 @@ struct RunsCommand: ParsableCommand {
             for (row, fact) in (facts.first ?? []).enumerated() {
                 let values = facts.map { $0[row].1 }
                 // Results always, settings where they differ.
-                guard row < 8 || Set(values).count > 1 else { continue }
+                guard row < 9 || Set(values).count > 1 else { continue }
                 table.add([fact.0] + values)
             }
             Terminal.answer(table.text)

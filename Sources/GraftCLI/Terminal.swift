@@ -151,7 +151,7 @@ func readableBytes(_ count: Int) -> String {
 
 /// A number with a fixed count of decimals: `0.862`.
 func decimals(_ value: some BinaryFloatingPoint, _ places: Int) -> String {
-    guard value.isFinite else { return "\(value)" }
+    guard value.isFinite, value.magnitude < 1e9 else { return "\(Float(value))" }
     var scale = 1.0
     for _ in 0..<places { scale *= 10 }
     let scaled = (Double(value) * scale).rounded()

@@ -118,8 +118,9 @@ enum HTML {
         .matrix tr:first-child th span{writing-mode:vertical-rl;transform:rotate(180deg)}
         figure{display:inline-block;margin:.4em;max-width:540px;vertical-align:top}figcaption{font-size:13px;max-width:260px}
         svg{width:520px;font-size:12px}polyline{fill:none;stroke-width:2}.grid{stroke:#e4e4e4}
+        .failed{background:#fdecea;border-left:4px solid #c62828;padding:.6em .8em}
         pre{background:#f5f5f5;padding:.8em;overflow-x:auto;white-space:pre-wrap}
-        @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}pre{background:#222}svg text{fill:#ccc}}
+        @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}pre{background:#222}.failed{background:#3a1c1c}svg text{fill:#ccc}}
         </style></head><body>
         \(body)
         </body></html>
@@ -129,7 +130,7 @@ enum HTML {
 
     /// A number with a fixed count of decimals.
     static func places(_ value: Double, _ count: Int) -> String {
-        guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+        guard value.isFinite, abs(value) < 1e9 else { return "\(Float(value))" }
         var scale = 1.0
         for _ in 0..<count { scale *= 10 }
         let digits = String(Int((abs(value) * scale).rounded()))

@@ -41,6 +41,13 @@ enum RunReport {
         _ mistakes: [Mistake], _ answers: [(truth: [Float], answer: [Float])] = []
     ) throws -> String {
         var body = "<h1>\(HTML.escaped(run.architecture)), \(run.classes.count) classes</h1>\n"
+        if let failure = metrics.failure {
+            body += "<p class=failed><b>This run failed.</b> \(HTML.escaped(failure.message))"
+            body += failure.hint.map { "<br>\(HTML.escaped($0))" } ?? ""
+            body +=
+                metrics.epochs > 0
+                ? "<br>What follows is of its best epoch until then.</p>\n" : "</p>\n"
+        }
         var summary: [[String]] = []
         func line(_ name: String, _ value: Double?) {
             if let value { summary.append([name, HTML.places(value, 4)]) }
@@ -51,6 +58,7 @@ enum RunReport {
         line("macro ROC-AUC", metrics.scores?.macroROCAUC)
         line("mean average precision", metrics.scores?.meanAveragePrecision)
         line("calibration error, 15 bins", metrics.scores?.calibrationError)
+        line("Brier score", metrics.scores?.brierScore)
         line("mean average precision", metrics.labels?.meanAveragePrecision)
         line("macro ROC-AUC", metrics.labels?.macroROCAUC)
         line("micro F1", metrics.labels?.microF1)
@@ -58,7 +66,9 @@ enum RunReport {
         line("share of wrong labels", metrics.labels?.hammingLoss)
         line("R²", metrics.values?.r2)
         line("validation loss", metrics.loss)
-        summary.append(["best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"])
+        if metrics.epochs > 0 {
+            summary.append(["best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"])
+        }
         summary.append(
             ["photos", "\(metrics.trainingPhotos) learned, \(metrics.validationPhotos) validated"])
         if metrics.skippedPhotos > 0 {

@@ -1,10 +1,58 @@
-// What a finished run leaves for people: its description, its report and its worst mistakes.
+// What a run leaves: its metrics, its description, its report and its worst mistakes.
 
 import GraftImages
 import GraftNetworks
 import GraftTensors
 
 extension Trainer {
+    /// Writes `metrics.json` and `log.csv`; without a score where no epoch was finished.
+    func conclude(
+        _ history: [EpochRecord], best: Int, _ found: TrainingLoop.Score?, _ validation: Samples,
+        _ training: Samples, failure: RunFailure? = nil
+    ) throws -> TrainingMetrics {
+        let held = !validation.items.isEmpty && found != nil
+        let score = found ?? noScore
+        let classifies = held && input.task == .classification
+        var metrics = TrainingMetrics(
+            task: input.task, classes: input.classes, bestEpoch: best,
+            epochs: history.last?.epoch ?? 0, trainingPhotos: training.items.count,
+            validationPhotos: validation.items.count, skippedPhotos: skippedCount,
+            loss: held ? score.loss : nil,
+            accuracy: classifies ? score.confusion.accuracy : nil,
+            top5: classifies && input.classes.count > 5 ? score.top5 : nil,
+            macroF1: classifies ? score.confusion.macroF1 : nil,
+            scores: classifies
+                ? ScoreSummary(
+                    probabilities: score.probabilities, labels: validation.labels,
+                    classes: input.classes.count) : nil,
+            perClass: score.confusion.perClass, confusion: score.confusion)
+        metrics.failure = failure
+        metrics.averages = classifies ? AveragedScores(score.confusion) : nil
+        switch input.task {
+        case .multiLabel where held:
+            metrics.labels = LabelMetrics(
+                probabilities: score.probabilities, targets: validation.targets,
+                names: input.classes)
+            metrics.macroF1 = metrics.labels?.macroF1
+        case .regression where held:
+            metrics.values = ValueMetrics(
+                answers: score.probabilities.map(inUnits),
+                targets: validation.targets.map(inUnits), names: input.classes)
+        default: break
+        }
+        try write(try RunFiles.json(metrics, pretty: true) + "\n", "metrics.json")
+        try write(EpochRecord.csv(history, input.task), "log.csv")
+        return metrics
+    }
+
+    /// What nothing scores.
+    var noScore: TrainingLoop.Score {
+        TrainingLoop.Score(
+            loss: 0, top5: 0,
+            confusion: ConfusionMatrix(
+                classes: input.task == .classification ? input.classes.count : 0))
+    }
+
     /// Writes `run.json`, `report.html` and TensorBoard's events.
     func describe(
         _ parts: Parts, _ weights: StateDict, _ metrics: TrainingMetrics,
