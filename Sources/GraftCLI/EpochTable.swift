@@ -47,6 +47,13 @@ final class EpochTable: Sendable {
         }
     }
 
+    /// Leaves the curves standing where a person watches.
+    func close() {
+        let (losses, measures) = state.withLock { ($0.losses, $0.measures) }
+        guard Terminal.isInteractive, losses.count > 1 else { return }
+        Terminal.say("loss \(Sparkline.text(losses))  \(task.measure) \(Sparkline.text(measures))")
+    }
+
     private func epoch(_ record: EpochRecord, _ isBest: Bool) {
         let (isFirst, curves) = state.withLock { state in
             let isFirst = !state.hasHead

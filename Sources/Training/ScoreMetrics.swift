@@ -75,6 +75,15 @@ public enum ScoreMetrics {
         _ probabilities: [[Float]], _ labels: [Int], bins: Int = 15
     ) -> Double? {
         guard !labels.isEmpty, bins > 0 else { return nil }
+        return calibration(probabilities, labels, bins: bins).reduce(0) {
+            $0 + Double($1.count) * abs($1.confidence - $1.accuracy)
+        } / Double(labels.count)
+    }
+
+    /// The bins behind it that hold a photo, the least sure first.
+    public static func calibration(
+        _ probabilities: [[Float]], _ labels: [Int], bins: Int = 15
+    ) -> [CalibrationBin] {
         var table = [(count: Int, confidence: Double, correct: Int)](
             repeating: (0, 0, 0), count: bins)
         for (row, label) in zip(probabilities, labels) {
@@ -87,9 +96,22 @@ public enum ScoreMetrics {
             table[bin].confidence += confidence
             table[bin].correct += best == label ? 1 : 0
         }
-        return table.reduce(0) { $0 + abs($1.confidence - Double($1.correct)) }
-            / Double(labels.count)
+        return table.filter { $0.count > 0 }.map { bin in
+            CalibrationBin(
+                count: bin.count, confidence: bin.confidence / Double(bin.count),
+                accuracy: Double(bin.correct) / Double(bin.count))
+        }
     }
+}
+
+/// Answers that were about as sure as each other.
+public struct CalibrationBin: Sendable, Hashable, Codable {
+    /// How many there were.
+    public var count: Int
+    /// How sure they were, on average.
+    public var confidence: Double
+    /// How many of them were right.
+    public var accuracy: Double
 }
 
 /// The measures of scores of one run or evaluation.
@@ -104,6 +126,8 @@ public struct ScoreSummary: Sendable, Hashable, Codable {
     public var meanAveragePrecision: Double?
     /// The expected calibration error, 15 bins.
     public var calibrationError: Double?
+    /// The bins behind it that hold a photo.
+    public var calibration: [CalibrationBin]?
     /// The mean of −log of what the true class got.
     public var logLoss: Double?
     /// The Brier score over all classes, 0…2.
@@ -125,6 +149,7 @@ public struct ScoreSummary: Sendable, Hashable, Codable {
         macroROCAUC = mean(rocAUC)
         meanAveragePrecision = mean(averagePrecision)
         calibrationError = ScoreMetrics.calibrationError(probabilities, labels)
+        calibration = ScoreMetrics.calibration(probabilities, labels)
         logLoss = ScoreMetrics.logLoss(probabilities, labels)
         brierScore = ScoreMetrics.brierScore(probabilities, labels)
     }

@@ -100,7 +100,7 @@ extension Trainer {
             }
             mistakes.append(
                 Mistake(
-                    path: item.path, truth: entry.truth, prediction: entry.prediction,
+                    path: item.relativePath, truth: entry.truth, prediction: entry.prediction,
                     probability: entry.probability,
                     pictures: pictures.map { $0.resized(width: 160, height: 160, .bilinear) }))
         }

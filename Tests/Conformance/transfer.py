@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from _tiny import random_tiny
 failures = 0
 folder = Path(tempfile.mkdtemp(prefix="graft-transfer-"))
 os.environ["GRAFT_CACHE"] = str(folder / "cache")
+os.environ["HF_HOME"] = str(folder / "hf")  # gc must not reach the cache of whoever runs this
 
 
 def check(name, ok, detail):
@@ -107,6 +109,33 @@ check("D  halves are kept apart", reused("--cache-dtype", "f16") == 0, "f16")
 shutil.rmtree(folder / "cache/features")
 train("anew", *settings)
 check("D  a deleted cache changes nothing", reused() == total, "computed again, and kept")
+
+
+# What `graft cache gc` evicts: by age and by size, what was used longest ago first, and nothing else.
+def kept():
+    return {p.name for p in (folder / "cache/features").iterdir()}
+
+
+def aged(name, days):
+    values = folder / "cache/features" / name / "values"
+    os.utime(values, (time.time() - 86400 * days,) * 2)
+
+
+shutil.rmtree(folder / "cache/features")
+sets = []
+for model in (backbone, folder / "other.safetensors", folder / "smaller.safetensors"):
+    known = kept() if sets else set()
+    reused(model=model)
+    sets.append(*(kept() - known))
+for name, days in zip(sets, (200, 3, 1)):
+    aged(name, days)
+subprocess.run([GRAFT, "cache", "gc", "--unused", "90d"], check=True, capture_output=True)
+check("D  gc by age evicts the features that were not used for so long", kept() == set(sets[1:]), f"{len(kept())} of 3 stay")
+size = sum(p.stat().st_size for p in (folder / "cache/features" / sets[2]).iterdir())
+reused(model=folder / "other.safetensors")  # a use, which makes them the younger ones
+subprocess.run([GRAFT, "cache", "gc", "--max-size", str(size + 6000)], check=True, capture_output=True)
+check("D  gc by size evicts those used longest ago", kept() == {sets[1]}, f"{len(kept())} of 2 stay")
+check("D     and the others are found again", reused(model=folder / "other.safetensors") == total and reused() == 0, "")
 
 # F
 from sklearn.datasets import load_digits
