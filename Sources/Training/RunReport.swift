@@ -20,7 +20,14 @@ enum RunReport {
         _ run: RunDescription, _ metrics: TrainingMetrics, _ history: [EpochRecord],
         _ mistakes: [Mistake], _ answers: [(truth: [Float], answer: [Float])] = []
     ) throws -> String {
-        var body = "<h1>\(HTML.escaped(run.architecture)), \(run.classes.count) classes</h1>\n"
+        let things =
+            switch run.task {
+            case .classification: "classes"
+            case .multiLabel: "labels"
+            case .regression: run.classes.count == 1 ? "number" : "numbers"
+            }
+        let title = "\(run.architecture), \(run.classes.count) \(things)"
+        var body = "<h1>\(HTML.escaped(title))</h1>\n"
         if let failure = metrics.failure {
             body += "<p class=failed><b>This run failed.</b> \(HTML.escaped(failure.message))"
             body += failure.hint.map { "<br>\(HTML.escaped($0))" } ?? ""
@@ -44,6 +51,7 @@ enum RunReport {
         line("micro F1", metrics.labels?.microF1)
         line("photos with every label right", metrics.labels?.subsetAccuracy)
         line("share of wrong labels", metrics.labels?.hammingLoss)
+        line("calibration error, 15 bins", metrics.labels?.calibrationError)
         line("R²", metrics.values?.r2)
         line("validation loss", metrics.loss)
         if metrics.epochs > 0 {
@@ -57,8 +65,13 @@ enum RunReport {
         body += HTML.table(["", ""], summary)
         if !history.isEmpty { body += results(run, metrics, history, answers) }
         if !mistakes.isEmpty {
-            body += "<h2>Worst mistakes</h2><p>The validation photos that were most surely taken "
-            body += "for something else, as the network sees them, and where it looked.</p>\n"
+            body += "<h2>Worst mistakes</h2><p>"
+            body +=
+                run.task == .regression
+                ? "The validation photos whose answers are furthest off, as the network sees them."
+                : "The validation photos that were most surely taken for something else, as the "
+                    + "network sees them, and where it looked."
+            body += "</p>\n"
             body += "<div class=cards>\n"
             for mistake in mistakes { body += try card(mistake) }
             body += "</div>\n"
@@ -68,7 +81,7 @@ enum RunReport {
         body += HTML.table(["", ""], run.settings.map { [$0.name, $0.value] }, kind: "facts")
         body += "<details><summary>all of them, as in run.json</summary><pre>"
         body += HTML.escaped(try RunFiles.json(run, pretty: true)) + "</pre></details>"
-        return HTML.page("\(run.architecture) on \(run.classes.count) classes", body)
+        return HTML.page(title, body)
     }
 
     /// Curves over the epochs, and the best of them in detail.

@@ -80,6 +80,12 @@ public enum ScoreMetrics {
         } / Double(labels.count)
     }
 
+    /// The bin of a share: it holds its upper edge and not its lower one.
+    static func bin(of share: Double, of bins: Int) -> Int {
+        let exact = (share * Double(bins)).rounded(.up) - 1
+        return exact.isFinite ? min(max(Int(exact), 0), bins - 1) : 0
+    }
+
     /// The bins behind it that hold a photo, the least sure first.
     public static func calibration(
         _ probabilities: [[Float]], _ labels: [Int], bins: Int = 15
@@ -89,9 +95,7 @@ public enum ScoreMetrics {
         for (row, label) in zip(probabilities, labels) {
             let best = row.withUnsafeBufferPointer { Ranking.best(of: $0) }
             let confidence = Double(row[best])
-            // A bin holds its upper edge and not its lower one.
-            let exact = (confidence * Double(bins)).rounded(.up) - 1
-            let bin = exact.isFinite ? min(max(Int(exact), 0), bins - 1) : 0
+            let bin = bin(of: confidence, of: bins)
             table[bin].count += 1
             table[bin].confidence += confidence
             table[bin].correct += best == label ? 1 : 0

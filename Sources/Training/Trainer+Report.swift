@@ -65,7 +65,8 @@ extension Trainer {
             classes: input.classes,
             task: input.task, trainingCounts: counts(training))
         try RunFiles.write(try RunFiles.json(run, pretty: true) + "\n", to: path("run.json"))
-        let mistakes = try self.mistakes(parts, weights, validation, score)
+        let mistakes = try self.mistakes(
+            parts, weights, validation, score, metrics.labels?.labels.map(\.threshold) ?? [])
         let answers =
             input.task == .regression
             ? zip(validation.targets, score.probabilities).map { (inUnits($0), inUnits($1)) } : []
@@ -77,9 +78,9 @@ extension Trainer {
     /// The validation photos that are most surely taken for something else.
     private func mistakes(
         _ parts: Parts, _ weights: StateDict, _ validation: Samples, _ score: TrainingLoop.Score,
-        limit: Int = 12
+        _ thresholds: [Float], limit: Int = 12
     ) throws -> [Mistake] {
-        let wrong = self.wrong(validation, score)
+        let wrong = self.wrong(validation, score, thresholds)
         let shape = input.preprocessing.shape
         let looking =
             wrong.isEmpty || input.task == .regression || options.head.isNeighbours
@@ -117,8 +118,10 @@ extension Trainer {
         var weight: Float
     }
 
-    /// The photos that are answered wrong, the worst first.
-    private func wrong(_ validation: Samples, _ score: TrainingLoop.Score) -> [Wrong] {
+    /// The photos that are answered wrong, the worst first; labels by where each holds from.
+    private func wrong(
+        _ validation: Samples, _ score: TrainingLoop.Score, _ thresholds: [Float]
+    ) -> [Wrong] {
         var found: [Wrong] = []
         for (photo, row) in score.probabilities.enumerated() {
             switch input.task {
@@ -133,11 +136,13 @@ extension Trainer {
             case .multiLabel:
                 // The one label that is furthest from the truth.
                 let target = validation.targets[photo]
+                let missed = row.indices.filter {
+                    (row[$0] >= thresholds[$0]) != (target[$0] > 0.5)
+                }
                 guard
-                    let k = row.indices.max(by: {
+                    let k = missed.max(by: {
                         abs(row[$0] - target[$0]) < abs(row[$1] - target[$1])
-                    }),
-                    abs(row[k] - target[k]) > 0.5
+                    })
                 else { continue }
                 let name = input.classes[k]
                 found.append(

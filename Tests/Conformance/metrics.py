@@ -157,6 +157,9 @@ def labels(photos, width, count):
                 note("labels: F1 of the chosen threshold is the best there is", label["f1"], np.max(2 * p_ * r / np.maximum(p_ + r, 1e-300)))
             else:
                 note("labels: without a photo the threshold is one half", label["threshold"], 0.5)
+        share, held = p.astype("f8").ravel(), y.ravel()
+        place = np.clip(np.ceil(share * 15).astype(int) - 1, 0, 14)
+        note("labels: calibration error, 15 bins", ours["calibrationError"], sum(abs((share - held)[place == b].sum()) for b in range(15)) / share.size, 1e-6)
         note("labels: mean average precision", best.get("meanAveragePrecision"), mean(averages))
         note("labels: macro ROC-AUC", best.get("macroROCAUC"), mean(areas))
 
