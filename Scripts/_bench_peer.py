@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 
 # How photos are prepared: shorter side, its interpolation, then 224 × 224 of the middle; x = (rgb / 255 - mean) / std.
-IMAGENET = ("bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-HALF = ("bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+IMAGENET = (256, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+SECOND = (232, *IMAGENET[1:])  # torchvision's second weights, its default where there are any
+HALF = (256, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 NETWORKS = {
-    "resnet50": ("torchvision", "resnet50", IMAGENET), "vgg16": ("torchvision", "vgg16", IMAGENET),
-    "mobilenetv2": ("torchvision", "mobilenet_v2", IMAGENET), "densenet121": ("torchvision", "densenet121", IMAGENET),
+    "resnet50": ("torchvision", "resnet50", SECOND), "vgg16": ("torchvision", "vgg16", IMAGENET),
+    "mobilenetv2": ("torchvision", "mobilenet_v2", SECOND), "densenet121": ("torchvision", "densenet121", IMAGENET),
     "efficientnet-lite0": ("timm", "tf_efficientnet_lite0", HALF),
 }
 
@@ -28,10 +29,10 @@ def prepare(path, network):
     import numpy as np
     from PIL import Image
 
-    kernel, mean, std = NETWORKS[network][2]
+    shorter, kernel, mean, std = NETWORKS[network][2]
     image = Image.open(path).convert("RGB")
     w, h = image.size
-    size = (256, int(h * 256 / w)) if w <= h else (int(w * 256 / h), 256)
+    size = (shorter, int(h * shorter / w)) if w <= h else (int(w * shorter / h), shorter)
     image = image.resize(size, Image.BICUBIC if kernel == "bicubic" else Image.BILINEAR)
     left, top = round((size[0] - 224) / 2), round((size[1] - 224) / 2)
     x = np.asarray(image.crop((left, top, left + 224, top + 224)), dtype=np.float32).transpose(2, 0, 1)

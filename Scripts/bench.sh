@@ -10,7 +10,8 @@ failed() { echo "FAILED: $1" >&2; }
 
 echo "== graft-bench"
 photo=$("$venv/bin/python" -c 'import skimage, pathlib; print(pathlib.Path(skimage.__file__).parent / "data/rocket.jpg")')
-swift build -c release --product graft-bench &&
+# shellcheck disable=SC2086
+swift build ${RELEASE:--c release} --product graft-bench &&
     .build/release/graft-bench --photo "$photo" ${quick:+--quick} || failed graft-bench
 
 # Only this needs it, so that the other checks need not wait for its 59 MB.

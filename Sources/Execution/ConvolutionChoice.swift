@@ -63,13 +63,14 @@ struct ConvolutionChoice: Equatable {
         [direct, tiles(2, 24)] + [12, 24, 48, 96].map { tiles(4, $0) }
 
     /// What is taken where nothing was measured: F(4×4) but on maps so small that its tiles cover
-    /// much more than the map, with more tiles at a time the larger the weights are. The size of
-    /// the batch has no say, so that a photo's numbers do not depend on its company.
+    /// much more than the map or that there are too few to be worth reading four times the weights,
+    /// with more tiles at a time the larger the weights are. The size of the batch has no say, so that a
+    /// photo's numbers do not depend on its company.
     static func rule(_ input: Shape, _ output: Shape) -> ConvolutionChoice {
         let channels = input[1] + output[1]
         let tiles = ((output[2] + 3) / 4) * ((output[3] + 3) / 4)
         let waste = Double(tiles * 16) / Double(output[2] * output[3])
-        guard waste < 1.7 else { return direct }
+        guard waste < 1.7, tiles >= 16 else { return direct }
         return .tiles(4, channels <= 256 ? 24 : channels <= 512 ? 48 : 96)
     }
 }
@@ -89,7 +90,7 @@ extension Compiler {
         else { return .direct }
         guard let memory = options.memory else { return byRule }
         let key =
-            "3x3 \(input) \(output) pad \(work.top),\(work.left) block \(block) "
+            "3x3, second kernel, \(input) \(output) pad \(work.top),\(work.left) block \(block) "
             + "pixel \(work.x.pixel) threads \(Threads.current)"
         if let known = memory.choice(for: key).flatMap({ ConvolutionChoice(text: $0) }) {
             return known

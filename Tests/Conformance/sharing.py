@@ -4,11 +4,14 @@ symbolic links, no right to write; and what `graft doctor` says of each.
 GRAFT names the program; the `hf` of this Python's environment is the peer. As root a second user is tried
 too; others are told that this part is left out.
 """
+import errno
 import json
 import os
 import pathlib
+import platform
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 
@@ -130,6 +133,49 @@ def without_links(hub):
         check("damage is mended there too", got.returncode == 0 and m.graft("verify").returncode == 0, got)
 
 
+def refusing(*errors):
+    """Has the kernel refuse symbolic links from here on, as a file system without them does: {call's number: errno}."""
+    import ctypes
+    rules = b"".join(
+        [struct.pack("HBBI", 0x20, 0, 0, 0)]  # the number of the call
+        + [struct.pack("HBBI", 0x15, 0, 1, number) + struct.pack("HBBI", 0x06, 0, 0, 0x00050000 | error)
+           for number, error in errors]
+        + [struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000)])
+    text = ctypes.create_string_buffer(rules, len(rules))
+    program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(rules) // 8, ctypes.addressof(text)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program, 0, 0):  # no new privileges; a filter
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def refused_links(hub):
+    """A disk that has no symbolic links, as FAT (EPERM) and some network file systems (EOPNOTSUPP) do."""
+    numbers = {"x86_64": (88, 266), "aarch64": (36,)}.get(platform.machine())
+    if numbers is None:
+        print("left out: the numbers of this processor's system calls are not known here")
+        return
+    for error in (errno.EPERM, errno.EOPNOTSUPP):
+        name = errno.errorcode[error]
+        with Machine(hub.url) as m:
+            def run(*command):
+                return m.run(*command, preexec_fn=lambda: refusing(*((n, error) for n in numbers)))
+
+            probe = run(sys.executable, "-c", "import os; os.symlink('a', 'b')")
+            check(f"{name}: links are refused", probe.returncode != 0, probe)
+            for revision in ("v1", "main", "v1"):
+                got = run(cache.GRAFT, "fetch", "hf://acme/tiny", "--revision", revision)
+                check(f"{name}: graft fetches {revision}", got.returncode == 0, got)
+            check(f"{name}: files lie in the snapshots", not [p for p in m.hub.rglob("*") if p.is_symlink()])
+            verified = run(cache.GRAFT, "cache", "verify")
+            check(f"{name}: and are right", verified.returncode == 0, verified)
+            hub.requests.clear()
+            theirs = run(cache.HF, "download", "acme/tiny", "--quiet")
+            check(f"{name}: hf has nothing left to fetch", theirs.returncode == 0
+                  and not [r for r in hub.requests if r[0] == "GET" and "/resolve/" in r[1]], theirs)
+            offline = run(cache.GRAFT, "fetch", "hf://acme/tiny", "--offline")
+            check(f"{name}: graft neither", offline.returncode == 0, offline)
+
+
 def local_folders(hub):
     """The same files and the same bookkeeping, but for the time of the fetch."""
     def seen(folder):
@@ -182,7 +228,7 @@ def health(hub):
 
 def main():
     hub = MiniHub({"acme/tiny": (TINY, {"main": B, "v1": A})})
-    for part in (second_user, old_layouts, without_links, local_folders, health):
+    for part in (second_user, old_layouts, without_links, refused_links, local_folders, health):
         part(hub)
     hub.close()
     sys.exit(1 if cache.failures else 0)

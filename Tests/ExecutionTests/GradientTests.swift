@@ -86,6 +86,21 @@ private let probes: [Probe] =
         single("convolution, grouped, 3 channels each", conv(12, 3, groups: 4), channels: 12),
         single("convolution, depthwise", conv(8, 3, groups: 8)),
         single("convolution, depthwise, 5 × 5, stride 2", conv(8, 5, stride: 2, groups: 8)),
+        single(
+            "convolution, depthwise, 5 × 5, 19 channels, no bias",
+            conv(19, 5, groups: 19, bias: false), channels: 19, side: 7),
+        single(
+            "convolution, depthwise, 7 × 7, wider than the map", conv(16, 7, groups: 16),
+            channels: 16, side: 5),
+        single(
+            "convolution, depthwise, 3 × 5, uneven padding",
+            conv(
+                16, Extent(3, 5), stride: Extent(2, 1),
+                padding: .explicit(Padding(top: 0, left: 3, bottom: 2, right: 1)), groups: 16),
+            channels: 16, side: 8),
+        single(
+            "convolution, depthwise, 5 × 5, dilated",
+            conv(16, 5, dilation: 2, groups: 16), channels: 16, side: 9),
         single("convolution, depthwise, times 2", conv(16, 3, groups: 8)),
         single("convolution, depthwise, 10 channels", conv(10, 3, groups: 10), channels: 10),
         single("convolution, depthwise, dilated", conv(8, 3, dilation: 2, groups: 8)),

@@ -69,6 +69,24 @@ void graft_unfold_rows(
     const float *gradient, const float *weights, size_t rows, size_t size, const float *factors,
     float *out, float *dots);
 
+// A depthwise convolution: every channel has a kernel of its own.
+typedef struct {
+    size_t n, channels, height, width, out_height, out_width;
+    size_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w; // dilation 1: no gaps
+    size_t top, left;                                                      // zeros before the map
+    size_t block;                                                          // channels at a time
+    graft_strides x, y;                                                    // for that many channels
+} graft_depthwise;
+
+// Whether the kernel can do it: blocks of 8 or 16 channels, rows of 3, 5 or 7 taps.
+int graft_depthwise_fits(const graft_depthwise *w);
+
+// The gradients of the weights (channels, kernel_h, kernel_w) and of the bias, which may be null. `sums`
+// has room for graft_depthwise_sums_count.
+void graft_depthwise_weights(
+    const graft_depthwise *w, const float *x, const float *dy, float *dw, float *bias, float *sums);
+size_t graft_depthwise_sums_count(const graft_depthwise *w);
+
 // What this machine does at most: multiplications and additions a second in registers, and bytes a
 // second read from memory, by so many threads of the present team.
 double graft_peak_operations(size_t threads);
