@@ -27,6 +27,8 @@ final class GradientBuilder {
     var learningNorms: [Int: LearningNorm] = [:]
     /// The running statistics that may move.
     let moving: MovingStatistics?
+    /// Whose batches they are of, if others' too.
+    let joint: JointBatch?
     /// Whether they do in this step, and those that do not yet.
     var movesStatistics = false
     var heldStatistics: Set<String> = []
@@ -44,10 +46,12 @@ final class GradientBuilder {
     var shapes: [Shape] { compiler.shapes }
 
     init(
-        _ compiler: Compiler, trainable: Set<String>, output: Int, moving: MovingStatistics? = nil
+        _ compiler: Compiler, trainable: Set<String>, output: Int, moving: MovingStatistics? = nil,
+        joint: JointBatch? = nil
     ) throws {
         self.compiler = compiler
         self.moving = moving
+        self.joint = joint
         self.output = output
         var readers = [[Int]](repeating: [], count: compiler.graph.nodes.count)
         for (index, node) in compiler.graph.nodes.enumerated() where index <= output {
