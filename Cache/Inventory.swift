@@ -72,11 +72,13 @@ public struct Inventory: Sendable {
         for (folder, files) in features {
             let id = "features/" + (folder.split(separator: "/").last ?? "")
             let modified = files.map(\.modified).max() ?? 0
+            // Who uses features only reads them, and sets the time of that.
+            let read = files.map { StoredFile.accessed("\(folder)/\($0.path)") }.max() ?? 0
             items.append(
                 CacheItem(
                     kind: .features, id: id, commit: nil, refs: [], path: folder,
                     byteCount: files.reduce(0) { $0 + $1.byteCount }, fileCount: files.count,
-                    modified: modified, used: max(used[folder] ?? 0, modified),
+                    modified: modified, used: max(used[folder] ?? 0, modified, read),
                     isPinned: pins.contains(id)))
         }
         for file in Self.readPlans(cache.root) {

@@ -42,4 +42,11 @@ public struct StoredFile: Sendable, Equatable {
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
         self.init(path, status)
     }
+
+    /// When a file was last read, as far as the file system or who read it wrote that down; 0 where
+    /// there is none.
+    static func accessed(_ path: String) -> Int {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int(status.st_atim.tv_sec) : 0
+    }
 }

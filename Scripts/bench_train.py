@@ -1,210 +1,212 @@
-"""Transfer learning against PyTorch (channels_last): the same work, equal results proven first, ratios of medians.
+"""Whole trainings against PyTorch (channels_last) and Keras: the same photos, equal features proven first, medians.
 
-$GRAFT is the program; $PHOTOS photos in folders by class (drawn ones without); ROUNDS, COUNT and EPOCHS make it longer or shorter."""
+A linear head on frozen EfficientNet-Lite0 for EPOCHS epochs, the accuracy on held photos after each: the frameworks' own
+way (the network runs in every epoch), features kept by hand, and graft. Then all of the network, by one process and by two.
+Said are seconds, also to an accuracy that all reach, processor seconds and peak memory. Steps and feature extraction by
+themselves, against the same peers and with equal gradients first, are in bench_inference.py.
+
+$GRAFT is the program; $PHOTOS photos in folders by class, or such folders `train` and `validation` (those beside the project,
+else drawn ones); ROUNDS, COUNT and EPOCHS make it longer or shorter."""
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import numpy as np
 
 import _machine
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Tests/Conformance"))
+HERE = Path(__file__).resolve().parent
 GRAFT = os.environ.get("GRAFT", ".build/release/graft")
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 COUNT = int(os.environ.get("COUNT", "240"))
 EPOCHS = int(os.environ.get("EPOCHS", "20"))
+THREADS = len(os.sched_getaffinity(0))
+BATCH, RATE = 16, 0.005  # of fine-tuning
 folder = Path(tempfile.mkdtemp(prefix="graft-bench-"))
 
 
-def graft(*arguments, cache):
-    """Seconds, CPU seconds, peak MB of one run of the program."""
-    environment = dict(os.environ, GRAFT_CACHE=str(cache))
-    began = time.perf_counter()
-    process = subprocess.Popen([GRAFT, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    output, errors = process.stdout.read(), process.stderr.read()
+def environment(threads, **more):
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    return dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="", KERAS_BACKEND="tensorflow", OMP_WAIT_POLICY="passive",
+                OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_rmaps_base_oversubscribe="1",
+                OMPI_MCA_hwloc_base_binding_policy="none") | {n: str(threads) for n in names} | more
+
+
+def children(pid):
+    found = [pid]
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += children(int(child))
+    return found
+
+
+class Memory(threading.Thread):
+    """The most that a process and those below it held, in MB, each at its own time, looked at four times a second."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.held = pid, {}
+        self.start()
+
+    def run(self):
+        while Path(f"/proc/{self.pid}").exists():
+            try:
+                for pid in children(self.pid):
+                    line = next((l for l in open(f"/proc/{pid}/status") if l.startswith("VmHWM")), None)
+                    if line:
+                        self.held[pid] = int(line.split()[1]) / 1024
+            except OSError:
+                pass  # one of them has just ended
+            time.sleep(0.25)
+
+
+def run(command, threads=THREADS, **more):
+    """One process and those it starts: seconds, processor seconds, peak MB, its answer, and its epochs as graft tells them."""
+    began, epochs, said = time.perf_counter(), [], []
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(threads, **more))
+    memory = Memory(process.pid)
+
+    def listen():
+        for line in process.stderr:
+            said.append(line)
+            numbers = line.split()
+            if re.match(r"\d+\s+[\d.]+\s+[\d.]+\s+[\d.]+\s+[\d.]+", line):
+                epochs.append([time.perf_counter() - began, float(numbers[4])])
+
+    ear = threading.Thread(target=listen)
+    ear.start()
+    output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {errors.strip()}")
-    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output
+    process.returncode = os.waitstatus_to_exitcode(status)
+    ear.join()
+    if status:
+        raise RuntimeError(f"{Path(command[0]).name} {' '.join(map(str, command[1:4]))}: {''.join(said).strip()[-600:]}")
+    return {"seconds": time.perf_counter() - began, "cpu": usage.ru_utime + usage.ru_stime,
+            "peak": max(usage.ru_maxrss / 1024, sum(memory.held.values())), "output": output, "curve": epochs}
 
 
-# The peers run in processes of their own, so that start-up, memory and threads are theirs alone.
-PEER = r'''
-import json, os, sys, time
-import numpy as np
-kind, job, arguments = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-sys.path.insert(0, arguments["conformance"])
-from PIL import Image
+def graft(*arguments, cache="cache", threads=THREADS, ranks=1):
+    command = [GRAFT, *arguments]
+    if ranks > 1:
+        command = ["mpirun", "-n", ranks, *command, "--distributed"]
+    return run(command, threads, GRAFT_CACHE=str(folder / cache))
 
 
-def decode(path):
-    image = Image.open(path).convert("RGB")
-    w, h = image.size
-    size = (256, int(h * 256 / w)) if w <= h else (int(w * 256 / h), 256)
-    image = image.resize(size, Image.BICUBIC)
-    left, top = round((size[0] - 224) / 2), round((size[1] - 224) / 2)
-    return np.asarray(image.crop((left, top, left + 224, top + 224)))
+def peer(engine, recipe, threads=THREADS, ranks=1, **more):
+    path = folder / "settings.json"
+    path.write_text(json.dumps(settings | {"threads": threads} | more))
+    command = [sys.executable, HERE / "_bench_learner.py", engine, recipe, path]
+    if ranks > 1:
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", ranks, "--standalone", *command[1:]]
+    found = run(command, threads)
+    told = json.loads(next(l for l in found["output"].splitlines() if l.startswith("{")))
+    # Its imports are not charged to a peer: they have a row of their own in bench_inference.py.
+    found["seconds"] -= told["ready"]
+    found["curve"] = [[t - told["ready"], a] for t, a in told.get("curve", [])]
+    return found
 
 
-paths, labels = arguments["paths"], np.array(arguments["labels"])
-from _peers import torchvision as load
-load()
-import timm, torch
-from safetensors.torch import load_file
-torch.set_num_threads(arguments["threads"])
-model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-model.load_state_dict(load_file(arguments["backbone"]), strict=False)
-model = model.eval().to(memory_format=torch.channels_last)
+def middle(runs, key):
+    return statistics.median(r[key] for r in runs)
 
 
-def batch(chosen):
-    x = torch.from_numpy(np.stack([decode(p) for p in chosen])).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return x.contiguous(memory_format=torch.channels_last)
+def until(runs, target):
+    """Seconds to an accuracy, the median over the runs; nan where one never came to it."""
+    return statistics.median(next((t for t, a in r["curve"] if a >= target), float("nan")) for r in runs)
 
 
-def features(x):
-    return model.forward_head(model.forward_features(x), pre_logits=True)
+def table(title, rows, base):
+    """`rows`: name -> runs. The accuracy that all reach, at their best, is what time is taken to."""
+    target = min(max(a for _, a in r["curve"]) for runs in rows.values() for r in runs)
+    print(f"\n{title}; every row comes to {target:.3f} of the held photos right")
+    print(f"{'':<46}{'seconds':>9}{'ratio':>8}{'to that':>9}{'CPU s':>8}{'peak MB':>9}{'last':>7}{'runs':>6}")
+    for name, runs in rows.items():
+        ratio = middle(runs, "seconds") / middle(rows[base], "seconds")
+        print(f"{name:<46}{middle(runs, 'seconds'):>9.2f}{ratio:>7.2f}x{until(runs, target):>9.2f}{middle(runs, 'cpu'):>8.1f}"
+              f"{max(r['peak'] for r in runs):>9.0f}{runs[-1]['curve'][-1][1]:>7.3f}{len(runs):>6}", flush=True)
 
 
-began = time.perf_counter()
-answer = {}
-if job == "features":
-    with torch.inference_mode():
-        rows = np.concatenate([features(batch(paths[s : s + 8])).numpy() for s in range(0, len(paths), 8)])
-    np.save(arguments["output"], rows)
-elif job == "head":
-    # The frameworks' own recipe: the frozen network runs in every epoch.
-    head = torch.nn.Linear(1280, int(labels.max()) + 1)
-    optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
-    for epoch in range(arguments["epochs"]):
-        for index in torch.randperm(len(paths)).split(32):
-            with torch.no_grad():
-                x = features(batch([paths[i] for i in index]))
-            loss = torch.nn.functional.cross_entropy(head(x), torch.from_numpy(labels)[index])
-            optimizer.zero_grad(); loss.backward(); optimizer.step()
-elif job == "cached":
-    # The fair row: features computed once by hand.
-    with torch.inference_mode():
-        kept = torch.cat([features(batch(paths[s : s + 32])) for s in range(0, len(paths), 32)]).clone()
-    head = torch.nn.Linear(1280, int(labels.max()) + 1)
-    optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
-    for epoch in range(arguments["epochs"]):
-        for index in torch.randperm(len(paths)).split(32):
-            loss = torch.nn.functional.cross_entropy(head(kept[index]), torch.from_numpy(labels)[index])
-            optimizer.zero_grad(); loss.backward(); optimizer.step()
-elif job in ("step", "tail"):
-    # Forward, backward and update of a batch of 8, BatchNorm frozen; of all, or of the last two stages.
-    x = batch(paths[:8])
-    learned = list(model.parameters()) if job == "step" else [p for part in (model.blocks[-1], model.conv_head, model.bn2, model.classifier) for p in part.parameters()]
-    run = model
-    if job == "tail":
-        with torch.inference_mode():
-            x = model.blocks[:-1](model.bn1(model.conv_stem(x))).clone()
-        x = x.clone()
-        run = lambda v: model.classifier(model.global_pool(model.bn2(model.conv_head(model.blocks[-1](v)))))
-    for p in model.parameters():
-        p.requires_grad_(False)
-    for p in learned:
-        p.requires_grad_(True)
-    times = []
-    for turn in range(arguments["runs"] + 2):
-        start = time.perf_counter()
-        loss = torch.nn.functional.cross_entropy(run(x), torch.zeros(8, dtype=torch.long))
-        for p in learned:
-            p.grad = None
-        loss.backward()
-        times.append(time.perf_counter() - start)
-    answer["milliseconds"] = sorted(times[2:])[len(times[2:]) // 2] * 1000
-answer["seconds"] = time.perf_counter() - began
-print(json.dumps(answer))
-'''
-(folder / "peer.py").write_text(PEER)
+def photos():
+    """The sets to learn from and to judge by, as folders, and as lists for the peers."""
+    beside = HERE.parent.parent / "shared/data/clothing"
+    root = Path(os.environ["PHOTOS"]) if os.environ.get("PHOTOS") else beside if beside.is_dir() else folder / "drawn"
+    if root == folder / "drawn":
+        subprocess.run([GRAFT, "draw", root, "--classes", "6", "--count", str(COUNT // 4), "--size", "400"], check=True, capture_output=True)
+    divided = (root / "train").is_dir()
+    classes = sorted(p.name for p in (root / "train" if divided else root).iterdir() if p.is_dir())
+    lists = {"training": [], "validation": []}
+    for label, name in enumerate(classes):
+        found = {"training": sorted((root / "train" / name).iterdir()), "validation": sorted((root / "validation" / name).iterdir())} if divided else {}
+        if not divided:
+            every = sorted((root / name).iterdir())
+            found = {"training": [p for i, p in enumerate(every) if i % 3], "validation": every[::3]}
+        for part, share in (("training", COUNT), ("validation", COUNT // 2)):
+            place = folder / part / name
+            place.mkdir(parents=True)
+            for photo in found[part][: share // len(classes)]:
+                shutil.copyfile(photo, place / photo.name)
+                lists[part].append([str(place / photo.name), label])
+    return classes, lists
 
 
-def peer(job, arguments):
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, str(folder / "peer.py"), "torch", job, json.dumps(arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    output, errors = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        raise RuntimeError(errors[-2000:])
-    answer = json.loads(output)
-    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, answer["seconds"], answer.get("milliseconds")
-
-
-def row(name, ours, theirs, what):
-    """Medians of seconds, their ratio, CPU and memory; the peer's without its imports, to be fair to it."""
-    mine, other = statistics.median(o[0] for o in ours), statistics.median(t[3] for t in theirs)
-    print(f"{name:<44} graft {mine:7.2f} s  {what} {other:7.2f} s  ratio {other / mine:5.2f}x   "
-          f"CPU {statistics.median(o[1] for o in ours):.1f} / {statistics.median(t[1] for t in theirs):.1f} s   "
-          f"peak {max(o[2] for o in ours):.0f} / {max(t[2] for t in theirs):.0f} MB", flush=True)
-
-
-root = Path(os.environ["PHOTOS"]) if os.environ.get("PHOTOS") else folder / "photos"
-if not os.environ.get("PHOTOS"):
-    subprocess.run([GRAFT, "draw", root, "--classes", "4", "--count", str(COUNT // 4), "--size", "400"], check=True, capture_output=True)
-graft("convert", "timm/tf_efficientnet_lite0", "-o", folder / "bb.safetensors", cache=folder / "cache")
-classes = sorted(p.name for p in root.iterdir() if p.is_dir())
-(folder / "set").mkdir()
-paths, labels = [], []
-for k, name in enumerate(classes):
-    (folder / "set" / name).mkdir()
-    for photo in sorted((root / name).iterdir())[: COUNT // len(classes)]:
-        target = folder / "set" / name / photo.name
-        target.write_bytes(photo.read_bytes())
-        paths.append(str(target))
-        labels.append(k)
-threads = len(os.sched_getaffinity(0))
-common = {"paths": paths, "labels": labels, "backbone": str(folder / "bb.safetensors"), "threads": threads, "epochs": EPOCHS,
-          "output": str(folder / "theirs.npy"), "conformance": str(Path(__file__).resolve().parent.parent / "Tests/Conformance")}
+if subprocess.run([GRAFT, "convert", "timm/tf_efficientnet_lite0", "-o", folder / "bb.safetensors"], capture_output=True).returncode:
+    sys.exit("the weights of EfficientNet-Lite0 cannot be had: nothing is measured")
+for form, extra, name in (("keras", ["--notop"], "f.keras"), ("safetensors", [], "w.safetensors")):
+    graft("convert", folder / "bb.safetensors", "--to", form, *extra, "-o", folder / name)
+classes, lists = photos()
+settings = lists | {"network": "efficientnet-lite0", "backbone": str(folder / "w.safetensors"), "keras": str(folder / "f.keras"), "width": 1280,
+                    "classes": len(classes), "epochs": EPOCHS, "seed": 0, "batch": BATCH, "rate": RATE, "output": ""}
 print(_machine.line(GRAFT))
-print(f"{len(paths)} photos, {len(classes)} classes, {threads} threads, {ROUNDS} rounds, load {os.getloadavg()[0]:.1f}")
+print(f"{len(lists['training'])} photos to learn from, {len(lists['validation'])} held, {len(classes)} classes, {THREADS} threads, {ROUNDS} rounds")
 
-# Equal outputs first: no time is printed where they differ.
-graft("features", folder / "bb.safetensors", folder / "set", "-o", folder / "ours.npy", cache=folder / "cache")
-peer("features", common)
-ours, theirs = np.load(folder / "ours.npy"), np.load(folder / "theirs.npy")
-apart = np.abs(ours - theirs).max() / np.abs(theirs).max()
-print(f"features of graft and PyTorch differ by {apart:.1e} of the largest")
-# Pillow and libjpeg round differently by one level here and there.
-if apart > 0.05:
-    sys.exit("FAIL they are not the same: nothing is measured")
+# Equal features first: no time is printed where they differ.
+graft("features", folder / "bb.safetensors", *[p for p, _ in lists["training"]], "-o", folder / "graft.npy")
+ours = np.load(folder / "graft.npy")
+for engine in ("PyTorch", "Keras"):
+    peer(engine, "features", output=str(folder / f"{engine}.npy"))
+    apart = np.abs(ours - np.load(folder / f"{engine}.npy")).max() / np.abs(ours).max()
+    print(f"features of graft and {engine} differ by {apart:.1e} of the largest")
+    # Decoders round differently by one level here and there.
+    if not apart <= 0.05:
+        sys.exit("FAIL they are not the same: nothing is measured")
 
-jobs = {"features": [], "head": [], "kept": [], "cached": []}
-peers = {"features": [], "head": [], "cached": []}
+rows = {n: [] for n in ("graft, nothing kept yet", "graft, another seed: features are kept", "PyTorch, features kept by hand", "Keras, features kept by hand",
+                        "PyTorch, its own way", "Keras, its own way")}
+train = ["train", folder / "training", "--validation", folder / "validation", "--backbone", folder / "bb.safetensors", "--patience", 0, "--overwrite",
+         "-o", folder / "run"]
 for turn in range(ROUNDS):
-    jobs["features"].append(graft("features", folder / "bb.safetensors", folder / "set", "-o", folder / "ours.npy", cache=folder / "cache"))
-    peers["features"].append(peer("features", common))
-    train = ["train", folder / "set", "--backbone", folder / "bb.safetensors", "--epochs", EPOCHS, "--patience", 0, "--fraction", "0.02", "--overwrite", "-o", folder / "run"]
-    jobs["head"].append(graft(*train, cache=folder / f"cache{turn}"))
-    jobs["kept"].append(graft(*train, "--seed", 1, cache=folder / f"cache{turn}"))
-    peers["cached"].append(peer("cached", common))
-    if turn == 0:
-        peers["head"].append(peer("head", common))
-row("feature extraction from JPEGs", jobs["features"], peers["features"], "PyTorch")
-row(f"{EPOCHS} epochs of a frozen head, first run", jobs["head"], peers["head"], "PyTorch")
-row("   against PyTorch with features kept by hand", jobs["head"], peers["cached"], "PyTorch")
-row("   another seed: the features are kept", jobs["kept"], peers["head"], "PyTorch")
+    first, again, torch_kept, keras_kept, torch_own, keras_own = rows.values()
+    first.append(graft(*train, "--epochs", EPOCHS, cache=f"cache{turn}"))
+    torch_kept.append(peer("PyTorch", "kept", seed=turn))
+    again.append(graft(*train, "--epochs", EPOCHS, "--seed", 1, cache=f"cache{turn}"))
+    keras_kept.append(peer("Keras", "kept", seed=turn))
+    if turn == 0:  # These take as long as all others together.
+        torch_own.append(peer("PyTorch", "own"))
+        keras_own.append(peer("Keras", "own"))
+table(f"{EPOCHS} epochs of a linear head on the frozen network", rows, "graft, nothing kept yet")
 
-# A step of fine-tuning: forward and backward of a batch of 8, in turns.
-common["runs"] = 10
-for name, job, extra in (("step of the last two stages", "tail", ["--unfreeze", 2]), ("step of the whole network", "step", [])):
-    ours, theirs = [], []
-    for turn in range(ROUNDS):
-        output = graft("bench", folder / "bb.safetensors", "--train", "--batch", 8, "--runs", 10, "--json", *extra, cache=folder / "cache")
-        ours.append((json.loads(output[3])["median_ms"], output[2]))
-        other = peer(job, common)
-        theirs.append((other[4], other[2]))
-    mine, other = statistics.median(o[0] for o in ours), statistics.median(t[0] for t in theirs)
-    print(f"{name:<44} graft {mine:7.1f} ms PyTorch {other:7.1f} ms ratio {other / mine:5.2f}x   peak {max(o[1] for o in ours):.0f} / {max(t[1] for t in theirs):.0f} MB", flush=True)
+# All of the network learns: what the same batch costs one process and two.
+few = max(1, EPOCHS // 10)
+tune = [*train, "--mode", "finetune", "--unfreeze", "all", "--epochs", few, "--batch", BATCH, "--learning-rate", RATE]
+rows = {f"graft, {THREADS} threads": [], "graft, one thread": [], f"graft, {THREADS} processes of one thread": [], f"PyTorch, {THREADS} threads": [],
+        f"PyTorch, {THREADS} processes of one thread (DDP)": []}
+weights = []
+for name, runs in rows.items():
+    ours, ranks, threads = name.startswith("graft"), THREADS if "processes" in name else 1, 1 if "one thread" in name else THREADS
+    runs.append(graft(*tune, threads=threads, ranks=ranks) if ours else peer("PyTorch", "finetune", threads=threads, ranks=ranks, epochs=few))
+    if ours:
+        from safetensors.numpy import load_file
+
+        weights.append(load_file(folder / "run/model.safetensors"))
+table(f"{few} epoch{'s' if few > 1 else ''} of the whole network, {BATCH} photos a step", rows, f"graft, {THREADS} threads")
+length = lambda w: sum(float((v.astype("f8") ** 2).sum()) for v in w.values()) ** 0.5
+apart = length({k: weights[1][k] - weights[2][k] for k in weights[1]}) / length(weights[1])
+print(f"weights after it, of one process and of {THREADS}: apart by {apart:.1e} of their length")
 shutil.rmtree(folder)

@@ -98,6 +98,9 @@ extension KerasBuilder {
         case .hardSwish: name = "hard_silu"
         case .gelu: name = "gelu"
         case .elu: name = "elu"
+        case .exponential: name = "exponential"
+        case .softplus: name = "softplus"
+        case .mish: name = "mish"
         }
         return layer("Activation", node.name, ["activation": .string(name)], inputs, shape)
     }

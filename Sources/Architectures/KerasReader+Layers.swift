@@ -48,6 +48,8 @@ extension KerasReader {
             return try activated(layer, name, result)
         case "BatchNormalization":
             try layer.requireLastAxis(shape.rank)
+            // Files that only number the variables do not say which of γ and β there is: β is usual.
+            if !layer.flag("center", true) { spellings["\(name)/gamma"] = ["gamma", "beta"] }
             return try add(
                 .batchNorm(
                     epsilon: Float(try layer.number("epsilon", 1e-3)),
@@ -61,7 +63,8 @@ extension KerasReader {
             return try add(.layerNorm(epsilon: Float(try layer.number("epsilon", 1e-3))))
         case "Activation":
             return try activated(layer, name, x, suffix: "")
-        case "ReLU", "LeakyReLU", "ELU", "Softmax": return try rectifier(layer, name, x, shape)
+        case "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax":
+            return try rectifier(layer, name, x, shape)
         case "MaxPooling2D", "MaxPool2D": return try add(.maxPool(try pool(layer)))
         case "AveragePooling2D", "AvgPool2D":
             return try add(.averagePool(try pool(layer), countsPadding: false))
@@ -214,85 +217,6 @@ extension KerasReader {
                 bias: layer.flag("use_bias", true)), name: name, inputs: [depthwise])
         renames["\(name)/kernel"] = "\(name)/pointwise_kernel"
         return try activated(layer, name, result)
-    }
-
-    /// The activation that a layer carries.
-    private mutating func activated(
-        _ layer: KerasLayerConfig, _ name: String, _ x: Int, suffix: String = "_activation"
-    ) throws -> Int {
-        let setting = layer.config["activation"] ?? .null
-        // Keras 3 writes functions that have no short name as objects.
-        let function = setting.string ?? setting["config"]?.string ?? setting["class_name"]?.string
-        guard let function, setting != .null else { return x }
-        let name = name + suffix
-        func add(_ activation: Activation) throws -> Int {
-            try builder.add(.activation(activation), name: name, inputs: [x])
-        }
-        switch function {
-        case "linear": return x
-        case "softmax": return try builder.add(.softmax, name: name, inputs: [x])
-        case "relu": return try add(.relu)
-        case "relu6": return try add(.relu6)
-        case "sigmoid": return try add(.sigmoid)
-        case "tanh": return try add(.tanh)
-        case "swish", "silu": return try add(.swish)
-        case "hard_swish", "hard_silu": return try add(.hardSwish)
-        case "gelu": return try add(.gelu)
-        case "gelu_tanh": return try add(.geluTanh)
-        case "elu": return try add(.elu)
-        case "leaky_relu": return try leaky(name, x, 0.2)
-        case "hard_sigmoid":
-            if isKeras3 { return try add(.hardSigmoid) }
-            // Keras 2: clip(0.2 x + 0.5, 0, 1) = relu6(1.2 x + 3) / 6.
-            let wide = try builder.add(
-                .affine(scale: [1.2], shift: [3]), name: name + "_scaled", inputs: [x])
-            let cut = try builder.add(
-                .activation(.relu6), name: name + "_clipped", inputs: [wide])
-            return try builder.add(
-                .affine(scale: [1.0 / 6], shift: [0]), name: name, inputs: [cut])
-        default: throw layer.fail("graft does not know the activation `\(function)`")
-        }
-    }
-
-    /// α x + (1 − α) relu(x).
-    private mutating func leaky(_ name: String, _ x: Int, _ slope: Float) throws -> Int {
-        if slope == 0.01 {
-            return try builder.add(.activation(.leakyReLU), name: name, inputs: [x])
-        }
-        let part = try builder.add(
-            .affine(scale: [slope], shift: [0]), name: name + "_slope", inputs: [x])
-        let positive = try builder.add(.activation(.relu), name: name + "_relu", inputs: [x])
-        let rest = try builder.add(
-            .affine(scale: [1 - slope], shift: [0]), name: name + "_rest", inputs: [positive])
-        return try builder.add(.add, name: name, inputs: [part, rest])
-    }
-
-    private mutating func rectifier(
-        _ layer: KerasLayerConfig, _ name: String, _ x: Int, _ shape: Shape
-    ) throws -> Int {
-        switch layer.kind {
-        case "Softmax":
-            try layer.requireLastAxis(shape.rank)
-            return try builder.add(.softmax, name: name, inputs: [x])
-        case "ELU":
-            guard try layer.number("alpha", 1) == 1 else { throw layer.fail("its alpha is not 1") }
-            return try builder.add(.activation(.elu), name: name, inputs: [x])
-        case "LeakyReLU":
-            let slope = try layer.number("negative_slope", try layer.number("alpha", 0.3))
-            return try leaky(name, x, Float(slope))
-        default:
-            let slope = try layer.number("negative_slope", 0)
-            guard try layer.number("threshold", 0) == 0 else {
-                throw layer.fail("its threshold is not 0")
-            }
-            let limit = layer.config["max_value"]?.number
-            switch (limit, slope) {
-            case (nil, 0): return try builder.add(.activation(.relu), name: name, inputs: [x])
-            case (6, 0): return try builder.add(.activation(.relu6), name: name, inputs: [x])
-            case (nil, _): return try leaky(name, x, Float(slope))
-            default: throw layer.fail("its maximum is \(limit ?? 0), expected 6 or none")
-            }
-        }
     }
 
     private mutating func reshape(

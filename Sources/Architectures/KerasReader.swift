@@ -11,6 +11,8 @@ struct KerasReader {
     let isKeras3: Bool
     /// Names of parameters that the builder's rule does not give.
     var renames: [String: String] = [:]
+    /// What files may call the variables of layers, where it is not only what the graph calls them.
+    var spellings: [String: [String]] = [:]
     /// Every name that a file may use for the weights of a layer, by the layer's own.
     private var aliases: [String: [String]] = [:]
     private var weighted: Set<String> = []
@@ -268,11 +270,14 @@ struct KerasReader {
         let variable = parameter[parameter.index(after: cut)...]
         let layer = String(parameter[..<cut])
         let spelled =
-            switch variable {
-            case "depthwise_kernel": ["depthwise_kernel", "kernel"]
-            case "gamma": ["gamma", "variable", "0"]  // A layer scale's weight has no name.
-            default: [String(variable)]
-            }
+            spellings[parameter]
+            ?? {
+                switch variable {
+                case "depthwise_kernel": ["depthwise_kernel", "kernel"]
+                case "gamma": ["gamma", "variable", "0"]  // A layer scale's weight has no name.
+                default: [String(variable)]
+                }
+            }()
         for alias in aliases[layer] ?? [layer] {
             for variable in spelled where state["\(alias)/\(variable)"] != nil {
                 return "\(alias)/\(variable)"

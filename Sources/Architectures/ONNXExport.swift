@@ -394,6 +394,9 @@ public struct ONNXExport {
         case .geluTanh: return emit("Gelu", [x], name, [("approximate", .text("tanh"))])
         case .elu: return emit("Elu", [x], name)
         case .leakyReLU: return emit("LeakyRelu", [x], name, [("alpha", .number(0.01))])
+        case .exponential: return emit("Exp", [x], name)
+        case .softplus: return emit("Softplus", [x], name)
+        case .mish: return emit("Mish", [x], name)
         }
     }
 }

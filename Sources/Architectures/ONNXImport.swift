@@ -25,7 +25,9 @@ public enum ONNXImport {
                 node: path,
                 reason: "it has \(model.graph.node.count) nodes, expected at most 100000")
         }
-        var reader = try ONNXReader(model.graph, initializers)
+        let opset = model.opsetImport.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }
+        var reader = try ONNXReader(
+            model.graph, initializers, opset: Int(clamping: opset?.version ?? 1))
         for node in model.graph.node { try reader.add(node) }
         return try reader.finish()
     }
@@ -46,6 +48,8 @@ struct ONNXReader {
     var builder: GraphBuilder
     var values: [String: ONNXValue]
     let proto: Onnx_GraphProto
+    /// The version of the operators.
+    let opset: Int
     private let input: Shape
     private var weights = StateDict()
     /// The builder's name of a parameter -> the file's.
@@ -53,8 +57,9 @@ struct ONNXReader {
     /// How often a weight is used again, which a graph says as another weight.
     private var copies: [String: Int] = [:]
 
-    init(_ proto: Onnx_GraphProto, _ initializers: StateDict) throws {
+    init(_ proto: Onnx_GraphProto, _ initializers: StateDict, opset: Int) throws {
         self.proto = proto
+        self.opset = opset
         var values: [String: ONNXValue] = [:]
         for (name, tensor) in initializers.tensors { values[name] = .constant(try tensor.load()) }
         let inputs = proto.input.filter { values[$0.name] == nil }
@@ -140,12 +145,15 @@ struct ONNXReader {
         throws
         -> Int
     {
+        try builder.add(op, name: name(node, suffix), inputs: inputs)
+    }
+
+    /// The name of the next node: those of ONNX need not be unique, layers' must be.
+    mutating func name(_ node: Onnx_NodeProto, _ suffix: String = "") -> String {
         let name = (node.name.isEmpty ? node.output.first ?? node.opType : node.name) + suffix
-        // Names of ONNX nodes need not be unique; layers' must be.
-        let unique = builder.contains(name) ? name + "#\(builder.last)" : name
         builder.stage = String(
             name.drop { $0 == "/" }.prefix { $0 != "/" && $0 != "." && $0 != "_" })
-        return try builder.add(op, name: unique, inputs: inputs)
+        return builder.contains(name) ? name + "#\(builder.last)" : name
     }
 
     mutating func result(_ node: Onnx_NodeProto, _ value: ONNXValue) throws {
@@ -153,9 +161,12 @@ struct ONNXReader {
         values[name] = value
     }
 
-    /// Gives the weights of the node that was added last, in the order of its parameters.
-    mutating func bind(_ node: Onnx_NodeProto, _ tensors: [(String, Tensor)]) throws {
-        let parameters = builder.nodes[builder.last].parameters
+    /// Gives the weights of a node, that which was added last unless told, in the order of its
+    /// parameters.
+    mutating func bind(
+        _ node: Onnx_NodeProto, _ tensors: [(String, Tensor)], to index: Int? = nil
+    ) throws {
+        let parameters = builder.nodes[index ?? builder.last].parameters
         guard parameters.count == tensors.count else { throw fail(node, "it lacks weights") }
         for (parameter, (name, tensor)) in zip(parameters, tensors) {
             guard tensor.count == parameter.shape.count else {

@@ -6,10 +6,15 @@ import GraftTensors
 
 extension ONNXReader {
     mutating func flatten(_ node: Onnx_NodeProto) throws {
-        guard integer(node, "axis", 1) == 1, let input = node.input.first else {
+        guard let input = node.input.first, let value = values[input] else {
+            throw fail(node, "its input is missing")
+        }
+        var rank = 4
+        if case .node(let x) = value { rank = builder.shapes[x].rank }
+        guard [1, 1 - rank].contains(integer(node, "axis", 1)) else {
             throw fail(node, "it keeps more than the first axis")
         }
-        switch values[input] {
+        switch value {
         case .node(let x) where builder.shapes[x].rank == 2: try result(node, .node(x))
         case .node(let x):
             try result(node, .node(try emit(node, .flatten(channelsLast: false), [x])))
@@ -35,11 +40,21 @@ extension ONNXReader {
             default: throw fail(node, "graft cannot follow its order of axes \(order)")
             }
         }
-        if node.opType == "Squeeze" {
+        if node.opType == "Squeeze" || node.opType == "Unsqueeze" {
             let x = try map(node)
-            guard builder.shapes[x].rank == 4, builder.shapes[x][2] == 1, builder.shapes[x][3] == 1
-            else { throw fail(node, "it is not over a map of 1 × 1") }
-            return try result(node, .node(try emit(node, .flatten(channelsLast: false), [x])))
+            let shape = builder.shapes[x]
+            // Without axes, a batch of one would go too.
+            let axes = try integers(node, "axes") ?? integers(node, 1) ?? [2, 3]
+            switch try reshaped(node, shape, axes) {
+            case shape: return try result(node, .node(x))
+            case [shape[0], shape[1]]:
+                return try result(
+                    node, .node(try emit(node, .flatten(channelsLast: false), [x])))
+            case [shape[0], shape[1], 1, 1]:
+                let op = Op.reshape(channels: shape[1], height: 1, width: 1, channelsLast: false)
+                return try result(node, .node(try emit(node, op, [x])))
+            case let other: throw fail(node, "graft cannot give \(shape) the shape \(other)")
+            }
         }
         guard var sizes = try integers(node, 1) else { throw fail(node, "its shape is computed") }
         if case .constant(let tensor) = value {
@@ -74,6 +89,7 @@ extension ONNXReader {
             throw fail(node, "graft cannot give \(shape) the shape \(Shape(sizes))")
         }
         switch (value, sizes.count) {
+        case (.node, _) where Shape([shape[0]] + sizes) == shape: try result(node, value)
         case (.node, 1):
             try result(
                 node,
@@ -111,19 +127,44 @@ extension ONNXReader {
 
     mutating func resize(_ node: Onnx_NodeProto) throws {
         let x = try map(node)
-        guard let scales = try tensor(node, 2)?.floats, scales.count == 4, scales[0] == 1,
-            scales[1] == 1, let height = Int(exactly: scales[2]),
-            let width = Int(exactly: scales[3])
-        else { throw fail(node, "it does not enlarge by whole factors") }
+        let (height, width) = try factors(node, builder.shapes[x])
         let bilinear: Bool
-        let centre = text(node, "coordinate_transformation_mode") ?? "half_pixel"
-        switch (text(node, "mode") ?? "nearest", centre, text(node, "nearest_mode")) {
+        // Upsample, and Resize before opset 11, say nothing of centres.
+        let isOld = node.opType == "Upsample" || opset < 11
+        let centre =
+            isOld ? "asymmetric" : text(node, "coordinate_transformation_mode") ?? "half_pixel"
+        let nearest = isOld ? "floor" : text(node, "nearest_mode") ?? "round_prefer_floor"
+        switch (text(node, "mode") ?? "nearest", centre, nearest) {
         case ("linear", "half_pixel", _): bilinear = true
+        // The same as half pixels of maps that are larger than one pixel.
+        case ("linear", "pytorch_half_pixel", _): bilinear = true
         case ("nearest", "asymmetric", "floor"): bilinear = false
-        default: throw fail(node, "graft does not know this interpolation")
+        // By a whole factor no centre lies in the middle between two.
+        case ("nearest", "half_pixel", "round_prefer_floor"),
+            ("nearest", "half_pixel", "round_prefer_ceil"):
+            bilinear = false
+        case let (mode, centre, nearest):
+            throw fail(
+                node,
+                "graft does not know the interpolation `\(mode)` of `\(centre)`, `\(nearest)`")
         }
         try result(
             node,
             .node(try emit(node, .upsample(height: height, width: width, bilinear: bilinear), [x])))
+    }
+
+    /// By how much Resize enlarges the map, from its factors or the size that it makes.
+    private func factors(_ node: Onnx_NodeProto, _ shape: Shape) throws -> (Int, Int) {
+        let isOld = node.opType == "Upsample" || opset < 11
+        let numbers = try tensor(node, isOld ? 1 : 2)?.floats
+        var scales = numbers ?? attribute(node, "scales")?.floats ?? []
+        if scales.isEmpty, let sizes = try integers(node, 3), sizes.count == 4, shape.rank == 4 {
+            // The batch of the file is any.
+            scales = [1] + (1..<4).map { Float(sizes[$0]) / Float(shape[$0]) }
+        }
+        guard scales.count == 4, scales[0] == 1, scales[1] == 1,
+            let height = Int(exactly: scales[2]), let width = Int(exactly: scales[3])
+        else { throw fail(node, "it does not enlarge by whole factors") }
+        return (height, width)
     }
 }

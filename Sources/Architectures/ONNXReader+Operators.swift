@@ -10,18 +10,12 @@ extension ONNXReader {
         guard node.domain.isEmpty || node.domain == "ai.onnx" else {
             throw fail(node, "graft does not know the operators of `\(node.domain)`")
         }
+        if try fold(node) { return }
         switch node.opType {
         case "Constant":
             // The file's reader has found it, wherever its numbers lie.
             if let name = node.output.first, values[name] != nil { return }
-            guard let value = attribute(node, "value"), value.hasT else {
-                throw fail(node, "its constant is no tensor")
-            }
-            do { try result(node, .constant(try value.t.tensor())) } catch let it
-                as ONNXModel.Problem
-            {
-                throw fail(node, it.reason)
-            }
+            try result(node, .constant(try constant(node)))
         case "Identity", "Dropout", "Cast":
             guard let input = node.input.first, let value = values[input] else {
                 throw fail(node, "its input is missing")
@@ -36,28 +30,11 @@ extension ONNXReader {
         case "Sigmoid": try activation(node, .sigmoid)
         case "Tanh": try activation(node, .tanh)
         case "HardSwish": try activation(node, .hardSwish)
+        case "Exp": try activation(node, .exponential)
+        case "Softplus": try activation(node, .softplus)
+        case "Mish": try activation(node, .mish)
         case "Gelu": try activation(node, text(node, "approximate") == "tanh" ? .geluTanh : .gelu)
-        case "Elu":
-            guard number(node, "alpha", 1) == 1 else { throw fail(node, "its alpha is not 1") }
-            try activation(node, .elu)
-        case "HardSigmoid":
-            let (alpha, beta) = (number(node, "alpha", 0.2), number(node, "beta", 0.5))
-            guard abs(alpha - 1.0 / 6) < 1e-6, beta == 0.5 else {
-                throw fail(node, "its slope is \(alpha), expected 1/6")
-            }
-            try activation(node, .hardSigmoid)
-        case "LeakyRelu":
-            guard abs(number(node, "alpha", 0.01) - 0.01) < 1e-7 else {
-                throw fail(node, "its slope is \(number(node, "alpha", 0.01)), expected 0.01")
-            }
-            try activation(node, .leakyReLU)
-        case "Clip":
-            let low = try tensor(node, 1)?.floats.first ?? number(node, "min", -.infinity)
-            let high = try tensor(node, 2)?.floats.first ?? number(node, "max", .infinity)
-            guard low == 0, high == 6 || high == .infinity else {
-                throw fail(node, "it clips to \(low)…\(high), expected 0…6")
-            }
-            try activation(node, high == 6 ? .relu6 : .relu)
+        case "Elu", "Selu", "HardSigmoid", "LeakyRelu", "PRelu", "Clip": try bend(node)
         case "MaxPool", "AveragePool":
             let x = try map(node)
             let window = try self.window(node, integers(node, "kernel_shape") ?? [])
@@ -73,29 +50,40 @@ extension ONNXReader {
             let x = try map(node)
             try result(node, .node(try emit(node, .globalMaxPool(keepsDimensions: true), [x])))
         case "ReduceMean":
-            let axes = try integers(node, "axes") ?? integers(node, 1)
-            guard let axes, axes == [2, 3] || axes == [-2, -1] || axes == [-1, -2] else {
-                throw fail(node, "it takes means over other axes than those of the map")
-            }
-            let op = Op.globalAveragePool(keepsDimensions: integer(node, "keepdims", 1) == 1)
-            let x = try map(node)
-            try result(node, .node(try emit(node, op, [x])))
+            try reduce(node, { .globalAveragePool(keepsDimensions: $0) })
+        case "ReduceMax":
+            try reduce(node, { .globalMaxPool(keepsDimensions: $0) })
         case "Add", "Sub", "Mul", "Div": try arithmetic(node)
+        case "Sum", "Mean":
+            let inputs = try node.input.indices.map { try map(node, $0) }
+            guard let first = inputs.first else { throw fail(node, "it reads nothing") }
+            var sum = first
+            if inputs.count > 1 {
+                sum = try emit(
+                    node, .add, inputs, suffix: node.opType == "Sum" ? "" : ".sum")
+            }
+            guard node.opType == "Mean", inputs.count > 1 else {
+                return try result(node, .node(sum))
+            }
+            try affine(node, sum, [1 / Float(inputs.count)], [0])
         case "Concat":
             let inputs = try node.input.indices.map { try map(node, $0) }
-            guard integer(node, "axis", 1) == 1, !inputs.isEmpty else {
-                throw fail(node, "it joins along an axis other than the channels'")
-            }
-            try result(node, .node(try emit(node, .concatenate, inputs)))
+            guard let first = inputs.first,
+                [1, 1 - builder.shapes[first].rank].contains(integer(node, "axis", 1))
+            else { throw fail(node, "it joins along an axis other than the channels'") }
+            try result(
+                node, .node(inputs.count == 1 ? first : try emit(node, .concatenate, inputs)))
         case "Softmax":
             let x = try map(node)
-            let axis = integer(node, "axis", -1)
-            guard axis == 1 || (axis == -1 && builder.shapes[x].rank == 2) else {
-                throw fail(node, "its axis is not that of the channels")
-            }
+            let shape = builder.shapes[x]
+            // Before opset 13 it was over all axes from this one on.
+            let axis = integer(node, "axis", opset < 13 ? 1 : -1)
+            guard [1, 1 - shape.rank].contains(axis),
+                opset >= 13 || shape[1] == shape.count / shape[0]
+            else { throw fail(node, "it is not over the channels") }
             try result(node, .node(try emit(node, .softmax, [x])))
         case "Flatten": try flatten(node)
-        case "Reshape", "Squeeze", "Transpose": try rearrange(node)
+        case "Reshape", "Squeeze", "Unsqueeze", "Transpose": try rearrange(node)
         case "Pad":
             let x = try map(node)
             guard let pads = try integers(node, "pads") ?? integers(node, 1), pads.count == 8,
@@ -106,18 +94,9 @@ extension ONNXReader {
             let padding = Padding(top: pads[2], left: pads[3], bottom: pads[6], right: pads[7])
             try result(node, .node(try emit(node, .pad(padding, value: value), [x])))
         case "Slice":
-            let x = try map(node)
-            let channels = builder.shapes[x][1]
-            guard let starts = try integers(node, 1), let ends = try integers(node, 2),
-                try integers(node, 3) == [1], try integers(node, 4) ?? [1] == [1],
-                starts.count == 1, ends.count == 1
-            else { throw fail(node, "it cuts other than along the channels") }
-            let start = starts[0] < 0 ? starts[0] + channels : starts[0]
-            let end = min(ends[0] < 0 ? ends[0] + channels : ends[0], channels)
-            guard start >= 0, start < end else { throw fail(node, "it cuts out nothing") }
-            try result(
-                node, .node(try emit(node, .slice(start: start, count: end - start), [x])))
-        case "Resize": try resize(node)
+            try slice(node)
+        case "Split": try split(node)
+        case "Resize", "Upsample": try resize(node)
         default: throw fail(node, "graft does not know the operator `\(node.opType)`")
         }
     }
@@ -125,6 +104,129 @@ extension ONNXReader {
     private mutating func activation(_ node: Onnx_NodeProto, _ activation: Activation) throws {
         let x = try map(node)
         try result(node, .node(try emit(node, .activation(activation), [x])))
+    }
+
+    /// The numbers of a `Constant`, in whichever of its attributes.
+    private func constant(_ node: Onnx_NodeProto) throws -> Tensor {
+        for attribute in node.attribute {
+            switch attribute.name {
+            case "value" where attribute.hasT: return try attribute.t.tensorOrFailure(self, node)
+            case "value_float": return Tensor([attribute.f], shape: [])
+            case "value_floats":
+                return Tensor(attribute.floats, shape: [attribute.floats.count])
+            case "value_int": return Tensor(.i64, [], storage: Storage([attribute.i]))
+            case "value_ints":
+                return Tensor(
+                    .i64, [attribute.ints.count], storage: Storage(attribute.ints))
+            default: continue
+            }
+        }
+        throw fail(node, "its constant is no tensor")
+    }
+
+    /// Non-linearities with constants of their own.
+    private mutating func bend(_ node: Onnx_NodeProto) throws {
+        let x = try map(node)
+        let name = name(node)
+        let value: Int
+        switch node.opType {
+        case "Elu": value = try builder.elu(name, x, below: number(node, "alpha", 1), above: 1)
+        case "Selu":
+            let gamma = number(node, "gamma", 1.050701)
+            value = try builder.elu(
+                name, x, below: gamma * number(node, "alpha", 1.6732632), above: gamma)
+        case "HardSigmoid":
+            let (alpha, beta) = (number(node, "alpha", 0.2), number(node, "beta", 0.5))
+            if abs(alpha - 1.0 / 6) < 1e-6, beta == 0.5 {
+                return try activation(node, .hardSigmoid)
+            }
+            let sloped = try emit(
+                node, .affine(scale: [alpha], shift: [beta]), [x], suffix: ".sloped")
+            value = try builder.clipped(name, sloped, from: 0, to: 1)
+        case "LeakyRelu":
+            let alpha = number(node, "alpha", 0.01)
+            value = try builder.leaky(name, x, abs(alpha - 0.01) < 1e-7 ? 0.01 : alpha)
+        case "PRelu":
+            guard let slopes = try tensor(node, 1) else { throw fail(node, "it has no slopes") }
+            if slopes.count == 1 {
+                value = try builder.leaky(name, x, slopes.floats[0])
+                break
+            }
+            // Before opset 7 a list was one for each channel.
+            if opset >= 7 || slopes.shape != [builder.channels(of: x)] {
+                _ = try constants(node, slopes, x)
+            }
+            let found = try builder.parametric(name, x)
+            try bind(node, [(node.input[1], slopes)], to: found.slopes)
+            value = found.value
+        default:
+            let low = try tensor(node, 1)?.floats.first ?? number(node, "min", -.infinity)
+            let high = try tensor(node, 2)?.floats.first ?? number(node, "max", .infinity)
+            // Exporters write the ends of a type's range where there is no bound.
+            let limit = Float.greatestFiniteMagnitude
+            guard low < high else { throw fail(node, "it clips to \(low)…\(high)") }
+            value = try builder.clipped(
+                name, x, from: low <= -limit ? -.infinity : low,
+                to: high >= limit ? .infinity : high)
+        }
+        try result(node, .node(value))
+    }
+
+    /// A mean or maximum over the map.
+    private mutating func reduce(_ node: Onnx_NodeProto, _ op: (Bool) -> Op) throws {
+        let x = try map(node)
+        let axes = try integers(node, "axes") ?? integers(node, 1)
+        guard let axes, builder.shapes[x].rank == 4,
+            Set(axes.map { $0 < 0 ? $0 + 4 : $0 }) == [2, 3], axes.count == 2
+        else { throw fail(node, "it is over other axes than those of the map") }
+        try result(node, .node(try emit(node, op(integer(node, "keepdims", 1) == 1), [x])))
+    }
+
+    /// Some channels, or a part of the map.
+    private mutating func slice(_ node: Onnx_NodeProto) throws {
+        var x = try map(node)
+        let shape = builder.shapes[x]
+        var crop = Padding.zero
+        for (axis, range) in try cuts(node, shape) where range != 0..<shape[axis] {
+            guard !range.isEmpty else { throw fail(node, "it cuts out nothing") }
+            switch axis {
+            case 1:
+                x = try emit(
+                    node, .slice(start: range.lowerBound, count: range.count), [x],
+                    suffix: ".channels")
+            case 2:
+                (crop.top, crop.bottom) = (-range.lowerBound, range.upperBound - shape[2])
+            case 3:
+                (crop.left, crop.right) = (-range.lowerBound, range.upperBound - shape[3])
+            default: throw fail(node, "it cuts the batch")
+            }
+        }
+        if crop != .zero { x = try emit(node, .pad(crop, value: 0), [x]) }
+        try result(node, .node(x))
+    }
+
+    /// The channels in parts.
+    private mutating func split(_ node: Onnx_NodeProto) throws {
+        let x = try map(node)
+        let shape = builder.shapes[x]
+        guard [1, 1 - shape.rank].contains(integer(node, "axis", 0)), !node.output.isEmpty else {
+            throw fail(node, "it splits along an axis other than the channels'")
+        }
+        // Equal parts, the last one smaller if need be.
+        let usual = (shape[1] + node.output.count - 1) / node.output.count
+        let sizes =
+            try integers(node, "split") ?? integers(node, 1)
+            ?? node.output.indices.map { max(0, min(usual, shape[1] - $0 * usual)) }
+        guard sizes.count == node.output.count, sizes.allSatisfy({ (1...shape[1]).contains($0) }),
+            sizes.reduce(0, +) == shape[1]
+        else { throw fail(node, "its parts \(sizes) do not make \(shape[1]) channels") }
+        var start = 0
+        for (index, (name, size)) in zip(node.output, sizes).enumerated() {
+            let part = try emit(
+                node, .slice(start: start, count: size), [x], suffix: ".part\(index)")
+            values[name] = .node(part)
+            start += size
+        }
     }
 
     private func window(_ node: Onnx_NodeProto, _ kernel: [Int]) throws -> Window {
@@ -250,10 +352,12 @@ extension ONNXReader {
             switch op {
             case "Add", "Mul":
                 // x · sigmoid(x) is one operation.
-                if op == "Mul", case .activation(.sigmoid) = builder.nodes[b].op,
-                    builder.nodes[b].inputs == [a]
-                {
-                    return try result(node, .node(try emit(node, .activation(.swish), [a])))
+                for (x, gate) in [(a, b), (b, a)] {
+                    if op == "Mul", case .activation(.sigmoid) = builder.nodes[gate].op,
+                        builder.nodes[gate].inputs == [x]
+                    {
+                        return try result(node, .node(try emit(node, .activation(.swish), [x])))
+                    }
                 }
                 try result(node, .node(try emit(node, op == "Add" ? .add : .multiply, [a, b])))
             case "Sub":

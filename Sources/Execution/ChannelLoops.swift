@@ -11,7 +11,8 @@ extension Activation {
         switch self {
         case .relu: (0, .infinity)
         case .relu6: (0, 6)
-        case .sigmoid, .tanh, .swish, .hardSigmoid, .hardSwish, .gelu, .geluTanh, .elu, .leakyReLU:
+        case .sigmoid, .tanh, .swish, .hardSigmoid, .hardSwish, .gelu, .geluTanh, .elu, .leakyReLU,
+            .exponential, .softplus, .mish:
             nil
         }
     }

@@ -204,6 +204,9 @@ extension Activation {
         case .geluTanh: [(dnnl_eltwise_gelu_tanh, 0, 0)]
         case .elu: [(dnnl_eltwise_elu, 1, 0)]
         case .leakyReLU: [(dnnl_eltwise_relu, 0.01, 0)]
+        case .exponential: [(dnnl_eltwise_exp, 0, 0)]
+        case .softplus: [(dnnl_eltwise_soft_relu, 1, 0)]
+        case .mish: [(dnnl_eltwise_mish, 0, 0)]
         }
     }
 }

@@ -192,6 +192,24 @@ extension GradientBuilder {
                     }
                 }
             }
+        case .upsample(let height, let width, _):
+            let (rows, columns) = (taps(x[2], height), taps(x[3], width))
+            body = { g, dx in
+                for plane in 0..<(y[0] * y[1]) {
+                    let to = plane * x[2] * x[3]
+                    for (row, (top, bottom, down)) in rows.enumerated() {
+                        let (above, below) = (to + top * x[3], to + bottom * x[3])
+                        for (column, (left, right, across)) in columns.enumerated() {
+                            let slope = g[(plane * y[2] + row) * y[3] + column]
+                            let (upper, lower) = (slope * (1 - down), slope * down)
+                            dx[above + left] += upper * (1 - across)
+                            dx[above + right] += upper * across
+                            dx[below + left] += lower * (1 - across)
+                            dx[below + right] += lower * across
+                        }
+                    }
+                }
+            }
         case .softmax:
             body = { g, dx in
                 let y = output.buffer.floats(dx.count)

@@ -19,6 +19,51 @@ public struct MovingStatistics: Sendable, Hashable {
     }
 }
 
+/// Processes whose batches are one batch in parts of the same size: BatchNorm that learns normalises
+/// by the statistics of all of them, as one process with the whole batch would.
+public struct JointBatch {
+    /// Which part this process has, 0 ..< ``count``.
+    public var rank: Int
+    /// How many parts there are.
+    public var count: Int
+    /// Replaces numbers by their sum over all processes, which must all ask for it.
+    public var sum: (UnsafeMutableBufferPointer<Float>) throws -> Void
+
+    /// A batch in `count` parts.
+    public init(
+        rank: Int, count: Int, sum: @escaping (UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) {
+        self.rank = rank
+        self.count = count
+        self.sum = sum
+    }
+
+    /// Turns the statistics of this part into those of the whole. The parts' variances are joined
+    /// about the common mean: sums of squares would cancel.
+    func join(
+        mean: UnsafeMutableBufferPointer<Float>, variance: UnsafeMutableBufferPointer<Float>
+    ) throws {
+        let width = mean.count
+        var parts = [Float](repeating: 0, count: count * 2 * width)
+        for channel in 0..<width {
+            parts[rank * 2 * width + channel] = mean[channel]
+            parts[(rank * 2 + 1) * width + channel] = variance[channel]
+        }
+        try parts.withUnsafeMutableBufferPointer { try sum($0) }
+        for channel in 0..<width {
+            var (center, spread) = (0.0, 0.0)
+            for part in 0..<count { center += Double(parts[part * 2 * width + channel]) }
+            center /= Double(count)
+            for part in 0..<count {
+                let off = Double(parts[part * 2 * width + channel]) - center
+                spread += Double(parts[(part * 2 + 1) * width + channel]) + off * off
+            }
+            mean[channel] = Float(center)
+            variance[channel] = Float(spread / Double(count))
+        }
+    }
+}
+
 extension GradientBuilder {
     /// A layer that normalises by its batch while learning, and by its running statistics else.
     struct LearningNorm {
@@ -92,7 +137,8 @@ extension GradientBuilder {
         }
         let (learning, plain) = (arguments(norm.batch), arguments(norm.running))
         let engine = compiler.engine
-        let values = shapes[index].count / channels
+        let joint = joint
+        let values = shapes[index].count / channels * (joint?.count ?? 1)
         let bias: Float =
             moving?.isUnbiased == true ? Float(values) / Float(max(values - 1, 1)) : 1
         compiler.append(node.name, norm.forward.batch.implementation, uses: [x, y]) {
@@ -100,6 +146,12 @@ extension GradientBuilder {
             guard usesBatch(norm) else { return try norm.forward.running.run(engine, plain) }
             try norm.forward.batch.run(engine, learning)
             try check(dnnl_stream_wait(engine.stream), "finish")
+            if let joint {
+                try joint.join(
+                    mean: norm.batch.mean.buffer.floats(channels),
+                    variance: norm.batch.variance.buffer.floats(channels))
+                try norm.forward.running.run(engine, learning)
+            }
             for (running, batch, bias) in [
                 (norm.running.mean, norm.batch.mean, 1),
                 (norm.running.variance, norm.batch.variance, bias),
@@ -141,14 +193,58 @@ extension GradientBuilder {
         let running = try self.norm(
             node, layout, epsilon, batch: false, hint: norm.forward.running)
         let engine = compiler.engine
-        compiler.append(node.name, batch.implementation, uses: [norm.source, dy, dx]) {
-            [unowned self] in
-            if usesBatch(norm) {
-                try batch.run(engine, learning)
-            } else {
-                try running.run(engine, plain)
+        guard let joint else {
+            compiler.append(node.name, batch.implementation, uses: [norm.source, dy, dx]) {
+                [unowned self] in
+                if usesBatch(norm) {
+                    try batch.run(engine, learning)
+                } else {
+                    try running.run(engine, plain)
+                }
             }
+            return try accumulate(node.inputs[0], dx)
+        }
+        // dx = γ/σ · (dy − (Σdy + x̂ · Σ(dy · x̂)) / n), the sums and n over all parts. The first term
+        // is that of given statistics, whose primitive also leaves the sums of this part; the rest
+        // is a normalisation forward with another scale and shift.
+        let values = shapes[index].count / channels * joint.count
+        let rest = try compiler.memory(layout)
+        let factors = (
+            scale: try compiler.constant([Float](repeating: 0, count: channels), dims: [channels]),
+            shift: try compiler.constant([Float](repeating: 0, count: channels), dims: [channels])
+        )
+        func remainder(_ statistics: (mean: Memory, variance: Memory)) -> BoundArguments {
+            BoundArguments([
+                (DNNL_ARG_SRC, norm.source), (DNNL_ARG_MEAN, statistics.mean),
+                (DNNL_ARG_VARIANCE, statistics.variance), (DNNL_ARG_SCALE, factors.scale),
+                (DNNL_ARG_SHIFT, factors.shift), (DNNL_ARG_DST, rest),
+            ])
+        }
+        let (restOfBatch, none) = (remainder(norm.batch), remainder(norm.running))
+        compiler.append(node.name, running.implementation, uses: [norm.source, dy, dx, rest]) {
+            [unowned self] in
+            let joins = usesBatch(norm)
+            try running.run(engine, joins ? learning : plain)
+            try check(dnnl_stream_wait(engine.stream), "finish")
+            var sums = [Float](repeating: 0, count: 2 * channels)
+            if joins {
+                for channel in 0..<channels {
+                    sums[channel] = scale.buffer.floats(channels)[channel]
+                    sums[channels + channel] = shift.buffer.floats(channels)[channel]
+                }
+                try sums.withUnsafeMutableBufferPointer { try joint.sum($0) }
+            }
+            for channel in 0..<channels {
+                let deviation = (norm.batch.variance.buffer.floats(channels)[channel] + epsilon)
+                    .squareRoot()
+                let factor =
+                    -norm.gamma.buffer.floats(channels)[channel] / deviation / Float(values)
+                factors.scale.buffer.floats(channels)[channel] = factor * sums[channel]
+                factors.shift.buffer.floats(channels)[channel] = factor * sums[channels + channel]
+            }
+            try norm.forward.running.run(engine, joins ? restOfBatch : none)
         }
         try accumulate(node.inputs[0], dx)
+        try accumulate(node.inputs[0], rest)
     }
 }

@@ -27,6 +27,8 @@ final class GradientBuilder {
     var learningNorms: [Int: LearningNorm] = [:]
     /// The running statistics that may move.
     let moving: MovingStatistics?
+    /// Whose batches they are of, if others' too.
+    let joint: JointBatch?
     /// Whether they do in this step, and those that do not yet.
     var movesStatistics = false
     var heldStatistics: Set<String> = []
@@ -44,10 +46,12 @@ final class GradientBuilder {
     var shapes: [Shape] { compiler.shapes }
 
     init(
-        _ compiler: Compiler, trainable: Set<String>, output: Int, moving: MovingStatistics? = nil
+        _ compiler: Compiler, trainable: Set<String>, output: Int, moving: MovingStatistics? = nil,
+        joint: JointBatch? = nil
     ) throws {
         self.compiler = compiler
         self.moving = moving
+        self.joint = joint
         self.output = output
         var readers = [[Int]](repeating: [], count: compiler.graph.nodes.count)
         for (index, node) in compiler.graph.nodes.enumerated() where index <= output {
@@ -340,15 +344,18 @@ final class GradientBuilder {
     }
 
     private func multiplyBackward(_ index: Int, _ node: Node, _ dy: Memory) throws {
-        guard node.inputs.count == 2 else { throw unsupported(node) }
-        for (input, other) in [(node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])]
-        where learns[input] {
-            let product =
-                shapes[other] == shapes[index]
-                ? try compiler.binary(
-                    dnnl_binary_mul, dy,
-                    try compiler.reordered(try value(other), to: dy.descriptor), node.name)
-                : try compiler.gated(dy, shapes[index], by: try value(other), as: node.name)
+        for (place, input) in node.inputs.enumerated() where learns[input] {
+            var product = dy
+            for (position, other) in node.inputs.enumerated() where position != place {
+                product =
+                    shapes[other] == shapes[index]
+                    ? try compiler.binary(
+                        dnnl_binary_mul, product,
+                        try compiler.reordered(try value(other), to: product.descriptor),
+                        node.name)
+                    : try compiler.gated(
+                        product, shapes[index], by: try value(other), as: node.name)
+            }
             let gradient = try summed(product, shapes[index], to: shapes[input])
             try accumulate(input, gradient)
         }

@@ -189,7 +189,7 @@ func cells(_ input: Int, _ output: Int) -> [Range<Int>] {
 
 /// Bilinear enlargement with half-pixel centres: for every output the two inputs around it and the
 /// weight of the second.
-private func taps(_ size: Int, _ factor: Int) -> [(Int, Int, Float)] {
+func taps(_ size: Int, _ factor: Int) -> [(Int, Int, Float)] {
     (0..<(size * factor)).map { index in
         let place = max((Float(index) + 0.5) / Float(factor) - 0.5, 0)
         let first = min(Int(place), size - 1)

@@ -28,11 +28,13 @@ public final class TrainingPlan {
     private let outputGradient: Memory
 
     /// Compiles `graph` for batches of shape `input` (N, C, H, W), up to the value of node `output`.
+    /// With `joint`, what moves in `moving` follows the batches of several processes together.
     ///
     /// - Throws: `ExecutionError.unsupported` naming a layer that gradients cannot pass yet.
     public init(
         graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>, output: Int,
-        moving: MovingStatistics? = nil, options: ExecutionOptions = .init()
+        moving: MovingStatistics? = nil, joint: JointBatch? = nil,
+        options: ExecutionOptions = .init()
     ) throws {
         Threads.use(options.threads)
         self.graph = graph
@@ -42,7 +44,7 @@ public final class TrainingPlan {
             graph: graph, weights: weights, input: input,
             options: ExecutionOptions(accuracy: options.accuracy))
         builder = try GradientBuilder(
-            compiler, trainable: trainable, output: output, moving: moving)
+            compiler, trainable: trainable, output: output, moving: moving, joint: joint)
         statistics = graph.parameters.filter { moving?.names.contains($0.name) == true }
         self.trainable = graph.parameters.filter { trainable.contains($0.name) && !$0.isBuffer }
         inputMemory = try compiler.memory(.plain(input.dimensions))

@@ -244,7 +244,16 @@ struct HDF5File: ~Copyable {
         graft_h5_clear_errors()
         return HDF5Dataset(
             path: path, dtype: element.dtype, shape: shape,
-            offset: inPlace ? Int(clamping: offset) : nil)
+            offset: inPlace ? Int(clamping: offset) : nil,
+            chunk: layout == H5D_CHUNKED ? try chunk(list, path) : nil)
+    }
+
+    /// The extents of a chunk.
+    private func chunk(_ list: borrowing HDF5Handle, _ path: String) throws -> Shape {
+        var extents = [hsize_t](repeating: 0, count: 32)
+        let rank = H5Pget_chunk(list.id, 32, &extents)
+        try HDF5.check(rank, "read `\(path)`", source)
+        return Shape(extents.prefix(Int(rank)).map { Int(clamping: $0) })
     }
 
     private func shape(_ dataset: borrowing HDF5Handle, _ path: String) throws -> Shape {
@@ -290,10 +299,13 @@ struct HDF5File: ~Copyable {
         throw source.unsupported("the elements of `\(path)` are no numbers that graft knows")
     }
 
-    /// Reads a data set through libhdf5: compressed, chunked, big-endian.
-    func load(_ wanted: HDF5Dataset) throws -> Tensor {
+    /// Reads a data set through libhdf5, compressed, chunked or big-endian, and hands over one block
+    /// of ``HDF5Blocks`` after the other.
+    func read(_ wanted: HDF5Dataset, _ body: ([Range<Int>], UnsafeRawBufferPointer) throws -> Void)
+        throws
+    {
         let (path, dtype, shape) = (wanted.path, wanted.dtype, wanted.shape)
-        let dataset = try object(path)
+        let dataset = try openDataset(wanted)
         guard try self.shape(dataset, path) == shape else {
             throw source.malformed("`\(path)` changed while it was open")
         }
@@ -323,15 +335,65 @@ struct HDF5File: ~Copyable {
             default: ordered.id
             }
         try checkChunks(dataset, path, byteCount: dtype.byteCount)
-        let status = UnsafeMutablePointer<herr_t>.allocate(capacity: 1)
-        defer { status.deallocate() }
-        let storage = Storage(byteCount: shape.count * dtype.byteCount) { target in
-            status.pointee = H5Dread(
-                dataset.id, memory, graft_h5_all(), graft_h5_all(), graft_h5_default(),
-                target.baseAddress)
+        let byteCount = wanted.byteCount
+        guard byteCount > 0 else { return }
+        let buffer = Spool.buffer(byteCount)
+        defer { buffer.deallocate() }
+        for block in HDF5Blocks(wanted) {
+            let count = wanted.byteCount(block)
+            if count == byteCount {
+                let status = H5Dread(
+                    dataset.id, memory, graft_h5_all(), graft_h5_all(), graft_h5_default(),
+                    buffer.baseAddress)
+                try HDF5.check(status, "read `\(path)`", source)
+            } else {
+                try read(block, of: dataset, as: memory, into: buffer, path)
+            }
+            try body(block, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            // What was decoded from the mapped file is not needed again.
+            storage.forget(range)
         }
-        try HDF5.check(status.pointee, "read `\(path)`", source)
-        return Tensor(dtype, shape, storage: storage)
+    }
+
+    private func read(
+        _ block: [Range<Int>], of dataset: borrowing HDF5Handle, as type: hid_t,
+        into buffer: UnsafeMutableRawBufferPointer, _ path: String
+    ) throws {
+        let file = try HDF5Handle(
+            takingOwnership: H5Dget_space(dataset.id), "read `\(path)`", source, close: H5Sclose)
+        let extents = block.map { hsize_t($0.count) }
+        try HDF5.check(
+            H5Sselect_hyperslab(
+                file.id, H5S_SELECT_SET, block.map { hsize_t($0.lowerBound) }, nil, extents, nil),
+            "read `\(path)`", source)
+        let memory = try HDF5Handle(
+            takingOwnership: H5Screate_simple(Int32(extents.count), extents, nil),
+            "read `\(path)`", source, close: H5Sclose)
+        try HDF5.check(
+            H5Dread(dataset.id, type, memory.id, file.id, graft_h5_default(), buffer.baseAddress),
+            "read `\(path)`", source)
+    }
+
+    /// A chunk that is cut into several blocks stays decoded until the last of them.
+    private func openDataset(_ wanted: HDF5Dataset) throws -> HDF5Handle {
+        try checkLinks(wanted.path)
+        let chunk = wanted.chunk?.checkedByteCount(wanted.dtype) ?? 0
+        let access = try HDF5Handle(
+            takingOwnership: graft_h5_dataset_access(chunk > Spool.threshold ? chunk : 0),
+            "open `\(wanted.path)`", source, close: H5Pclose)
+        return try HDF5Handle(
+            takingOwnership: H5Dopen2(file.id, wanted.path, access.id), "open `\(wanted.path)`",
+            source, close: H5Dclose)
+    }
+
+    /// The numbers of a data set, decoded in this process.
+    func load(_ wanted: HDF5Dataset) throws -> Tensor {
+        let spool = try Spool(byteCount: wanted.byteCount)
+        try read(wanted) { block, bytes in
+            try spool.put(
+                bytes, block: block, of: wanted.shape, width: wanted.dtype.byteCount)
+        }
+        return Tensor(wanted.dtype, wanted.shape, storage: try spool.finish())
     }
 
     /// libhdf5 1.10 trusts that a stored chunk is as large as its shape says, and reads past it if
@@ -342,10 +404,7 @@ struct HDF5File: ~Copyable {
             takingOwnership: H5Dget_create_plist(dataset.id), "read `\(path)`", source,
             close: H5Pclose)
         guard H5Pget_layout(list.id) == H5D_CHUNKED else { return }
-        var extents = [hsize_t](repeating: 0, count: 32)
-        let rank = H5Pget_chunk(list.id, 32, &extents)
-        try HDF5.check(rank, "read `\(path)`", source)
-        let chunk = Shape(extents.prefix(Int(rank)).map { Int(clamping: $0) })
+        let chunk = try chunk(list, path)
         let space = try HDF5Handle(
             takingOwnership: H5Dget_space(dataset.id), "read `\(path)`", source, close: H5Sclose)
         var count: hsize_t = 0

@@ -2,12 +2,21 @@
 
 import GraftTensors
 
-/// A data set: its type, its shape, and its first byte in the HDF5 file if it lies there dense.
+/// A data set: its type, its shape, its first byte in the HDF5 file if it lies there dense, and the
+/// extents of its chunks if it has some.
 struct HDF5Dataset: Sendable, Codable {
     let path: String
     let dtype: DType
     let shape: Shape
     let offset: Int?
+    let chunk: Shape?
+
+    var byteCount: Int { shape.count * dtype.byteCount }
+
+    /// The bytes of a block of it.
+    func byteCount(_ block: [Range<Int>]) -> Int {
+        block.reduce(dtype.byteCount) { $0 * $1.count }
+    }
 }
 
 /// The tensors of a file by name, in order. It may come from a process that a file has subverted.
@@ -47,6 +56,12 @@ struct HDF5Listing: Sendable, Codable {
                 let empty = Tensor(dtype, shape, storage: Storage(byteCount: 0) { _ in })
                 state[name] = LazyTensor(empty)
                 continue
+            }
+            if let chunk = entry.dataset.chunk,
+                chunk.rank != shape.rank || chunk.dimensions.contains(where: { $0 < 1 })
+            {
+                throw source.malformed(
+                    "chunks of `\(entry.dataset.path)` have the extents \(chunk), and it \(shape)")
             }
             guard let offset = entry.dataset.offset else {
                 state[name] = LazyTensor(dtype, shape) {

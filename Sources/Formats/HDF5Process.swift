@@ -22,6 +22,7 @@ final class HDF5Process: Sendable {
     init(_ program: String, _ storage: Storage, _ range: Range<Int>, _ source: Source) throws {
         self.source = source
         var child = try Child(program, storage, range, [], source)
+        try child.begin(source)
         let data = try child.receive(.listing, limit: 1 << 27, source)
         do {
             listing = try JSONDecoder().decode(HDF5Listing.self, from: data)
@@ -34,12 +35,20 @@ final class HDF5Process: Sendable {
     /// The numbers of entry `index`, decoded.
     func load(_ index: Int) throws -> Tensor {
         let dataset = listing.entries[index].dataset
-        return try child.withLock { child in
+        let spool = try Spool(byteCount: dataset.byteCount)
+        let buffer = Spool.buffer(dataset.byteCount)
+        defer { buffer.deallocate() }
+        try child.withLock { child in
             try child.ask(index, source)
-            let byteCount = dataset.shape.count * dataset.dtype.byteCount
-            let storage = try child.receive(.tensor, exactly: byteCount, source)
-            return Tensor(dataset.dtype, dataset.shape, storage: storage)
+            for block in HDF5Blocks(dataset) {
+                let count = dataset.byteCount(block)
+                try child.receive(.tensor, exactly: count, into: buffer, source) {
+                    try spool.put(
+                        $0, block: block, of: dataset.shape, width: dataset.dtype.byteCount)
+                }
+            }
         }
+        return Tensor(dataset.dtype, dataset.shape, storage: try spool.finish())
     }
 }
 
@@ -50,16 +59,28 @@ final class InflateProcess: Sendable {
 
     init(_ program: String, _ storage: Storage, _ source: Source) throws {
         self.source = source
-        child = Mutex(
-            try Child(program, storage, 0..<storage.byteCount, [HDF5Server.inflate], source))
+        var child = try Child(
+            program, storage, 0..<storage.byteCount, [HDF5Server.inflate], source)
+        try child.begin(source)
+        self.child = Mutex(child)
     }
 
-    /// The first `count` bytes of the member whose local header is at `offset`.
-    func inflate(at offset: Int, count: Int) throws -> Storage {
+    /// Hands over the first `count` bytes of the member whose local header is at `offset`, in the
+    /// pieces of ``ZipArchive``.
+    func inflate(
+        at offset: Int, count: Int, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        let buffer = Spool.buffer(min(count, ZipArchive.pieceSize))
+        defer { buffer.deallocate() }
         try child.withLock { child in
             try child.ask(offset, source)
             try child.ask(count, source)
-            return try child.receive(.tensor, exactly: count, source)
+            var left = count
+            while left > 0 {
+                let piece = min(left, ZipArchive.pieceSize)
+                try child.receive(.tensor, exactly: piece, into: buffer, source, body)
+                left -= piece
+            }
         }
     }
 }
@@ -113,6 +134,13 @@ private struct Child: ~Copyable {
         socket = sockets[0]
     }
 
+    /// Hears what holds the child, which it says before it has read a byte of a file that could make
+    /// it lie.
+    mutating func begin(_ source: Source) throws {
+        let held = try receive(.held, limit: 1, source).first ?? 0
+        Confinement.note(Confinement(rawValue: Int32(held)))
+    }
+
     deinit {
         close(socket)
         guard !isReaped else { return }
@@ -123,6 +151,11 @@ private struct Child: ~Copyable {
 
     /// The file behind a storage, or a nameless copy of bytes that are in no file.
     private static func descriptor(_ storage: Storage) throws -> Int32 {
+        if let nameless = storage.descriptor {
+            let file = fcntl(nameless, F_DUPFD_CLOEXEC, 16)
+            guard file >= 0 else { throw FileError("open", "a decoded file") }
+            return file
+        }
         if let path = storage.path {
             let file = open(path, O_RDONLY | O_CLOEXEC)
             guard file > 3 else { return try raised(file, path) }
@@ -182,18 +215,24 @@ private struct Child: ~Copyable {
         return data
     }
 
-    /// A message of `kind` of exactly `count` bytes.
-    mutating func receive(_ kind: HDF5Server.Kind, exactly count: Int, _ source: Source) throws
-        -> Storage
-    {
+    /// Lends a message of `kind` of exactly `count` bytes, which `buffer` has room for.
+    mutating func receive(
+        _ kind: HDF5Server.Kind, exactly count: Int, into buffer: UnsafeMutableRawBufferPointer,
+        _ source: Source, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
         let announced = try header(kind, source)
         guard announced == count else {
             throw source.malformed("its parser answers with \(announced) bytes, expected \(count)")
         }
-        var complete = true
-        let storage = Storage(byteCount: count) { complete = fill($0) }
-        guard complete else { throw ended(source) }
-        return storage
+        let answer = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+        guard fill(answer) else { throw ended(source) }
+        do {
+            try body(UnsafeRawBufferPointer(answer))
+        } catch {
+            // What else it has to say about this question must not be taken for another's answer.
+            _ = ended(source)
+            throw error
+        }
     }
 
     private mutating func header(_ kind: HDF5Server.Kind, _ source: Source) throws -> Int {
@@ -234,7 +273,7 @@ private struct Child: ~Copyable {
 
     /// Why the child is gone.
     private mutating func ended(_ source: Source) -> FormatError {
-        kill(process, SIGKILL)
+        if !isReaped { kill(process, SIGKILL) }
         var status: Int32 = 0
         while !isReaped, waitpid(process, &status, 0) < 0, errno == EINTR {}
         isReaped = true

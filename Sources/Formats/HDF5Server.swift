@@ -22,7 +22,7 @@ public enum HDF5Server {
     static let inflate = "inflate"
 
     /// What a message holds.
-    enum Kind: UInt8 { case listing = 0x4C, tensor = 0x54, refusal = 0x52 }
+    enum Kind: UInt8 { case held = 0x48, listing = 0x4C, tensor = 0x54, refusal = 0x52 }
 
     /// A ``FormatError`` without the path, which the parent knows better.
     struct Refusal: Codable {
@@ -45,7 +45,8 @@ public enum HDF5Server {
         else { return 64 }
         close(3)
         let limits = limits(byteCount: storage.byteCount)
-        _ = Confinement.enter(seconds: limits.seconds, bytes: limits.bytes)
+        let held = Confinement.enter(seconds: limits.seconds, bytes: limits.bytes)
+        send(.held, Data([UInt8(truncatingIfNeeded: held.rawValue)]))
         if arguments.dropFirst(2).elementsEqual([inflate]) { return serveInflated(storage) }
         let source = Source(path: "", format: "HDF5")
         do {
@@ -54,8 +55,7 @@ public enum HDF5Server {
             send(.listing, try JSONEncoder().encode(listing))
             while let index = next() {
                 guard listing.entries.indices.contains(index) else { return 65 }
-                let tensor = try file.load(listing.entries[index].dataset)
-                tensor.withBytes { send(.tensor, $0) }
+                try file.read(listing.entries[index].dataset) { send(.tensor, $1) }
             }
         } catch {
             refuse(error)
@@ -80,8 +80,9 @@ public enum HDF5Server {
         let source = Source(path: "", format: "zip")
         while let offset = next(), let count = next() {
             do {
-                let bytes = try ZipArchive.inflated(storage, at: offset, count: count, source)
-                bytes.withBytes { send(.tensor, $0) }
+                try ZipArchive.inflate(storage, at: offset, count: count, source) {
+                    send(.tensor, $0)
+                }
             } catch {
                 refuse(error)
             }

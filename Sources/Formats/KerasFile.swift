@@ -19,7 +19,7 @@ enum KerasFile {
         guard let weights = archive.members["model.weights.h5"] else {
             throw source.unsupported("it has no `model.weights.h5`")
         }
-        let (bytes, range) = try archive.content(weights)
+        let (bytes, range) = try archive.content(weights, forAProcess: true)
         var state = try read(bytes, range, source, isolation)
         if let config = archive.members["config.json"] {
             state.metadata["model_config"] = try archive.text(config)

@@ -67,6 +67,7 @@ enum KerasNames {
         case "layer_normalization": names = Array(["gamma", "beta"].prefix(count))
         case "normalization": names = ["mean", "variance", "count"]
         case "embedding": names = ["embeddings"]
+        case "p_re_lu": names = ["alpha"]
         default: return nil
         }
         return index < names.count && count <= names.count ? names[index] : nil

@@ -54,10 +54,7 @@ public enum Npy {
         try storage.withBytes { bytes in
             let file = UnsafeRawBufferPointer(rebasing: bytes[range])
             let (header, start) = try header(file, byteCount: range.count, source)
-            let offset = range.lowerBound + start
-            return LazyTensor(header.dtype, header.shape) {
-                header.tensor(storage, byteOffset: offset)
-            }
+            return header.array(storage, byteOffset: range.lowerBound + start)
         }
     }
 
@@ -164,28 +161,13 @@ struct NpyHeader: Sendable {
     }
 
     /// The array: in place where the bytes are as graft wants them.
-    func tensor(_ storage: Storage, byteOffset: Int) -> Tensor {
+    func array(_ storage: Storage, byteOffset: Int) -> LazyTensor {
         let stored = isFortranOrder ? Shape(shape.dimensions.reversed()) : shape
-        var tensor = Tensor(dtype, stored, storage: storage, byteOffset: byteOffset)
-        if isBigEndian { tensor = tensor.byteSwapped() }
-        return isFortranOrder ? tensor.permuted(Array((0..<shape.rank).reversed())) : tensor
-    }
-}
-
-extension Tensor {
-    /// The elements with their bytes in the opposite order.
-    func byteSwapped() -> Tensor {
-        let width = dtype == .c64 ? 4 : dtype.byteCount
-        let storage = Storage(byteCount: byteCount) { target in
-            withBytes { source in
-                for start in stride(from: 0, to: source.count, by: width) {
-                    for byte in 0..<width {
-                        target[start + byte] = source[start + width - 1 - byte]
-                    }
-                }
-            }
+        var array = LazyTensor(dtype, stored) { [dtype] in
+            Tensor(dtype, stored, storage: storage, byteOffset: byteOffset)
         }
-        return Tensor(dtype, shape, storage: storage)
+        if isFortranOrder { array = array.permuted(Array((0..<shape.rank).reversed())) }
+        return isBigEndian ? array.byteSwapped() : array
     }
 }
 

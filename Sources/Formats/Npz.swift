@@ -29,9 +29,9 @@ public enum Npz {
             // Inflated as far as its shape, and whole when it is asked for.
             let (start, range) = try archive.beginning(member, limit: 1 << 16)
             let header = try Npy.header(start, range, byteCount: member.count, inner)
-            state[name] = LazyTensor(header.dtype, header.shape) {
+            state[name] = LazyTensor.deferred(header.dtype, header.shape) {
                 let (bytes, range) = try archive.content(member)
-                return try Npy.read(bytes, range, inner).load()
+                return try Npy.read(bytes, range, inner)
             }
         }
         return state

@@ -288,33 +288,13 @@ private struct Bundle {
 private func assemble(
     _ dtype: DType, _ shape: Shape, _ parts: [(box: [Range<Int>], tensor: LazyTensor)]
 ) throws -> Tensor {
-    let width = dtype.byteCount
-    var strides = [Int](repeating: 1, count: shape.rank)
-    for axis in stride(from: shape.rank - 2, through: 0, by: -1) {
-        strides[axis] = strides[axis + 1] * shape[axis + 1]
-    }
-    let storage = try Storage(byteCount: shape.count * width) { target in
-        for (box, lazy) in parts where lazy.count > 0 {
-            let run = (box.last?.count ?? 1) * width
-            try lazy.load().withBytes { bytes in
-                var index = [Int](repeating: 0, count: max(box.count - 1, 0))
-                for start in stride(from: 0, to: bytes.count, by: run) {
-                    var place = box.last?.lowerBound ?? 0
-                    for axis in index.indices {
-                        place += (box[axis].lowerBound + index[axis]) * strides[axis]
-                    }
-                    target[(place * width)..<(place * width + run)].copyBytes(
-                        from: bytes[start..<(start + run)])
-                    for axis in index.indices.reversed() {
-                        index[axis] += 1
-                        if index[axis] < box[axis].count { break }
-                        index[axis] = 0
-                    }
-                }
-            }
+    let spool = try Spool(byteCount: shape.count * dtype.byteCount)
+    for (box, lazy) in parts where lazy.count > 0 {
+        try lazy.load().withBytes { bytes in
+            try spool.put(bytes, block: box, of: shape, width: dtype.byteCount)
         }
     }
-    return Tensor(dtype, shape, storage: storage)
+    return Tensor(dtype, shape, storage: try spool.finish())
 }
 
 /// TensorFlow's keys for parts of variables, which sort like the names and numbers in them

@@ -2,6 +2,7 @@
 
 import GraftTensors
 import OrderedCollections
+internal import Synchronization
 
 /// Reads what `torch.save` writes: the zip archive of PyTorch 1.6 and later, and the row of pickles
 /// of before. No pickle code is ever run.
@@ -11,7 +12,38 @@ enum TorchFile {
         0x80, 0x02, 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20,
     ]
 
-    typealias Place = (storage: Storage, range: Range<Int>)
+    /// A storage of tensors: how many bytes it has, and where they are once they are asked for.
+    struct Place: Sendable {
+        let byteCount: Int
+        let find: @Sendable () throws -> (storage: Storage, byteOffset: Int)
+
+        /// What lies in the mapped file.
+        init(_ storage: Storage, _ range: Range<Int>) {
+            byteCount = range.count
+            find = { (storage, range.lowerBound) }
+        }
+
+        /// What has to be inflated; `last` keeps it for the next tensor of the same storage.
+        init(_ archive: ZipArchive, _ member: ZipArchive.Member, _ last: LastMember) {
+            byteCount = member.count
+            find = { (try last.content(archive, member), 0) }
+        }
+    }
+
+    /// The member of an archive that was inflated last.
+    final class LastMember: Sendable {
+        private let kept = Mutex<(offset: Int, storage: Storage)?>(nil)
+
+        func content(_ archive: ZipArchive, _ member: ZipArchive.Member) throws -> Storage {
+            try kept.withLock { kept in
+                if let kept, kept.offset == member.offset { return kept.storage }
+                kept = nil
+                let storage = try archive.content(member).storage
+                kept = (member.offset, storage)
+                return storage
+            }
+        }
+    }
 
     static func read(_ storage: Storage, _ source: Source, _ isolation: Isolation) throws
         -> StateDict
@@ -45,11 +77,14 @@ enum TorchFile {
             return try PickleMachine.run(&cursor)
         }
         var places: [String: Place] = [:]
+        let last = LastMember()
         for reference in machine.storages where places[reference.key] == nil {
             guard let member = archive.members["\(prefix)data/\(reference.key)"] else {
                 throw source.malformed("the storage `\(reference.key)` is missing")
             }
-            places[reference.key] = try archive.content(member)
+            let span = try archive.check(member)
+            places[reference.key] =
+                member.method == 0 ? Place(storage, span) : Place(archive, member, last)
         }
         return try TorchTensors(machine, places, storage.byteCount, source).state(value)
     }
@@ -86,7 +121,7 @@ enum TorchFile {
             guard !overflow else { throw source.malformed("the storage `\(key)` is too large") }
             let start = cursor.offset
             _ = try cursor.take(byteCount)
-            places[key] = (storage, start..<cursor.offset)
+            places[key] = Place(storage, start..<cursor.offset)
         }
         return try TorchTensors(machine, places, storage.byteCount, source).state(value)
     }

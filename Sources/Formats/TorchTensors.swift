@@ -106,7 +106,7 @@ struct TorchTensors {
         let dtype = reference.scalar.dtype
         let width = dtype.byteCount
         let shape = Shape(reference.sizes)
-        let available = place.range.count / width
+        let available = place.byteCount / width
         // The last element it touches, plus one, must lie in the storage.
         var end = reference.offset
         var overflow = false
@@ -130,52 +130,9 @@ struct TorchTensors {
             throw source.malformed(
                 "`\(name)` ends past its storage of \(available) elements")
         }
-        let offset = place.range.lowerBound + first * width
-        // The stride of an axis of one is arbitrary, and never taken.
-        let strides = zip(reference.sizes, reference.strides).map { $0 == 1 ? 0 : $1 }
-        let bytes = place.storage
-        if byteCount == 0 || isDense(reference.sizes, strides) {
-            return LazyTensor(dtype, shape) {
-                Tensor(dtype, shape, storage: bytes, byteOffset: byteCount == 0 ? 0 : offset)
-            }
-        }
-        return LazyTensor(dtype, shape) {
-            gather(dtype, shape, bytes, byteOffset: offset, strides: strides)
+        return LazyTensor(dtype, shape, strides: reference.strides) {
+            let (bytes, start) = try place.find()
+            return (bytes, start + first * width)
         }
     }
-
-    private func isDense(_ sizes: [Int], _ strides: [Int]) -> Bool {
-        var expected = 1
-        for (size, stride) in zip(sizes, strides).reversed() where size != 1 {
-            guard stride == expected else { return false }
-            expected *= size
-        }
-        return true
-    }
-}
-
-/// A dense copy of the elements that `strides` (in elements) pick, bounds checked by the caller.
-private func gather(
-    _ dtype: DType, _ shape: Shape, _ storage: Storage, byteOffset: Int, strides: [Int]
-) -> Tensor {
-    let width = dtype.byteCount
-    let dense = Storage(byteCount: shape.count * width) { target in
-        storage.withBytes { source in
-            var index = [Int](repeating: 0, count: shape.rank)
-            var from = byteOffset
-            for written in 0..<shape.count {
-                for byte in 0..<width { target[written * width + byte] = source[from + byte] }
-                var axis = shape.rank - 1
-                while axis >= 0 {
-                    index[axis] += 1
-                    from += strides[axis] * width
-                    if index[axis] < shape[axis] { break }
-                    from -= strides[axis] * width * shape[axis]
-                    index[axis] = 0
-                    axis -= 1
-                }
-            }
-        }
-    }
-    return Tensor(dtype, shape, storage: dense)
 }

@@ -16,6 +16,8 @@ struct ZipArchive: Sendable {
     }
 
     private static let textLimit = 100_000_000
+    /// How many bytes are inflated at a time.
+    static let pieceSize = 1 << 20
 
     let members: OrderedDictionary<String, Member>
     let storage: Storage
@@ -144,14 +146,24 @@ struct ZipArchive: Sendable {
         }
     }
 
-    /// A member's bytes: in place if they are stored, inflated otherwise.
-    func content(_ member: Member) throws -> (storage: Storage, range: Range<Int>) {
+    /// A member's bytes: in place if they are stored, inflated otherwise; `forAProcess` into a file
+    /// that another process can read.
+    func content(_ member: Member, forAProcess: Bool = false) throws -> (
+        storage: Storage, range: Range<Int>
+    ) {
+        let span = try check(member)
+        if member.method == 0 { return (storage, span) }
+        return (try inflate(member, member.count, forAProcess), 0..<member.count)
+    }
+
+    /// Where a member lies in the file, if it is as large as the directory says and can be read.
+    @discardableResult func check(_ member: Member) throws -> Range<Int> {
         let span = try span(member)
         if member.method == 0 {
             guard member.count == member.storedCount else {
                 throw source.malformed("`\(member.name)` is stored, with two different sizes")
             }
-            return (storage, span)
+            return span
         }
         guard member.method == 8 else {
             throw source.unsupported(
@@ -165,34 +177,45 @@ struct ZipArchive: Sendable {
                 "`\(member.name)` claims to inflate from \(member.storedCount) to "
                     + "\(member.count) bytes")
         }
-        return (try inflate(member, member.count), 0..<member.count)
+        return span
     }
 
     /// The first bytes of a member, at most `limit`.
     func beginning(_ member: Member, limit: Int) throws -> (storage: Storage, range: Range<Int>) {
         guard member.method == 8, member.count > limit else { return try content(member) }
         _ = try span(member)
-        return (try inflate(member, limit), 0..<limit)
+        return (try inflate(member, limit, false), 0..<limit)
     }
 
-    private func inflate(_ member: Member, _ count: Int) throws -> Storage {
+    private func inflate(_ member: Member, _ count: Int, _ keepsFile: Bool) throws -> Storage {
+        let spool = try Spool(byteCount: count)
+        var filled = 0
+        func take(_ piece: UnsafeRawBufferPointer) throws {
+            try spool.put(piece, at: filled)
+            filled += piece.count
+        }
         do {
-            return try inflater?.inflate(at: member.offset, count: count)
-                ?? Self.inflated(storage, at: member.offset, count: count, source)
+            if let inflater {
+                try inflater.inflate(at: member.offset, count: count, take)
+            } else {
+                try Self.inflate(storage, at: member.offset, count: count, source, take)
+            }
         } catch FormatError.malformed(_, _, let reason) {
             throw source.malformed("`\(member.name)`: \(reason)")
         }
+        return try spool.finish(keepsFile: keepsFile)
     }
 
-    /// The first `count` bytes of the member whose local header is at `offset`. A streaming reader
-    /// that starts there needs no other member.
-    static func inflated(_ storage: Storage, at offset: Int, count: Int, _ source: Source) throws
-        -> Storage
-    {
+    /// Hands over the first `count` bytes of the member whose local header is at `offset`, in pieces
+    /// of ``pieceSize``. A streaming reader that starts there needs no other member.
+    static func inflate(
+        _ storage: Storage, at offset: Int, count: Int, _ source: Source,
+        _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
         guard let archive = archive_read_new() else { throw source.malformed("out of memory") }
         defer { archive_read_free(archive) }
         archive_read_support_format_zip_streamable(archive)
-        return try storage.withBytes { bytes in
+        try storage.withBytes { bytes in
             guard offset <= bytes.count else { throw source.malformed("it lies past the end") }
             func fail() -> FormatError {
                 let reason =
@@ -205,15 +228,25 @@ struct ZipArchive: Sendable {
                 archive_read_open_memory(archive, slice.baseAddress, slice.count) == ARCHIVE_OK,
                 archive_read_next_header(archive, &entry) >= ARCHIVE_WARN
             else { throw fail() }
-            return try Storage(byteCount: count) { target in
+            let buffer = Spool.buffer(pieceSize)
+            defer { buffer.deallocate() }
+            var left = count
+            while left > 0 {
+                let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(left, pieceSize)])
                 var filled = 0
-                while filled < target.count {
+                while filled < piece.count {
                     let count = archive_read_data(
-                        archive, target.baseAddress?.advanced(by: filled), target.count - filled)
+                        archive, piece.baseAddress?.advanced(by: filled), piece.count - filled)
                     guard count > 0 else { throw fail() }
                     filled += count
                 }
+                try body(UnsafeRawBufferPointer(piece))
+                left -= piece.count
+                // What was inflated from the mapped file is not needed again.
+                storage.forget(0..<storage.byteCount)
             }
+            // At the end of a member its checksum is compared.
+            guard archive_read_data(archive, buffer.baseAddress, 1) >= 0 else { throw fail() }
         }
     }
 

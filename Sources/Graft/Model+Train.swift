@@ -1,5 +1,6 @@
 // A new head on a model, learned from a folder of photos.
 
+internal import FoundationEssentials
 internal import GraftNetworks
 internal import GraftTensors
 public import GraftTraining
@@ -43,7 +44,15 @@ extension Model {
         let trainer = try Trainer(
             input, options: options, runFolder: runFolder, cacheFolder: cacheFolder, crew: crew,
             report: report)
-        let result = try trainer.run(resume: resume)
+        let path = runFolder + "/model.safetensors"
+        let result: TrainingResult
+        do {
+            result = try trainer.run(resume: resume)
+        } catch let error as TrainingError where error.isCommon {
+            // The folder tells of this run now: an earlier one's model would be taken for its.
+            if crew.rank == 0, !resume { try? FileManager.default.removeItem(atPath: path) }
+            throw error
+        }
         var trained = self
         trained.graph = result.graph
         trained.weights = result.weights
@@ -54,7 +63,7 @@ extension Model {
             ? result.metrics.labels?.labels.map(\.threshold)
                 ?? result.classes.map { _ in 0.5 } : []
         trained.neighbours = result.neighbours
-        if crew.rank == 0 { try trained.write(to: runFolder + "/model.safetensors") }
+        if crew.rank == 0 { try trained.write(to: path) }
         return (trained, result)
     }
 

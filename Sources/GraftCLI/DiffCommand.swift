@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Graft
+import GraftNetworks
 import GraftTensors
 
 struct DiffCommand: AsyncParsableCommand {
@@ -12,9 +13,9 @@ struct DiffCommand: AsyncParsableCommand {
             graft diff resnet50.h5 resnet50.safetensors
             graft diff a.pth b.safetensors --tolerance 1e-6 --json
 
-            If the names meet in nothing, both files are bound to their networks and compared under \
-            the first network's names and axes; where the networks are not the same, the error says \
-            in what. Exit status 1 if they differ.
+            Where names or shapes are not the same, both files are bound to their networks and \
+            compared under the first network's names and axes; where the networks are not the same, \
+            the error says in what. Exit status 1 if they differ.
             """)
 
     @Argument(help: "A file or reference.") var a: String
@@ -29,10 +30,19 @@ struct DiffCommand: AsyncParsableCommand {
     func run() async throws {
         var first = try await Models.weights(a)
         var second = try await Models.weights(b)
-        let plain = WeightDifference.comparable(first, second)
-        if !plain, let left = try? await Models.open(a), let right = try? await Models.open(b) {
-            first = left.weights
-            second = try right.weights(as: left)
+        if !WeightDifference.sameOutline(first, second), let left = try? await Models.open(a) {
+            // Of what is mostly the same, with another head, the rest is compared.
+            let isMostlyAlike = WeightDifference.comparable(first, second)
+            do {
+                if let right = try? await Models.open(b) {
+                    let renamed = try right.weights(as: left)
+                    (first, second) = (left.weights, renamed)
+                } else if isMostlyAlike {
+                    (first, second) = (left.weights, fitted(second, to: left))
+                }
+            } catch  where isMostlyAlike {
+                (first, second) = (left.weights, fitted(second, to: left))
+            }
         }
         let difference = try WeightDifference(first, second, tolerance: tolerance)
         if json {
@@ -41,6 +51,16 @@ struct DiffCommand: AsyncParsableCommand {
             Terminal.answer(text(difference))
         }
         guard difference.isEqual else { throw ExitCode(1) }
+    }
+
+    /// The weights that fit a network under its names and with its axes, the others as they are.
+    private func fitted(_ state: StateDict, to model: Model) -> StateDict {
+        let (weights, report) = model.graph.binding(state)
+        var all = weights
+        for name in report.unexpected + report.mismatched.map(\.name) where all[name] == nil {
+            all[name] = state[name]
+        }
+        return all
     }
 
     private func text(_ difference: WeightDifference) -> String {

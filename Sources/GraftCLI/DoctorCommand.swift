@@ -91,17 +91,17 @@ struct DoctorCommand: ParsableCommand {
                     "Open MPI", "not installed", .note,
                     hint: "only `graft train --distributed` needs it: `apt-get install openmpi-bin`"
                 ))
-        let sandbox = SandboxFeatures.here
+        let held = Confinement.supported
         checks.append(
             check(
                 "sandbox",
                 "Landlock "
-                    + (sandbox.landlock > 0 ? "ABI \(sandbox.landlock)" : "missing")
-                    + ", seccomp " + (sandbox.seccomp ? "there" : "missing"),
-                sandbox.landlock > 0 && sandbox.seccomp ? .ok : .note,
-                hint: sandbox.landlock > 0 && sandbox.seccomp
-                    ? nil
-                    : "HDF5 files are still parsed in a process of their own, with fewer fences"))
+                    + (held.contains(.landlock) ? "ABI \(Confinement.landlockVersion)" : "missing")
+                    + ", seccomp " + (held.contains(.seccomp) ? "there" : "missing"),
+                held.weakness == nil ? .ok : .note,
+                hint: held.weakness.map {
+                    "what parses HDF5 and zip files is a process of its own, but \($0)"
+                }))
         return checks
     }
 }

@@ -40,6 +40,13 @@ final class Ending {
 
     /// Says what went wrong here, and ends all processes.
     func explain(_ error: any Error) -> Never {
+        if let error = error as? TrainingError, error.isCommon {
+            // All meet it at the same place: one says it, and none has to be torn away.
+            cancel()
+            if crew.rank == 0 { Terminal.report(error) }
+            crew.leave()
+            exit(1)
+        }
         if let diagnostic = error as? any Diagnostic {
             Terminal.report(diagnostic)
         } else {

@@ -42,7 +42,16 @@ final class EpochTable: Sendable {
         case .stoppedEarly(let epoch, let best):
             Terminal.redraw("")
             Terminal.say("stopped after epoch \(epoch): epoch \(best) was the best")
+        case .unrecorded(let reason):
+            Terminal.say("warning: the run's folder does not say that it failed: \(reason)")
         }
+    }
+
+    /// Leaves the curves standing where a person watches.
+    func close() {
+        let (losses, measures) = state.withLock { ($0.losses, $0.measures) }
+        guard Terminal.isInteractive, losses.count > 1 else { return }
+        Terminal.say("loss \(Sparkline.text(losses))  \(task.measure) \(Sparkline.text(measures))")
     }
 
     private func epoch(_ record: EpochRecord, _ isBest: Bool) {

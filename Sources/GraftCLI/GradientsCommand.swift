@@ -12,7 +12,7 @@ import OrderedCollections
 struct GradientsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gradients",
-        abstract: "Compute cross entropy and its gradients, or take steps along them.",
+        abstract: "Compute a loss and its gradients, or take steps along them.",
         discussion: """
             Example: graft gradients model.safetensors --input x.npy --labels y.npy -o g.safetensors
             With --steps the inputs are cut into that many batches, one optimiser step each, and \
@@ -23,7 +23,10 @@ struct GradientsCommand: AsyncParsableCommand {
     @Argument(help: "A native model, a registry name or a weight file.") var model: String
     @Option(help: "The inputs: .npy of (N, C, H, W), or (N, H, W, C) with --layout nhwc.")
     var input: String
-    @Option(help: "The classes, .npy of (N).") var labels: String
+    @Option(help: "The classes, .npy of (N).") var labels: String?
+    @Option(help: "Labels of 0 and 1, or numbers, instead of classes, .npy of (N, outputs).")
+    var targets: String?
+    @Flag(help: "The targets are numbers.") var regression = false
     @Option(name: .shortAndLong, help: "Where to write the gradients, .safetensors.")
     var output: String
     @Option(help: "The order of the axes of the input.") var layout: RunCommand.Layout = .nchw
@@ -56,18 +59,15 @@ struct GradientsCommand: AsyncParsableCommand {
                 input, reason: "expected 4 axes, found \(x.shape)", hint: "add the batch axis")
         }
         if layout == .nhwc { x = x.permuted([0, 3, 1, 2]) }
-        let y = try Npy.read(labels).floats.map { Int($0) }
-        guard y.count == x.shape[0], y.allSatisfy((0..<classes).contains) else {
-            throw ModelError.unusable(
-                labels, reason: "expected \(x.shape[0]) classes of 0 to \(classes - 1)", hint: nil)
-        }
+        let truth = try truth(count: x.shape[0], classes: classes)
         let rounds = max(steps ?? 1, 1)
-        guard y.count % rounds == 0 else {
+        guard x.shape[0] % rounds == 0 else {
             throw ModelError.unusable(
-                input, reason: "\(y.count) samples do not divide into \(rounds) batches", hint: nil)
+                input, reason: "\(x.shape[0]) samples do not divide into \(rounds) batches",
+                hint: nil)
         }
         var shape = x.shape
-        shape[0] = y.count / rounds
+        shape[0] /= rounds
         let plan = try TrainingPlan(
             graph: model.graph, weights: model.weights, input: shape,
             trainable: learned(model.graph), output: logits,
@@ -80,20 +80,17 @@ struct GradientsCommand: AsyncParsableCommand {
                 optimizer, dialect: dialect, momentum: momentum, nesterov: nesterov,
                 weightDecay: weightDecay),
             counts: plan.trainable.map(\.shape.count))
-        let loss = CrossEntropy(
-            labelSmoothing: labelSmoothing,
-            classWeights: try classWeights.map { try Npy.read($0).floats })
+        let weights = try classWeights.map { try Npy.read($0).floats }
         var losses: [Float] = []
         for round in 0..<rounds {
             let part = Array(x.floats[(round * shape.count)..<((round + 1) * shape.count)])
-            let truth = Array(y[(round * shape[0])..<((round + 1) * shape[0])])
+            let photos = (round * shape[0])..<((round + 1) * shape[0])
             let scores = try plan.forward(
                 Tensor(part, shape: shape), dropoutSeed: nil, movesStatistics: trainBn)
             let slope = scores.withFloats { floats in
                 Tensor(shape: scores.shape) { target in
-                    let sum = loss.sum(
-                        logits: floats, classes: classes, labels: truth, gradient: target)
-                    losses.append(Float(sum / Double(truth.count)))
+                    let sum = self.loss(floats, classes, truth, photos, weights, target)
+                    losses.append(Float(sum / Double(photos.count)))
                 }
             }
             try plan.backward(slope)
@@ -116,6 +113,50 @@ struct GradientsCommand: AsyncParsableCommand {
         }
         try Safetensors.write(StateDict(result), to: output)
         Terminal.answer(losses.map { "\($0)" }.joined(separator: " "))
+    }
+
+    /// What is to be answered.
+    private enum Truth {
+        case classes([Int])
+        case rows([[Float]])
+    }
+
+    private func truth(count: Int, classes: Int) throws -> Truth {
+        guard let targets else {
+            guard let labels else { throw ValidationError("name --labels or --targets") }
+            let y = try Npy.read(labels).floats.map { Int($0) }
+            guard y.count == count, y.allSatisfy((0..<classes).contains) else {
+                throw ModelError.unusable(
+                    labels, reason: "expected \(count) classes of 0 to \(classes - 1)", hint: nil)
+            }
+            return .classes(y)
+        }
+        let rows = try Npy.read(targets).converted(to: .f32)
+        guard rows.shape == [count, classes] else {
+            throw ModelError.unusable(
+                targets, reason: "expected \(count) × \(classes), found \(rows.shape)", hint: nil)
+        }
+        let numbers = rows.floats
+        return .rows((0..<count).map { Array(numbers[($0 * classes)..<(($0 + 1) * classes)]) })
+    }
+
+    /// The loss of some photos, summed, and its gradient.
+    private func loss(
+        _ scores: UnsafeBufferPointer<Float>, _ classes: Int, _ truth: Truth,
+        _ photos: Range<Int>, _ weights: [Float]?, _ gradient: UnsafeMutableBufferPointer<Float>
+    ) -> Double {
+        switch truth {
+        case .classes(let labels):
+            CrossEntropy(labelSmoothing: labelSmoothing, classWeights: weights).sum(
+                logits: scores, classes: classes, labels: Array(labels[photos]),
+                gradient: gradient)
+        case .rows(let rows):
+            (regression
+                ? DenseLoss.squaredError : .binaryCrossEntropy(labelSmoothing: labelSmoothing))
+                .sum(
+                    scores, width: classes, targets: Array(rows[photos]), weights: weights,
+                    gradient: gradient)
+        }
     }
 
     /// The names of what learns.

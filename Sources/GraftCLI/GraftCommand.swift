@@ -55,6 +55,12 @@ enum Program {
         }
         waitAsleep(arguments.first { !$0.hasPrefix("-") })
         Isolation.current = .process(program: "/proc/self/exe")
+        Confinement.onFirstWeakness { held in
+            Terminal.say(
+                "warning: this file is parsed by a process that should have no rights, and "
+                    + "\(held.weakness ?? "has some")\nhint: open files of strangers on another "
+                    + "machine; `graft doctor` shows what this kernel has")
+        }
         if let index = arguments.prefix(while: { $0 != "--" }).firstIndex(of: "--no-sandbox") {
             arguments.remove(at: index)
             Isolation.current = .inProcess

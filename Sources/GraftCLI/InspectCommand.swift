@@ -42,12 +42,9 @@ struct InspectCommand: ParsableCommand {
     }
 
     private func sha256(_ tensor: LazyTensor) throws -> String {
-        let digest = try tensor.load().withBytes { bytes in
-            var hash = SHA256()
-            hash.update(bufferPointer: bytes)
-            return hash.finalize()
-        }
-        return digest.map { byte in
+        var hash = SHA256()
+        try tensor.stream { hash.update(bufferPointer: $0) }
+        return hash.finalize().map { byte in
             (byte < 16 ? "0" : "") + String(byte, radix: 16)
         }.joined()
     }

@@ -11,7 +11,7 @@ struct RunsCommand: ParsableCommand {
         commandName: "runs", abstract: "List runs and compare them.",
         subcommands: [List.self, Compare.self])
 
-    /// A finished run: its folder, what it was told and how well it did.
+    /// A run that is over: its folder, what it was told and how well it did.
     struct Run {
         let folder: String
         let description: RunDescription
@@ -29,43 +29,26 @@ struct RunsCommand: ParsableCommand {
             (self.folder, self.description, self.metrics) = (folder, description, metrics)
         }
 
-        var head: String {
-            switch description.options.head {
-            case .linear: "linear"
-            case .logistic: "logistic"
-            case .perceptron(let hidden): "mlp \(hidden)"
-            case .neighbours: "knn"
-            }
+        /// Whether the run came to its end.
+        var ending: String {
+            metrics.failure.map { $0.divergence == nil ? "failed" : "diverged" } ?? "finished"
         }
 
-        var mode: String {
-            switch description.options.mode {
-            case .features: "features"
-            case .finetune(let count):
-                "finetune " + (description.options.unfreezeFrom ?? count.map { "\($0)" } ?? "all")
-            }
-        }
-
-        /// What tells runs apart, by name.
-        var facts: [(String, String)] {
-            let options = description.options
+        /// Its results, then its settings, by name.
+        var facts: (results: [(String, String)], settings: [(String, String)]) {
             func number(_ value: Double?) -> String { value.map { decimals($0, 4) } ?? "–" }
-            return [
-                ("task", metrics.task.rawValue), (metrics.task.measure, number(metrics.measure)),
-                ("macro F1", number(metrics.macroF1)),
-                ("ROC-AUC", number(metrics.scores?.macroROCAUC)),
-                ("calibration error", number(metrics.scores?.calibrationError)),
-                ("loss", number(metrics.loss)),
-                ("best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"),
-                ("photos", "\(metrics.trainingPhotos) + \(metrics.validationPhotos)"),
-                ("architecture", description.architecture), ("mode", mode), ("head", head),
-                ("optimizer", "\(options.optimizer.rule) (\(options.optimizer.dialect))"),
-                ("learning rate", "\(options.learningRate)"), ("schedule", "\(options.schedule)"),
-                ("batch", "\(options.batchSize * options.accumulate)"),
-                ("label smoothing", "\(options.labelSmoothing)"),
-                ("dropout", "\(options.dropout)"), ("balance", "\(options.balance)"),
-                ("seed", "\(options.seed)"),
-            ]
+            return (
+                [
+                    ("task", metrics.task.rawValue),
+                    (metrics.task.measure, number(metrics.measure)),
+                    ("macro F1", number(metrics.macroF1)),
+                    ("ROC-AUC", number(metrics.scores?.macroROCAUC)),
+                    ("calibration error", number(metrics.scores?.calibrationError)),
+                    ("loss", number(metrics.loss)), ("ended", ending),
+                    ("best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"),
+                    ("photos", "\(metrics.trainingPhotos) + \(metrics.validationPhotos)"),
+                ], description.settings.map { ($0.name, $0.value) }
+            )
         }
     }
 
@@ -83,18 +66,24 @@ struct RunsCommand: ParsableCommand {
             let macroF1: Double?
             let loss: Double?
             let seed: UInt64
+            let failure: RunFailure?
         }
 
         func run() throws {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             let runs = ([folder] + names.sorted().map { folder + "/" + $0 }).compactMap(Run.init)
-                .sorted { ($0.metrics.measure ?? 0) > ($1.metrics.measure ?? 0) }
+                .sorted { first, second in
+                    let (a, b) = (first.metrics.failure == nil, second.metrics.failure == nil)
+                    return a != b
+                        ? a : (first.metrics.measure ?? 0) > (second.metrics.measure ?? 0)
+                }
             if json {
                 let lines = runs.map {
                     Line(
                         run: $0.folder, architecture: $0.description.architecture,
                         accuracy: $0.metrics.accuracy, macroF1: $0.metrics.macroF1,
-                        loss: $0.metrics.loss, seed: $0.description.options.seed)
+                        loss: $0.metrics.loss, seed: $0.description.options.seed,
+                        failure: $0.metrics.failure)
                 }
                 Terminal.answer(try JSON.line(["runs": lines]))
                 return
@@ -103,18 +92,24 @@ struct RunsCommand: ParsableCommand {
                 Terminal.say("no finished runs in \(folder)")
                 return
             }
-            var table = Table(
-                ["run", "score", "macro F1", "architecture", "mode", "head", "photos"],
-                numeric: [1, 2])
+            // A narrow terminal gets what tells runs apart.
+            let isWide = (Terminal.answerWidth ?? 1000) >= 100
+            var headings = ["run", "score", "ended", "architecture", "mode", "head"]
+            if isWide { headings += ["macro F1", "photos"] }
+            var table = Table(headings, numeric: [1, 6, 7])
+            func number(_ value: Double?) -> String { value.map { decimals($0, 4) } ?? "–" }
             for run in runs {
-                table.add([
-                    run.folder, run.metrics.measure.map { decimals($0, 4) } ?? "–",
-                    run.metrics.macroF1.map { decimals($0, 4) } ?? "–",
-                    run.description.architecture, run.mode, run.head,
-                    "\(run.metrics.trainingPhotos)",
-                ])
+                var row = [name(run.folder), number(run.metrics.measure), run.ending]
+                row += [run.description.architecture, run.description.mode, run.description.head]
+                if isWide { row += [number(run.metrics.macroF1), "\(run.metrics.trainingPhotos)"] }
+                table.add(row)
             }
-            Terminal.answer(table.text)
+            Terminal.answer(table.text(fitting: Terminal.answerWidth))
+        }
+
+        /// A run by its name in the folder.
+        private func name(_ path: String) -> String {
+            path == folder ? folder : String(path.dropFirst(folder.count + 1))
         }
     }
 
@@ -133,13 +128,22 @@ struct RunsCommand: ParsableCommand {
                 }
                 return run
             }
-            var table = Table([""] + folders, numeric: Set(1...max(folders.count, 1)))
+            // Their last names are enough where these differ.
+            let short = folders.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
+            let names = Set(short).count == short.count ? short : folders
+            var table = Table([""] + names, numeric: Set(1...max(folders.count, 1)))
             let facts = runs.map(\.facts)
-            for (row, fact) in (facts.first ?? []).enumerated() {
-                let values = facts.map { $0[row].1 }
-                // Results always, settings where they differ.
-                guard row < 8 || Set(values).count > 1 else { continue }
-                table.add([fact.0] + values)
+            // On a terminal long words are cut rather than wrapped.
+            let room = Terminal.answerWidth.map { max(($0 - 24) / folders.count - 2, 12) } ?? .max
+            for (row, fact) in (facts.first?.results ?? []).enumerated() {
+                table.add([fact.0] + facts.map { $0.results[row].1 })
+            }
+            for (row, fact) in (facts.first?.settings ?? []).enumerated() {
+                let values = facts.map { $0.settings[row].1 }
+                // A dash is no other setting, it is none.
+                guard Set(values.filter { $0 != "–" }).count > 1 else { continue }
+                table.add(
+                    [fact.0] + values.map { $0.count > room ? $0.prefix(room - 1) + "…" : $0 })
             }
             Terminal.answer(table.text)
         }

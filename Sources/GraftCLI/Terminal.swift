@@ -2,6 +2,7 @@
 
 import Glibc
 import GraftTensors
+import Synchronization
 
 /// The two streams of the process.
 enum Terminal {
@@ -34,11 +35,27 @@ enum Terminal {
 
     /// Writes the answer to stdout, as a line; as it is, unless a person watches.
     static func answer(_ text: String) {
+        wipe()
         write((isatty(STDOUT_FILENO) == 1 ? harmless(text) : text) + "\n", to: STDOUT_FILENO)
     }
 
     /// Writes a remark to stderr, as a line.
-    static func say(_ text: String) { write(harmless(text) + "\n", to: STDERR_FILENO) }
+    static func say(_ text: String) {
+        wipe()
+        write(harmless(text) + "\n", to: STDERR_FILENO)
+    }
+
+    /// Whether the current line of stderr holds what ``redraw(_:)`` put there.
+    private static let isDrawn = Mutex(false)
+
+    /// Makes room for a whole line.
+    private static func wipe() {
+        let was = isDrawn.withLock { drawn in
+            defer { drawn = false }
+            return drawn
+        }
+        if was { write("\r\u{1B}[K", to: STDERR_FILENO) }
+    }
 
     /// The text with what would steer a terminal written out: names in files are a stranger's.
     static func harmless(_ text: String) -> String {
@@ -57,6 +74,7 @@ enum Terminal {
 
     /// Writes an error and its hint to stderr.
     static func report(_ diagnostic: any Diagnostic) {
+        wipe()
         let (red, cyan, plain) =
             usesColour ? ("\u{1B}[31m", "\u{1B}[36m", "\u{1B}[0m") : ("", "", "")
         func line(_ colour: String, _ word: String, _ text: String) {
@@ -69,6 +87,7 @@ enum Terminal {
     /// Redraws the current line of stderr; nothing where nobody watches.
     static func redraw(_ text: String) {
         guard isInteractive else { return }
+        isDrawn.withLock { $0 = !text.isEmpty }
         write("\r\u{1B}[K" + harmless(text).prefix(width - 1), to: STDERR_FILENO)
     }
 
@@ -154,7 +173,7 @@ func readableBytes(_ count: Int) -> String {
 
 /// A number with a fixed count of decimals: `0.862`.
 func decimals(_ value: some BinaryFloatingPoint, _ places: Int) -> String {
-    guard value.isFinite else { return "\(value)" }
+    guard value.isFinite, value.magnitude < 1e9 else { return "\(Float(value))" }
     var scale = 1.0
     for _ in 0..<places { scale *= 10 }
     let scaled = (Double(value) * scale).rounded()

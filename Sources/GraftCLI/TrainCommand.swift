@@ -112,6 +112,7 @@ struct TrainCommand: AsyncParsableCommand {
             runFolder: output, cacheFolder: cache, resume: resume,
             command: CommandLine.arguments.map(shellQuoted).joined(separator: " "), crew: crew
         ) { live.show($0) }
+        live.close()
         guard speaks else { return }
         let skipped = result.metrics.skippedPhotos
         if skipped > 0 {

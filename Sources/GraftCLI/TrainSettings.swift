@@ -46,8 +46,9 @@ struct TrainSettings: ParsableArguments {
     @Option(help: "Passes over the photos.") var epochs: Int?
     @Option(help: "Photos a batch.") var batch: Int?
     @Option(help: "Batches a step, their gradients averaged.") var accumulate: Int = 1
-    @Option(help: "The step size, or `auto`: the one that a search suggests.")
-    var learningRate: String?
+    @Option(
+        name: [.long, .customLong("lr")],
+        help: "The step size, or `auto`: the one that a search suggests.") var learningRate: String?
     @Option(
         help: ArgumentHelp("The optimiser: sgd, adam, adamw, rmsprop or lamb."), transform: choice)
     var optimizer: Optimizer.Rule?

@@ -91,4 +91,10 @@ public enum Activation: String, Sendable, Hashable, Codable, CaseIterable {
     case elu
     /// x if x > 0, else 0.01 x (PyTorch's default slope).
     case leakyReLU
+    /// eˣ.
+    case exponential
+    /// ln(1 + eˣ).
+    case softplus
+    /// x · tanh(softplus(x)) (arXiv:1908.08681).
+    case mish
 }

@@ -68,7 +68,7 @@ private final class PieceQueue: Sendable {
             while let (pieces, index, offset) = try next() {
                 var place = offset
                 try pieces.lend(index) { bytes in
-                    try put(bytes, at: place)
+                    try write(bytes, to: descriptor, at: place, of: path)
                     place += bytes.count
                 }
             }
@@ -105,17 +105,20 @@ private final class PieceQueue: Sendable {
             }
         }
     }
+}
 
-    private func put(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
-        var rest = bytes
-        var place = offset
-        while !rest.isEmpty {
-            // Linux writes at most 2 GiB at once.
-            let count = pwrite(descriptor, rest.baseAddress, min(rest.count, 1 << 30), off_t(place))
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { throw FileError("write", path) }
-            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-            place += count
-        }
+/// Writes bytes at a place of an open file, which errors call `path`.
+func write(
+    _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int, of path: String
+) throws(FileError) {
+    var rest = bytes
+    var place = offset
+    while !rest.isEmpty {
+        // Linux writes at most 2 GiB at once.
+        let count = pwrite(descriptor, rest.baseAddress, min(rest.count, 1 << 30), off_t(place))
+        if count < 0 && errno == EINTR { continue }
+        guard count > 0 else { throw FileError("write", path) }
+        rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        place += count
     }
 }

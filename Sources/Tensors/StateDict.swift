@@ -20,7 +20,8 @@ public struct LazyTensor: Sendable {
         self.init(dtype, shape, cut: nil, read: read)
     }
 
-    private init(
+    /// A tensor that can be had in pieces or, by `read`, at once.
+    init(
         _ dtype: DType, _ shape: Shape, cut: (@Sendable () throws -> TensorPieces)?,
         read: @escaping @Sendable () throws -> Tensor
     ) {
@@ -28,6 +29,24 @@ public struct LazyTensor: Sendable {
         self.shape = shape
         self.cut = cut
         self.read = read
+    }
+
+    /// A tensor of this type and shape that `find` leads to when it is asked for.
+    package static func deferred(
+        _ dtype: DType, _ shape: Shape, _ find: @escaping @Sendable () throws -> LazyTensor
+    ) -> LazyTensor {
+        let checked: @Sendable () throws -> LazyTensor = {
+            let tensor = try find()
+            guard tensor.dtype == dtype, tensor.shape == shape else {
+                throw TensorError.notAsAnnounced("\(dtype.rawValue) \(shape)")
+            }
+            return tensor
+        }
+        return LazyTensor(dtype, shape) {
+            try checked().pieces()
+        } read: {
+            try checked().load()
+        }
     }
 
     /// A tensor that is there already.

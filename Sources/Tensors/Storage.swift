@@ -14,16 +14,22 @@ public final class Storage: @unchecked Sendable {
 
     /// The number of bytes.
     public let byteCount: Int
-    /// The file that is mapped here, if one is.
+    /// The file that is mapped here, if it has a name.
     public let path: String?
+    /// The file that is mapped here, open, if it has no name.
+    package let descriptor: Int32?
+    private let isMapped: Bool
 
     private init(
-        _ pointer: UnsafeRawPointer?, byteCount: Int, path: String?,
+        _ pointer: UnsafeRawPointer?, byteCount: Int, path: String? = nil,
+        descriptor: Int32? = nil, isMapped: Bool,
         release: @escaping @Sendable (UnsafeRawPointer) -> Void
     ) {
         self.pointer = pointer
         self.byteCount = byteCount
         self.path = path
+        self.descriptor = descriptor
+        self.isMapped = isMapped
         self.release = release
     }
 
@@ -41,7 +47,12 @@ public final class Storage: @unchecked Sendable {
             buffer.deallocate()
             throw error
         }
-        self.init(UnsafeRawPointer(buffer.baseAddress), byteCount: byteCount, path: nil) {
+        self.init(taking: buffer, byteCount: byteCount)
+    }
+
+    /// Takes over allocated memory, of which `byteCount` bytes count.
+    convenience init(taking buffer: UnsafeMutableRawBufferPointer, byteCount: Int) {
+        self.init(UnsafeRawPointer(buffer.baseAddress), byteCount: byteCount, isMapped: false) {
             UnsafeMutableRawPointer(mutating: $0).deallocate()
         }
     }
@@ -69,13 +80,35 @@ public final class Storage: @unchecked Sendable {
         }
         let size = Int(status.st_size)
         guard size > 0 else {
-            self.init(nil, byteCount: 0, path: path) { _ in }
+            self.init(nil, byteCount: 0, path: path, isMapped: true) { _ in }
             return
         }
         let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
         guard let base, base != MAP_FAILED else { throw FileError("map", path) }
-        self.init(UnsafeRawPointer(base), byteCount: size, path: path) {
+        self.init(UnsafeRawPointer(base), byteCount: size, path: path, isMapped: true) {
             munmap(UnsafeMutableRawPointer(mutating: $0), size)
+        }
+    }
+
+    /// Maps the first `byteCount` bytes, at least one, of a nameless file of `folder`, and takes over
+    /// its descriptor: what maps it can be closed, so that many may be mapped, unless it `keepsFile`
+    /// for another process to read.
+    convenience init(
+        mapping descriptor: Int32, byteCount: Int, in folder: String, keepsFile: Bool
+    ) throws(FileError) {
+        let base = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0)
+        guard let base, base != MAP_FAILED else {
+            let error = FileError("map a file in", folder)
+            close(descriptor)
+            throw error
+        }
+        if !keepsFile { close(descriptor) }
+        self.init(
+            UnsafeRawPointer(base), byteCount: byteCount,
+            descriptor: keepsFile ? descriptor : nil, isMapped: true
+        ) {
+            munmap(UnsafeMutableRawPointer(mutating: $0), byteCount)
+            if keepsFile { close(descriptor) }
         }
     }
 
@@ -86,20 +119,23 @@ public final class Storage: @unchecked Sendable {
     func populate(_ range: Range<Int>) {
         // Linux 5.14; before, it does nothing.
         let populateRead: Int32 = 22
-        advise(range, populateRead, outwards: true)
+        let page = Int(getpagesize())
+        let end = (range.upperBound + page - 1) / page * page
+        advise(range.lowerBound / page * page, end, populateRead)
     }
 
     /// Lets the system take back the memory behind `range` of a mapped file; it is read again when
-    /// it is used again.
-    func forget(_ range: Range<Int>) { advise(range, Int32(MADV_DONTNEED), outwards: false) }
-
-    /// Gives advice on the pages that `range` touches (`outwards`) or fills.
-    private func advise(_ range: Range<Int>, _ advice: Int32, outwards: Bool) {
-        guard path != nil, let pointer else { return }
+    /// it is used again. That of the 2 MiB before goes too: touching the first page of a range maps
+    /// the whole of the huge page that it may be in, which nobody else would let go.
+    package func forget(_ range: Range<Int>) {
         let page = Int(getpagesize())
-        let start = (range.lowerBound + (outwards ? 0 : page - 1)) / page * page
-        let end = (range.upperBound + (outwards ? page - 1 : 0)) / page * page
-        guard start < end else { return }
+        let start = max(0, range.lowerBound - (2 << 20)) / page * page
+        advise(start, range.upperBound / page * page, Int32(MADV_DONTNEED))
+    }
+
+    /// Gives advice on the pages from `start` to `end`.
+    private func advise(_ start: Int, _ end: Int, _ advice: Int32) {
+        guard isMapped, let pointer, start < end else { return }
         madvise(UnsafeMutableRawPointer(mutating: pointer + start), end - start, advice)
     }
 

@@ -75,7 +75,7 @@ extension Shape {
 }
 
 /// A copy of a block of elements from one order of axes to another.
-private struct Copying {
+struct Copying {
     /// The extents of the block, the target's innermost axis last.
     let extents: [Int]
     /// Elements from one to the next along each axis, in the source and in the target.

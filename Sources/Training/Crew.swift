@@ -52,18 +52,32 @@ final class GradientSum {
     /// About a megabyte: large enough to be worth a message, small enough to leave early.
     private static let bucket = 1 << 18
 
+    /// The loss of the batch.
+    private let loss: UnsafeMutableBufferPointer<Float>
+
     init(_ crew: any Crew, count: Int) {
         self.crew = crew
         staging = .allocate(capacity: count)
         staging.initialize(repeating: 0)
+        loss = .allocate(capacity: 1)
+        loss.initialize(repeating: 0)
     }
 
-    deinit { staging.deallocate() }
+    deinit {
+        staging.deallocate()
+        loss.deallocate()
+    }
 
-    /// Takes the gradient of a parameter, this process' part of which counts `share`.
-    func add(_ parameter: Int, _ gradient: UnsafeMutableBufferPointer<Float>, share: Float) throws {
+    /// Begins a batch, to whose mean loss this process adds so much.
+    func begin(loss: Float) throws {
+        self.loss[0] = loss
+        try crew.startSum(self.loss)
+    }
+
+    /// Takes this process' part of the gradient of a parameter.
+    func add(_ parameter: Int, _ gradient: UnsafeMutableBufferPointer<Float>) throws {
         let range = filled..<(filled + gradient.count)
-        for (at, slope) in zip(range, gradient) { staging[at] = slope * share }
+        _ = UnsafeMutableBufferPointer(rebasing: staging[range]).update(fromContentsOf: gradient)
         places.append((parameter, range))
         filled = range.upperBound
         if filled - begun >= Self.bucket { try begin() }
@@ -75,8 +89,8 @@ final class GradientSum {
         begun = filled
     }
 
-    /// Waits for the sums and hands them back.
-    func finish(_ body: (Int, UnsafeMutableBufferPointer<Float>) throws -> Void) throws {
+    /// Waits for the sums and hands them back; the mean loss of the batch.
+    func finish(_ body: (Int, UnsafeMutableBufferPointer<Float>) throws -> Void) throws -> Float {
         try begin()
         try crew.finish()
         for place in places {
@@ -84,5 +98,6 @@ final class GradientSum {
         }
         places.removeAll(keepingCapacity: true)
         (filled, begun) = (0, 0)
+        return loss[0]
     }
 }

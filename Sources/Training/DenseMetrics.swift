@@ -36,6 +36,9 @@ public struct LabelMetrics: Sendable, Hashable, Codable {
     public var subsetAccuracy: Double
     /// The share of answers that is wrong.
     public var hammingLoss: Double
+    /// How far the shares are from how often labels hold, over 15 equal bins of the shares of all
+    /// labels; nil of nothing.
+    public var calibrationError: Double?
 
     /// The scores of probabilities (photos × labels) against 1 and 0. Without `thresholds`, each
     /// label gets the one with the best F1 on these very photos.
@@ -79,6 +82,20 @@ public struct LabelMetrics: Sendable, Hashable, Codable {
         microF1 = Self.ratio(2 * hits, said + held)
         subsetAccuracy = Self.ratio(exact.count { $0 }, photos)
         hammingLoss = Self.ratio(wrong, photos * names.count)
+        calibrationError = Self.calibrationError(
+            probabilities.flatMap(\.self), targets.flatMap(\.self), bins: 15)
+    }
+
+    private static func calibrationError(_ shares: [Float], _ truth: [Float], bins: Int)
+        -> Double?
+    {
+        guard !shares.isEmpty else { return nil }
+        var gaps = [Double](repeating: 0, count: bins)
+        for (share, target) in zip(shares, truth) {
+            gaps[ScoreMetrics.bin(of: Double(share), of: bins)] +=
+                Double(share) - (target > 0.5 ? 1 : 0)
+        }
+        return gaps.reduce(0) { $0 + abs($1) } / Double(shares.count)
     }
 
     /// The threshold with the best F1, between two scores where it can be; 0.5 if nothing holds.
@@ -92,7 +109,10 @@ public struct LabelMetrics: Sendable, Hashable, Codable {
             let next = rank + 1 < order.count ? scores[order[rank + 1]] : 0
             guard next < scores[index] || rank + 1 == order.count else { continue }
             let f1 = ratio(2 * hits, rank + 1 + support)
-            if f1 > best { (best, threshold) = (f1, (scores[index] + next) / 2) }
+            guard f1 > best else { continue }
+            // Between neighbouring numbers there is no other: the middle would let the lower one in.
+            let middle = (scores[index] + next) / 2
+            (best, threshold) = (f1, middle > next ? middle : scores[index])
         }
         return threshold
     }

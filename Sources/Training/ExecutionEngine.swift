@@ -16,14 +16,16 @@ struct ExecutionEngine: TrainingEngine {
 
     func learner(
         _ graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>,
-        moving: MovingStatistics?, output: Int
+        moving: MovingStatistics?, crew: any Crew, output: Int
     ) throws -> any Learner {
         if let head = try HeadLearner(graph, weights: weights, trainable: trainable) {
             return head
         }
         let plan = try TrainingPlan(
             graph: graph, weights: weights, input: input, trainable: trainable, output: output,
-            moving: moving)
+            moving: moving,
+            joint: crew.count > 1
+                ? JointBatch(rank: crew.rank, count: crew.count) { try crew.sum($0) } : nil)
         return PlanLearner(plan)
     }
 }

@@ -1,4 +1,4 @@
-// Pieces of a page that needs nothing but itself: text, tables, curves and pictures.
+// Pieces of a page that needs nothing but itself: text, tables and pictures; `Plot.swift` has the curves.
 
 import GraftImages
 
@@ -18,12 +18,14 @@ enum HTML {
         return result
     }
 
-    static func table(_ headings: [String], _ rows: [[String]]) -> String {
+    static func table(_ headings: [String], _ rows: [[String]], kind: String? = nil) -> String {
         let head = headings.map { "<th>\(escaped($0))</th>" }.joined()
         let body = rows.map { row in
             "<tr>" + row.map { "<td>\(escaped($0))</td>" }.joined() + "</tr>"
         }.joined(separator: "\n")
-        return "<table><tr>\(head)</tr>\n\(body)</table>"
+        let named = headings.contains { !$0.isEmpty }
+        return "<table\(kind.map { " class=\($0)" } ?? "")>" + (named ? "<tr>\(head)</tr>" : "")
+            + "\n\(body)</table>\n"
     }
 
     /// Counts, darker where there are more; the diagonal in another hue.
@@ -36,77 +38,18 @@ enum HTML {
             for (column, count) in row.enumerated() {
                 let share = places(Double(count) / total, 2)
                 let hue = column == truth ? "46,125,50" : "198,40,40"
+                let ink = Double(count) / total > 0.5 ? ";color:#fff" : ""
                 text +=
-                    "<td style=\"background:rgba(\(hue),\(share))\">\(count == 0 ? "" : "\(count)")</td>"
+                    "<td style=\"background:rgba(\(hue),\(share))\(ink)\">\(count == 0 ? "" : "\(count)")</td>"
             }
             text += "</tr>\n"
         }
         return text + "</table>"
     }
 
-    /// Lines over the epochs, with a scale and a legend.
-    static func curves(_ title: String, _ lines: [(name: String, values: [Double?])]) -> String {
-        let values = lines.flatMap { $0.values.compactMap(\.self) }.filter(\.isFinite)
-        guard let low = values.min(), let high = values.max() else { return "" }
-        let (width, height, left) = (460.0, 200.0, 48.0)
-        let span = max(high - low, 1e-9)
-        let colors = ["#1565c0", "#ef6c00", "#2e7d32"]
-        var text = "<figure><figcaption>\(escaped(title))</figcaption>"
-        text += "<svg viewBox=\"0 0 \(Int(width + left + 12)) \(Int(height + 44))\">"
-        for tick in 0...4 {
-            let y = 8 + height - height * Double(tick) / 4
-            let value = places(low + span * Double(tick) / 4, 3)
-            text +=
-                "<line class=grid x1=\(left) x2=\(left + width) y1=\(y) y2=\(y) />"
-                + "<text x=\(left - 6) y=\(y + 4) text-anchor=end>\(value)</text>"
-        }
-        for (index, line) in lines.enumerated() {
-            let steps = Double(max(line.values.count - 1, 1))
-            let points = line.values.enumerated().compactMap { at, value -> String? in
-                guard let value, value.isFinite else { return nil }
-                let x = left + width * Double(at) / steps
-                let y = 8 + height - height * (value - low) / span
-                return "\(places(x, 1)),\(places(y, 1))"
-            }
-            let color = colors[index % colors.count]
-            text += "<polyline stroke=\"\(color)\" points=\"\(points.joined(separator: " "))\" />"
-            if points.count == 1, let point = points.first {
-                let place = point.split(separator: ",")
-                text += "<circle cx=\(place[0]) cy=\(place[1]) r=3 fill=\"\(color)\" />"
-            }
-            text +=
-                "<text x=\(left + 120 * Double(index)) y=\(height + 36) fill=\"\(color)\">"
-                + "\(escaped(line.name))</text>"
-        }
-        return text + "</svg></figure>"
-    }
-
-    /// Answers over the truth, and the line on which they agree.
-    static func scatter(_ title: String, _ points: [(truth: Double, answer: Double)]) -> String {
-        let values = points.flatMap { [$0.truth, $0.answer] }.filter(\.isFinite)
-        guard let low = values.min(), let high = values.max() else { return "" }
-        let (size, left) = (260.0, 60.0)
-        let span = max(high - low, 1e-9)
-        func x(_ value: Double) -> String { places(left + size * (value - low) / span, 1) }
-        func y(_ value: Double) -> String { places(8 + size - size * (value - low) / span, 1) }
-        var text = "<figure><figcaption>\(escaped(title)): answer over truth</figcaption>"
-        text += "<svg viewBox=\"0 0 \(Int(left + size + 12)) \(Int(size + 32))\">"
-        text += "<line class=grid x1=\(x(low)) y1=\(y(low)) x2=\(x(high)) y2=\(y(high)) />"
-        for value in [low, (low + high) / 2, high] {
-            text += "<text x=\(left - 6) y=\(y(value)) text-anchor=end>\(places(value, 2))</text>"
-            text +=
-                "<text x=\(x(value)) y=\(size + 26) text-anchor=middle>\(places(value, 2))</text>"
-        }
-        for point in points where point.truth.isFinite && point.answer.isFinite {
-            text += "<circle cx=\(x(point.truth)) cy=\(y(point.answer)) r=2.5 fill=\"#1565c0\" />"
-        }
-        return text + "</svg></figure>"
-    }
-
     /// A picture as part of the page.
-    static func picture(_ image: Image, _ caption: String) throws -> String {
-        "<figure><img alt=\"\(escaped(caption))\" src=\"data:image/png;base64,"
-            + base64(try image.png()) + "\"><figcaption>\(escaped(caption))</figcaption></figure>"
+    static func image(_ image: Image, _ words: String) throws -> String {
+        "<img alt=\"\(escaped(words))\" src=\"data:image/png;base64,\(base64(try image.png()))\">"
     }
 
     static func page(_ title: String, _ body: String) -> String {
@@ -116,10 +59,16 @@ enum HTML {
         table{border-collapse:collapse;margin:.5em 0}td,th{padding:.2em .7em;text-align:right;border-bottom:1px solid #ddd}
         td:first-child,th:first-child{text-align:left}.matrix td{text-align:center;min-width:2.2em;border:1px solid #eee}
         .matrix tr:first-child th span{writing-mode:vertical-rl;transform:rotate(180deg)}
-        figure{display:inline-block;margin:.4em;max-width:540px;vertical-align:top}figcaption{font-size:13px;max-width:260px}
-        svg{width:520px;font-size:12px}polyline{fill:none;stroke-width:2}.grid{stroke:#e4e4e4}
+        .facts td{text-align:left;overflow-wrap:anywhere}.matrix th{font-weight:normal}
+        figure{display:inline-block;margin:.4em;max-width:540px;vertical-align:top}figcaption{font-size:13px}
+        .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:1.2em}
+        .card{margin:0;max-width:none}.card img{width:49%;max-width:160px;margin-right:1%}
+        small{color:#777;overflow-wrap:anywhere}summary{cursor:pointer}
+        svg{width:520px;max-width:100%;font-size:12px}polyline{fill:none;stroke-width:2}
+        .grid{stroke:#e4e4e4}.mark{stroke:#999;stroke-dasharray:4 3}.square{width:340px}
+        .failed{background:#fdecea;border-left:4px solid #c62828;padding:.6em .8em}
         pre{background:#f5f5f5;padding:.8em;overflow-x:auto;white-space:pre-wrap}
-        @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}pre{background:#222}svg text{fill:#ccc}}
+        @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}pre{background:#222}td,th{border-color:#444}.matrix td{border-color:#333}.grid{stroke:#333}.failed{background:#3a1c1c}svg text{fill:#ccc}}
         </style></head><body>
         \(body)
         </body></html>
@@ -129,7 +78,7 @@ enum HTML {
 
     /// A number with a fixed count of decimals.
     static func places(_ value: Double, _ count: Int) -> String {
-        guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+        guard value.isFinite, abs(value) < 1e9 else { return "\(Float(value))" }
         var scale = 1.0
         for _ in 0..<count { scale *= 10 }
         let digits = String(Int((abs(value) * scale).rounded()))

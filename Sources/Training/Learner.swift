@@ -9,10 +9,11 @@ package protocol TrainingEngine {
     /// The network's output for batches of the shape `input`.
     func frozen(_ graph: Graph, weights: StateDict, input: Shape) throws
         -> (Tensor) throws -> Tensor
-    /// A network that learns `trainable`, up to the value of node `output`.
+    /// A network that learns `trainable`, up to the value of node `output`. What moves in `moving`
+    /// follows the batch of all of `crew`.
     func learner(
         _ graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>,
-        moving: MovingStatistics?, output: Int
+        moving: MovingStatistics?, crew: any Crew, output: Int
     ) throws -> any Learner
 }
 

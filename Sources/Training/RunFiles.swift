@@ -74,7 +74,12 @@ enum RunFiles {
             pretty
             ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
             : [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
+        do {
+            return String(decoding: try encoder.encode(value), as: UTF8.self)
+        } catch EncodingError.invalidValue(let value, let context) {
+            throw TrainingError.unwritable(
+                "\(value)", at: context.codingPath.map(\.stringValue).joined(separator: "."))
+        }
     }
 
     /// The SHA-256 of some bytes, in hexadecimal.

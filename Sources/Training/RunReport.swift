@@ -1,7 +1,7 @@
 // `report.html`: what a run did, on one page that needs no network.
 
 import FoundationEssentials
-public import GraftImages
+import GraftImages
 import GraftTensors
 
 /// A photo that was taken for something else, and where the network looked.
@@ -15,32 +15,26 @@ struct Mistake {
     var pictures: [Image]
 }
 
-/// What `run.json` says about a run: enough to repeat it.
-public struct RunDescription: Codable, Sendable {
-    /// The command line.
-    public var command: String
-    /// The network.
-    public var architecture: String
-    /// The digest of the file that its weights came from.
-    public var modelDigest: String
-    /// The settings.
-    public var options: TrainingOptions
-    /// How photos become inputs.
-    public var preprocessing: Preprocessing
-    /// The classes.
-    public var classes: [String]
-    /// What was learned.
-    public var task: LearningTask
-    /// The photos of each class that were learned from.
-    public var trainingCounts: [Int]
-}
-
 enum RunReport {
     static func html(
         _ run: RunDescription, _ metrics: TrainingMetrics, _ history: [EpochRecord],
         _ mistakes: [Mistake], _ answers: [(truth: [Float], answer: [Float])] = []
     ) throws -> String {
-        var body = "<h1>\(HTML.escaped(run.architecture)), \(run.classes.count) classes</h1>\n"
+        let things =
+            switch run.task {
+            case .classification: "classes"
+            case .multiLabel: "labels"
+            case .regression: run.classes.count == 1 ? "number" : "numbers"
+            }
+        let title = "\(run.architecture), \(run.classes.count) \(things)"
+        var body = "<h1>\(HTML.escaped(title))</h1>\n"
+        if let failure = metrics.failure {
+            body += "<p class=failed><b>This run failed.</b> \(HTML.escaped(failure.message))"
+            body += failure.hint.map { "<br>\(HTML.escaped($0))" } ?? ""
+            body +=
+                metrics.epochs > 0
+                ? "<br>What follows is of its best epoch until then.</p>\n" : "</p>\n"
+        }
         var summary: [[String]] = []
         func line(_ name: String, _ value: Double?) {
             if let value { summary.append([name, HTML.places(value, 4)]) }
@@ -51,29 +45,60 @@ enum RunReport {
         line("macro ROC-AUC", metrics.scores?.macroROCAUC)
         line("mean average precision", metrics.scores?.meanAveragePrecision)
         line("calibration error, 15 bins", metrics.scores?.calibrationError)
+        line("Brier score", metrics.scores?.brierScore)
         line("mean average precision", metrics.labels?.meanAveragePrecision)
         line("macro ROC-AUC", metrics.labels?.macroROCAUC)
         line("micro F1", metrics.labels?.microF1)
         line("photos with every label right", metrics.labels?.subsetAccuracy)
         line("share of wrong labels", metrics.labels?.hammingLoss)
+        line("calibration error, 15 bins", metrics.labels?.calibrationError)
         line("R²", metrics.values?.r2)
         line("validation loss", metrics.loss)
-        summary.append(["best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"])
+        if metrics.epochs > 0 {
+            summary.append(["best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"])
+        }
         summary.append(
             ["photos", "\(metrics.trainingPhotos) learned, \(metrics.validationPhotos) validated"])
         if metrics.skippedPhotos > 0 {
             summary.append(["photos skipped, not readable", "\(metrics.skippedPhotos)"])
         }
         body += HTML.table(["", ""], summary)
-        body += "<h2>Learning</h2>\n"
-        body += HTML.curves(
-            "loss",
+        if !history.isEmpty { body += results(run, metrics, history, answers) }
+        if !mistakes.isEmpty {
+            body += "<h2>Worst mistakes</h2><p>"
+            body +=
+                run.task == .regression
+                ? "The validation photos whose answers are furthest off, as the network sees them."
+                : "The validation photos that were most surely taken for something else, as the "
+                    + "network sees them, and where it looked."
+            body += "</p>\n"
+            body += "<div class=cards>\n"
+            for mistake in mistakes { body += try card(mistake) }
+            body += "</div>\n"
+        }
+        body += "<h2>Repeat it</h2><pre>\(HTML.escaped(run.command))</pre>\n"
+        body += "<h2>Settings</h2>\n"
+        body += HTML.table(["", ""], run.settings.map { [$0.name, $0.value] }, kind: "facts")
+        body += "<details><summary>all of them, as in run.json</summary><pre>"
+        body += HTML.escaped(try RunFiles.json(run, pretty: true)) + "</pre></details>"
+        return HTML.page(title, body)
+    }
+
+    /// Curves over the epochs, and the best of them in detail.
+    private static func results(
+        _ run: RunDescription, _ metrics: TrainingMetrics, _ history: [EpochRecord],
+        _ answers: [(truth: [Float], answer: [Float])]
+    ) -> String {
+        var body = "<h2>Learning</h2>\n"
+        let epochs = history.map(\.epoch)
+        body += Plot.curves(
+            "loss", epochs, best: metrics.bestEpoch,
             [
                 ("training", history.map(\.trainingLoss)),
                 ("validation", history.map(\.validationLoss)),
             ])
-        body += HTML.curves(
-            run.task.measure,
+        body += Plot.curves(
+            run.task.measure, epochs, best: metrics.bestEpoch,
             [
                 ("training", history.map(\.trainingAccuracy)),
                 ("validation", history.map(\.validationAccuracy)),
@@ -83,25 +108,17 @@ enum RunReport {
         case .multiLabel: body += labels(run, metrics)
         case .regression: body += values(metrics, answers)
         }
-        if !mistakes.isEmpty {
-            body += "<h2>Worst mistakes</h2><p>The validation photos that were most surely taken "
-            body += "for something else, as the network sees them, and where it looked.</p>\n"
-            for mistake in mistakes {
-                for (index, picture) in mistake.pictures.enumerated() {
-                    body += try HTML.picture(
-                        picture,
-                        index > 0
-                            ? "why \(mistake.prediction)"
-                            : "\(mistake.path): \(mistake.truth), taken for \(mistake.prediction)"
-                                + (mistake.probability.map {
-                                    " (\(HTML.places(Double($0), 2)))"
-                                } ?? ""))
-                }
-            }
-        }
-        body += "<h2>Repeat it</h2><pre>\(HTML.escaped(run.command))</pre>\n"
-        body += "<h2>Settings</h2><pre>\(HTML.escaped(try RunFiles.json(run, pretty: true)))</pre>"
-        return HTML.page("\(run.architecture) on \(run.classes.count) classes", body)
+        return body
+    }
+
+    /// A mistake: the photo, where the network looked, and in words.
+    private static func card(_ mistake: Mistake) throws -> String {
+        var text = "<figure class=card>"
+        for picture in mistake.pictures { text += try HTML.image(picture, mistake.path) }
+        let sure = mistake.probability.map { " (\(HTML.places(Double($0), 2)))" } ?? ""
+        text += "<figcaption><b>\(HTML.escaped(mistake.truth))</b>, taken for "
+        text += "<b>\(HTML.escaped(mistake.prediction))</b>\(sure)"
+        return text + "<br><small>\(HTML.escaped(mistake.path))</small></figcaption></figure>\n"
     }
 
     private static func classes(_ run: RunDescription, _ metrics: TrainingMetrics) -> String {
@@ -123,6 +140,11 @@ enum RunReport {
             ], rows)
         body += "<h2>Confusion</h2><p>A row is the truth, a column what it was taken for.</p>\n"
         body += HTML.matrix(metrics.confusion, run.classes)
+        if let bins = metrics.scores?.calibration {
+            body += "<h2>Calibration</h2><p>How often answers were right, by how sure they were; "
+            body += "a circle's area is the share of the photos.</p>\n"
+            body += Plot.reliability(bins)
+        }
         return body
     }
 
@@ -159,7 +181,7 @@ enum RunReport {
         var body = "<h2>Values</h2>\n"
         body += HTML.table(["value", "mean error", "root mean square", "R²"], rows)
         for (k, value) in (metrics.values?.values ?? []).enumerated() {
-            body += HTML.scatter(
+            body += Plot.scatter(
                 value.name, answers.map { (Double($0.truth[k]), Double($0.answer[k])) })
         }
         return body

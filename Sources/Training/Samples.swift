@@ -55,6 +55,18 @@ struct Samples {
         }
     }
 
+    /// The first photo that a kept view has values of that are no finite numbers; nil if none has.
+    func firstBroken() throws -> Int? {
+        guard case .kept = source else { return nil }
+        var values = [Float](repeating: 0, count: count)
+        return try items.indices.first { photo in
+            try (0..<views).contains { view in
+                try values.withUnsafeMutableBufferPointer { try fill(photo, view: view, $0) }
+                return values.contains { !$0.isFinite }
+            }
+        }
+    }
+
     /// The numbers of the photos in this order, made ahead; nil where they lie ready.
     func ahead(_ order: [Int], view: Int) -> Prefetch<Result<[Float], any Error>>? {
         guard isFresh, case .pixels(_, let reader) = source else { return nil }

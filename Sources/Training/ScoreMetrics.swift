@@ -45,27 +45,77 @@ public enum ScoreMetrics {
         return sum
     }
 
+    /// The mean of −log of the share that the true class got, shares below 2⁻⁵² counting as that.
+    /// Nil of nothing.
+    public static func logLoss(_ probabilities: [[Float]], _ labels: [Int]) -> Double? {
+        guard !labels.isEmpty else { return nil }
+        let total = zip(probabilities, labels).reduce(0.0) { sum, photo in
+            sum - logarithm(min(max(Double(photo.0[photo.1]), 0x1p-52), 1 - 0x1p-52))
+        }
+        return total / Double(labels.count)
+    }
+
+    /// The mean squared distance of the shares from what was true, summed over the classes, so that
+    /// it lies in 0…2 (Brier 1950). Nil of nothing.
+    public static func brierScore(_ probabilities: [[Float]], _ labels: [Int]) -> Double? {
+        guard !labels.isEmpty else { return nil }
+        var total = 0.0
+        for (row, label) in zip(probabilities, labels) {
+            for (k, share) in row.enumerated() {
+                let off = Double(share) - (k == label ? 1 : 0)
+                total += off * off
+            }
+        }
+        return total / Double(labels.count)
+    }
+
     /// The expected calibration error: how far confidence is from accuracy, over equal bins of
     /// the confidence (Guo et al. 2017, arXiv:1706.04599). Nil of nothing.
     public static func calibrationError(
         _ probabilities: [[Float]], _ labels: [Int], bins: Int = 15
     ) -> Double? {
         guard !labels.isEmpty, bins > 0 else { return nil }
+        return calibration(probabilities, labels, bins: bins).reduce(0) {
+            $0 + Double($1.count) * abs($1.confidence - $1.accuracy)
+        } / Double(labels.count)
+    }
+
+    /// The bin of a share: it holds its upper edge and not its lower one.
+    static func bin(of share: Double, of bins: Int) -> Int {
+        let exact = (share * Double(bins)).rounded(.up) - 1
+        return exact.isFinite ? min(max(Int(exact), 0), bins - 1) : 0
+    }
+
+    /// The bins behind it that hold a photo, the least sure first.
+    public static func calibration(
+        _ probabilities: [[Float]], _ labels: [Int], bins: Int = 15
+    ) -> [CalibrationBin] {
         var table = [(count: Int, confidence: Double, correct: Int)](
             repeating: (0, 0, 0), count: bins)
         for (row, label) in zip(probabilities, labels) {
             let best = row.withUnsafeBufferPointer { Ranking.best(of: $0) }
             let confidence = Double(row[best])
-            // A bin holds its upper edge and not its lower one.
-            let exact = (confidence * Double(bins)).rounded(.up) - 1
-            let bin = exact.isFinite ? min(max(Int(exact), 0), bins - 1) : 0
+            let bin = bin(of: confidence, of: bins)
             table[bin].count += 1
             table[bin].confidence += confidence
             table[bin].correct += best == label ? 1 : 0
         }
-        return table.reduce(0) { $0 + abs($1.confidence - Double($1.correct)) }
-            / Double(labels.count)
+        return table.filter { $0.count > 0 }.map { bin in
+            CalibrationBin(
+                count: bin.count, confidence: bin.confidence / Double(bin.count),
+                accuracy: Double(bin.correct) / Double(bin.count))
+        }
     }
+}
+
+/// Answers that were about as sure as each other.
+public struct CalibrationBin: Sendable, Hashable, Codable {
+    /// How many there were.
+    public var count: Int
+    /// How sure they were, on average.
+    public var confidence: Double
+    /// How many of them were right.
+    public var accuracy: Double
 }
 
 /// The measures of scores of one run or evaluation.
@@ -80,6 +130,12 @@ public struct ScoreSummary: Sendable, Hashable, Codable {
     public var meanAveragePrecision: Double?
     /// The expected calibration error, 15 bins.
     public var calibrationError: Double?
+    /// The bins behind it that hold a photo.
+    public var calibration: [CalibrationBin]?
+    /// The mean of −log of what the true class got.
+    public var logLoss: Double?
+    /// The Brier score over all classes, 0…2.
+    public var brierScore: Double?
 
     /// The measures of probabilities (photos × classes).
     public init(probabilities: [[Float]], labels: [Int], classes: Int) {
@@ -97,5 +153,8 @@ public struct ScoreSummary: Sendable, Hashable, Codable {
         macroROCAUC = mean(rocAUC)
         meanAveragePrecision = mean(averagePrecision)
         calibrationError = ScoreMetrics.calibrationError(probabilities, labels)
+        calibration = ScoreMetrics.calibration(probabilities, labels)
+        logLoss = ScoreMetrics.logLoss(probabilities, labels)
+        brierScore = ScoreMetrics.brierScore(probabilities, labels)
     }
 }

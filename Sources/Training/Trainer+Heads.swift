@@ -5,8 +5,10 @@ import GraftTensors
 
 extension Trainer {
     /// The linear head at its optimum, once for each penalty of the path.
-    func fit(_ loop: inout TrainingLoop, _ training: Samples, _ validation: Samples) throws {
-        let features = try matrix(training)
+    func fit(
+        _ loop: inout TrainingLoop, _ parts: Parts, _ training: Samples, _ validation: Samples
+    ) throws {
+        let features = try matrix(training, parts)
         let weights = options.balance == .none ? nil : balance(training).map(Double.init)
         let regression = LogisticRegression(
             features: features.numbers, width: training.count, labels: features.labels,
@@ -29,7 +31,13 @@ extension Trainer {
     }
 
     /// All views of all photos, row by row, and their classes.
-    private func matrix(_ samples: Samples) throws -> (numbers: [Float], labels: [Int]) {
+    private func matrix(_ samples: Samples, _ parts: Parts) throws -> (
+        numbers: [Float], labels: [Int]
+    ) {
+        if let broken = try samples.firstBroken() {
+            throw TrainingError.brokenFeatures(
+                of: samples.items[broken].path, after: parts.model.nodes[parts.cut].name)
+        }
         var labels: [Int] = []
         let rows = samples.views * samples.items.count
         var numbers = [Float](repeating: 0, count: rows * samples.count)
@@ -52,8 +60,8 @@ extension Trainer {
     func findNeighbours(
         _ parts: Parts, _ weights: StateDict, _ training: Samples, _ validation: Samples
     ) throws -> TrainingResult {
-        let bank = try matrix(training)
-        let held = try matrix(validation)
+        let bank = try matrix(training, parts)
+        let held = try matrix(validation, parts)
         var head = Neighbours(
             features: bank.numbers, width: training.count, labels: bank.labels, count: 5)
         var history: [EpochRecord] = []

@@ -1,10 +1,58 @@
-// What a finished run leaves for people: its description, its report and its worst mistakes.
+// What a run leaves: its metrics, its description, its report and its worst mistakes.
 
 import GraftImages
 import GraftNetworks
 import GraftTensors
 
 extension Trainer {
+    /// Writes `metrics.json` and `log.csv`; without a score where no epoch was finished.
+    func conclude(
+        _ history: [EpochRecord], best: Int, _ found: TrainingLoop.Score?, _ validation: Samples,
+        _ training: Samples, failure: RunFailure? = nil
+    ) throws -> TrainingMetrics {
+        let held = !validation.items.isEmpty && found != nil
+        let score = found ?? noScore
+        let classifies = held && input.task == .classification
+        var metrics = TrainingMetrics(
+            task: input.task, classes: input.classes, bestEpoch: best,
+            epochs: history.last?.epoch ?? 0, trainingPhotos: training.items.count,
+            validationPhotos: validation.items.count, skippedPhotos: skippedCount,
+            loss: held ? score.loss : nil,
+            accuracy: classifies ? score.confusion.accuracy : nil,
+            top5: classifies && input.classes.count > 5 ? score.top5 : nil,
+            macroF1: classifies ? score.confusion.macroF1 : nil,
+            scores: classifies
+                ? ScoreSummary(
+                    probabilities: score.probabilities, labels: validation.labels,
+                    classes: input.classes.count) : nil,
+            perClass: score.confusion.perClass, confusion: score.confusion)
+        metrics.failure = failure
+        metrics.averages = classifies ? AveragedScores(score.confusion) : nil
+        switch input.task {
+        case .multiLabel where held:
+            metrics.labels = LabelMetrics(
+                probabilities: score.probabilities, targets: validation.targets,
+                names: input.classes)
+            metrics.macroF1 = metrics.labels?.macroF1
+        case .regression where held:
+            metrics.values = ValueMetrics(
+                answers: score.probabilities.map(inUnits),
+                targets: validation.targets.map(inUnits), names: input.classes)
+        default: break
+        }
+        try write(try RunFiles.json(metrics, pretty: true) + "\n", "metrics.json")
+        try write(EpochRecord.csv(history, input.task), "log.csv")
+        return metrics
+    }
+
+    /// What nothing scores.
+    var noScore: TrainingLoop.Score {
+        TrainingLoop.Score(
+            loss: 0, top5: 0,
+            confusion: ConfusionMatrix(
+                classes: input.task == .classification ? input.classes.count : 0))
+    }
+
     /// Writes `run.json`, `report.html` and TensorBoard's events.
     func describe(
         _ parts: Parts, _ weights: StateDict, _ metrics: TrainingMetrics,
@@ -17,7 +65,8 @@ extension Trainer {
             classes: input.classes,
             task: input.task, trainingCounts: counts(training))
         try RunFiles.write(try RunFiles.json(run, pretty: true) + "\n", to: path("run.json"))
-        let mistakes = try self.mistakes(parts, weights, validation, score)
+        let mistakes = try self.mistakes(
+            parts, weights, validation, score, metrics.labels?.labels.map(\.threshold) ?? [])
         let answers =
             input.task == .regression
             ? zip(validation.targets, score.probabilities).map { (inUnits($0), inUnits($1)) } : []
@@ -29,9 +78,9 @@ extension Trainer {
     /// The validation photos that are most surely taken for something else.
     private func mistakes(
         _ parts: Parts, _ weights: StateDict, _ validation: Samples, _ score: TrainingLoop.Score,
-        limit: Int = 12
+        _ thresholds: [Float], limit: Int = 12
     ) throws -> [Mistake] {
-        let wrong = self.wrong(validation, score)
+        let wrong = self.wrong(validation, score, thresholds)
         let shape = input.preprocessing.shape
         let looking =
             wrong.isEmpty || input.task == .regression || options.head.isNeighbours
@@ -52,7 +101,7 @@ extension Trainer {
             }
             mistakes.append(
                 Mistake(
-                    path: item.path, truth: entry.truth, prediction: entry.prediction,
+                    path: item.relativePath, truth: entry.truth, prediction: entry.prediction,
                     probability: entry.probability,
                     pictures: pictures.map { $0.resized(width: 160, height: 160, .bilinear) }))
         }
@@ -69,8 +118,10 @@ extension Trainer {
         var weight: Float
     }
 
-    /// The photos that are answered wrong, the worst first.
-    private func wrong(_ validation: Samples, _ score: TrainingLoop.Score) -> [Wrong] {
+    /// The photos that are answered wrong, the worst first; labels by where each holds from.
+    private func wrong(
+        _ validation: Samples, _ score: TrainingLoop.Score, _ thresholds: [Float]
+    ) -> [Wrong] {
         var found: [Wrong] = []
         for (photo, row) in score.probabilities.enumerated() {
             switch input.task {
@@ -85,11 +136,13 @@ extension Trainer {
             case .multiLabel:
                 // The one label that is furthest from the truth.
                 let target = validation.targets[photo]
+                let missed = row.indices.filter {
+                    (row[$0] >= thresholds[$0]) != (target[$0] > 0.5)
+                }
                 guard
-                    let k = row.indices.max(by: {
+                    let k = missed.max(by: {
                         abs(row[$0] - target[$0]) < abs(row[$1] - target[$1])
-                    }),
-                    abs(row[k] - target[k]) > 0.5
+                    })
                 else { continue }
                 let name = input.classes[k]
                 found.append(

@@ -13,7 +13,7 @@ public struct TrainingInput: Sendable {
     public var weights: StateDict
     /// How photos become inputs.
     public var preprocessing: Preprocessing
-    /// The digest of the file that the weights came from: part of what finds kept features.
+    /// The digest of the file that the weights came from, for the run's description.
     public var modelDigest: String
     /// The names of the classes, in the order of their indices.
     public var classes: [String]
@@ -76,10 +76,12 @@ public final class Trainer {
                 "mixing of photos", expected: "none with several processes",
                 found: options.mixup > 0 ? "mixup" : "cutmix")
         }
-        if crew.count > 1, options.trainsNorms {
+        if options.trainsNorms, options.batchSize % crew.count != 0 {
+            // Statistics are joined from parts of one size.
             throw TrainingError.option(
-                "BatchNorm", expected: "frozen with several processes, which see other batches",
-                found: "trained")
+                "batch size",
+                expected: "a multiple of the \(crew.count) processes to train BatchNorm",
+                found: "\(options.batchSize)")
         }
         self.engine = engine
         self.crew = crew
@@ -112,14 +114,34 @@ public final class Trainer {
         try write(try RunFiles.json(split, pretty: true) + "\n", "split.json")
 
         if options.head.isNeighbours {
-            return try findNeighbours(parts, weights, training, validation)
+            do {
+                return try findNeighbours(parts, weights, training, validation)
+            } catch let error as TrainingError where error.isCommon {
+                record(error, nil, parts, weights, training, validation)
+                throw error
+            }
         }
         var loop = try loop(parts, weights, random, training)
-        if options.head == .logistic {
-            try fit(&loop, training, validation)
+        do {
+            if options.head == .logistic {
+                try fit(&loop, parts, training, validation)
+            } else {
+                let identity = try identity(parts, split, weights)
+                try learn(&loop, training, validation, identity: identity, resume: resume)
+            }
             return try finish(&loop, parts, weights, training, validation)
+        } catch let error as TrainingError where error.isCommon {
+            let error = try explained(error, parts, training)
+            record(error, loop, parts, weights, training, validation)
+            throw error
         }
-        let identity = try self.identity(parts, split, weights)
+    }
+
+    /// Learns epoch by epoch, each on disk before the next begins.
+    private func learn(
+        _ loop: inout TrainingLoop, _ training: Samples, _ validation: Samples, identity: String,
+        resume: Bool
+    ) throws {
         let checkpoint = path("checkpoint.safetensors")
         if resume {
             try loop.restore(checkpoint, identity: identity)
@@ -137,7 +159,6 @@ public final class Trainer {
             try write(EpochRecord.csv(loop.history, input.task), "log.csv")
             report(.epoch(record, isBest: loop.best == loop.history.count - 1))
         }
-        return try finish(&loop, parts, weights, training, validation)
     }
 
     /// What learning rate suits: tries growing ones, and leaves nothing behind but features.
@@ -156,7 +177,7 @@ public final class Trainer {
         let shape = parts.batch((options.batchSize + crew.count - 1) / crew.count)
         let learner = try engine.learner(
             parts.suffix, weights: weights, input: shape,
-            trainable: parts.trainable, moving: parts.moving, output: parts.output)
+            trainable: parts.trainable, moving: parts.moving, crew: crew, output: parts.output)
         return try TrainingLoop(
             learner: learner, options: options, task: input.task, classes: input.classes.count,
             shape: shape, random: random,
@@ -216,44 +237,6 @@ public final class Trainer {
         }
     }
 
-    /// Writes `metrics.json` and `log.csv`.
-    func conclude(
-        _ history: [EpochRecord], best: Int, _ score: TrainingLoop.Score, _ validation: Samples,
-        _ training: Samples
-    ) throws -> TrainingMetrics {
-        let held = !validation.items.isEmpty
-        let classifies = held && input.task == .classification
-        var metrics = TrainingMetrics(
-            task: input.task, classes: input.classes, bestEpoch: best,
-            epochs: history.last?.epoch ?? 0, trainingPhotos: training.items.count,
-            validationPhotos: validation.items.count, skippedPhotos: skippedCount,
-            loss: held ? score.loss : nil,
-            accuracy: classifies ? score.confusion.accuracy : nil,
-            top5: classifies && input.classes.count > 5 ? score.top5 : nil,
-            macroF1: classifies ? score.confusion.macroF1 : nil,
-            scores: classifies
-                ? ScoreSummary(
-                    probabilities: score.probabilities, labels: validation.labels,
-                    classes: input.classes.count) : nil,
-            perClass: score.confusion.perClass, confusion: score.confusion)
-        metrics.averages = classifies ? AveragedScores(score.confusion) : nil
-        switch input.task {
-        case .multiLabel where held:
-            metrics.labels = LabelMetrics(
-                probabilities: score.probabilities, targets: validation.targets,
-                names: input.classes)
-            metrics.macroF1 = metrics.labels?.macroF1
-        case .regression where held:
-            metrics.values = ValueMetrics(
-                answers: score.probabilities.map(inUnits),
-                targets: validation.targets.map(inUnits), names: input.classes)
-        default: break
-        }
-        try write(try RunFiles.json(metrics, pretty: true) + "\n", "metrics.json")
-        try write(EpochRecord.csv(history, input.task), "log.csv")
-        return metrics
-    }
-
     /// Numbers as people measure them.
     func inUnits(_ numbers: [Float]) -> [Float] {
         zip(numbers, units).map { $0 * $1.deviation + $1.mean }
@@ -290,7 +273,7 @@ public final class Trainer {
             var shape = input.preprocessing.shape
             shape[0] = batch
             let cache = try FeatureCache(
-                root: cacheFolder, modelDigest: input.modelDigest,
+                root: cacheFolder, modelDigest: try digest(prefix, weights),
                 cut: parts.model.nodes[parts.cut].name, preprocessing: input.preprocessing,
                 count: parts.shape.count, element: options.cacheElement)
             // Planned when the first photo needs it: a second run may need no backbone at all.
@@ -361,17 +344,25 @@ public final class Trainer {
         var settings = options
         settings.patience = 0
         if settings.schedule == .constant || settings.schedule == .plateau { settings.epochs = 1 }
-        var head: [UInt8] = []
-        for name in input.head?.tensors.keys.elements ?? [] {
-            head += try weights[name]?.load().withBytes { RunFiles.digest($0) } ?? []
-        }
         let texts = [
-            RunFiles.hexadecimal(head), try RunFiles.json(settings), try RunFiles.json(split),
-            input.modelDigest,
+            try RunFiles.json(settings), try RunFiles.json(split),
             try RunFiles.json(input.preprocessing), try RunFiles.json(input.classes),
-            try RunFiles.json(parts.model),
+            try parts.prefix.map { try digest($0, weights) } ?? "",
+            try digest(parts.suffix, weights),
         ]
         return RunFiles.digest(texts.joined(separator: "\n").utf8)
+    }
+
+    /// What a part of the network computes depends on: its layers, and the bytes of its weights. The
+    /// file that they came from would not do: what was trained further tells of the same one.
+    private func digest(_ graph: Graph, _ weights: StateDict) throws -> String {
+        var text = try RunFiles.json(graph)
+        for parameter in graph.parameters {
+            guard let tensor = try weights[parameter.name]?.load() else { continue }
+            let bytes = tensor.withBytes { RunFiles.digest($0) }
+            text += "\n\(parameter.name) \(tensor.dtype.rawValue) \(RunFiles.hexadecimal(bytes))"
+        }
+        return RunFiles.digest(text.utf8)
     }
 
     func path(_ name: String) -> String { "\(runFolder)/\(name)" }

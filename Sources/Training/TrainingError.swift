@@ -8,8 +8,12 @@ public enum TrainingError: Diagnostic, Equatable {
     case option(String, expected: String, found: String)
     /// A class of which no photo can be read; the first reason is kept.
     case noPhotos(of: String, reason: String?)
-    /// The loss is no number any more.
-    case diverged(epoch: Int)
+    /// The loss or a weight is no number any more.
+    case diverged(Divergence)
+    /// What the frozen part of the network makes of a photo is no number, or too large for one.
+    case brokenFeatures(of: String, after: String)
+    /// A number of a file of the run is none.
+    case unwritable(String, at: String)
     /// `--resume` of a run without a checkpoint.
     case noCheckpoint(String)
     /// A checkpoint of another run: other photos, model or settings.
@@ -28,7 +32,10 @@ public enum TrainingError: Diagnostic, Equatable {
             "the \(name) is `\(found)`, expected \(expected)"
         case .noPhotos(let name, let reason):
             "no photo of class `\(name)` can be learned from" + (reason.map { ": \($0)" } ?? "")
-        case .diverged(let epoch): "the loss is not a number any more in epoch \(epoch)"
+        case .diverged(let divergence): divergence.description
+        case .brokenFeatures(let path, let layer):
+            "the values of `\(path)` after layer `\(layer)` are not all finite numbers"
+        case .unwritable(let value, let place): "`\(place)` is \(value), which JSON cannot say"
         case .noCheckpoint(let path): "nothing to resume: there is no `\(path)`"
         case .otherCheckpoint(let path):
             "the checkpoint `\(path)` is of other photos, another model or other settings"
@@ -45,7 +52,10 @@ public enum TrainingError: Diagnostic, Equatable {
         case .option, .missingWeight: nil
         case .distributed(_, let hint): hint
         case .noPhotos: "add photos that open in an image viewer to its folder"
-        case .diverged: "lower the learning rate, for example to a tenth"
+        case .diverged(let divergence): divergence.hint
+        case .brokenFeatures:
+            "the backbone's weights are damaged or not what its network expects: `graft diff` compares them with another copy"
+        case .unwritable: "what was learned from has values that are too large: scale them"
         case .noCheckpoint, .damagedCheckpoint: "start the run anew, without resuming"
         case .otherCheckpoint: "repeat the settings of that run, or start a new run folder"
         }

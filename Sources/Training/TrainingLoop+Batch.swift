@@ -16,15 +16,17 @@ extension TrainingLoop {
             for row in views.indices { views[row] = random.below(training.views) }
         }
         let share = self.share(training, photos)
-        let (all, photos) = (photos.count, crew.own(photos))
+        let (all, photos) = (Double(photos.count), crew.own(photos))
         views = crew.own(views)
         let labels = photos.map { training.labels[$0] }
-        var input = try batch(training, photos, views, learns: true, ahead)
+        var input = try batch(training, photos, views, of: Int(all), ahead)
         let mixed = Mixing(options).apply(&input, labels, &random)
         let outputs = try learner.forward(input, dropoutSeed: random.next())
         var total = 0.0
         let gradient = outputs.withFloats { floats in
             Tensor(shape: outputs.shape) { target in
+                // The mean over this process' photos becomes its part of that over all.
+                defer { if share != 1 { for at in target.indices { target[at] *= Float(share) } } }
                 guard task != .classification else {
                     met.correct += hits(floats, labels)
                     total = loss.sum(
@@ -44,20 +46,25 @@ extension TrainingLoop {
         }
         let learner = learner
         guard let gradientSum else {
+            met.batchLoss = total / all
             try learner.backward(gradient, ready: nil)
             return total
         }
+        total = photos.isEmpty ? 0 : total / Double(photos.count) * share * all
+        // All must see a loss that is no number, or one would leave and the others wait for it.
+        try gradientSum.begin(loss: Float(total / all))
         try learner.backward(gradient) { index in
             try learner.withParameter(index) { _, slopes in
-                try gradientSum.add(index, slopes, share: Float(share))
+                try gradientSum.add(index, slopes)
             }
         }
-        try gradientSum.finish { index, sums in
-            try learner.withParameter(index) { _, slopes in
-                _ = slopes.update(fromContentsOf: sums)
-            }
-        }
-        return photos.isEmpty ? 0 : total / Double(photos.count) * share * Double(all)
+        met.batchLoss = Double(
+            try gradientSum.finish { index, sums in
+                try learner.withParameter(index) { _, slopes in
+                    _ = slopes.update(fromContentsOf: sums)
+                }
+            })
+        return total
     }
 
     /// What this process' photos of a batch count, of all.
@@ -85,14 +92,19 @@ extension TrainingLoop {
         }
     }
 
-    /// The photos as a batch; rows that a ragged last one lacks are zeros, or who stands in.
+    /// The photos as a batch; rows that a ragged last one lacks are zeros, or who stands in. `all` are
+    /// the photos of the whole batch that is learned from.
     func batch(
-        _ samples: Samples, _ photos: [Int], _ views: [Int], learns: Bool = false,
+        _ samples: Samples, _ photos: [Int], _ views: [Int], of all: Int? = nil,
         _ ahead: Prefetch<Result<[Float], any Error>>? = nil
     ) throws -> Tensor {
         let size = samples.count
-        let missing = learns ? shape[0] - photos.count : 0
-        let others = standIns.isEmpty ? [] : (0..<missing).map { standIns[$0 % standIns.count] }
+        var others: [Int] = []
+        if let all, !standIns.isEmpty {
+            // Those of all processes are those of one: they too are dealt out in turns.
+            others = crew.own(Array(0..<options.batchSize)).filter { $0 >= all }
+                .map { standIns[($0 - all) % standIns.count] }
+        }
         return try Tensor(shape: shape) { target in
             for (row, photo) in (photos + others).enumerated() {
                 let place = UnsafeMutableBufferPointer(

@@ -66,6 +66,8 @@ extension TrainingLoop {
     /// The answers of an epoch as they were met.
     struct Met {
         var correct = 0
+        /// The mean loss of the last batch, over all processes; nil before the first.
+        var batchLoss: Double?
         var answers: [[Float]] = []
         var targets: [[Float]] = []
 

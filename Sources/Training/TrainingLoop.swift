@@ -96,7 +96,7 @@ struct TrainingLoop {
         let factor = options.schedule.factor(losses: history.compactMap(\.validationLoss))
         var total = 0.0
         var met = Met()
-        var rate = 0.0
+        var rate = history.last?.learningRate ?? 0
         // What this process computes of each batch, in the order in which it will.
         let own = stride(from: 0, to: order.count, by: large).flatMap { start in
             let group = Array(order[start..<min(start + large, order.count)])
@@ -110,8 +110,13 @@ struct TrainingLoop {
             var sums: [[Float]] = []
             for from in stride(from: 0, to: group.count, by: options.batchSize) {
                 let photos = Array(group[from..<min(from + options.batchSize, group.count)])
+                let before = met.batchLoss
                 total += try gradients(training, photos, ahead, &met)
-                guard total.isFinite else { throw TrainingError.diverged(epoch: done + 1) }
+                if let loss = met.batchLoss, !loss.isFinite {
+                    throw diverged(
+                        .loss, loss, step: start / large + 1, steps: steps,
+                        before: before ?? history.last?.trainingLoss, rate)
+                }
                 if options.accumulate > 1 {
                     try add(&sums, share: Float(photos.count) / Float(group.count))
                 }
@@ -126,7 +131,7 @@ struct TrainingLoop {
         try met.share(crew, &total, photos: order.count, width: classes)
         return try finishEpoch(
             loss: total / Double(max(order.count, 1)),
-            accuracy: met.measure(task, photos: order.count), rate: rate, validation)
+            accuracy: met.measure(task, photos: order.count), rate: rate, steps: steps, validation)
     }
 
     /// Judges the weights that are there as epoch 0: a head from elsewhere may be the best already.
@@ -147,15 +152,23 @@ struct TrainingLoop {
     }
 
     private mutating func finishEpoch(
-        loss: Double, accuracy: Double, rate: Double, penalty: Double? = nil,
+        loss: Double, accuracy: Double, rate: Double, penalty: Double? = nil, steps: Int? = nil,
         _ validation: Samples, epoch: Int? = nil
     ) throws -> EpochRecord {
+        let number = epoch ?? done + 1
+        func check(_ subject: Divergence.Subject, _ value: Double?) throws {
+            guard let value, !value.isFinite else { return }
+            throw diverged(subject, value, epoch: number, steps: steps, before: loss, rate)
+        }
+        try check(.trainingLoss, loss)
         // The running mean of the weights is what is validated and kept, if one is wanted.
         let moving = average.isEmpty ? [] : try weights()
         if !average.isEmpty { try load(average) }
         let score = validation.items.isEmpty ? nil : try evaluate(validation)
+        try check(.validationLoss, score?.loss)
+        try check(.weight, try brokenWeight())
         let record = EpochRecord(
-            epoch: epoch ?? done + 1, trainingLoss: loss, trainingAccuracy: accuracy,
+            epoch: number, trainingLoss: loss, trainingAccuracy: accuracy,
             validationLoss: score?.loss, validationAccuracy: score?.measure,
             learningRate: rate, penalty: penalty)
         if history.isEmpty || record.isBetter(than: history[best]) {
@@ -165,6 +178,27 @@ struct TrainingLoop {
         if !average.isEmpty { try load(moving) }
         history.append(record)
         return record
+    }
+
+    /// The error of a number that is none.
+    private func diverged(
+        _ subject: Divergence.Subject, _ value: Double, epoch: Int? = nil, step: Int? = nil,
+        steps: Int?, before: Double?, _ rate: Double
+    ) -> TrainingError {
+        .diverged(
+            Divergence(
+                subject, value, epoch: epoch ?? done + 1, step: step, steps: steps, before: before,
+                learningRate: rate, best: done > 0 ? history[best].epoch : nil))
+    }
+
+    /// The first weight that is no finite number; nil if all are.
+    private func brokenWeight() throws -> Double? {
+        for index in kept.indices {
+            var found: Float?
+            try withKept(index) { values in found = values.first { !$0.isFinite } }
+            if let found { return Double(found) }
+        }
+        return nil
     }
 
     /// What holds for a whole epoch: which layers do not learn yet, and who stands in.

@@ -65,6 +65,8 @@ public enum TrainingEvent: Sendable {
     case epoch(EpochRecord, isBest: Bool)
     /// Nothing has become better for a while.
     case stoppedEarly(epoch: Int, best: Int)
+    /// The run has failed, and so has saying so in its folder.
+    case unrecorded(String)
 }
 
 /// `metrics.json`: how well the best epoch does on the validation photos.
@@ -103,6 +105,9 @@ public struct TrainingMetrics: Sendable, Hashable, Codable {
     public var perClass: [ClassScores]
     /// Rows are the truth.
     public var confusion: ConfusionMatrix
+    /// Why the run ended before its time; nil of a whole run. What else is here is of the best epoch
+    /// until then.
+    public var failure: RunFailure?
 
     /// What the best epoch was judged by.
     public var measure: Double? {

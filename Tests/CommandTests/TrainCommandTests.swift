@@ -204,6 +204,26 @@ import Testing
         #expect(rows[1][0] == "0" && rows[1][4] == rows[2][4])
     }
 
+    @Test(arguments: [["--mode", "finetune", "--unfreeze", "all"], ["--head", "mlp"]])
+    func divergenceIsAnExplainedError(settings: [String]) throws {
+        defer { remove() }
+        try draw(6)
+        #expect(try train("run", ["--epochs", "1"]).status == 0)
+        let result = try train(
+            "run", settings + ["--lr", "1e30", "--optimizer", "sgd", "--overwrite"])
+        #expect(result.status == 1, "\(result.errors)")
+        #expect(result.errors.contains("error: training diverged in epoch 1"))
+        #expect(result.errors.contains("hint: lower --learning-rate"))
+        #expect(!result.errors.contains("bug"))
+        // The model of the run before would be taken for this one's.
+        #expect(!FileManager.default.fileExists(atPath: folder + "/run/model.safetensors"))
+        let listed = try Graft.run("runs", "ls", folder, "--json")
+        #expect(listed.output.contains("\"failure\":{") && listed.status == 0)
+        #expect(try Graft.run("runs", "ls", folder).output.contains("diverged"))
+        let large = try train("other", settings + ["--lr", "1e6", "--epochs", "2"])
+        #expect(large.status == 0 || large.errors.contains("diverged"), "\(large.errors)")
+    }
+
     private func train(_ run: String, _ extra: [String]) throws -> Graft.Result {
         try Graft.run(
             arguments: [

@@ -1,11 +1,36 @@
-"""Runs the program under test, and makes weights for the networks that it knows."""
+"""Runs the program under test, tells what was found, and makes weights for the networks that it knows."""
 import json
 import os
 import subprocess
+import sys
+import time
 
 import numpy as np
 
 GRAFT = os.environ["GRAFT"]
+
+
+class Report:
+    """One line for each thing that was checked; the script ends with `finish`."""
+
+    passed = failed = skipped = 0
+
+    def __call__(self, good, label, detail=""):
+        self.passed += bool(good)
+        self.failed += not good
+        print("ok  " if good else "FAIL", label, detail, flush=True)
+
+    def skip(self, label, reason):
+        """What cannot be checked here, for a reason that is none of graft's."""
+        self.skipped += 1
+        print("skip", f"{label}: {reason}", flush=True)
+
+    def finish(self):
+        """Ends the program; where nothing was checked, nothing is right."""
+        sys.exit(1 if self.failed or not self.passed + self.skipped else 0)
+
+
+report = Report()
 
 
 def attempt(*arguments):
@@ -19,6 +44,39 @@ def graft(*arguments):
     if run.returncode:
         raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {run.stderr.strip()[-600:]}")
     return run.stdout
+
+
+def watched(*arguments):
+    """The finished process and the most memory, in MB, that it and its children had: their own (`anonymous`, all of them
+    together, looked at every few milliseconds) and with the files that they map (`whole`, of the largest one, from the kernel)."""
+    process = subprocess.Popen([GRAFT, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    peaks = {"anonymous": 0, "whole": 0}
+    while process.poll() is None:
+        anonymous = 0
+        for pid in [process.pid, *_children(process.pid)]:
+            try:
+                with open(f"/proc/{pid}/status") as f:
+                    fields = dict(line.split(":", 1) for line in f)
+            except OSError:
+                continue
+            if "RssAnon" in fields:
+                anonymous += int(fields["RssAnon"].split()[0])
+                peaks["whole"] = max(peaks["whole"], int(fields["VmHWM"].split()[0]) / 1000)
+        peaks["anonymous"] = max(peaks["anonymous"], anonymous / 1000)
+        time.sleep(0.002)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err), peaks
+
+
+def _children(pid):
+    found = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children") as f:
+                found += map(int, f.read().split())
+    except OSError:
+        pass  # It ended, or its threads did.
+    return found
 
 
 def weights(name, random):

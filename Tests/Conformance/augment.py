@@ -1,4 +1,4 @@
-"""The operations of RandAugment and TrivialAugment against Pillow's, at fixed amounts."""
+"""The operations of RandAugment and TrivialAugment against Pillow's, and blur against scikit-image's, at fixed amounts."""
 import os
 import subprocess
 import sys
@@ -34,13 +34,33 @@ for name, peer, amounts in OPERATIONS:
         worst = int(np.abs(ours - np.asarray(peer(source, amount)).astype(int)).max())
         failures += worst > 1
         print(f"{'ok  ' if worst <= 1 else 'FAIL'} {name} {amount}: {worst} of 255 from Pillow's", flush=True)
-# Turning, inside the circle that no border reaches: Pillow turns about the same centre.
-subprocess.run([GRAFT, "augment", photo, "-o", folder / "o.png", "--operation", "rotate", "--amount", "23"], check=True, stdout=subprocess.DEVNULL)
-ours = np.asarray(Image.open(folder / "o.png").convert("RGB")).astype(int)
-theirs = np.asarray(source.rotate(23, Image.BILINEAR)).astype(int)
+
+
+def moved(operation, amount, theirs, inside, tolerance=1):
+    """A move, where no border reaches."""
+    global failures
+    subprocess.run([GRAFT, "augment", photo, "-o", folder / "o.png", "--operation", operation, f"--amount={amount}"], check=True, stdout=subprocess.DEVNULL)
+    ours = np.asarray(Image.open(folder / "o.png").convert("RGB")).astype(int)
+    worst = int(np.abs(ours - np.asarray(theirs).astype(int))[inside].max())
+    failures += worst > tolerance
+    print(f"{'ok  ' if worst <= tolerance else 'FAIL'} {operation} {amount}: {worst} of 255 from the peer's", flush=True)
+
+
+# Pillow turns about the same centre; what it slants about is given.
 y, x = np.mgrid[:97, :97] - 48
-inside = x * x + y * y < 44 * 44
-worst = int(np.abs(ours - theirs)[inside].max())
-failures += worst > 1
-print(f"{'ok  ' if worst <= 1 else 'FAIL'} rotate 23: {worst} of 255 from Pillow's")
+for angle in (23, -70):
+    moved("rotate", angle, source.rotate(angle, Image.BILINEAR), x * x + y * y < 44 * 44)
+middle = (np.abs(x) < 20) & (np.abs(y) < 20)
+for slant in (0.3, -0.99):
+    half = slant * 97 / 2
+    moved("shear-x", slant, source.transform(source.size, Image.AFFINE, (1, slant, -half, 0, 1, 0), Image.BILINEAR), middle)
+    moved("shear-y", slant, source.transform(source.size, Image.AFFINE, (1, 0, 0, slant, 1, -half), Image.BILINEAR), middle)
+for pixels in (9, -20):
+    moved("translate-x", pixels, source.transform(source.size, Image.AFFINE, (1, 0, -pixels, 0, 1, 0)), middle)
+    moved("translate-y", pixels, source.transform(source.size, Image.AFFINE, (1, 0, 0, 0, 1, -pixels)), middle)
+from skimage.filters import gaussian
+
+for deviation in (0.7, 2.5):
+    blurred = gaussian(np.asarray(source).astype(float), deviation, truncate=4, channel_axis=2, preserve_range=True)
+    moved("blur", deviation, np.rint(blurred), middle)
 sys.exit(1 if failures else 0)

@@ -4,7 +4,6 @@ The weights are random; the peers' own code gives the same logits before and aft
 Run by `make conformance` with GRAFT=path of the program.
 """
 import os
-import sys
 import tempfile
 import warnings
 
@@ -15,7 +14,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from _graft import attempt
+from _graft import attempt, report
 from _peers import torchvision
 from _weights import keras_legacy, randomise_keras, randomise_torch
 
@@ -24,13 +23,6 @@ import timm
 import transformers
 
 transformers.logging.set_verbosity_error()
-failed = False
-
-
-def report(good, label, detail=""):
-    global failed
-    failed |= not good
-    print("ok  " if good else "FAIL", label, detail, flush=True)
 
 
 def convert(source, architecture, out, to="safetensors"):
@@ -149,4 +141,4 @@ with tempfile.TemporaryDirectory() as root:
             part(lambda name, folder=folder: os.path.join(folder, name))
         except Exception as error:
             report(False, part.__name__, f"{type(error).__name__}: {str(error)[-500:]}")
-sys.exit(failed)
+report.finish()

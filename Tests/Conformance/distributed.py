@@ -1,4 +1,5 @@
 """Several processes under Open MPI learn what one learns, and a dead one ends the job explained."""
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
+
+from _tiny import random_tiny
 
 GRAFT = os.environ["GRAFT"]
 folder = Path(tempfile.mkdtemp(prefix="graft-distributed-"))
@@ -35,8 +38,13 @@ if not shutil.which("mpirun"):
 subprocess.run([GRAFT, "draw", folder / "photos", "--classes", "4", "--count", "26", "--size", "40"], check=True, capture_output=True)
 
 
+# A backbone with BatchNorm, and one without.
+random_tiny(32, folder / "norms.safetensors")
+
+
 def command(run, ranks, *extra):
-    return ["mpirun", "-n", str(ranks), GRAFT, "train", str(folder / "photos"), "--backbone", "graft/tiny", "--seed", "3",
+    backbone = folder / "norms.safetensors" if "--train-bn" in extra else "graft/tiny"
+    return ["mpirun", "-n", str(ranks), GRAFT, "train", str(folder / "photos"), "--backbone", str(backbone), "--seed", "3",
             "--batch", "12", "--patience", "0", "-o", str(folder / run), "--distributed", *map(str, extra)]
 
 
@@ -54,6 +62,7 @@ def apart(a, b):
 cases = {
     "a head": ["--epochs", 4],
     "a whole network with weighted classes": ["--mode", "finetune", "--unfreeze", "all", "--epochs", 3, "--balance", "weights"],
+    "learning BatchNorm": ["--mode", "finetune", "--unfreeze", "all", "--epochs", 2, "--train-bn", "--learning-rate", 0.003],
     "changed photos, accumulated and clipped": ["--mode", "finetune", "--unfreeze", "all", "--epochs", 2, "--augment", "light", "--accumulate", 2, "--clip", 0.5],
 }
 for name, extra in cases.items():
@@ -63,6 +72,15 @@ for name, extra in cases.items():
         check(f"{name}: weights of {ranks} processes and of one", apart(one, train(f"{slug}{ranks}", ranks, *extra)), 1e-5)
     logs = [[float(v) for v in (folder / f"{slug}{n}/log.csv").read_text().splitlines()[-1].split(",")[:5]] for n in (1, 3)]
     check("   and its last line of the log", float(np.abs(np.subtract(*logs)).max()), 1e-4)
+
+# What leaves the numbers is seen by all: one says it, all end, and the folder tells of it.
+result = subprocess.run(command("diverged", 2, "--mode", "finetune", "--unfreeze", "all", "--epochs", 3, "--learning-rate", 1e30),
+                        capture_output=True, text=True, env=environment, timeout=120)
+failure = json.loads((folder / "diverged/metrics.json").read_text())["failure"]
+check("a loss that is no number: the job ends with an error", float(result.returncode == 0), 0)
+check("   said once, and explained", float(result.stderr.count("error: training diverged") != 1 or "hint:" not in result.stderr), 0)
+check("   and told by the run's folder", float(not failure["message"].startswith("training diverged in epoch 1")), 0)
+check("   which has no model", float((folder / "diverged/model.safetensors").exists()), 0)
 
 # One of two is killed: the other says so and ends, and the job goes on from its checkpoint to the same weights.
 extra = ["--mode", "finetune", "--unfreeze", "all"]

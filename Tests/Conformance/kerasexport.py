@@ -12,15 +12,7 @@ import keras
 import numpy as np
 from safetensors.numpy import save_file
 
-from _graft import graft, weights
-
-failed = False
-
-
-def report(good, label, detail=""):
-    global failed
-    failed |= not good
-    print("ok  " if good else "FAIL", label, detail)
+from _graft import graft, report, weights
 
 
 names = sys.argv[1:] or ["resnet50", "densenet121", "mobilenetv2", "torchvision/resnet18",
@@ -55,4 +47,4 @@ with tempfile.TemporaryDirectory() as folder:
                 report(np.allclose(model(x, training=False), theirs, atol=1e-6), f"{name} -> .weights.h5, load_weights")
         except Exception as error:
             report(False, name, f"{type(error).__name__}: {str(error)[-600:]}")
-sys.exit(failed)
+report.finish()

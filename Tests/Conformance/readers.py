@@ -7,9 +7,8 @@ import collections
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
+import zipfile
 
 import warnings
 
@@ -22,22 +21,17 @@ import ml_dtypes
 import numpy as np
 import onnx
 import safetensors
+import safetensors.numpy
 import safetensors.torch
 import tensorflow as tf
 import torch
 
-GRAFT = os.environ["GRAFT"]
+from _graft import attempt, report, watched
+
 CODES = {"bool": "BOOL", "uint8": "U8", "int8": "I8", "int16": "I16", "uint16": "U16", "float16": "F16",
          "bfloat16": "BF16", "int32": "I32", "uint32": "U32", "float32": "F32", "float64": "F64", "int64": "I64",
          "uint64": "U64", "complex64": "C64", "float8_e5m2": "F8_E5M2", "float8_e4m3fn": "F8_E4M3",
          "float8_e8m0fnu": "F8_E8M0"}
-failed = False
-
-
-def report(good, label, detail=""):
-    global failed
-    failed |= not good
-    print("ok  " if good else "FAIL", label, detail)
 
 
 def array(value):
@@ -59,7 +53,7 @@ def row(value):
 
 def check(label, path, expected, *, ordered=False, kind=None):
     """`expected`: name -> tensor of the library that owns the format."""
-    run = subprocess.run([GRAFT, "inspect", path, "--json", "--digest"], capture_output=True, text=True)
+    run = attempt("inspect", path, "--json", "--digest")
     if run.returncode:
         return report(False, label, run.stderr.strip()[-300:])
     answer = json.loads(run.stdout)
@@ -110,7 +104,7 @@ def check_torch(at):
     torch.save(model.state_dict(), at("module.pth"))
     check("torch, a module's state_dict", at("module.pth"), model.state_dict(), ordered=True)
     torch.save(model, at("whole.pth"))
-    run = subprocess.run([GRAFT, "inspect", at("whole.pth")], capture_output=True, text=True)
+    run = attempt("inspect", at("whole.pth"))
     report(run.returncode == 1 and "torch.nn.modules.container.Sequential" in run.stderr, "torch, a whole model is refused by the name of its class")
     # Shards, as huggingface_hub writes them.
     big = {f"layer.{i}.weight": torch.randn(10, 10, dtype=torch.bfloat16) for i in range(9)}
@@ -126,7 +120,7 @@ def check_torch(at):
     for label, shard in {"up": "../all.safetensors", "absolute": at("all.safetensors"), "missing": "none.safetensors", "itself": "m.safetensors.index.json"}.items():
         with open(os.path.join(folder, "m.safetensors.index.json"), "w") as f:
             json.dump({"weight_map": {"x": shard}}, f)
-        run = subprocess.run([GRAFT, "inspect", folder], capture_output=True, text=True)
+        run = attempt("inspect", folder)
         report(run.returncode == 1 and "error:" in run.stderr, f"an index that lies is refused: {label}")
 
 
@@ -152,7 +146,7 @@ def check_tensorflow(at):
     check("the same by its index", at("types.index"), expected)
     checkpoint = tf.train.Checkpoint(model=model, optimizer=keras.optimizers.Adam())
     tf.train.CheckpointManager(checkpoint, at("managed"), 3).save()
-    run = subprocess.run([GRAFT, "inspect", at("managed"), "--json"], capture_output=True, text=True)
+    run = attempt("inspect", at("managed"), "--json")
     names = {t["name"] for t in json.loads(run.stdout or '{"tensors": []}')["tensors"]}
     report({v.path for v in model.variables} <= names, "a folder with `checkpoint`", run.stderr[-200:])
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
@@ -167,7 +161,7 @@ def check_tensorflow(at):
     damaged[-1] ^= 1
     with open(at("types.data-00000-of-00001"), "wb") as f:
         f.write(damaged)
-    run = subprocess.run([GRAFT, "inspect", at("types"), "--digest"], capture_output=True, text=True)
+    run = attempt("inspect", at("types"), "--digest")
     report(run.returncode == 1 and "checksum" in run.stderr, "a damaged number is found by its checksum")
     tf.get_logger().setLevel("ERROR")
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
@@ -285,12 +279,86 @@ def check_numpy(at):
     check("NumPy, compressed", at("c.npz"), dict(np.load(at("c.npz"))))
 
 
+def coarse(shape, dtype="f4"):
+    """Numbers that do not all differ: they compress, and no two rows of them are the same."""
+    rows = np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+    row = random.integers(0, 4096, shape[1:])
+    return ((row * 7 + rows * 13) % 4099).astype(dtype)
+
+
+def check_large(at):
+    """What cannot be mapped and is larger than what is decoded in memory: in several blocks, each number in its place."""
+    big = coarse((2504, 2048))  # 20.5 MB, its edges on no chunk's.
+    with h5py.File(at("big.h5"), "w") as f:
+        settings = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+        f.create_dataset("rows", data=big, chunks=(100, 2048), **settings)
+        f.create_dataset("columns", data=big, chunks=(2504, 300), fletcher32=True)
+        f.create_dataset("one chunk", data=big, chunks=big.shape, **settings)
+        f.create_dataset("cubes", data=big[:2500].reshape(5, 20, 25, 2048), chunks=(2, 7, 8, 1000))
+        f.create_dataset("big-endian", data=big.astype(">f4"))
+        f.create_dataset("partly written", shape=(3000, 2048), chunks=(500, 512), dtype="f4", fillvalue=2.5)[700:1400] = big[:700]
+    with h5py.File(at("big.h5")) as f:
+        check("HDF5 in blocks", at("big.h5"), {name: item[()] for name, item in f.items()})
+    values = {"plain": big, "fortran": np.asfortranarray(big), "big-endian": big.astype(">f4"), "both": np.asfortranarray(big.astype(">f4")), "small": big[:3]}
+    with zipfile.ZipFile(at("big.npz"), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, value in values.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, value)
+    check("NumPy, compressed, in blocks", at("big.npz"), dict(np.load(at("big.npz"))), ordered=True)
+    tensor = torch.from_numpy(big)
+    views = {"whole": tensor, "part": tensor[5:9], "turned": tensor.t(), "stepped": tensor[::2, 1::3], "four axes": tensor[:2500].view(25, 100, 32, 64).permute(3, 0, 2, 1)}
+    torch.save(views, at("stored.pth"))
+    check("torch, large views", at("stored.pth"), torch.load(at("stored.pth")))
+    deflate(at("stored.pth"), at("deflated.pth"))
+    check("torch, large views, deflated", at("deflated.pth"), torch.load(at("stored.pth")))
+    model = keras.Sequential([keras.layers.Input((2504,)), keras.layers.Dense(2048, use_bias=False, name="d")], name="net")
+    model.layers[0].set_weights([big])
+    model.save(at("stored.keras"))
+    deflate(at("stored.keras"), at("deflated.keras"))
+    check("Keras' archive, deflated", at("deflated.keras"), {"d/kernel": big})
+    damaged = bytearray(open(at("big.npz"), "rb").read())
+    damaged[len(damaged) // 3] ^= 1
+    with open(at("damaged.npz"), "wb") as f:
+        f.write(damaged)
+    run = attempt("inspect", at("damaged.npz"), "--digest")
+    report(run.returncode == 1 and "inflate" in run.stderr, "a damaged member is found by its checksum", run.stderr[:160].split("\n")[0])
+
+
+def deflate(source, target):
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
+        for info in old.infolist():
+            new.writestr(info.filename, old.read(info))
+
+
+def check_memory(at):
+    """A VGG16 whose weights are compressed is converted in little memory, and to the same bits."""
+    if os.environ.get("CONFORMANCE") != "all":
+        return
+    shapes = {f"block{i}/kernel": (3, 3, c, d) for i, (c, d) in enumerate([(3, 64), (64, 128), (128, 256), (256, 512), (512, 512), (512, 512)])}
+    shapes |= {"fc1/kernel": (25088, 4096), "fc2/kernel": (4096, 4096), "predictions/kernel": (4096, 1000)}
+    values = {name: coarse(shape) for name, shape in shapes.items()}
+    with h5py.File(at("vgg.h5"), "w") as f:
+        for name, value in values.items():
+            f.create_dataset(name, data=value, compression="gzip", compression_opts=1, shuffle=True)
+    with zipfile.ZipFile(at("vgg.npz"), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, value in values.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, value)
+    for name in ["vgg.h5", "vgg.npz"]:
+        run, peaks = watched("convert", at(name), "--to", "safetensors", "-o", at("out.safetensors"))
+        found = safetensors.numpy.load_file(at("out.safetensors")) if run.returncode == 0 else {}
+        good = all(k in found and found[k].tobytes() == v.tobytes() for k, v in values.items()) and len(found) == len(values)
+        megabytes = sum(v.nbytes for v in values.values()) / 1e6
+        report(good and max(peaks.values()) < 256, f"{name}, {megabytes:.0f} MB, compressed: memory under 256 MB",
+               f"at most {peaks['anonymous']:.0f} MB of its processes' own, {peaks['whole']:.0f} MB with files {run.stderr[-200:] if run.returncode else ''}")
+
+
 with tempfile.TemporaryDirectory() as root:
-    for part in [check_numpy, check_torch, check_hdf5, check_onnx, check_tensorflow]:
+    for part in [check_numpy, check_torch, check_hdf5, check_large, check_memory, check_onnx, check_tensorflow]:
         folder = os.path.join(root, part.__name__)
         os.makedirs(folder)
         try:
             part(lambda name, folder=folder: os.path.join(folder, name))
         except Exception as error:
             report(False, part.__name__, f"{type(error).__name__}: {str(error)[-400:]}")
-sys.exit(failed)
+report.finish()

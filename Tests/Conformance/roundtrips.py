@@ -4,8 +4,8 @@ The eight formats that graft writes, each to each: in all 64 the format's own re
 native form each tensor has them. Run by `make conformance` with GRAFT=path of the program.
 """
 import itertools
+import json
 import os
-import sys
 import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -17,20 +17,13 @@ import safetensors.numpy
 import torch
 
 from _graft import attempt as graft
-from _graft import weights
+from _graft import report, weights
 
 NETWORK = "mobilenet:0.25-128"
 ENDINGS = {"native": "native", "safetensors": "safetensors", "npz": "npz", "torch": "pth", "keras-h5": "h5",
            "keras-weights": "weights.h5", "keras": "keras", "onnx": "onnx"}
 # Who says what the network is; for the others it is named.
 SELF_DESCRIBING = {"native", "keras", "onnx"}
-failed = False
-
-
-def report(good, label, detail=""):
-    global failed
-    failed |= not good
-    print("ok  " if good else "FAIL", label, detail)
 
 
 def multiset(arrays):
@@ -93,6 +86,13 @@ def network(at):
         same = back.returncode == diff.returncode == 0
         report(exact and same, f"{a} -> {b}", f"{len(found)} tensors" if exact and same
                else f"numbers {exact}, back {same} {back.stderr[-200:]} {diff.stdout[-200:]}{diff.stderr[-200:]}")
+    # Whatever their formats, names and axes: one network, compared as such.
+    bad = []
+    for a, b in itertools.product(first, first):
+        run = graft("diff", first[a], first[b], "--json")
+        if run.returncode or json.loads(run.stdout)["equal"] < len(wanted):
+            bad.append((a, b, run.stdout[:200] + run.stderr[-200:]))
+    report(not bad, f"graft diff, {len(first) ** 2} pairs of formats: the same", bad[:2] if bad else "")
     # Half the width: what carries it, carries its bits.
     for dtype, b in itertools.product(["f16", "bf16"], ENDINGS):
         out = at(f"half.{ENDINGS[b]}")
@@ -131,4 +131,4 @@ with tempfile.TemporaryDirectory() as folder:
     at = lambda name: os.path.join(folder, name)
     network(at)
     unable(at)
-sys.exit(failed)
+report.finish()

@@ -4,16 +4,16 @@ The peers write weights and batches; `graft gradients` computes the loss and eve
 takes 50 optimiser steps; the peers do the same. Gradients agree within 1e-3 of their largest
 magnitude, curves within 1e-4 by step 10 and 1e-2 by step 50.
 """
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from _graft import graft
+from _tiny import tiny_graph, write_native
 
 STEPS, BATCH = 50, 8
 failures = 0
@@ -92,43 +92,6 @@ def batches(size, classes, channels_last):
     x = rng.normal(0, 1, (STEPS * BATCH, 3, size, size)) + (y % 3 == np.arange(3)[:, None]).T[:, :, None, None]
     x = x.astype("float32")
     return (x.transpose(0, 2, 3, 1).copy() if channels_last else x), y.astype("int64")
-
-
-def tiny_graph(naming):
-    """conv-BN-ReLU ×3, global mean, linear: as graft's native model describes it."""
-    suffix = {"torch": [".weight", ".bias", ".weight", ".bias", ".running_mean", ".running_var"],
-              "keras": ["/kernel", "/bias", "/gamma", "/beta", "/moving_mean", "/moving_variance"]}[naming]
-    nodes, channels = [{"name": "input", "op": {"input": {"channels": 3}}, "inputs": [], "parameters": [], "stage": ""}], 3
-
-    def node(name, op, parameters):
-        nodes.append({"name": name, "op": op, "inputs": [len(nodes) - 1], "parameters": parameters, "stage": "body"})
-
-    extent = lambda n: {"height": n, "width": n}
-    for i, width in enumerate([8, 16, 32], 1):
-        pad = {"explicit": {"_0": {"top": 1, "left": 1, "bottom": 1, "right": 1}}} if naming == "torch" else {"same": {}}
-        window = {"kernel": extent(3), "stride": extent(2 if i > 1 else 1), "dilation": extent(1), "padding": pad, "roundsUp": False}
-        node(f"conv{i}", {"conv2d": {"outputs": width, "window": window, "groups": 1, "bias": False}},
-             [{"name": f"conv{i}{suffix[0]}", "shape": [width, channels, 3, 3], "role": "kernel"}])
-        node(f"bn{i}", {"batchNorm": {"epsilon": 1e-3, "momentum": 0.1, "scale": True, "shift": True}},
-             [{"name": f"bn{i}{s}", "shape": [width], "role": r} for s, r in
-              zip(suffix[2:], ["scale", "shift", "runningMean", "runningVariance"])])
-        node(f"relu{i}", {"activation": {"_0": "relu"}}, [])
-        channels = width
-    node("pool", {"globalAveragePool": {"keepsDimensions": False}}, [])
-    node("fc", {"linear": {"outputs": 5, "bias": True}},
-         [{"name": f"fc{suffix[0]}", "shape": [5, channels], "role": "matrix"},
-          {"name": f"fc{suffix[1]}", "shape": [5], "role": "bias"}])
-    return {"name": "tiny", "nodes": nodes, "output": len(nodes) - 1, "features": len(nodes) - 2,
-            "logits": len(nodes) - 1, "naming": naming}
-
-
-def write_native(graph, tensors, size, path):
-    input = {"resize": "squash", "kernel": "bilinear", "height": size, "width": size,
-             "normalization": {"scale": 1, "mean": [0, 0, 0], "std": [1, 1, 1], "channels": "rgb"}}
-    reference = {"reference": "conformance", "sha256": "0" * 64}
-    save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, path, metadata={
-        "graft.format": "1", "graft.graph": json.dumps(graph), "graft.input": json.dumps(input),
-        "graft.labels": "[]", "graft.source": json.dumps(reference)})
 
 
 def torch_part():

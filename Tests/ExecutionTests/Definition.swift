@@ -252,5 +252,8 @@ private func applied(_ activation: Activation, _ x: Double) -> Double {
         return 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
     case .elu: return x > 0 ? x : exp(x) - 1
     case .leakyReLU: return x > 0 ? x : 0.01 * x
+    case .exponential: return exp(x)
+    case .softplus: return log1p(exp(x))
+    case .mish: return x * tanh(log1p(exp(x)))
     }
 }

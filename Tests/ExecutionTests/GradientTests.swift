@@ -125,6 +125,7 @@ private let probes: [Probe] =
         single("slice", .slice(start: 2, count: 3)),
         single("reshape", .reshape(channels: 8, height: 6, width: 6, channelsLast: false)),
         single("upsample", .upsample(height: 2, width: 3, bilinear: false)),
+        single("upsample, bilinear", .upsample(height: 2, width: 3, bilinear: true)),
         single("channel shuffle", .channelShuffle(groups: 4)),
         single("affine", .affine(scale: [0.5], shift: [0.25])),
         single("channel scale", .channelScale),
@@ -172,6 +173,10 @@ private let probes: [Probe] =
         Probe(name: "product") { builder in
             let other = try builder.add(conv(8, 1), name: "other", inputs: [1])
             try builder.add(.multiply, name: "probe", inputs: [1, other])
+        },
+        Probe(name: "product of three, one twice") { builder in
+            let other = try builder.add(conv(8, 1), name: "other", inputs: [1])
+            try builder.add(.multiply, name: "probe", inputs: [1, other, 1])
         },
         Probe(name: "squeeze and excite") { builder in
             let mean = try builder.add(

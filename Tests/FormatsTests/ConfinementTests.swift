@@ -58,6 +58,14 @@ struct ConfinementTests {
         #expect(FileManager.default.fileExists(atPath: path) == (action == "remove"))
     }
 
+    @Test func whatIsMissingIsSaid() {
+        let both: Confinement = [.landlock, .seccomp]
+        #expect(both.weakness == nil && Confinement.seccomp.weakness == nil)
+        #expect(Confinement.landlock.weakness?.contains("other ways than TCP") == true)
+        let none = Confinement(rawValue: 0)
+        #expect(none.weakness?.contains("only its memory and time") == true)
+    }
+
     @Test func whatAParentLeftOpenIsClosed() throws {
         #expect(try attempt("leaked").outcome == String(EBADF))
     }

@@ -43,7 +43,8 @@ extension Parser {
                 let (value, machine) = try PickleMachine.run(&cursor)
                 var places: [String: TorchFile.Place] = [:]
                 let storage = Storage([UInt8](repeating: 0, count: 256))
-                for reference in machine.storages { places[reference.key] = (storage, 0..<256) }
+                let place = TorchFile.Place(storage, 0..<256)
+                for reference in machine.storages { places[reference.key] = place }
                 try load(TorchTensors(machine, places, 4096, cursor.source).state(value))
             }
         },

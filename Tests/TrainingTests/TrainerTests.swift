@@ -13,7 +13,7 @@ private struct Scene {
     let folder: String
     let photos: PhotoFolder
     let graph: Graph
-    let weights: StateDict
+    var weights: StateDict
 
     init(norm: Bool = false) throws {
         folder = NSTemporaryDirectory() + "graft-training-\(UUID().uuidString)"
@@ -85,14 +85,14 @@ private struct Scene {
     }
 
     func trainer(
-        _ run: String, _ options: TrainingOptions, modelDigest: String = "0",
+        _ run: String, _ options: TrainingOptions,
         report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
     ) throws -> Trainer {
         let split = try Split.stratified(photos, seed: 1, fraction: 0.3).items(of: photos)
         let input = TrainingInput(
             graph: graph, weights: weights,
             preprocessing: .squash(height: 8, width: 8, .tf),
-            modelDigest: modelDigest, classes: photos.classes, training: split.training,
+            modelDigest: "0", classes: photos.classes, training: split.training,
             validation: split.validation)
         return try Trainer(
             input, options: options, runFolder: folder + "/" + run, cacheFolder: folder + "/cache",
@@ -146,7 +146,14 @@ private func bytes(_ state: StateDict) throws -> [String: [UInt8]] {
     #expect(first.reusedFeatures == 0)
     #expect(second.reusedFeatures == scene.photos.items.count)
     #expect(try bytes(first.weights) == bytes(second.weights))
-    #expect(try scene.trainer("c", scene.options(1), modelDigest: "1").run().reusedFeatures == 0)
+    // Other weights are another network, whatever file they say that they came from.
+    var other = scene
+    let kernel = Tensor([1, 0, 0, 0, 1, 0, 0, 0, 0.5], shape: [3, 3, 1, 1])
+    other.weights["stem.weight"] = LazyTensor(kernel)
+    #expect(try other.trainer("c", scene.options(1)).run().reusedFeatures == 0)
+    #expect(throws: TrainingError.self) {
+        try other.trainer("a", scene.options(3)).run(resume: true)
+    }
     // A damaged value is noticed and computed again.
     let cache = scene.folder + "/cache/features"
     for name in try FileManager.default.contentsOfDirectory(atPath: cache) {
@@ -351,6 +358,66 @@ func resumingEqualsNotStoppingForEveryOptimizer(
         }
     }
     #expect(!results[0].isEmpty && results[0] == results[1] && results[0] == results[2])
+}
+
+/// What leaves the numbers ends in an explained error, with the last good epoch as it was and a
+/// folder that says so.
+@Test(arguments: [
+    (TrainingMode.finetune(unfreeze: nil), Head.linear), (.features, .perceptron(hidden: 5)),
+])
+func divergenceIsExplained(mode: TrainingMode, head: Head) throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    var options = TrainingOptions(mode: mode)
+    options.head = head
+    options.optimizer = .init(.sgd, momentum: 0.9)
+    // One step an epoch, the first of them at the rate 0: the first epoch is a good one.
+    (options.epochs, options.batchSize, options.patience) = (9, 64, 0)
+    (options.learningRate, options.warmupSteps) = (1e38, 1)
+    let first = try #require(
+        throws: TrainingError.self, performing: { try scene.trainer("run", options).run() })
+    guard case .diverged(let place) = first else {
+        Issue.record("\(first)")
+        return
+    }
+    #expect(place.epoch > 1 && place.best == 1 && first.hint?.contains("checkpoint") == true)
+    func data(_ name: String) throws -> Data {
+        try Data(contentsOf: URL(fileURLWithPath: "\(scene.folder)/run/\(name)"))
+    }
+    let metrics = try JSONDecoder().decode(TrainingMetrics.self, from: data("metrics.json"))
+    #expect(metrics.failure?.divergence == place && metrics.bestEpoch == 1)
+    #expect(metrics.accuracy != nil && metrics.loss?.isFinite == true)
+    _ = try JSONDecoder().decode(RunDescription.self, from: data("run.json"))
+    #expect(String(decoding: try data("report.html"), as: UTF8.self).contains("This run failed"))
+    // The good epochs can be gone on from, to where it ended before.
+    let checkpoint = try data("checkpoint.safetensors")
+    let again = try #require(
+        throws: TrainingError.self,
+        performing: { try scene.trainer("run", options).run(resume: true) })
+    #expect(again == first)
+    #expect(try data("checkpoint.safetensors") == checkpoint)
+    options.epochs = 1
+    #expect(try scene.trainer("run", options).run(resume: true).metrics.failure == nil)
+}
+
+@Test(arguments: [Head.linear, .logistic, .neighbours, .perceptron(hidden: 4)])
+func aBackboneWithoutNumbersIsNamed(head: Head) throws {
+    var scene = try Scene()
+    defer { scene.remove() }
+    let values = [Float](repeating: .nan, count: 9)
+    scene.weights["stem.weight"] = LazyTensor(Tensor(values, shape: [3, 3, 1, 1]))
+    var options = scene.options(2)
+    options.head = head
+    let error = try #require(
+        throws: TrainingError.self, performing: { try scene.trainer("run", options).run() })
+    guard case .brokenFeatures(let path, after: "pool") = error else {
+        Issue.record("\(error)")
+        return
+    }
+    #expect(scene.photos.items.contains { $0.path == path })
+    let file = URL(fileURLWithPath: scene.folder + "/run/metrics.json")
+    let metrics = try JSONDecoder().decode(TrainingMetrics.self, from: Data(contentsOf: file))
+    #expect(metrics.failure != nil && metrics.accuracy == nil && metrics.epochs == 0)
 }
 
 @Test func aLogisticHeadLearnsAndReports() throws {

@@ -67,6 +67,13 @@ static inline herr_t graft_h5_image(hid_t access, const void *bytes, size_t coun
     return H5Pset_file_image(access, (void *)bytes, count);
 }
 
+// A way to open a data set whose cache holds `bytes` of decoded chunks, or libhdf5's own choice (0).
+static inline hid_t graft_h5_dataset_access(size_t bytes) {
+    hid_t list = H5Pcreate(H5P_DATASET_ACCESS);
+    if (list >= 0 && bytes > 0) H5Pset_chunk_cache(list, H5D_CHUNK_CACHE_NSLOTS_DEFAULT, bytes, 1);
+    return list;
+}
+
 // Where an object lies in its file, by which it is known under all of its names.
 static inline uint64_t graft_h5_address(hid_t object) {
 #if H5_VERSION_GE(1, 12, 0)

@@ -46,11 +46,6 @@ static inline long graft_sandbox_landlock_version(void) {
     return syscall(GRAFT_NR_LANDLOCK_CREATE_RULESET, NULL, 0, 1 /* ask for the version */);
 }
 
-// Whether the kernel filters system calls.
-static inline int graft_sandbox_has_seccomp(void) {
-    return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) < 0 && errno == EFAULT;
-}
-
 // No file may be opened, made or removed, and no TCP port bound or reached. The largest set of rights
 // that the kernel knows is handled, and no rule gives any back.
 static inline int graft_sandbox_landlock(void) {
@@ -104,7 +99,7 @@ static inline int graft_sandbox_seccomp(void) {
 
 // What the kernel has of the two, by the same numbers, without entering either.
 static inline int graft_sandbox_support(void) {
-    int landlock = syscall(GRAFT_NR_LANDLOCK_CREATE_RULESET, NULL, 0, 1) >= 1;
+    int landlock = graft_sandbox_landlock_version() >= 1;
 #ifdef GRAFT_AUDIT_ARCH
     uint32_t action = SECCOMP_RET_ERRNO;
     int seccomp = syscall(__NR_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;

@@ -1,0 +1,178 @@
+// Bytes that come in pieces: kept in memory while they are few, in a nameless file otherwise.
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// What a reader fills that has to decode, piece by piece, in any order; what it leaves is zero.
+///
+/// Up to ``threshold`` the bytes are in memory. More lie in a file without a name, in `$TMPDIR` or else
+/// in `/var/tmp` or `/tmp`, that is gone with the ``Storage`` made of it, however the process ends: so
+/// a tensor of any size takes little memory. The file never takes the last ``reserve`` bytes of a disk.
+package final class Spool {
+    /// The most bytes that are kept in memory, and that a piece should have.
+    package static let threshold = 16 << 20
+    /// What is left free for others, in bytes.
+    static let reserve = 256 << 20
+
+    private let byteCount: Int
+    private var memory: UnsafeMutableRawBufferPointer?
+    private var descriptor: Int32 = -1
+    private var folder = ""
+
+    /// A place for `byteCount` bytes.
+    ///
+    /// - Throws: ``SpoolError`` if no disk has room for them, ``FileError`` if no file can be made.
+    package init(byteCount: Int) throws {
+        self.byteCount = byteCount
+        if byteCount > Self.threshold {
+            (descriptor, folder) = try Self.file(byteCount)
+            // Of that length at once, and without taking room for it.
+            guard ftruncate(descriptor, off_t(byteCount)) == 0 else {
+                throw FileError("make room in", folder)
+            }
+        } else {
+            let memory = UnsafeMutableRawBufferPointer.allocate(
+                byteCount: max(byteCount, 1), alignment: 64)
+            memory.initializeMemory(as: UInt8.self, repeating: 0)
+            self.memory = memory
+        }
+    }
+
+    deinit {
+        memory?.deallocate()
+        if descriptor >= 0 { close(descriptor) }
+    }
+
+    /// Zeroed memory, at most ``threshold`` bytes, in which to decode a piece of `byteCount` bytes. One
+    /// serves for all pieces of a tensor, and it is aligned no more than `malloc` does by itself: glibc
+    /// does not find the gaps again that others leave.
+    package static func buffer(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: max(1, min(byteCount, threshold)), alignment: 16)
+        buffer.initializeMemory(as: UInt8.self, repeating: 0)
+        return buffer
+    }
+
+    /// Puts bytes in their place, which must be within.
+    package func put(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
+        precondition(offset >= 0 && bytes.count <= byteCount - offset)
+        guard let memory else {
+            // Zeros need no room: the file has them already.
+            guard !isZero(bytes) else { return }
+            return try write(bytes, to: descriptor, at: offset, of: folder)
+        }
+        UnsafeMutableRawBufferPointer(rebasing: memory[offset..<(offset + bytes.count)])
+            .copyMemory(from: bytes)
+    }
+
+    /// Puts a block of a dense tensor in its place: `block` is what it covers of each axis of `shape`,
+    /// `width` the bytes of an element.
+    package func put(
+        _ bytes: UnsafeRawBufferPointer, block: [Range<Int>], of shape: Shape, width: Int
+    ) throws(FileError) {
+        // The innermost axes that it covers whole, and one more, lie together.
+        var axis = block.count
+        var run = width
+        while axis > 0 {
+            axis -= 1
+            run *= block[axis].count
+            if block[axis].count < shape[axis] { break }
+        }
+        let strides = shape.strides
+        let first = block.isEmpty ? 0 : block[axis].lowerBound * strides[axis]
+        var index = block[..<axis].map(\.lowerBound)
+        for start in stride(from: 0, to: bytes.count, by: max(run, 1)) {
+            var place = first
+            for outer in index.indices { place += index[outer] * strides[outer] }
+            try put(
+                UnsafeRawBufferPointer(rebasing: bytes[start..<(start + run)]), at: place * width)
+            for outer in index.indices.reversed() {
+                index[outer] += 1
+                if index[outer] < block[outer].upperBound { break }
+                index[outer] = block[outer].lowerBound
+            }
+        }
+    }
+
+    /// The bytes; nothing can be put any more. `keepsFile` leaves the nameless file open, for another
+    /// process to read.
+    package func finish(keepsFile: Bool = false) throws(FileError) -> Storage {
+        if let memory {
+            self.memory = nil
+            return Storage(taking: memory, byteCount: byteCount)
+        }
+        let file = descriptor
+        descriptor = -1
+        return try Storage(
+            mapping: file, byteCount: byteCount, in: folder, keepsFile: keepsFile)
+    }
+
+    private func isZero(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let base = bytes.baseAddress, bytes.count > 0 else { return true }
+        return bytes[0] == 0 && memcmp(base, base + 1, bytes.count - 1) == 0
+    }
+
+    /// A nameless file on the first disk with room for it, and its folder.
+    private static func file(_ byteCount: Int) throws -> (descriptor: Int32, folder: String) {
+        let wish = getenv("TMPDIR").map { String(cString: $0) } ?? ""
+        var full: [SpoolError.Place] = []
+        var problem: FileError?
+        for folder in wish.isEmpty ? ["/var/tmp", "/tmp"] : [wish] {
+            var status = statvfs()
+            guard statvfs(folder, &status) == 0 else {
+                problem = problem ?? FileError("use", folder)
+                continue
+            }
+            let free = UInt64(status.f_bavail).multipliedReportingOverflow(
+                by: UInt64(status.f_frsize))
+            let room = free.overflow ? Int.max : Int(clamping: free.partialValue)
+            guard byteCount <= room - reserve else {
+                full.append(SpoolError.Place(folder: folder, free: room))
+                continue
+            }
+            let descriptor = nameless(folder)
+            if descriptor >= 0 { return (descriptor, folder) }
+            problem = problem ?? FileError("make a file in", folder)
+        }
+        guard !full.isEmpty else { throw problem ?? FileError("use", "/tmp", code: ENOENT) }
+        throw SpoolError(needed: byteCount + reserve, places: full)
+    }
+
+    private static func nameless(_ folder: String) -> Int32 {
+        // O_TMPFILE, which Swift cannot import.
+        let flags = 0o20_000_000 | O_DIRECTORY | O_RDWR | O_CLOEXEC | O_EXCL
+        let file = open(folder, flags, 0o600)
+        if file >= 0 { return file }
+        // Some file systems have no nameless files: one whose name goes at once.
+        var template = Array((folder + "/graft-XXXXXX").utf8CString)
+        let named = mkstemp(&template)
+        guard named >= 0 else { return -1 }
+        unlink(template)
+        _ = fcntl(named, F_SETFD, FD_CLOEXEC)
+        return named
+    }
+}
+
+/// No disk has room for what has to be decoded.
+package struct SpoolError: Diagnostic, Equatable {
+    /// A folder, and how many bytes are free there.
+    package struct Place: Equatable, Sendable {
+        let folder: String
+        let free: Int
+    }
+    let needed: Int
+    let places: [Place]
+
+    /// What happened.
+    package var message: String {
+        "no room to decode a tensor: expected \(grouped(needed)) bytes free, found "
+            + places.map { "\(grouped($0.free)) in `\($0.folder)`" }.joined(separator: ", ")
+    }
+    /// What to do about it.
+    package var hint: String? {
+        "free some space there, or set `TMPDIR` to a folder on a larger disk"
+    }
+}
