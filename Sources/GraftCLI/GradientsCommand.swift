@@ -46,6 +46,11 @@ struct GradientsCommand: AsyncParsableCommand {
     @Option(help: "λ of weight decay, on all that learns.") var weightDecay: Float = 0
     @Option(help: "What each class counts, .npy.") var classWeights: String?
     @Option(help: "The architecture of a weight file.") var architecture: String?
+    @Option(
+        help:
+            "How 3×3 convolutions are computed: `exact` as the sums that define them, `default` also by transforms."
+    )
+    var accuracy: ExecutionSettings.Closeness = .default
 
     func run() async throws {
         let model = try await Models.open(self.model, architecture: architecture)
@@ -74,7 +79,8 @@ struct GradientsCommand: AsyncParsableCommand {
             moving: trainBn
                 ? MovingStatistics(
                     names: Set(model.graph.parameters.filter(\.isBuffer).map(\.name)),
-                    isUnbiased: dialect == .torch) : nil)
+                    isUnbiased: dialect == .torch) : nil,
+            options: ExecutionOptions(accuracy: accuracy.accuracy))
         var rule = Optimizer(
             Optimizer.Settings(
                 optimizer, dialect: dialect, momentum: momentum, nesterov: nesterov,
