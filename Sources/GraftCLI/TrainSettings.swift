@@ -73,6 +73,11 @@ struct TrainSettings: ParsableArguments {
     @Option(help: "α of cutmix; 0 cuts nothing.") var cutmix: Double = 0
     @Option(help: "The share of the running mean of the weights that a step keeps, e.g. 0.99.")
     var ema: Double = 0
+    @Option(
+        help:
+            "How 3×3 convolutions that learn are computed: `exact` as the sums that define them, `default` also with fewer multiplications (Winograd)."
+    )
+    var accuracy: ExecutionSettings.Closeness = .default
     @Flag(help: "Learn mirrored photos too.") var flip = false
     @OptionGroup var augmentation: AugmentationSettings
     @Option(help: "Views of each photo that are kept where the backbone is frozen.")
@@ -137,6 +142,7 @@ struct TrainSettings: ParsableArguments {
         if flip, !options.augmentation.isNothing { options.augmentation.flip = true }
         options.cacheViews = cacheViews
         options.cacheElement = cacheDtype
+        options.isExact = accuracy == .exact
         if let stageDecay { options.stageDecay = stageDecay }
         if let epochs { options.epochs = epochs }
         if let batch { options.batchSize = batch }

@@ -6,6 +6,9 @@ import GraftTensors
 
 /// Runs frozen parts on inference plans and learns on training plans.
 struct ExecutionEngine: TrainingEngine {
+    /// How the layers that learn are computed.
+    var accuracy = Accuracy.default
+
     func frozen(_ graph: Graph, weights: StateDict, input: Shape) throws
         -> (Tensor) throws -> Tensor
     {
@@ -25,7 +28,8 @@ struct ExecutionEngine: TrainingEngine {
             graph: graph, weights: weights, input: input, trainable: trainable, output: output,
             moving: moving,
             joint: crew.count > 1
-                ? JointBatch(rank: crew.rank, count: crew.count) { try crew.sum($0) } : nil)
+                ? JointBatch(rank: crew.rank, count: crew.count) { try crew.sum($0) } : nil,
+            options: ExecutionOptions(accuracy: accuracy))
         return PlanLearner(plan)
     }
 }
@@ -75,6 +79,7 @@ extension Trainer {
     ) throws {
         try self.init(
             input, options: options, runFolder: runFolder, cacheFolder: cacheFolder,
-            engine: ExecutionEngine(), crew: crew, report: report)
+            engine: ExecutionEngine(accuracy: options.isExact ? .exact : .default), crew: crew,
+            report: report)
     }
 }

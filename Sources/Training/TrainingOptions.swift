@@ -87,6 +87,9 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     /// Whether BatchNorm, where it learns, normalises by the batch and moves its running statistics,
     /// as the optimiser's dialect does; else it is as in prediction, and its γ and β learn.
     public var trainsNorms = false
+    /// Whether the layers that learn are computed as the sums that define them, and 3×3 convolutions never
+    /// by transforms, which are faster and differ in the last digits.
+    public var isExact = false
     /// Batches per step: their gradients are averaged.
     public var accumulate: Int = 1
     /// The largest norm of all gradients together; longer ones are shortened. 0 leaves them.
