@@ -25,7 +25,7 @@ extension GradientBuilder {
         if let transform = transform(node, output),
             let (work, block, layout) = try compiler.winograd(
                 node, source, shapes[node.inputs[0]], output, activation: activation,
-                extra: .zero, transform: transform)
+                transform: transform)
         {
             let kernel = try weights(try .plain(compiler.kernelDims(node)))
             let y = try room(try layout.descriptor(), layout)
@@ -154,8 +154,8 @@ extension GradientBuilder {
         let gradient = try compiler.reordered(
             dy, to: try primitive.descriptor(dnnl_query_diff_dst_md))
         if let transform = transform(node, output),
-            let (work, block, layout) = try compiler.reversedWinograd(
-                node, gradient, input, output, transform: transform)
+            let (work, block, layout) = try compiler.winograd(
+                node, gradient, input, output, transform: transform, reversed: true)
         {
             let kernel = try weights(try .plain(compiler.kernelDims(node)))
             let dx = try compiler.memory(layout)

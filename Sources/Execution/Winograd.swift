@@ -22,59 +22,39 @@ extension Compiler {
     /// What a Winograd step computes and how; nil if the kernel cannot do this node.
     ///
     /// - Parameters:
+    ///   - source: what goes in; `reversed`, the gradient of what comes out.
+    ///   - input: the shape of what goes into the node, whatever the direction.
     ///   - transform: the side of a tile, 2 or 4, and how many tiles go through at a time.
-    ///   - target: where the output lies, if that is settled.
+    ///   - target: where the result lies, if that is settled.
+    ///   - reversed: whether the step computes the gradient of what goes in: a convolution too, of the
+    ///     gradient of what comes out with the weights turned, and with what is left of two for padding.
     func winograd(
-        _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape, activation: Activation?,
-        extra: Padding, transform: ConvolutionChoice.Transform, target: MapLayout? = nil
+        _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape,
+        activation: Activation? = nil, extra: Padding = .zero,
+        transform: ConvolutionChoice.Transform, target: MapLayout? = nil, reversed: Bool = false
     ) throws -> (work: graft_winograd, block: Int, y: MapLayout)? {
+        let (from, to) = reversed ? (output, input) : (input, output)
         guard case .conv2d(_, let window, 1, _) = node.op,
             window.kernel == Extent(3, 3), window.stride == Extent(1, 1),
             window.dilation == Extent(1, 1), activation == nil || activation?.bounds != nil,
-            let x = try mapLayout(source, input), x.order != .planes
+            let x = try mapLayout(source, from), x.order != .planes
         else { return nil }
-        let y = target ?? MapLayout(output, x.order)
+        let y = target ?? MapLayout(to, x.order)
         let block = graft_winograd_block(x.order == .blocks(8) ? 8 : 16)
         // A kernel for 8 channels at a time cannot read blocks of 16.
         guard block > 0, y.order == x.order, x.order == .channelsLast || x.block == block else {
             return nil
         }
-        let geometry = self.window(window, input: input, output: output, extra: extra)
-        guard geometry.before.0 >= 0, geometry.before.1 >= 0 else { return nil }
+        let before = self.window(window, input: input, output: output, extra: extra).before
+        let top = reversed ? 2 - before.0 : before.0
+        let left = reversed ? 2 - before.1 : before.1
+        guard min(before.0, before.1, top, left) >= 0 else { return nil }
         let bounds = activation?.bounds ?? (-.infinity, .infinity)
         var work = graft_winograd(
-            n: input[0], channels: input[1], height: input[2], width: input[3],
-            outputs: output[1], out_height: output[2], out_width: output[3],
-            x: x.strides(block), y: y.strides(block), top: Int(geometry.before.0),
-            left: Int(geometry.before.1), m: Int32(transform.side), tiles: transform.tiles,
+            n: from[0], channels: from[1], height: from[2], width: from[3], outputs: to[1],
+            out_height: to[2], out_width: to[3], x: x.strides(block), y: y.strides(block),
+            top: Int(top), left: Int(left), m: Int32(transform.side), tiles: transform.tiles,
             splits: 1, accumulate: 0, lower: bounds.0, upper: bounds.1)
-        guard graft_winograd_fits(&work, block) != 0 else { return nil }
-        divide(&work, transform, block)
-        return (work, block, y)
-    }
-
-    /// The gradient of what goes into a 3×3 convolution: a convolution of `dy` with the weights turned.
-    func reversedWinograd(
-        _ node: Node, _ dy: Memory, _ input: Shape, _ output: Shape,
-        transform: ConvolutionChoice.Transform
-    ) throws -> (work: graft_winograd, block: Int, y: MapLayout)? {
-        guard case .conv2d(_, let window, 1, _) = node.op, input.rank == 4,
-            window.kernel == Extent(3, 3), window.stride == Extent(1, 1),
-            window.dilation == Extent(1, 1),
-            let x = try mapLayout(dy, output), x.order != .planes
-        else { return nil }
-        let y = MapLayout(input, x.order)
-        let block = graft_winograd_block(x.order == .blocks(8) ? 8 : 16)
-        let before = self.window(window, input: input, output: output).before
-        guard block > 0, x.order == .channelsLast || x.block == block, (0...2).contains(before.0),
-            (0...2).contains(before.1)
-        else { return nil }
-        var work = graft_winograd(
-            n: input[0], channels: output[1], height: output[2], width: output[3],
-            outputs: input[1], out_height: input[2], out_width: input[3],
-            x: x.strides(block), y: y.strides(block), top: 2 - Int(before.0),
-            left: 2 - Int(before.1), m: Int32(transform.side), tiles: transform.tiles, splits: 1,
-            accumulate: 0, lower: -.infinity, upper: .infinity)
         guard graft_winograd_fits(&work, block) != 0 else { return nil }
         divide(&work, transform, block)
         return (work, block, y)

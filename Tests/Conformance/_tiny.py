@@ -43,6 +43,32 @@ def write_native(graph, tensors, size, path, mean=0, std=1):
         "graft.labels": "[]", "graft.source": json.dumps(reference)})
 
 
+def tiny_torch():
+    """The network as a PyTorch module."""
+    import torch
+
+    class Tiny(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            for i, (a, b) in enumerate([(3, 8), (8, 16), (16, 32)], 1):
+                setattr(self, f"conv{i}", torch.nn.Conv2d(a, b, 3, 2 if i > 1 else 1, 1, bias=False))
+                setattr(self, f"bn{i}", torch.nn.BatchNorm2d(b, eps=1e-3))
+            self.fc = torch.nn.Linear(32, 5)
+
+        def forward(self, x):
+            for i in (1, 2, 3):
+                x = torch.relu(getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(x)))
+            return self.fc(x.mean((2, 3)))
+
+    return Tiny()
+
+
+def write_tiny_torch(model, path):
+    """A module of tiny_torch as graft's native model."""
+    state = {k: v.numpy() for k, v in model.state_dict().items() if "num_batches" not in k}
+    write_native(tiny_graph("torch"), state, 32, path)
+
+
 def random_tiny(size, path, seed=3):
     """The network with random weights and statistics, named as PyTorch would."""
     graph, random = tiny_graph("torch"), np.random.default_rng(seed)

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from _peers import each_alone
+
 GRAFT = os.environ["GRAFT"]
 STEPS, BATCH = 5, 8
 failures = 0
@@ -177,10 +179,5 @@ def keras_part():
     check("   PyTorch's dialect is another", {"told apart": np.array([1.0 if other > 1e-5 else 0.0])}, {"told apart": np.array([1.0])}, 0)
 
 
-# The two frameworks do not share a process: each brings an OpenMP runtime of its own.
-if len(sys.argv) == 1:
-    for part in ("torch", "keras"):
-        failures += subprocess.run([sys.executable, __file__, part]).returncode != 0
-else:
-    {"torch": torch_part, "keras": keras_part}[sys.argv[1]]()
-sys.exit(1 if failures else 0)
+alone = each_alone(__file__, torch=torch_part, keras=keras_part)
+sys.exit(1 if failures + alone else 0)

@@ -11,6 +11,7 @@ import numpy as np
 from keras import layers as L
 
 from _graft import attempt, report
+from _peers import scatter
 
 
 def many():
@@ -54,19 +55,6 @@ def transfer():
                              L.GlobalAveragePooling2D(), L.Dropout(0.2), L.Dense(4)])
 
 
-def shuffle(model):
-    """Weights that hide no mistake."""
-    random = np.random.default_rng(3)
-    for v in model.weights:
-        if len(v.shape) > 1:
-            v.assign(random.normal(0, 1 / np.sqrt(np.prod(v.shape[:-1])), v.shape))
-        elif "variance" in v.path:
-            v.assign(random.uniform(0.5, 1.5, v.shape) if v.shape else v)
-        elif v.dtype == "float32" and v.shape:
-            v.assign(random.normal(0.1, 0.5, v.shape))
-    return model
-
-
 models = {
     "one of each layer": many(), "sequential over MobileNetV2, frozen": transfer(),
     "EfficientNetB0": keras.applications.EfficientNetB0(weights=None, input_shape=(64, 64, 3), classes=7),
@@ -77,7 +65,7 @@ models = {
 with tempfile.TemporaryDirectory() as folder:
     at = lambda name: os.path.join(folder, name)
     for name, model in models.items():
-        shuffle(model)
+        scatter(model)
         x = np.random.default_rng(1).uniform(0, 255 if "sequential" in name or "Eff" in name else 1,
                                              (2, *model.input_shape[1:])).astype("f4")
         np.save(at("x.npy"), x)

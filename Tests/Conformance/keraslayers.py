@@ -19,6 +19,7 @@ from keras import layers as L
 from safetensors.numpy import load_file
 
 from _graft import attempt, report
+from _peers import scatter
 
 TOLERANCE = 1e-4
 C = L.Conv2D
@@ -100,17 +101,6 @@ def build(branches):
     return keras.Model(image, L.Dense(4, name="head")(outputs[0] if len(outputs) == 1 else L.Concatenate()(outputs)), name="layers")
 
 
-def randomise(model):
-    random = np.random.default_rng(3)
-    for v in model.weights:
-        if len(v.shape) > 1:
-            v.assign(random.normal(0, 1 / np.sqrt(np.prod(v.shape[:-1])), v.shape))
-        elif "variance" in v.path:
-            v.assign(random.uniform(0.5, 1.5, v.shape))
-        elif v.dtype == "float32" and v.shape:
-            v.assign(random.normal(0.1, 0.5, v.shape))
-
-
 def variables(model):
     """Each variable that learns by the name graft gives it, and how its axes lie there."""
     for layer in model.layers:
@@ -154,7 +144,7 @@ def gradients(model, x, at):
 
 def check(name, branches, at):
     model = build(branches)
-    randomise(model)
+    scatter(model)
     if name == "Normalization":
         branches[1].adapt(np.random.default_rng(2).normal(1, 2, (50, 10, 9, 6)).astype("f4"))
     x = np.random.default_rng(1).uniform(-1, 1, (2, 10, 9, 6)).astype("f4")

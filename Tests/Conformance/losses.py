@@ -4,7 +4,6 @@ Losses: the value and every gradient of a small network. Steps: the weights afte
 dialects, decay and momentum included. Schedules: the rates that a run writes to its log, a step an epoch."""
 import csv
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from _graft import graft
-from _tiny import tiny_graph, write_native
+from _peers import each_alone
+from _tiny import tiny_graph, tiny_torch, write_native, write_tiny_torch
 
 failures = 0
 folder = Path(tempfile.mkdtemp(prefix="graft-losses-"))
@@ -63,23 +63,10 @@ def torch_part():
     load()
     import timm.optim
 
-    class Tiny(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            for i, (a, b) in enumerate([(3, 8), (8, 16), (16, 32)], 1):
-                setattr(self, f"conv{i}", torch.nn.Conv2d(a, b, 3, 2 if i > 1 else 1, 1, bias=False))
-                setattr(self, f"bn{i}", torch.nn.BatchNorm2d(b, eps=1e-3))
-            self.fc = torch.nn.Linear(32, 5)
-
-        def forward(self, x):
-            for i in (1, 2, 3):
-                x = F.relu(getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(x)))
-            return self.fc(x.mean((2, 3)))
-
     def fresh():
         torch.manual_seed(5)
-        model = Tiny().eval()
-        write_native(tiny_graph("torch"), {k: v.numpy() for k, v in model.state_dict().items() if "num_batches" not in k}, 32, folder / "t.safetensors")
+        model = tiny_torch().eval()
+        write_tiny_torch(model, folder / "t.safetensors")
         return model
 
     x, y, held, numbers, weights = data()
@@ -226,10 +213,5 @@ def keras_part():
         check(f"plateau at a rate of {rate}, Keras", {"rate": seen / rate}, {"rate": np.array(theirs) / rate}, 1e-5)
 
 
-# The two frameworks do not share a process: each brings an OpenMP runtime of its own.
-if len(sys.argv) == 1:
-    for part in ("torch", "keras"):
-        failures += subprocess.run([sys.executable, __file__, part]).returncode != 0
-else:
-    {"torch": torch_part, "keras": keras_part}[sys.argv[1]]()
-sys.exit(1 if failures else 0)
+alone = each_alone(__file__, torch=torch_part, keras=keras_part)
+sys.exit(1 if failures + alone else 0)

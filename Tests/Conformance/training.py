@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from _graft import graft
-from _tiny import tiny_graph, write_native
+from _tiny import tiny_graph, tiny_torch, write_native, write_tiny_torch
 
 STEPS, BATCH = 50, 8
 failures = 0
@@ -160,29 +160,12 @@ def torch_part():
     theirs = {k: p.grad.numpy() for k, p in model.named_parameters() if k in ours}
     compare(f"the last 2 stages of torchvision/mobilenet_v2", ours, theirs, loss.item())
 
-    class Tiny(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            for i, (a, b) in enumerate([(3, 8), (8, 16), (16, 32)], 1):
-                setattr(self, f"conv{i}", torch.nn.Conv2d(a, b, 3, 2 if i > 1 else 1, 1, bias=False))
-                setattr(self, f"bn{i}", torch.nn.BatchNorm2d(b, eps=1e-3))
-            self.fc = torch.nn.Linear(32, 5)
-
-        def forward(self, x):
-            for i in (1, 2, 3):
-                x = F.relu(getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(x)))
-            return self.fc(x.mean((2, 3)))
-
-    def write_tiny(model):
-        state = {k: v.numpy() for k, v in model.state_dict().items() if "num_batches" not in k}
-        write_native(tiny_graph("torch"), state, 32, folder / "t.safetensors")
-
     def write_mobilenet(model):
         torch.save(model.state_dict(), folder / "w.pth")
         graft("convert", folder / "w.pth", "-o", folder / "t.safetensors", "--architecture", "torchvision/mobilenet_v2")
 
     for name, make, write, size, classes, rates in [
-        ("tiny, 32²", Tiny, write_tiny, 32, 5, {"sgd": 0.02, "adam": 2e-3}),
+        ("tiny, 32²", tiny_torch, lambda m: write_tiny_torch(m, folder / "t.safetensors"), 32, 5, {"sgd": 0.02, "adam": 2e-3}),
         ("torchvision/mobilenet_v2, 64²", torchvision.models.mobilenet_v2, write_mobilenet, 64, 10, {"sgd": 0.005, "adam": 1e-4}),
     ]:
         x, y = batches(size, classes, False)
@@ -214,8 +197,8 @@ def torch_part():
     x, y = batches(32, 5, False)
     for rule, options, rate, decay in OTHERS:
         torch.manual_seed(5)
-        model = randomise(Tiny())
-        write_tiny(model)
+        model = randomise(tiny_torch())
+        write_tiny_torch(model, folder / "t.safetensors")
         kind = makers[rule](model.parameters(), rate, decay)
         theirs = []
         for step in range(STEPS):
@@ -230,8 +213,8 @@ def torch_part():
         curve(f"tiny, 32², {rule}, PyTorch", ours, np.array(theirs))
     # Weighted and smoothed cross entropy: the loss and its gradients.
     torch.manual_seed(5)
-    model = randomise(Tiny())
-    write_tiny(model)
+    model = randomise(tiny_torch())
+    write_tiny_torch(model, folder / "t.safetensors")
     weights = np.array([0.5, 2, 1, 0.25, 1.5], "float32")
     np.save(folder / "weights.npy", weights)
     loss = F.cross_entropy(model(torch.from_numpy(x[:7])), torch.from_numpy(y[:7]), torch.from_numpy(weights), label_smoothing=0.1)
