@@ -123,6 +123,7 @@ def keras_double(build, model):
         network = build()
     finally:
         keras.config.set_dtype_policy("float32")
+    assert all(weight.dtype == "float64" for weight in network.trainable_weights), "not in double precision"
     return keras_copy(model, network)
 
 

@@ -1,7 +1,7 @@
 """Each row of the table of networks from end to end, as its user meets it.
 
 The peer writes a file of weights, a server on this machine stands in for its publisher, and a registry names
-it: fetch (and again without a network), summary, convert, run, features of a drawn photo, a new head,
+it: fetch (and again without a network), summary, convert, run, features of a photo, a new head,
 fine-tuning, export. What is computed is compared with the peer that wrote the file; what is exported
 is loaded by the peer and by onnxruntime. The sides are small: logits.py has the usual sizes. One network
 of each family of the seed table, or with CONFORMANCE=all every one; names as arguments choose.
@@ -19,6 +19,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from _graft import graft
 from _networks import KERAS, ROWS, TIMM, TORCHVISION
@@ -107,6 +108,25 @@ class Row:
         self.scale = scale  # Half the range of its pixels.
         self.entry = publish(name, file, side, kind)
         self.worst = 0.0
+        self.draw(self.entry["input"].get("shorterSide") or side)
+
+    def draw(self, side):
+        """Photos of noise, which need no resizing: what the statistics were fitted to. A photo of something has
+        flat parts, which random weights take so far outside of them that float32 says nothing (of EfficientNetB6
+        the peer's own was 0.9 from double precision); preprocessing.py has those."""
+        rng = np.random.default_rng(3)
+        shutil.rmtree(photos, ignore_errors=True)
+        for number in range(12):
+            path = photos / "ab"[number % 2] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if self.name.startswith(("torchvision/", "timm/")):  # The normal distribution's moments, once prepared.
+                if self.entry["input"]["normalization"] == "half":
+                    pixels = 255 * rng.integers(0, 2, (side, side, 3))
+                else:
+                    pixels = 255 * rng.normal((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (side, side, 3))
+            else:
+                pixels = rng.integers(0, 256, (side, side, 3))
+            Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype("u1")).save(path)
 
     def compare(self, what, ours, theirs, exact=None):
         try:
@@ -143,7 +163,7 @@ class Row:
 
     def features(self):
         """Through the registry's name, and prepared without being told how."""
-        photo = next(photos.rglob("*.png"))
+        photo = photos / "a/0.png"
         given = self.entry["input"]
         graft("preprocess", photo, "--normalize", {"none": "pass-through"}.get(given["normalization"], given["normalization"]),
               "--size", self.side, "--kernel", given["interpolation"], "-o", folder / "p.npy",
@@ -177,12 +197,25 @@ class Row:
         ours = run(self.tuned, x, "logits")
         graft("convert", self.tuned, "--to", "onnx", "-o", folder / "m.onnx")
         session = onnxruntime.InferenceSession(scores(folder / "m.onnx"), providers=["CPUExecutionProvider"])
-        self.compare("onnxruntime", session.run(None, {session.get_inputs()[0].name: x})[0], ours)
         graft("convert", self.tuned, "--to", "keras", "-o", folder / "m.keras")
+        keras.backend.clear_session()
         model = keras.models.load_model(folder / "m.keras")
-        ends = isinstance(model.layers[-1], keras.layers.Softmax)
-        model = keras.Model(model.input, model.layers[-1].input if ends else model.output)
-        self.compare("Keras", model(x.transpose(0, 2, 3, 1), training=False), ours)
+
+        def answer(model):
+            ends = isinstance(model.layers[-1], keras.layers.Softmax)
+            until = keras.Model(model.input, model.layers[-1].input if ends else model.output)
+            return until(x.transpose(0, 2, 3, 1).astype(model.layers[-1].compute_dtype), training=False)
+
+        def double():
+            config = json.dumps(keras.saving.serialize_keras_object(model)).replace('"float32"', '"float64"')
+            keras.backend.clear_session()
+            network = keras.saving.deserialize_keras_object(json.loads(config))
+            network.set_weights(model.get_weights())
+            assert all(w.dtype == "float64" for w in network.trainable_weights), "not in double precision"
+            return answer(network)
+
+        self.compare("onnxruntime", session.run(None, {session.get_inputs()[0].name: x})[0], ours, double)
+        self.compare("Keras", ours, np.asarray(answer(model)), double)
         self.load(self, x)
 
     def all(self):
@@ -223,11 +256,11 @@ def keras_rows():
         scale = 127.5 if name.startswith(("efficientnet", "mobilenetv3", "convnext")) else 1
 
         def whole(weights=None):
-            keras.backend.clear_session()
             return getattr(keras.applications, build)(
                 weights=weights, classifier_activation=None, input_shape=(side, side, 3), **options)
 
         keras.utils.set_random_seed(2)
+        keras.backend.clear_session()
         model = randomise_keras(whole(), scale)
         keras_legacy(model, published / "w.h5")
 
@@ -241,6 +274,7 @@ def keras_rows():
         def load(row, x):
             before = peer(x)[1]
             graft("convert", row.model, "--to", "keras-h5", "-o", folder / "again.h5")
+            keras.backend.clear_session()  # Numbered layers get the same names again.
             again = whole(str(folder / "again.h5"))
             for one, other in zip(model.weights, again.weights):
                 assert np.array_equal(one, other), f"{one.path} is not {other.path}"
@@ -313,7 +347,6 @@ os.environ["GRAFT_REGISTRY"] = str(registry)
 registry.mkdir()
 published.mkdir()
 shutil.copy(Path(__file__).parents[2] / "Registry/Models/labels-imagenet.json", registry)
-graft("draw", photos, "--classes", 2, "--count", 6, "--size", 64)
 server = serve()
 # What no argument names need not even be imported.
 parts = [keras_rows] * any(chosen(row[0]) for row in KERAS)
