@@ -12,7 +12,7 @@ struct ModelsCommand: ParsableCommand {
         discussion: """
             The depth counts layers that have weights, as Keras' table does.
             A size with `~` is reckoned from the parameters: the publisher states none.
-            A terminal of less than 100 columns shows shorter figures and no licences.
+            A terminal of less than 120 columns shows shorter figures, one of less than 100 no licences.
             Models without a depth can be fetched but not run: graft lacks their network.
 
             Examples:
@@ -53,10 +53,10 @@ struct ModelsCommand: ParsableCommand {
             throw RegistryError.noneSuch(query.joined(separator: " "))
         }
         let columns = Terminal.answerWidth
-        let isNarrow = (columns ?? .max) < 100
+        let (isNarrow, hasLicence) = ((columns ?? .max) < 120, (columns ?? .max) >= 100)
         var table = Table(
             ["name", isNarrow ? "params" : "parameters", "depth", "size", "top-1", "top-5"]
-                + (isNarrow ? [] : ["licence"]), numeric: [1, 2, 3, 4, 5])
+                + (hasLicence ? ["licence"] : []), numeric: [1, 2, 3, 4, 5])
         for entry in found {
             let size = entry.estimatedByteCount.map {
                 (entry.byteCount == nil ? "~" : "") + (isNarrow ? megabytes($0) : readableBytes($0))
@@ -69,7 +69,9 @@ struct ModelsCommand: ParsableCommand {
                 entry.depth.map(String.init), size, entry.top1.map(percent),
                 entry.top5.map(percent),
             ]
-            table.add((cells + (isNarrow ? [] : [entry.licence])).map { $0 ?? "–" })
+            // Some publishers give an address.
+            let licence = entry.licence.map { columns == nil ? $0 : shortened($0, to: 16) }
+            table.add((cells + (hasLicence ? [licence] : [])).map { $0 ?? "–" })
         }
         Terminal.answer(table.text(fitting: columns))
     }

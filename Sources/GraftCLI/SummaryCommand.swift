@@ -16,7 +16,9 @@ struct SummaryCommand: ParsableCommand {
               graft summary resnet50
               graft summary mobilenet:0.25-128-notop --json
               graft summary my-model.safetensors --size 160
-              graft summary inceptionv3 --svg > inceptionv3.svg
+              graft summary inceptionv3 --svg -o inceptionv3.svg
+
+            On a terminal the table is as wide as it is; in a file or a pipe no name is shortened.
             """)
 
     @Argument(help: "An architecture's name, or a file of weights.")
@@ -36,6 +38,9 @@ struct SummaryCommand: ParsableCommand {
 
     @Flag(help: "A drawing of the network: SVG.")
     var svg = false
+
+    @Option(name: .shortAndLong, help: "A file to write instead of stdout.")
+    var output: String?
 
     func validate() throws {
         if svg, json { throw ValidationError("--svg and --json: only one answer fits") }
@@ -61,12 +66,18 @@ struct SummaryCommand: ParsableCommand {
             throw NetworkError.invalidGraph("its first layer is not the input")
         }
         let extent = self.extent ?? usual
-        if svg {
-            let input: Shape = [1, channels, extent.height, extent.width]
-            return Terminal.answer(try Drawing(graph, input: input).svg)
-        }
-        let summary = try Summary(graph, input: [1, channels, extent.height, extent.width])
-        Terminal.answer(json ? try JSON.line(summary) : summary.text)
+        let input: Shape = [1, channels, extent.height, extent.width]
+        if svg { return try answer(Drawing(graph, input: input).svg) }
+        let summary = try Summary(graph, input: input)
+        let width = output == nil ? Terminal.answerWidth : nil
+        try answer(json ? JSON.line(summary) : summary.text(fitting: width))
+    }
+
+    private func answer(_ text: String) throws {
+        guard let output else { return Terminal.answer(text) }
+        var file = try AtomicFile(replacing: output)
+        try file.write(Array((text + "\n").utf8))
+        try file.commit()
     }
 
     private func load() throws -> (graph: Graph, size: Extent) {

@@ -76,39 +76,4 @@ public struct Summary: Sendable, Codable {
                 inputs: node.inputs.map { graph.nodes[$0].name }, stage: node.stage)
         }
     }
-
-    /// The table.
-    public var text: String {
-        let header = ["Layer (type)", "Output Shape", "Param #", "Connected to"]
-        let rows = layers.map { row in
-            [
-                "\(row.name) (\(row.type))", row.output.description,
-                grouped(row.parameters), row.inputs.joined(separator: ", "),
-            ]
-        }
-        let widths = header.indices.map { column in
-            ([header] + rows).map { $0[column].count }.max() ?? 0
-        }
-        func line(_ cells: [String]) -> String {
-            var text = ""
-            for (column, cell) in cells.enumerated() {
-                let space = String(repeating: " ", count: widths[column] - cell.count)
-                if column == 2 {
-                    text += space + cell + "  "
-                } else if column == 3 {
-                    text += cell
-                } else {
-                    text += cell + space + "  "
-                }
-            }
-            return text
-        }
-        let rule = String(repeating: "─", count: widths.reduce(6, +))
-        return
-            ([name, rule, line(header), rule] + rows.map(line) + [
-                rule, "Layers with weights: \(depth)", "Total params: \(grouped(total))",
-                "Trainable params: \(grouped(trainable))",
-                "Non-trainable params: \(grouped(nonTrainable))",
-            ]).joined(separator: "\n")
-    }
 }

@@ -1,4 +1,4 @@
-// How every room writes a large integer.
+// How every room writes a large integer, and a long name where there is little space.
 
 /// An integer with its thousands apart: `25,636,712`.
 package func grouped(_ number: Int) -> String {
@@ -9,4 +9,11 @@ package func grouped(_ number: Int) -> String {
         position -= 3
     }
     return (number < 0 ? "-" : "") + String(digits)
+}
+
+/// The text on at most `width` letters, without its middle: what names a thing begins and ends with tells it apart.
+package func shortened(_ text: String, to width: Int) -> String {
+    guard text.count > width else { return text }
+    let kept = max(width - 1, 2)
+    return text.prefix(kept / 2) + "…" + text.suffix(kept - kept / 2)
 }

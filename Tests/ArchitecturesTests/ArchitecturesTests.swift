@@ -59,6 +59,26 @@ private func file(_ graph: Graph) -> StateDict {
         #expect(summary.output == [1, 1000])
     }
 
+    /// Shapes and counts are whole at every width, and 60 columns are enough for all.
+    @Test(arguments: [
+        "resnet50", "nasnetmobile", "timm/tf_efficientnet_lite0", "torchvision/googlenet",
+    ])
+    func tablesFitTerminals(name: String) throws {
+        let summary = try Summary(
+            Architectures.named(name).graph(), input: [1, 3, 224, 224])
+        for width in [60, 80, 100, 200] {
+            let lines = summary.text(fitting: width).split(separator: "\n")
+            #expect(lines.allSatisfy { $0.count <= width })
+            #expect(lines.count == summary.layers.count + 8 + 1)
+            for (line, layer) in zip(lines.dropFirst(4), summary.layers) {
+                #expect(line.contains(layer.output.description))
+                #expect(line.contains(layer.name.prefix(3)))
+            }
+        }
+        #expect(summary.text(fitting: 10_000) == summary.text)
+        #expect(summary.layers.allSatisfy { summary.text.contains($0.name) })
+    }
+
     @Test func everyNetworkHasSoundShapesAndJSON() throws {
         for architecture in Architectures.all {
             let size = architecture.defaultInput
