@@ -30,6 +30,8 @@ enum Plot {
         _ title: String, _ epochs: [Int], best: Int,
         _ lines: [(name: String, values: [Double?])]
     ) -> String {
+        // What has no value has no place in the legend either.
+        let lines = lines.filter { $0.values.contains { $0 != nil } }
         let values = lines.flatMap { $0.values.compactMap(\.self) }.filter(\.isFinite)
         guard let least = values.min(), let most = values.max(), let first = epochs.first,
             let end = epochs.last
