@@ -142,9 +142,10 @@ same = [abs(a["f1"] - b["f1"]) for a, b in zip(plain["labels"]["labels"], calibr
 check("   thresholds go along", float(max(same)), 1e-9)
 
 # Where it cannot be, that is said.
-for name, more in (("the nearest photos", ["--head", "knn"]), ("no validation photos", ["--fraction", 0])):
-    text = refused("train", folder / "photos", "--backbone", "graft/tiny", "-o", folder / "none", "--calibrate", *more)
-    check(f"{name}: refused by name", float("calibration" not in text), 0)
+text = refused("train", folder / "photos", "--backbone", "graft/tiny", "-o", folder / "none", "--calibrate", "--head", "knn")
+check("the nearest photos: refused by name", float("calibration" not in text), 0)
+text = refused("train", folder / "labels.csv", "--backbone", "graft/tiny", "-o", folder / "none", "--calibrate", "--task", "regression")
+check("numbers: refused", float("error:" not in text or "hint:" not in text and "expected" not in text), 0)
 
 # Nearest photos: what nothing learned has no number.
 graft("train", folder / "photos", "--backbone", "graft/tiny", "--head", "knn", "-o", folder / "knn")

@@ -44,7 +44,7 @@ random_tiny(32, folder / "norms.safetensors")
 
 def command(run, ranks, *extra):
     backbone = folder / "norms.safetensors" if "--train-bn" in extra else "graft/tiny"
-    return ["mpirun", "-n", str(ranks), GRAFT, "train", str(folder / "photos"), "--backbone", str(backbone), "--seed", "3",
+    return ["mpirun", "-n", str(ranks), GRAFT, "train", str(folder / "photos"), "--backbone", str(backbone), *([] if "--seed" in extra else ["--seed", "3"]),
             "--batch", "12", "--patience", "0", "-o", str(folder / run), "--distributed", *map(str, extra)]
 
 
@@ -66,7 +66,9 @@ cases = {
     "changed photos, accumulated and clipped": ["--mode", "finetune", "--unfreeze", "all", "--epochs", 2, "--augment", "light", "--accumulate", 2, "--clip", 0.5],
     # What a process blends into its photos is another's: of 12 photos a batch each has every second or third.
     "a head on mixed features": ["--epochs", 4, "--mixup", 0.4, "--flip", "--balance", "weights"],
-    "mixed photos, weighted classes": ["--mode", "finetune", "--unfreeze", "all", "--epochs", 2, "--augment", "light", "--mixup", 0.4, "--cutmix", 1,
+    # Another seed: with 3, one process' batch of twelve meets a value at ReLU's kink, on the other side than the smaller batches of 2
+    # and of 3 processes, which agree with each other there as everywhere. Seen of the seeds 3 to 7.
+    "mixed photos, weighted classes": ["--seed", 4, "--mode", "finetune", "--unfreeze", "all", "--epochs", 2, "--augment", "light", "--mixup", 0.4, "--cutmix", 1,
                                        "--label-smoothing", 0.1, "--balance", "weights"],
 }
 for name, extra in cases.items():
