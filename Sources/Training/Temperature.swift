@@ -43,8 +43,9 @@ public struct Temperature: Sendable, Hashable, Codable {
         return 1 / inverse
     }
 
-    /// Of classes: softmax cross entropy over rows of scores.
-    static func fit(_ logits: [[Float]], labels: [Int]) -> Double? {
+    /// The temperature of classes, by softmax cross entropy over rows of scores; nil where no finite one
+    /// is best.
+    public static func fit(_ logits: [[Float]], labels: [Int]) -> Double? {
         fit { inverse in
             var terms = Terms()
             for (row, label) in zip(logits, labels) {
@@ -65,8 +66,9 @@ public struct Temperature: Sendable, Hashable, Codable {
         }
     }
 
-    /// Of labels that hold each by itself: binary cross entropy.
-    static func fit(_ logits: [[Float]], targets: [[Float]]) -> Double? {
+    /// The temperature of labels that hold each by itself, by binary cross entropy; nil where no finite
+    /// one is best.
+    public static func fit(_ logits: [[Float]], targets: [[Float]]) -> Double? {
         fit { inverse in
             var terms = Terms()
             for (row, truth) in zip(logits, targets) {
