@@ -32,7 +32,7 @@ conformance-all: build ## the same with every network, not one of each family
 	@Scripts/peers.sh $(VENV)
 	@CONFORMANCE=all Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT) $(ONLY)
 
-bench: build ## ours against the peers by turns, ratios of medians, into docs/BENCHMARKS.md (QUICK=1: some minutes, no table)
+bench: build ## ours against the peers by turns, ratios of medians, into docs/*BENCHMARKS.md (QUICK=1: some minutes, no table)
 	@Scripts/peers.sh $(VENV)
 	@QUICK=$(QUICK) Scripts/bench.sh $(VENV) $(CURDIR)/$(GRAFT)
 

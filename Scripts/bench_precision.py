@@ -143,8 +143,8 @@ def render(rows, judged, here):
                      f"{cell(r['onnxruntime int8'])} | {cell(r['int8 to f32'], 'x')} | **{cell(r['int8 to theirs'], 'x')}** |")
     slow = [r for r in rows if r["bf16 to f32"] and r["bf16 to f32"] < 1]
     if slow:
-        lines += ["", f"bf16 is slower than f32 here in {len(slow)} of {len(rows)} rows: a processor without AMX multiplies bf16 two at a time in an "
-                      "instruction that takes longer; what it saves is memory."]
+        lines += ["", f"bf16 is slower than f32 in {len(slow)} of {len(rows)} rows: this processor's instruction for it (VDPBF16PS, without AMX's tiles) "
+                      "takes longer than two of f32's. What it saves here is memory; other processors differ."]
     lines += ["", "## What it costs", ""]
     if judged:
         loss = judged["loss"]

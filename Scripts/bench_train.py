@@ -6,7 +6,8 @@ Said are seconds, also to an accuracy that all reach, processor seconds and peak
 themselves, against the same peers and with equal gradients first, are in bench_inference.py.
 
 $GRAFT is the program; $PHOTOS photos in folders by class, or such folders `train` and `validation` (those beside the project,
-else drawn ones); ROUNDS, COUNT and EPOCHS make it longer or shorter."""
+else drawn ones). What was measured is kept in --results, from which --render writes the page again without measuring."""
+import argparse
 import json
 import os
 import re
@@ -22,15 +23,30 @@ from pathlib import Path
 import numpy as np
 
 import _machine
+import _training_table
 
 HERE = Path(__file__).resolve().parent
 GRAFT = os.environ.get("GRAFT", ".build/release/graft")
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
-COUNT = int(os.environ.get("COUNT", "240"))
-EPOCHS = int(os.environ.get("EPOCHS", "20"))
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--rounds", type=int, default=3, help="how often each row is measured, but for the frameworks' own way: once")
+parser.add_argument("--count", type=int, default=240, help="photos to learn from")
+parser.add_argument("--epochs", type=int, default=20, help="passes over them")
+parser.add_argument("--results", type=Path, default=HERE.parent / ".bench/training.json", help="where figures are kept")
+parser.add_argument("--write", type=Path, help="where the page goes, as docs/TRAINING_BENCHMARKS.md")
+parser.add_argument("--render", action="store_true", help="measure nothing: write the page of what --results holds")
+asked = parser.parse_args()
+if asked.render:
+    page = _training_table.render(json.loads(asked.results.read_text()))
+    if asked.write:
+        asked.write.write_text(page)
+    else:
+        print(page)
+    sys.exit(0)
+ROUNDS, COUNT, EPOCHS = asked.rounds, asked.count, asked.epochs
 THREADS = len(os.sched_getaffinity(0))
 BATCH, RATE = 16, 0.005  # of fine-tuning
 folder = Path(tempfile.mkdtemp(prefix="graft-bench-"))
+measured = {"command": "Scripts/bench_train.py " + " ".join(sys.argv[1:]), "tables": [], "checks": []}
 
 
 def environment(threads, **more):
@@ -126,6 +142,9 @@ def table(title, rows, base):
     """`rows`: name -> runs. The accuracy that all reach, at their best, is what time is taken to."""
     target = min(max(a for _, a in r["curve"]) for runs in rows.values() for r in runs)
     print(f"\n{title}; every row comes to {target:.3f} of the held photos right")
+    measured["tables"].append({"title": title, "base": base, "target": target, "rows": [
+        {"name": name, "seconds": middle(runs, "seconds"), "until": until(runs, target), "cpu": middle(runs, "cpu"),
+         "peak_mb": max(r["peak"] for r in runs), "last": runs[-1]["curve"][-1][1], "runs": len(runs)} for name, runs in rows.items()]})
     print(f"{'':<46}{'seconds':>9}{'ratio':>8}{'to that':>9}{'CPU s':>8}{'peak MB':>9}{'last':>7}{'runs':>6}")
     for name, runs in rows.items():
         ratio = middle(runs, "seconds") / middle(rows[base], "seconds")
@@ -164,6 +183,9 @@ classes, lists = photos()
 settings = lists | {"network": "efficientnet-lite0", "backbone": str(folder / "w.safetensors"), "keras": str(folder / "f.keras"), "width": 1280,
                     "classes": len(classes), "epochs": EPOCHS, "seed": 0, "batch": BATCH, "rate": RATE, "output": ""}
 print(_machine.line(GRAFT))
+measured |= {"machine": _machine.machine(GRAFT), "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "load": os.getloadavg()[0],
+             "setting": f"EfficientNet-Lite0 with its published weights, {len(lists['training'])} photos to learn from, {len(lists['validation'])} held, "
+                        f"{len(classes)} classes, {THREADS} threads"}
 print(f"{len(lists['training'])} photos to learn from, {len(lists['validation'])} held, {len(classes)} classes, {THREADS} threads, {ROUNDS} rounds")
 
 # Equal features first: no time is printed where they differ.
@@ -172,7 +194,8 @@ ours = np.load(folder / "graft.npy")
 for engine in ("PyTorch", "Keras"):
     peer(engine, "features", output=str(folder / f"{engine}.npy"))
     apart = np.abs(ours - np.load(folder / f"{engine}.npy")).max() / np.abs(ours).max()
-    print(f"features of graft and {engine} differ by {apart:.1e} of the largest")
+    measured["checks"].append(f"features of graft and {engine} differ by {apart:.1e} of the largest")
+    print(measured["checks"][-1])
     # Decoders round differently by one level here and there.
     if not apart <= 0.05:
         sys.exit("FAIL they are not the same: nothing is measured")
@@ -208,5 +231,10 @@ for name, runs in rows.items():
 table(f"{few} epoch{'s' if few > 1 else ''} of the whole network, {BATCH} photos a step", rows, f"graft, {THREADS} threads")
 length = lambda w: sum(float((v.astype("f8") ** 2).sum()) for v in w.values()) ** 0.5
 apart = length({k: weights[1][k] - weights[2][k] for k in weights[1]}) / length(weights[1])
-print(f"weights after it, of one process and of {THREADS}: apart by {apart:.1e} of their length")
+measured["checks"].append(f"weights after fine-tuning, of one process and of {THREADS}, are apart by {apart:.1e} of their length")
+print(measured["checks"][-1])
 shutil.rmtree(folder)
+asked.results.parent.mkdir(parents=True, exist_ok=True)
+asked.results.write_text(json.dumps(measured, indent=1))
+if asked.write:
+    asked.write.write_text(_training_table.render(measured))

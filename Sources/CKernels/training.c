@@ -84,18 +84,23 @@ CLONES static void affine_backward(
     }
 }
 
+// The floats before part `index` of a map, and its places.
+static size_t part_start(const affine_job *j, size_t index, size_t *area) {
+    const size_t part = index % j->parts, b = index / j->parts % j->blocks;
+    const size_t first = j->l.area * part / j->parts;
+    *area = j->l.area * (part + 1) / j->parts - first;
+    return index / j->parts / j->blocks * j->l.batch_stride + b * j->l.area * j->l.block
+        + first * j->l.pixel;
+}
+
 static void affine_task(void *context, size_t index) {
     const affine_job *j = context;
-    const size_t part = index % j->parts, b = index / j->parts % j->blocks;
-    const size_t n = index / j->parts / j->blocks, block = j->l.block;
-    const size_t first = j->l.area * part / j->parts;
-    const size_t area = j->l.area * (part + 1) / j->parts - first;
-    const size_t at =
-        n * j->l.batch_stride + b * j->l.area * block + first * j->l.pixel;
+    size_t area;
+    const size_t at = part_start(j, index, &area), block = j->l.block;
+    const size_t c = index / j->parts % j->blocks * block;
     affine_backward(
-        j->x + at, j->dy + at, j->y ? j->y + at : NULL, j->l.pixel, area, block,
-        j->scale + b * block, j->mean + b * block, j->lower, j->upper, j->dx ? j->dx + at : NULL,
-        j->sums + index * 2 * block);
+        j->x + at, j->dy + at, j->y ? j->y + at : NULL, j->l.pixel, area, block, j->scale + c,
+        j->mean + c, j->lower, j->upper, j->dx ? j->dx + at : NULL, j->sums + index * 2 * block);
 }
 
 static void affine_divide(affine_job *j) {
@@ -131,6 +136,93 @@ void graft_channel_affine_backward(
         products[c] = (float)p;
         plain[c] = (float)s;
     }
+}
+
+// The means of a part and the sums of squares about them: two passes over what the cache still has.
+CLONES static void moments(
+    const float *x, size_t pixel, size_t area, size_t block, float *mean, float *squares) {
+    for (size_t c = 0; c < block; c++) mean[c] = squares[c] = 0;
+    for (size_t i = 0; i < area; i++)
+        for (size_t c = 0; c < block; c++) mean[c] += x[i * pixel + c];
+    for (size_t c = 0; c < block; c++) mean[c] /= (float)area;
+    for (size_t i = 0; i < area; i++)
+        for (size_t c = 0; c < block; c++) {
+            const float d = x[i * pixel + c] - mean[c];
+            squares[c] += d * d;
+        }
+}
+
+static void moments_task(void *context, size_t index) {
+    const affine_job *j = context;
+    size_t area;
+    const size_t at = part_start(j, index, &area);
+    float *own = j->sums + index * 2 * j->l.block;
+    moments(j->x + at, j->l.pixel, area, j->l.block, own, own + j->l.block);
+}
+
+void graft_channel_moments(graft_layout l, const float *x, float *mean, float *variance, float *sums) {
+    affine_job j = {.l = l, .x = x, .sums = sums};
+    affine_divide(&j);
+    graft_parallel(l.n * j.blocks * j.parts, moments_task, &j);
+    const double total = (double)l.n * (double)l.area;
+    for (size_t c = 0; c < l.channels; c++) {
+        const size_t b = c / l.block, in = c % l.block;
+        double center = 0, spread = 0;
+        // Of all parts their means first; then what each is away from the common one (Chan et al. 1983).
+        for (int pass = 0; pass < 2; pass++) {
+            for (size_t n = 0; n < l.n; n++)
+                for (size_t part = 0; part < j.parts; part++) {
+                    const size_t index = (n * j.blocks + b) * j.parts + part;
+                    const float *own = sums + index * 2 * l.block;
+                    size_t area;
+                    part_start(&j, index, &area);
+                    const double off = own[in] - center;
+                    if (pass) spread += own[l.block + in] + (double)area * off * off;
+                    else center += (double)area * own[in] / total;
+                }
+        }
+        mean[c] = (float)center;
+        variance[c] = (float)(spread / total);
+    }
+}
+
+CLONES static void combine(
+    const float *a, const float *b, size_t pixel, size_t area, size_t block, const float *of_a,
+    const float *of_b, const float *shift, float *z) {
+    if (block == 1) {
+        const float p = of_a[0], q = of_b[0], r = shift[0];
+        for (size_t i = 0; i < area; i++) z[i] = p * a[i] + (q * b[i] + r);
+        return;
+    }
+    for (size_t i = 0; i < area; i++)
+        for (size_t c = 0; c < block; c++) {
+            const size_t at = i * pixel + c;
+            z[at] = of_a[c] * a[at] + (of_b[c] * b[at] + shift[c]);
+        }
+}
+
+typedef struct {
+    affine_job j;
+    const float *of_b, *shift;
+} combine_job;
+
+static void combine_task(void *context, size_t index) {
+    const combine_job *job = context;
+    const affine_job *j = &job->j;
+    size_t area;
+    const size_t at = part_start(j, index, &area);
+    const size_t c = index / j->parts % j->blocks * j->l.block;
+    combine(
+        j->dy + at, j->x + at, j->l.pixel, area, j->l.block, j->scale + c, job->of_b + c, job->shift + c,
+        j->dx + at);
+}
+
+void graft_channel_combine(
+    graft_layout l, const float *a, const float *of_a, const float *b, const float *of_b, const float *shift,
+    float *z) {
+    combine_job job = {.j = {.l = l, .dy = a, .scale = of_a, .x = b, .dx = z}, .of_b = of_b, .shift = shift};
+    affine_divide(&job.j);
+    graft_parallel(l.n * job.j.blocks * job.j.parts, combine_task, &job);
 }
 
 typedef struct {

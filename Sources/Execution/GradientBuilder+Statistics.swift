@@ -1,6 +1,7 @@
 // BatchNorm that learns: the statistics of the batch, and running ones that follow them.
 
 import CDNNL
+import CKernels
 import GraftNetworks
 import GraftTensors
 
@@ -64,22 +65,59 @@ public struct JointBatch {
     }
 }
 
-extension GradientBuilder {
-    /// A layer that normalises by its batch while learning, and by its running statistics else.
-    struct LearningNorm {
-        let source: Memory
-        let gamma: Memory
-        let beta: Memory
-        /// The running statistics.
-        let running: (mean: Memory, variance: Memory)
-        /// Those of the last batch, for backward.
-        let batch: (mean: Memory, variance: Memory)
-        /// Forward with the statistics of the batch, and with the running ones.
-        let forward: (batch: Primitive, running: Primitive)
-        /// The name of the running mean, by which a layer is held back.
-        let name: String
+/// A layer that normalises by its batch while learning, and by its running statistics else. Every thread has sums
+/// of its own: nobody waits for anybody inside a loop.
+final class LearningNorm {
+    let source: Memory
+    let layout: MapLayout
+    let gamma: Memory
+    let beta: Memory
+    /// The running statistics.
+    let running: (mean: Memory, variance: Memory)
+    /// The name of the running mean, by which a layer is held back.
+    let name: String
+    let epsilon: Float
+    /// Whether the last forward used the statistics of its batch.
+    var usedBatch = false
+    /// Those that the last forward used, and what they amount to: y = scale · x + shift.
+    var mean: [Float]
+    var variance: [Float]
+    private(set) var inverse: [Float]
+    private(set) var scale: [Float]
+    private(set) var shift: [Float]
+    private let channels: Int
+
+    init(
+        source: Memory, layout: MapLayout, gamma: Memory, beta: Memory,
+        running: (mean: Memory, variance: Memory), name: String, epsilon: Float
+    ) {
+        (self.source, self.layout, self.gamma, self.beta) = (source, layout, gamma, beta)
+        (self.running, self.name, self.epsilon) = (running, name, epsilon)
+        channels = layout.shape[1]
+        // With what fills up the last block.
+        let zeros = [Float](repeating: 0, count: layout.filled)
+        (mean, variance, inverse, scale, shift) = (zeros, zeros, zeros, zeros, zeros)
     }
 
+    /// Takes the running statistics.
+    func useRunning() {
+        usedBatch = false
+        for c in 0..<channels {
+            (mean[c], variance[c]) = (running.mean.floats[c], running.variance.floats[c])
+        }
+    }
+
+    /// Reads γ and β as they are now.
+    func update() {
+        for c in 0..<channels {
+            inverse[c] = 1 / (variance[c] + epsilon).squareRoot()
+            scale[c] = gamma.floats[c] * inverse[c]
+            shift[c] = beta.floats[c] - mean[c] * scale[c]
+        }
+    }
+}
+
+extension GradientBuilder {
     /// Whether a layer normalises by its batch when it learns.
     func learnsStatistics(_ node: Node) -> Bool {
         guard case .batchNorm = node.op, let moving,
@@ -93,158 +131,100 @@ extension GradientBuilder {
         movesStatistics && !heldStatistics.contains(norm.name)
     }
 
-    private func norm(
-        _ node: Node, _ layout: Descriptor, _ epsilon: Float, batch: Bool, hint: Primitive? = nil
-    ) throws -> Primitive {
-        let primitive = try Primitive("plan layer `\(node.name)`") { pd in
-            layout.withPointer {
-                graft_batch_norm(
-                    &pd, compiler.engine.engine,
-                    hint == nil ? dnnl_forward_training : dnnl_backward, $0, $0, epsilon,
-                    batch ? 1 : 0, hint?.description)
-            }
-        }
-        compiler.note(node, primitive)
-        return primitive
-    }
-
     func learningNorm(
         _ index: Int, _ node: Node, _ x: Memory, epsilon: Float, momentum: Float
     ) throws -> Memory {
         let channels = shapes[index][1]
-        func vector(_ fill: Float) throws -> Memory {
-            try compiler.constant([Float](repeating: fill, count: channels), dims: [channels])
-        }
         func own(_ role: Parameter.Role, or fill: Float) throws -> Memory {
             try compiler.parameter(node, role).map { try weight($0, dims: [channels]) }
-                ?? vector(fill)
+                ?? compiler.constant([Float](repeating: fill, count: channels), dims: [channels])
         }
+        let (source, layout) = try compiler.regular(x, shapes[index])
         let norm = LearningNorm(
-            source: x, gamma: try own(.scale, or: 1), beta: try own(.shift, or: 0),
+            source: source, layout: layout, gamma: try own(.scale, or: 1),
+            beta: try own(.shift, or: 0),
             running: (try own(.runningMean, or: 0), try own(.runningVariance, or: 1)),
-            batch: (try vector(0), try vector(1)),
-            forward: (
-                try self.norm(node, x.descriptor, epsilon, batch: true),
-                try self.norm(node, x.descriptor, epsilon, batch: false)
-            ), name: compiler.parameter(node, .runningMean)?.name ?? "")
-        let y = try compiler.memory(x.descriptor)
-        func arguments(_ statistics: (mean: Memory, variance: Memory)) -> BoundArguments {
-            BoundArguments([
-                (DNNL_ARG_SRC, x), (DNNL_ARG_MEAN, statistics.mean),
-                (DNNL_ARG_VARIANCE, statistics.variance), (DNNL_ARG_SCALE, norm.gamma),
-                (DNNL_ARG_SHIFT, norm.beta), (DNNL_ARG_DST, y),
-            ])
-        }
-        let (learning, plain) = (arguments(norm.batch), arguments(norm.running))
-        let engine = compiler.engine
+            name: compiler.parameter(node, .runningMean)?.name ?? "", epsilon: epsilon)
+        let to = MapLayout(shapes[index], layout.order)
+        let y = try compiler.memory(to)
+        let (from, into) = (layout.loop, to.loop)
+        let sums = try compiler.memory(.plain([graft_affine_sums_count(from)]))
         let joint = joint
         let values = shapes[index].count / channels * (joint?.count ?? 1)
         let bias: Float =
             moving?.isUnbiased == true ? Float(values) / Float(max(values - 1, 1)) : 1
-        compiler.append(node.name, norm.forward.batch.implementation, uses: [x, y]) {
-            [unowned self] in
-            guard usesBatch(norm) else { return try norm.forward.running.run(engine, plain) }
-            try norm.forward.batch.run(engine, learning)
-            try check(dnnl_stream_wait(engine.stream), "finish")
-            if let joint {
-                try joint.join(
-                    mean: norm.batch.mean.buffer.floats(channels),
-                    variance: norm.batch.variance.buffer.floats(channels))
-                try norm.forward.running.run(engine, learning)
-            }
-            for (running, batch, bias) in [
-                (norm.running.mean, norm.batch.mean, 1),
-                (norm.running.variance, norm.batch.variance, bias),
-            ] {
-                let (to, from) = (
-                    running.buffer.floats(channels), batch.buffer.floats(channels)
-                )
-                for channel in 0..<channels {
-                    to[channel] = (1 - momentum) * to[channel] + momentum * bias * from[channel]
+        compiler.append(node.name, "statistics", uses: [source, y, sums]) { [unowned self] in
+            if usesBatch(norm) {
+                norm.usedBatch = true
+                graft_channel_moments(from, source.floats, &norm.mean, &norm.variance, sums.floats)
+                try norm.mean.withUnsafeMutableBufferPointer { mean in
+                    try norm.variance.withUnsafeMutableBufferPointer { variance in
+                        try joint?.join(
+                            mean: UnsafeMutableBufferPointer(rebasing: mean[..<channels]),
+                            variance: UnsafeMutableBufferPointer(rebasing: variance[..<channels]))
+                    }
                 }
+                let (mean, variance) = (norm.running.mean.floats, norm.running.variance.floats)
+                for c in 0..<channels {
+                    mean[c] = (1 - momentum) * mean[c] + momentum * norm.mean[c]
+                    variance[c] = (1 - momentum) * variance[c] + momentum * bias * norm.variance[c]
+                }
+            } else {
+                norm.useRunning()
             }
+            norm.update()
+            graft_channel_affine(
+                from, source.floats, norm.scale, 0, norm.shift, -.infinity, .infinity, into,
+                y.floats)
         }
         learningNorms[index] = norm
         return y
     }
 
-    func learningNormBackward(
-        _ index: Int, _ node: Node, _ dy: Memory, _ norm: LearningNorm, epsilon: Float
-    ) throws {
-        let layout = norm.source.descriptor
+    /// dx = γ/σ · (dy − (Σdy + x̂ · Σ(dy · x̂)) / n), the sums and n over all parts of the batch; with
+    /// given statistics, the first term alone.
+    func learningNormBackward(_ index: Int, _ node: Node, _ dy: Memory, _ norm: LearningNorm) throws
+    {
         let channels = shapes[index][1]
-        func gradient(_ role: Parameter.Role) throws -> Memory {
-            try compiler.parameter(node, role).flatMap { slots[$0.name]?.gradient }
-                ?? compiler.constant([Float](repeating: 0, count: channels), dims: [channels])
+        func gradient(_ role: Parameter.Role) -> Memory? {
+            compiler.parameter(node, role).flatMap { slots[$0.name]?.gradient }
         }
-        let dx = try compiler.memory(layout)
-        let dy = try compiler.reordered(dy, to: layout)
-        let (scale, shift) = (try gradient(.scale), try gradient(.shift))
-        func arguments(_ statistics: (mean: Memory, variance: Memory)) -> BoundArguments {
-            BoundArguments([
-                (DNNL_ARG_SRC, norm.source), (DNNL_ARG_MEAN, statistics.mean),
-                (DNNL_ARG_VARIANCE, statistics.variance), (DNNL_ARG_SCALE, norm.gamma),
-                (DNNL_ARG_SHIFT, norm.beta), (DNNL_ARG_DIFF_DST, dy), (DNNL_ARG_DIFF_SRC, dx),
-                (DNNL_ARG_DIFF_SCALE, scale), (DNNL_ARG_DIFF_SHIFT, shift),
-            ])
-        }
-        let (learning, plain) = (arguments(norm.batch), arguments(norm.running))
-        let batch = try self.norm(node, layout, epsilon, batch: true, hint: norm.forward.batch)
-        let running = try self.norm(
-            node, layout, epsilon, batch: false, hint: norm.forward.running)
-        let engine = compiler.engine
-        guard let joint else {
-            compiler.append(node.name, batch.implementation, uses: [norm.source, dy, dx]) {
-                [unowned self] in
-                if usesBatch(norm) {
-                    try batch.run(engine, learning)
-                } else {
-                    try running.run(engine, plain)
+        let (source, loop) = (norm.source, norm.layout.loop)
+        let dx = try compiler.memory(norm.source.descriptor)
+        dx.layout = norm.layout
+        let dy = try compiler.reordered(dy, to: norm.source.descriptor)
+        let (ofScale, ofShift) = (gradient(.scale), gradient(.shift))
+        let sums = try compiler.memory(.plain([graft_affine_sums_count(loop)]))
+        let joint = joint
+        let values = Double(shapes[index].count / channels * (joint?.count ?? 1))
+        let zeros = [Float](repeating: 0, count: norm.layout.filled)
+        compiler.append(node.name, "statistics", uses: [source, dy, dx, sums]) {
+            // Σ dy (x − μ), then Σ dy.
+            var both = zeros + zeros
+            both.withUnsafeMutableBufferPointer { both in
+                guard let base = both.baseAddress else { return }
+                graft_channel_affine_backward(
+                    loop, source.floats, dy.floats, nil, 0, 0, norm.scale, norm.mean, nil, base,
+                    base + zeros.count, sums.floats)
+            }
+            for c in 0..<channels {
+                ofScale?.floats[c] = both[c] * norm.inverse[c]
+                ofShift?.floats[c] = both[zeros.count + c]
+            }
+            var (slope, offset) = (zeros, zeros)
+            if norm.usedBatch {
+                try both.withUnsafeMutableBufferPointer { try joint?.sum($0) }
+                for c in 0..<channels {
+                    let (scale, inverse) = (Double(norm.scale[c]), Double(norm.inverse[c]))
+                    let a = -scale * inverse * inverse * Double(both[c]) / values
+                    slope[c] = Float(a)
+                    offset[c] = Float(
+                        -scale * Double(both[zeros.count + c]) / values - a * Double(norm.mean[c]))
                 }
             }
-            return try accumulate(node.inputs[0], dx)
-        }
-        // dx = γ/σ · (dy − (Σdy + x̂ · Σ(dy · x̂)) / n), the sums and n over all parts. The first term
-        // is that of given statistics, whose primitive also leaves the sums of this part; the rest
-        // is a normalisation forward with another scale and shift.
-        let values = shapes[index].count / channels * joint.count
-        let rest = try compiler.memory(layout)
-        let factors = (
-            scale: try compiler.constant([Float](repeating: 0, count: channels), dims: [channels]),
-            shift: try compiler.constant([Float](repeating: 0, count: channels), dims: [channels])
-        )
-        func remainder(_ statistics: (mean: Memory, variance: Memory)) -> BoundArguments {
-            BoundArguments([
-                (DNNL_ARG_SRC, norm.source), (DNNL_ARG_MEAN, statistics.mean),
-                (DNNL_ARG_VARIANCE, statistics.variance), (DNNL_ARG_SCALE, factors.scale),
-                (DNNL_ARG_SHIFT, factors.shift), (DNNL_ARG_DST, rest),
-            ])
-        }
-        let (restOfBatch, none) = (remainder(norm.batch), remainder(norm.running))
-        compiler.append(node.name, running.implementation, uses: [norm.source, dy, dx, rest]) {
-            [unowned self] in
-            let joins = usesBatch(norm)
-            try running.run(engine, joins ? learning : plain)
-            try check(dnnl_stream_wait(engine.stream), "finish")
-            var sums = [Float](repeating: 0, count: 2 * channels)
-            if joins {
-                for channel in 0..<channels {
-                    sums[channel] = scale.buffer.floats(channels)[channel]
-                    sums[channels + channel] = shift.buffer.floats(channels)[channel]
-                }
-                try sums.withUnsafeMutableBufferPointer { try joint.sum($0) }
-            }
-            for channel in 0..<channels {
-                let deviation = (norm.batch.variance.buffer.floats(channels)[channel] + epsilon)
-                    .squareRoot()
-                let factor =
-                    -norm.gamma.buffer.floats(channels)[channel] / deviation / Float(values)
-                factors.scale.buffer.floats(channels)[channel] = factor * sums[channel]
-                factors.shift.buffer.floats(channels)[channel] = factor * sums[channels + channel]
-            }
-            try norm.forward.running.run(engine, joins ? restOfBatch : none)
+            graft_channel_combine(
+                loop, dy.floats, norm.scale, source.floats, slope, offset, dx.floats)
         }
         try accumulate(node.inputs[0], dx)
-        try accumulate(node.inputs[0], rest)
     }
 }

@@ -227,7 +227,7 @@ final class GradientBuilder {
         case .convTranspose2d: try transposedProductBackward(index, node, dy)
         case .batchNorm(let epsilon, _, _, _):
             if let norm = learningNorms[index] {
-                try learningNormBackward(index, node, dy, norm, epsilon: epsilon)
+                try learningNormBackward(index, node, dy, norm)
             } else {
                 try batchNormBackward(index, node, dy, epsilon)
             }

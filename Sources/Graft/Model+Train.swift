@@ -36,15 +36,24 @@ extension Model {
         crew: any Crew = Alone(), report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
     ) throws -> (model: Model, result: TrainingResult) {
         var input = try trainingInput(data, options, command: command)
+        let path = runFolder + "/model.safetensors"
         if recipe == .headFirst {
-            input.head = try head(
-                for: input, options, runFolder: runFolder, cacheFolder: cacheFolder, crew: crew,
-                report: report)
+            do {
+                input.head = try head(
+                    for: input, options, runFolder: runFolder, cacheFolder: cacheFolder, crew: crew,
+                    report: report)
+            } catch let error as TrainingError where error.isCommon {
+                // What looks into the run's folder finds why there is no more of it.
+                if crew.rank == 0 {
+                    RunFolder.adoptFailure(of: "head", in: runFolder, report: report)
+                    if !resume { try? FileManager.default.removeItem(atPath: path) }
+                }
+                throw error
+            }
         }
         let trainer = try Trainer(
             input, options: options, runFolder: runFolder, cacheFolder: cacheFolder, crew: crew,
             report: report)
-        let path = runFolder + "/model.safetensors"
         let result: TrainingResult
         do {
             result = try trainer.run(resume: resume)

@@ -42,6 +42,9 @@ final class EpochTable: Sendable {
         case .stoppedEarly(let epoch, let best):
             Terminal.redraw("")
             Terminal.say("stopped after epoch \(epoch): epoch \(best) was the best")
+        case .uncalibrated(let reason):
+            Terminal.redraw("")
+            Terminal.say("warning: the head is not calibrated: \(reason)")
         case .unrecorded(let reason):
             Terminal.say("warning: the run's folder does not say that it failed: \(reason)")
         }
@@ -79,7 +82,8 @@ final class EpochTable: Sendable {
             record.penalty.map { decimals($0, 6) } ?? record.neighbours.map { "\($0)" }
             ?? "\(record.epoch)"
         let line =
-            padded(name, 10) + cell(record.trainingLoss) + cell(record.trainingAccuracy)
+            padded(name, 10) + cell(record.isLearned ? record.trainingLoss : nil)
+            + cell(record.isLearned ? record.trainingAccuracy : nil)
             + cell(record.validationLoss) + cell(record.validationAccuracy)
         Terminal.redraw("")
         Terminal.say(line + (isBest ? "  best" : ""))

@@ -38,8 +38,8 @@ struct FeaturesCommand: AsyncParsableCommand {
 
     struct Compute: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "compute", abstract: "Compute the embeddings of photos.",
-            shouldDisplay: false)
+            commandName: "compute",
+            abstract: "Compute the embeddings of photos; what is meant without a subcommand.")
 
         @Argument(help: "A native model, a registry name or a weight file.") var model: String
         @Argument(help: "Photos (JPEG, PNG or WebP), and folders of photos.") var photos: [String]

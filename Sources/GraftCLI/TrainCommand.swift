@@ -130,6 +130,15 @@ struct TrainCommand: AsyncParsableCommand {
             case .multiLabel: result.metrics.labels.map { Terminal.say(Report.labels($0)) }
             case .regression: result.metrics.values.map { Terminal.say(Report.values($0)) }
             }
+            if let temperature = result.metrics.temperature {
+                let errors = [
+                    temperature.calibrationErrorBefore, temperature.calibrationErrorAfter,
+                ]
+                .map { $0.map { decimals($0, 4) } ?? "–" }
+                Terminal.say(
+                    "calibrated by temperature \(decimals(temperature.value, 3)): calibration error "
+                        + "\(errors[0]) before, \(errors[1]) after")
+            }
             Terminal.say(
                 "validation \(result.metrics.task.measure) \(decimals(measure, 4)) after epoch \(result.metrics.bestEpoch)"
             )

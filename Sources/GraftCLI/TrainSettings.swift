@@ -71,6 +71,15 @@ struct TrainSettings: ParsableArguments {
         transform: choice) var balance = ClassBalance.none
     @Option(help: "α of mixup; 0 mixes nothing.") var mixup: Double = 0
     @Option(help: "α of cutmix; 0 cuts nothing.") var cutmix: Double = 0
+    @Flag(
+        help: ArgumentHelp(
+            "Make the model as sure as it is right (temperature scaling).",
+            discussion: """
+                Once the best epoch is known, the head's scores are divided by the one number that fits \
+                the validation photos best. No answer changes, only how sure it is. The model file \
+                holds the divided weights, so that predictions and exports are calibrated alike; \
+                metrics.json tells the number, and the calibration error before and after.
+                """)) var calibrate = false
     @Option(help: "The share of the running mean of the weights that a step keeps, e.g. 0.99.")
     var ema: Double = 0
     @Option(
@@ -136,6 +145,7 @@ struct TrainSettings: ParsableArguments {
         options.mixup = mixup
         options.cutmix = cutmix
         options.averaging = ema
+        options.calibrates = calibrate
         options.flip = flip
         options.seed = seed
         options.augmentation = try augmentation.augmentation()

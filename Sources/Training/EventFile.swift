@@ -101,8 +101,9 @@ extension EventFile {
         var file = EventFile(time: now)
         for row in history {
             let numbers: [(String, Double?)] = [
-                ("loss/training", row.trainingLoss), ("loss/validation", row.validationLoss),
-                ("\(name)/training", row.trainingAccuracy),
+                ("loss/training", row.isLearned ? row.trainingLoss : nil),
+                ("loss/validation", row.validationLoss),
+                ("\(name)/training", row.isLearned ? row.trainingAccuracy : nil),
                 ("\(name)/validation", row.validationAccuracy),
                 ("learning_rate", row.learningRate),
             ]

@@ -7,65 +7,42 @@ struct Mixing {
     let mixup: Double
     let cutmix: Double
 
+    /// How one batch is blended: drawn once, the same for all processes that share the batch.
+    struct Draw {
+        /// What a photo keeps of itself, and its label of the loss.
+        let share: Double
+        /// The part that is cut from the other photo; nil where all values are blended.
+        let box: (y: Range<Int>, x: Range<Int>)?
+    }
+
     init(_ options: TrainingOptions) {
         mixup = options.mixup
         cutmix = options.cutmix
     }
 
-    /// Blends `input` in place; nil if nothing is to be mixed. Where both are asked for, each
-    /// batch draws one of them.
-    func apply(_ input: inout Tensor, _ labels: [Int], _ random: inout RandomSource) -> (
-        labels: [Int], share: Double
-    )? {
-        guard mixup > 0 || cutmix > 0, labels.count > 1 else { return nil }
-        let cuts = mixup > 0 && cutmix > 0 ? random.below(2) == 1 : cutmix > 0
-        let share = random.beta(cuts ? cutmix : mixup)
-        let others = labels.indices.map { labels[($0 + labels.count - 1) % labels.count] }
-        let shape = input.shape
-        let size = shape.count / shape[0]
-        let rows = labels.count
-        if cuts, shape.rank == 4, shape[2] > 1, shape[3] > 1 {
-            let (height, width) = (shape[2], shape[3])
-            let box = Mixing.box(height, width, share, &random)
-            input = blended(input) { source, target in
-                for row in 0..<rows {
-                    let (own, other) = (row * size, (row + rows - 1) % rows * size)
-                    for plane in 0..<shape[1] {
-                        for y in box.y {
-                            for x in box.x {
-                                let at = (plane * height + y) * width + x
-                                target[own + at] = source[other + at]
-                            }
-                        }
-                    }
-                }
-            }
-            // The labels count by the area that is left, not by what was drawn.
-            let area = Double(box.y.count * box.x.count) / Double(height * width)
-            return (others, 1 - area)
-        }
-        let (first, second) = (Float(share), Float(1 - share))
-        input = blended(input) { source, target in
-            for row in 0..<rows {
-                let (own, other) = (row * size, (row + rows - 1) % rows * size)
-                for at in 0..<size {
-                    target[own + at] = first * source[own + at] + second * source[other + at]
-                }
-            }
-        }
-        return (others, share)
+    /// Whether a batch of so many photos is blended.
+    func blends(_ count: Int) -> Bool { (mixup > 0 || cutmix > 0) && count > 1 }
+
+    /// What each element of a batch is blended with: the one before it, the first with the last.
+    static func partners<Element>(_ batch: [Element]) -> [Element] {
+        guard let last = batch.last else { return [] }
+        return [last] + batch.dropLast()
     }
 
-    private func blended(
-        _ input: Tensor,
-        _ body: (UnsafeBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) -> Void
-    ) -> Tensor {
-        input.withFloats { source in
-            Tensor(shape: input.shape) { target in
-                _ = target.update(fromContentsOf: source)
-                body(source, target)
-            }
+    /// Draws how a batch of `count` photos is blended, in all processes together; nil if nothing is
+    /// to be mixed. Where mixup and cutmix are both asked for, each batch draws one of them.
+    func draw(_ count: Int, _ shape: Shape, _ random: inout RandomSource) -> Draw? {
+        guard blends(count) else { return nil }
+        let cuts = mixup > 0 && cutmix > 0 ? random.below(2) == 1 : cutmix > 0
+        let share = random.beta(cuts ? cutmix : mixup)
+        guard cuts, shape.rank == 4, shape[2] > 1, shape[3] > 1 else {
+            return Draw(share: share, box: nil)
         }
+        let (height, width) = (shape[2], shape[3])
+        let box = Mixing.box(height, width, share, &random)
+        // The labels count by the area that is left, not by what was drawn.
+        let area = Double(box.y.count * box.x.count) / Double(height * width)
+        return Draw(share: 1 - area, box: box)
     }
 
     /// A box around a uniform centre with √(1 − share) of each side, cut at the border.
@@ -79,6 +56,45 @@ struct Mixing {
             max(centerY - halfY, 0)..<min(centerY + halfY, height),
             max(centerX - halfX, 0)..<min(centerX + halfX, width)
         )
+    }
+}
+
+extension Mixing.Draw {
+    /// The first rows of `input`, each blended with a row of `others`: row k with `partners[k]`.
+    func blend(_ input: Tensor, _ others: Tensor, _ partners: [Int]) -> Tensor {
+        let shape = input.shape
+        let size = shape.count / shape[0]
+        return input.withFloats { own in
+            others.withFloats { other in
+                Tensor(shape: shape) { target in
+                    _ = target.update(fromContentsOf: own)
+                    for (row, partner) in partners.enumerated() {
+                        let (to, from) = (row * size, partner * size)
+                        guard let box else {
+                            let (first, second) = (Float(share), Float(1 - share))
+                            for at in 0..<size {
+                                target[to + at] = first * own[to + at] + second * other[from + at]
+                            }
+                            continue
+                        }
+                        for plane in 0..<shape[1] {
+                            for y in box.y {
+                                for x in box.x {
+                                    let at = (plane * shape[2] + y) * shape[3] + x
+                                    target[to + at] = other[from + at]
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The targets, each blended with that of its partner.
+    func blend(_ targets: [[Float]], _ others: [[Float]]) -> [[Float]] {
+        let (own, other) = (Float(share), Float(1 - share))
+        return zip(targets, others).map { zip($0, $1).map { own * $0 + other * $1 } }
     }
 }
 

@@ -6,6 +6,11 @@ enum Plot {
 
     /// Round numbers that cover a range, about six of them.
     static func ticks(_ low: Double, _ high: Double) -> [Double] {
+        // One value all along, as an accuracy that stands still, lies in the middle of a scale of its own.
+        guard high > low || !low.isFinite else {
+            let room = max(abs(low) * 0.1, 0.1)
+            return ticks(low - room, low + room)
+        }
         let span = max(high - low, 1e-9)
         guard span.isFinite else { return [] }
         let size = tenToThe((logarithm(span / 5) / logarithm(10)).rounded(.down))
@@ -30,6 +35,8 @@ enum Plot {
         _ title: String, _ epochs: [Int], best: Int,
         _ lines: [(name: String, values: [Double?])]
     ) -> String {
+        // What has no value has no place in the legend either.
+        let lines = lines.filter { $0.values.contains { $0 != nil } }
         let values = lines.flatMap { $0.values.compactMap(\.self) }.filter(\.isFinite)
         guard let least = values.min(), let most = values.max(), let first = epochs.first,
             let end = epochs.last

@@ -85,6 +85,7 @@ public struct RunDescription: Codable, Sendable {
             ("BatchNorm", options.trainsNorms ? "learns" : "as in prediction"),
             ("label smoothing", "\(options.labelSmoothing)"),
             ("mixup, cutmix", stepping("\(options.mixup), \(options.cutmix)")),
+            ("calibrated", options.calibrates ? "by temperature" : "no"),
             ("dropout", stepping("\(options.dropout)")), ("balance", "\(options.balance)"),
             ("changes of photos", changes), ("seed", "\(options.seed)"),
         ]

@@ -45,6 +45,10 @@ enum RunReport {
         line("macro ROC-AUC", metrics.scores?.macroROCAUC)
         line("mean average precision", metrics.scores?.meanAveragePrecision)
         line("calibration error, 15 bins", metrics.scores?.calibrationError)
+        if let temperature = metrics.temperature {
+            line("temperature of the head", temperature.value)
+            line("calibration error before it", temperature.calibrationErrorBefore)
+        }
         line("Brier score", metrics.scores?.brierScore)
         line("mean average precision", metrics.labels?.meanAveragePrecision)
         line("macro ROC-AUC", metrics.labels?.macroROCAUC)
@@ -94,13 +98,13 @@ enum RunReport {
         body += Plot.curves(
             "loss", epochs, best: metrics.bestEpoch,
             [
-                ("training", history.map(\.trainingLoss)),
+                ("training", history.map { $0.isLearned ? $0.trainingLoss : nil }),
                 ("validation", history.map(\.validationLoss)),
             ])
         body += Plot.curves(
             run.task.measure, epochs, best: metrics.bestEpoch,
             [
-                ("training", history.map(\.trainingAccuracy)),
+                ("training", history.map { $0.isLearned ? $0.trainingAccuracy : nil }),
                 ("validation", history.map(\.validationAccuracy)),
             ])
         switch run.task {

@@ -8,7 +8,7 @@ extension Trainer {
     /// Writes `metrics.json` and `log.csv`; without a score where no epoch was finished.
     func conclude(
         _ history: [EpochRecord], best: Int, _ found: TrainingLoop.Score?, _ validation: Samples,
-        _ training: Samples, failure: RunFailure? = nil
+        _ training: Samples, temperature: Temperature? = nil, failure: RunFailure? = nil
     ) throws -> TrainingMetrics {
         let held = !validation.items.isEmpty && found != nil
         let score = found ?? noScore
@@ -27,6 +27,7 @@ extension Trainer {
                     classes: input.classes.count) : nil,
             perClass: score.confusion.perClass, confusion: score.confusion)
         metrics.failure = failure
+        metrics.temperature = temperature
         metrics.averages = classifies ? AveragedScores(score.confusion) : nil
         switch input.task {
         case .multiLabel where held:

@@ -71,10 +71,9 @@ public final class Trainer {
         self.options = options
         self.runFolder = runFolder
         self.cacheFolder = cacheFolder
-        if crew.count > 1, options.mixup > 0 || options.cutmix > 0 {
+        if options.calibrates, input.validation.isEmpty {
             throw TrainingError.option(
-                "mixing of photos", expected: "none with several processes",
-                found: options.mixup > 0 ? "mixup" : "cutmix")
+                "calibration", expected: "validation photos to fit it on", found: "none of them")
         }
         if options.trainsNorms, options.batchSize % crew.count != 0 {
             // Statistics are joined from parts of one size.
@@ -206,9 +205,11 @@ public final class Trainer {
         _ validation: Samples
     ) throws -> TrainingResult {
         try loop.load(loop.bestWeights)
+        let temperature = options.calibrates ? try calibrate(&loop, parts, validation) : nil
         let score = try loop.evaluate(validation)
         let metrics = try conclude(
-            loop.history, best: loop.history[loop.best].epoch, score, validation, training)
+            loop.history, best: loop.history[loop.best].epoch, score, validation, training,
+            temperature: temperature)
         // Frozen weights are handed on untouched, so that their bytes stay as they came.
         var result = weights
         for (parameter, values) in zip(loop.kept, loop.bestWeights) {
@@ -343,6 +344,8 @@ public final class Trainer {
     private func identity(_ parts: Parts, _ split: Split, _ weights: StateDict) throws -> String {
         var settings = options
         settings.patience = 0
+        // What is done to the best epoch in the end.
+        settings.calibrates = false
         if settings.schedule == .constant || settings.schedule == .plateau { settings.epochs = 1 }
         let texts = [
             try RunFiles.json(settings), try RunFiles.json(split),

@@ -15,12 +15,22 @@ extension TrainingLoop {
         } else if training.views > 1 {
             for row in views.indices { views[row] = random.below(training.views) }
         }
-        let share = self.share(training, photos)
-        let (all, photos) = (Double(photos.count), crew.own(photos))
+        let mixing = Mixing(options).draw(photos.count, shape, &random)
+        let share = self.share(
+            training, photos, mixing.map { ($0, photos: Mixing.partners(photos)) })
+        let all = Double(photos.count)
+        // Another process' photos are prepared here too where they are blended into this one's.
+        let partners = mixing == nil ? [] : crew.own(Mixing.partners(photos))
+        let partnerViews = crew.own(Mixing.partners(views))
+        let (photos, places) = (crew.own(photos), Mixing.partners(Array(photos.indices)))
         views = crew.own(views)
         let labels = photos.map { training.labels[$0] }
         var input = try batch(training, photos, views, of: Int(all), ahead)
-        let mixed = Mixing(options).apply(&input, labels, &random)
+        if let mixing {
+            let alone = crew.count == 1
+            let others = alone ? input : try batch(training, partners, partnerViews, of: nil, ahead)
+            input = mixing.blend(input, others, alone ? places : Array(photos.indices))
+        }
         let outputs = try learner.forward(input, dropoutSeed: random.next())
         var total = 0.0
         let gradient = outputs.withFloats { floats in
@@ -30,7 +40,10 @@ extension TrainingLoop {
                 guard task != .classification else {
                     met.correct += hits(floats, labels)
                     total = loss.sum(
-                        logits: floats, classes: classes, labels: labels, mixed: mixed,
+                        logits: floats, classes: classes, labels: labels,
+                        mixed: mixing.map {
+                            (labels: partners.map { training.labels[$0] }, share: $0.share)
+                        },
                         gradient: target)
                     return
                 }
@@ -40,7 +53,8 @@ extension TrainingLoop {
                 }
                 met.targets += truth
                 total = dense.sum(
-                    floats, width: classes, targets: blended(truth, mixed?.share),
+                    floats, width: classes,
+                    targets: mixing?.blend(truth, partners.map { training.targets[$0] }) ?? truth,
                     weights: labelWeights, gradient: target)
             }
         }
@@ -67,29 +81,26 @@ extension TrainingLoop {
         return total
     }
 
-    /// What this process' photos of a batch count, of all.
-    fileprivate func share(_ samples: Samples, _ photos: [Int]) -> Double {
+    /// What this process' photos of a batch count, of all; with those that are blended into them.
+    fileprivate func share(
+        _ samples: Samples, _ photos: [Int], _ mixed: (draw: Mixing.Draw, photos: [Int])?
+    ) -> Double {
         func weight(_ photos: [Int]) -> Double {
             guard let weights = loss.classWeights else { return Double(photos.count) }
             return photos.reduce(0) { $0 + Double(weights[samples.labels[$1]]) }
         }
-        let total = weight(photos)
-        return total > 0 ? weight(crew.own(photos)) / total : 0
+        func weight(_ part: ([Int]) -> [Int]) -> Double {
+            guard let mixed else { return weight(part(photos)) }
+            let keeps = mixed.draw.share
+            return keeps * weight(part(photos)) + (1 - keeps) * weight(part(mixed.photos))
+        }
+        let total = weight { $0 }
+        return total > 0 ? weight { crew.own($0) } / total : 0
     }
 
     fileprivate var dense: DenseLoss {
         task == .regression
             ? .squaredError : .binaryCrossEntropy(labelSmoothing: options.labelSmoothing)
-    }
-
-    /// Each photo's targets with those of the one before it, as ``Mixing`` blends the photos.
-    fileprivate func blended(_ targets: [[Float]], _ share: Double?) -> [[Float]] {
-        guard let share else { return targets }
-        let (own, other) = (Float(share), Float(1 - share))
-        return targets.indices.map { row in
-            zip(targets[row], targets[(row + targets.count - 1) % targets.count])
-                .map { own * $0 + other * $1 }
-        }
     }
 
     /// The photos as a batch; rows that a ragged last one lacks are zeros, or who stands in. `all` are

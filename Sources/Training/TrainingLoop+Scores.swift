@@ -45,6 +45,7 @@ extension TrainingLoop {
         _ scores: UnsafeBufferPointer<Float>, _ samples: Samples, _ photo: Int,
         _ score: inout Score
     ) {
+        if task != .regression { score.logits.append(Array(scores)) }
         switch task {
         case .classification:
             let label = samples.labels[photo]

@@ -15,6 +15,8 @@ struct TrainingLoop {
         /// Photo by photo, the share of the softmax of each class, or of each label; of numbers,
         /// the answers.
         var probabilities: [[Float]] = []
+        /// Photo by photo, what the network answers before it is made shares.
+        var logits: [[Float]] = []
     }
 
     /// How one parameter's updates differ from the others'.
@@ -52,8 +54,8 @@ struct TrainingLoop {
     private(set) var history: [EpochRecord] = []
     /// The index of the best of them.
     private(set) var best = 0
-    /// The weights after it.
-    private(set) var bestWeights: [[Float]] = []
+    /// The weights after it; a head that is calibrated becomes a part of them.
+    var bestWeights: [[Float]] = []
 
     init(
         learner: any Learner, options: TrainingOptions, task: LearningTask = .classification,
@@ -97,11 +99,14 @@ struct TrainingLoop {
         var total = 0.0
         var met = Met()
         var rate = history.last?.learningRate ?? 0
-        // What this process computes of each batch, in the order in which it will.
+        let mixing = Mixing(options)
+        // What this process prepares of each batch, in the order in which it will.
         let own = stride(from: 0, to: order.count, by: large).flatMap { start in
             let group = Array(order[start..<min(start + large, order.count)])
             return stride(from: 0, to: group.count, by: options.batchSize).flatMap { from in
-                crew.own(Array(group[from..<min(from + options.batchSize, group.count)]))
+                let batch = Array(group[from..<min(from + options.batchSize, group.count)])
+                let blends = crew.count > 1 && mixing.blends(batch.count)
+                return crew.own(batch) + (blends ? crew.own(Mixing.partners(batch)) : [])
             }
         }
         let ahead = training.ahead(own, view: done + 1)

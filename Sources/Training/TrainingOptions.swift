@@ -98,6 +98,9 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     public var averaging: Double = 0
     /// α of mixup (arXiv:1710.09412); 0 mixes nothing.
     public var mixup: Double = 0
+    /// Whether the head's scores are divided by the temperature that fits the validation photos best,
+    /// once the best epoch is known (Guo et al. 2017).
+    public var calibrates = false
     /// α of cutmix (arXiv:1905.04899); 0 cuts nothing.
     public var cutmix: Double = 0
 
@@ -173,6 +176,13 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
 
     /// Throws ``TrainingError/option(_:expected:found:)`` for a setting that a task has no use for.
     func validate(for task: LearningTask) throws(TrainingError) {
+        if calibrates, task == .regression || head == .neighbours {
+            throw .option(
+                "calibration",
+                expected: "none for "
+                    + (task == .regression ? "numbers" : "a knn head, which has no scores"),
+                found: "calibrate")
+        }
         guard task != .classification else { return }
         if head == .logistic || head == .neighbours {
             throw .option(

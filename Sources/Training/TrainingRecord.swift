@@ -23,6 +23,10 @@ public struct EpochRecord: Sendable, Hashable, Codable {
     /// How many neighbours were asked.
     public var neighbours: Int?
 
+    /// Whether there were steps or a fit: asking neighbours learns nothing, and its training numbers are
+    /// zeros that say nothing.
+    public var isLearned: Bool { neighbours == nil }
+
     /// Whether this epoch is to be preferred: a higher validation accuracy, then a lower loss.
     func isBetter(than other: EpochRecord) -> Bool {
         guard let accuracy = validationAccuracy, let best = other.validationAccuracy,
@@ -38,7 +42,8 @@ public struct EpochRecord: Sendable, Hashable, Codable {
             + "learning_rate,penalty\n"
         for row in history {
             let numbers: [Double?] = [
-                row.trainingLoss, row.trainingAccuracy, row.validationLoss, row.validationAccuracy,
+                row.isLearned ? row.trainingLoss : nil, row.isLearned ? row.trainingAccuracy : nil,
+                row.validationLoss, row.validationAccuracy,
                 row.learningRate, row.penalty,
             ]
             text +=
@@ -65,6 +70,8 @@ public enum TrainingEvent: Sendable {
     case epoch(EpochRecord, isBest: Bool)
     /// Nothing has become better for a while.
     case stoppedEarly(epoch: Int, best: Int)
+    /// No temperature fits the validation photos: the head stays as it was learned.
+    case uncalibrated(String)
     /// The run has failed, and so has saying so in its folder.
     case unrecorded(String)
 }
@@ -103,6 +110,9 @@ public struct TrainingMetrics: Sendable, Hashable, Codable {
     public var values: ValueMetrics?
     /// The scores of each class.
     public var perClass: [ClassScores]
+    /// The temperature that the head was calibrated by; nil where that was not asked for, or none
+    /// fitted. The other figures are of the calibrated head.
+    public var temperature: Temperature?
     /// Rows are the truth.
     public var confusion: ConfusionMatrix
     /// Why the run ended before its time; nil of a whole run. What else is here is of the best epoch

@@ -98,3 +98,19 @@ import Testing
         #expect(abs(variance - 1 / (4 * (2 * alpha + 1))) < 0.006)
     }
 }
+
+@Test func aTemperatureIsFittedWhereOneIsBest() throws {
+    // Sure by 4, right in three of four: the odds of 3 are 4 / T.
+    let rows: [[Float]] = [[4, 0], [4, 0], [4, 0], [4, 0]]
+    let found = try #require(Temperature.fit(rows, labels: [0, 0, 0, 1]))
+    #expect(abs(found - 4 / 1.0986122886681098) < 1e-6)
+    let labels = try #require(
+        Temperature.fit([[4], [4], [4], [4]], targets: [[1], [1], [1], [0]]))
+    #expect(abs(labels - 4 / 1.0986122886681098) < 1e-6)
+    // The surer the better, and no guide at all.
+    #expect(Temperature.fit(rows, labels: [0, 0, 0, 0]) == nil)
+    #expect(Temperature.fit(rows, labels: [1, 1, 1, 1]) == nil)
+    #expect(Temperature.fit(rows, labels: [0, 1, 0, 1]) == nil)
+    #expect(Temperature.fit([[.nan, 0]], labels: [0]) == nil)
+    #expect(Temperature.fit([], labels: []) == nil)
+}

@@ -59,6 +59,15 @@ void graft_channel_affine_backward(
     const float *scale, const float *mean, float *dx, float *products, float *plain, float *sums);
 size_t graft_affine_sums_count(graft_layout l);
 
+// The mean of each channel and the mean square about it. `sums` has room for graft_affine_sums_count.
+void graft_channel_moments(graft_layout l, const float *x, float *mean, float *variance, float *sums);
+
+// z = of_a[c] · a + of_b[c] · b + shift[c]; all maps lie alike, all factors are filled up to a multiple of the block.
+// z is no other map.
+void graft_channel_combine(
+    graft_layout l, const float *a, const float *of_a, const float *b, const float *of_b, const float *shift,
+    float *z);
+
 // folded[r] = factors[r] · weights[r] for rows of `size` numbers.
 void graft_fold_rows(
     const float *weights, size_t rows, size_t size, const float *factors, float *folded);

@@ -337,26 +337,6 @@ static inline dnnl_status_t graft_linear(
 #endif
 }
 
-// Batch normalisation with given statistics, scale and shift; `kind` dnnl_backward gives all gradients.
-static inline dnnl_status_t graft_batch_norm(
-    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, const graft_md *data,
-    const graft_md *diff, float epsilon, int own_statistics, const_dnnl_primitive_desc_t hint) {
-    unsigned flags = (own_statistics ? 0 : dnnl_use_global_stats) | dnnl_use_scale | dnnl_use_shift;
-#if GRAFT_V3
-    if (kind == dnnl_backward)
-        return dnnl_batch_normalization_backward_primitive_desc_create(pd, engine, kind, GRAFT_MD(diff),
-            GRAFT_MD(diff), GRAFT_MD(data), epsilon, flags, hint, NULL);
-    return dnnl_batch_normalization_forward_primitive_desc_create(
-        pd, engine, kind, GRAFT_MD(data), GRAFT_MD(data), epsilon, flags, NULL);
-#else
-    dnnl_batch_normalization_desc_t d;
-    dnnl_status_t s = kind == dnnl_backward
-        ? dnnl_batch_normalization_backward_desc_init(&d, kind, GRAFT_MD(diff), GRAFT_MD(data), epsilon, flags)
-        : dnnl_batch_normalization_forward_desc_init(&d, kind, GRAFT_MD(data), epsilon, flags);
-    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, hint) : s;
-#endif
-}
-
 // dst = a (alg) b; b may have extents of 1 that are repeated.
 static inline dnnl_status_t graft_binary(
     dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_alg_kind_t alg, const graft_md *a,
