@@ -26,6 +26,8 @@ public struct Evaluation: Sendable, Encodable {
     public let labels: LabelMetrics?
     /// How well numbers are told; nil where they are not.
     public let values: ValueMetrics?
+    /// How well photos find others of their class; nil where the model is not made for it.
+    public let retrieval: RetrievalMetrics?
     /// The photos that were answered.
     public let photos: Int
     /// The photos that could not be read, each with the reason.
@@ -42,7 +44,8 @@ public struct Evaluation: Sendable, Encodable {
         var reading = reading
         if model.task != .classification { reading.task = model.task }
         let photos = try PhotoFolder.open(folder, reading)
-        for name in photos.classes where !model.labels.contains(name) {
+        for name in photos.classes
+        where model.task != .embedding && !model.labels.contains(name) {
             throw ModelError.unusable(
                 folder, reason: "the model has no class `\(name)`",
                 hint: "its classes are \(model.labels.prefix(10).joined(separator: ", "))")
@@ -71,7 +74,12 @@ public struct Evaluation: Sendable, Encodable {
                 folder, reason: "none of its photos could be read", hint: skipped.first)
         }
         task = model.task
-        classes = model.labels
+        classes = model.task == .embedding ? photos.classes : model.labels
+        retrieval =
+            model.task == .embedding
+            ? try RetrievalMetrics.measure(
+                answers.flatMap { $0 }, width: answers.first?.count ?? 1,
+                labels: answered.map(\.classIndex), classes: photos.classes) : nil
         self.skipped = skipped
         self.photos = answered.count
         /// The targets in the order of the model's outputs.
@@ -100,6 +108,12 @@ public struct Evaluation: Sendable, Encodable {
         case .regression:
             (accuracy, macroF1, scores, labels) = (nil, nil, nil, nil)
             values = ValueMetrics(answers: answers, targets: targets, names: classes)
+        case .embedding:
+            guard retrieval != nil else {
+                throw ModelError.unusable(
+                    folder, reason: "no class has two photos, to find one by the other", hint: nil)
+            }
+            (accuracy, macroF1, scores, labels, values) = (nil, nil, nil, nil, nil)
         }
         self.confusion = confusion
         averages = model.task == .classification ? AveragedScores(confusion) : nil

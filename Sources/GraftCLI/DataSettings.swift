@@ -7,7 +7,7 @@ import GraftTraining
 struct DataSettings: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "classification, multi-label or regression.",
+            "classification, multi-label, regression or embedding.",
             discussion: "Without it, the names of a table's columns say which: see --columns."),
         transform: choice)
     var task: LearningTask?

@@ -34,7 +34,7 @@ struct GraftCommand: AsyncParsableCommand {
             PreprocessCommand.self,
             RunCommand.self,
             RunsCommand.self,
-            ScoresCommand.self,
+            ScoresCommand.self, LikenessCommand.self,
             ServeCommand.self,
             SummaryCommand.self,
             TrainCommand.self,

@@ -30,6 +30,7 @@ struct TrainCommand: AsyncParsableCommand {
     var validation: String?
     @OptionGroup var reading: DataSettings
     @OptionGroup var settings: TrainSettings
+    @OptionGroup(title: "Embeddings") var likeness: EmbeddingArguments
     @Option(help: "The architecture of a weight file.") var architecture: String?
     @Flag(help: "Go on from the checkpoint in the run's folder.") var resume = false
     @Flag(help: "Replace what an earlier run left in the folder.") var overwrite = false
@@ -93,7 +94,8 @@ struct TrainCommand: AsyncParsableCommand {
             backbone, architecture: architecture, progress: Progress.fetching(backbone))
         let cache = Cache().root
         var options = try settings.options()
-        let live = EpochTable(photos.task)
+        options.embedding = try likeness.settings(reading.task)
+        let live = EpochTable(options.embedding == nil ? photos.task : .embedding)
         if findRate || settings.searchesRate {
             let search = try model.findRate(on: source, options: options, cacheFolder: cache) {
                 live.show($0)
@@ -129,6 +131,7 @@ struct TrainCommand: AsyncParsableCommand {
                 Terminal.say(Report.matrix(result.metrics.confusion, result.classes))
             case .multiLabel: result.metrics.labels.map { Terminal.say(Report.labels($0)) }
             case .regression: result.metrics.values.map { Terminal.say(Report.values($0)) }
+            case .embedding: result.metrics.retrieval.map { Terminal.say(Report.retrieval($0)) }
             }
             Terminal.say(
                 "validation \(result.metrics.task.measure) \(decimals(measure, 4)) after epoch \(result.metrics.bestEpoch)"
@@ -140,7 +143,7 @@ struct TrainCommand: AsyncParsableCommand {
     private static func count(_ photos: PhotoFolder) -> String {
         let kind =
             switch photos.task {
-            case .classification: "classes"
+            case .classification, .embedding: "classes"
             case .multiLabel: "labels"
             case .regression: photos.classes.count == 1 ? "number" : "numbers"
             }

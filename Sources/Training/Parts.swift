@@ -21,12 +21,18 @@ struct Parts {
 
     init(_ input: TrainingInput, _ options: TrainingOptions) throws {
         let classes = input.classes.count
-        guard classes > (input.task == .classification ? 1 : 0) else {
+        guard classes > (input.task.hasClasses ? 1 : 0) else {
             throw TrainingError.option(
                 "number of classes", expected: "2 or more", found: "\(classes)")
         }
-        model = try input.graph.withHead(
-            classes: classes, hidden: options.head.hidden, dropout: options.dropout)
+        model =
+            if let embedding = options.embedding {
+                try input.graph.withEmbedding(
+                    size: embedding.size, hidden: options.head.hidden, dropout: options.dropout)
+            } else {
+                try input.graph.withHead(
+                    classes: classes, hidden: options.head.hidden, dropout: options.dropout)
+            }
         for node in model.nodes[...model.features] {
             for parameter in node.parameters where input.weights[parameter.name] == nil {
                 throw TrainingError.missingWeight(parameter.name)

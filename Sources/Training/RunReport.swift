@@ -25,6 +25,7 @@ enum RunReport {
             case .classification: "classes"
             case .multiLabel: "labels"
             case .regression: run.classes.count == 1 ? "number" : "numbers"
+            case .embedding: "classes, by likeness"
             }
         let title = "\(run.architecture), \(run.classes.count) \(things)"
         var body = "<h1>\(HTML.escaped(title))</h1>\n"
@@ -53,6 +54,10 @@ enum RunReport {
         line("share of wrong labels", metrics.labels?.hammingLoss)
         line("calibration error, 15 bins", metrics.labels?.calibrationError)
         line("R²", metrics.values?.r2)
+        line("Recall@1", metrics.retrieval?.recallAt1)
+        line("Recall@5", metrics.retrieval?.recallAt5)
+        line("mAP@R", metrics.retrieval?.mapAtR)
+        line("R-precision", metrics.retrieval?.rPrecision)
         line("validation loss", metrics.loss)
         if metrics.epochs > 0 {
             summary.append(["best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"])
@@ -69,6 +74,9 @@ enum RunReport {
             body +=
                 run.task == .regression
                 ? "The validation photos whose answers are furthest off, as the network sees them."
+                : run.task == .embedding
+                ? "The validation photos that are most like one of another class, with that one; the "
+                    + "cosine of their vectors in brackets."
                 : "The validation photos that were most surely taken for something else, as the "
                     + "network sees them, and where it looked."
             body += "</p>\n"
@@ -107,6 +115,7 @@ enum RunReport {
         case .classification: body += self.classes(run, metrics)
         case .multiLabel: body += labels(run, metrics)
         case .regression: body += values(metrics, answers)
+        case .embedding: body += likeness(run, metrics)
         }
         return body
     }
@@ -167,6 +176,20 @@ enum RunReport {
                     "label", "learned", "validated", "threshold", "precision", "recall", "F1",
                     "ROC-AUC", "average precision",
                 ], rows)
+    }
+
+    private static func likeness(_ run: RunDescription, _ metrics: TrainingMetrics) -> String {
+        let counts = Dictionary(
+            zip(run.classes, run.trainingCounts), uniquingKeysWith: { first, _ in first })
+        let rows = (metrics.retrieval?.perClass ?? []).map { found in
+            [
+                found.name, "\(counts[found.name] ?? 0)", "\(found.photos)",
+                number(found.recallAt1), number(found.mapAtR),
+            ]
+        }
+        return "<h2>Classes</h2><p>Every validation photo asks for the others by the cosine of their "
+            + "vectors.</p>\n"
+            + HTML.table(["class", "learned", "validated", "Recall@1", "mAP@R"], rows)
     }
 
     private static func values(

@@ -25,6 +25,7 @@ extension TrainingLoop {
             }
         }
         if crew.count > 1 { try outputs.withUnsafeMutableBufferPointer { try crew.sum($0) } }
+        if let embedding = options.embedding { return try judge(outputs, samples, embedding) }
         outputs.withUnsafeBufferPointer { outputs in
             for photo in all {
                 judge(
@@ -60,6 +61,7 @@ extension TrainingLoop {
             score.loss += DenseLoss.squaredError.sum(
                 scores, width: classes, targets: [samples.targets[photo]])
             score.probabilities.append(Array(scores))
+        case .embedding: break  // All at once: a photo alone tells nothing.
         }
     }
 
@@ -97,7 +99,7 @@ extension TrainingLoop {
         }
 
         func measure(_ task: LearningTask, photos: Int) -> Double {
-            task == .classification
+            task.hasClasses
                 ? Double(correct) / Double(max(photos, 1))
                 : TrainingLoop.measure(task, answers, targets)
         }

@@ -100,6 +100,8 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     public var mixup: Double = 0
     /// α of cutmix (arXiv:1905.04899); 0 cuts nothing.
     public var cutmix: Double = 0
+    /// Learns embeddings by these settings; nil learns what the photos' labels suggest.
+    public var embedding: EmbeddingSettings?
 
     /// The defaults of a mode: Adam at 1e-3 for a head, SGD with momentum 0.9 at 1e-3 for more.
     public init(mode: TrainingMode = .features) {
@@ -173,6 +175,7 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
 
     /// Throws ``TrainingError/option(_:expected:found:)`` for a setting that a task has no use for.
     func validate(for task: LearningTask) throws(TrainingError) {
+        if let embedding { return try embedding.validate(self) }
         guard task != .classification else { return }
         if head == .logistic || head == .neighbours {
             throw .option(

@@ -25,10 +25,13 @@ public struct EpochRecord: Sendable, Hashable, Codable {
 
     /// Whether this epoch is to be preferred: a higher validation accuracy, then a lower loss.
     func isBetter(than other: EpochRecord) -> Bool {
-        guard let accuracy = validationAccuracy, let best = other.validationAccuracy,
-            let loss = validationLoss, let least = other.validationLoss
-        else { return true }
-        return accuracy > best || (accuracy == best && loss < least)
+        guard let accuracy = validationAccuracy, let best = other.validationAccuracy else {
+            return true
+        }
+        guard accuracy == best, let loss = validationLoss, let least = other.validationLoss else {
+            return accuracy > best
+        }
+        return loss < least
     }
 
     static func csv(_ history: [EpochRecord], _ task: LearningTask) -> String {
@@ -101,6 +104,8 @@ public struct TrainingMetrics: Sendable, Hashable, Codable {
     public var labels: LabelMetrics?
     /// How well numbers are told; nil where they were not asked for.
     public var values: ValueMetrics?
+    /// How well photos find others of their class; nil where that was not asked for.
+    public var retrieval: RetrievalMetrics?
     /// The scores of each class.
     public var perClass: [ClassScores]
     /// Rows are the truth.
@@ -115,6 +120,7 @@ public struct TrainingMetrics: Sendable, Hashable, Codable {
         case .classification: accuracy
         case .multiLabel: labels?.meanAveragePrecision
         case .regression: values?.r2
+        case .embedding: retrieval?.recallAt1
         }
     }
 }

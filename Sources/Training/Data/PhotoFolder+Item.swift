@@ -48,7 +48,7 @@ extension PhotoFolder {
     /// What is said of a photo, in words.
     public func label(of item: Item) -> String {
         switch task {
-        case .classification: classes[item.classIndex]
+        case .classification, .embedding: classes[item.classIndex]
         case .multiLabel:
             classes.indices.filter { item.targets[$0] > 0 }.map { classes[$0] }
                 .joined(separator: ", ")

@@ -33,6 +33,9 @@ extension PhotoFolder {
     public static func open(_ path: String, _ reading: PhotoReading = PhotoReading()) throws
         -> PhotoFolder
     {
+        // Embeddings are learned from classes.
+        var reading = reading
+        if reading.task == .embedding { reading.task = .classification }
         let ending = path.split(separator: "/").last?.split(separator: ".").last?.lowercased()
         var photos: PhotoFolder
         switch ending {

@@ -86,7 +86,7 @@ extension PhotoFolder {
                 .noColumns(table.path, found: table.columns.joined(separator: ", "))
             }
             switch task {
-            case .classification:
+            case .classification, .embedding:
                 guard let column = chosen(classColumns).first else { throw missing() }
                 let labels = try table.rows.enumerated().map { row, cells in
                     guard cells[column].count == 1, !cells[column][0].isEmpty else {
