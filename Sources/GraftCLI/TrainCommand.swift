@@ -53,6 +53,7 @@ struct TrainCommand: AsyncParsableCommand {
         guard findRate || output != nil else {
             throw ValidationError("name a folder for the run with -o")
         }
+        _ = try likeness.settings(reading.task)
     }
 
     func run() async throws {

@@ -176,10 +176,11 @@ extension PhotoFolder {
                 guard sides.count == 4 else {
                     throw table.bad(row, "has a box of \(sides.count) numbers")
                 }
+                let box = Box(
+                    left: sides[0], top: sides[1], right: sides[0] + sides[2],
+                    bottom: sides[1] + sides[3])
                 result.add(
-                    Box(
-                        left: sides[0], top: sides[1], right: sides[0] + sides[2],
-                        bottom: sides[1] + sides[3]), category.text, to: &photo,
+                    AnnotatedPhotos.Thing(label: category.text, box: box), to: &photo,
                     place: "line \(row + 1) of `\(table.path)`")
             }
             result.photos.append(photo)
