@@ -156,7 +156,9 @@ extension Compiler {
             return { sources, target in
                 UnitNorm(x).forEachPosition { base, places in
                     let scale = 1 / UnitNorm.length(sources[0], base, places)
-                    for at in places { target[base + at] = Float(Double(sources[0][base + at]) * scale) }
+                    for at in places {
+                        target[base + at] = Float(Double(sources[0][base + at]) * scale)
+                    }
                 }
             }
         case .layerNorm(let epsilon):

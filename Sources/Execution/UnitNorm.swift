@@ -17,7 +17,8 @@ struct UnitNorm {
         for sample in 0..<shape[0] {
             for element in 0..<area {
                 body(
-                    sample * shape[1] * area + element, stride(from: 0, to: shape[1] * area, by: area))
+                    sample * shape[1] * area + element,
+                    stride(from: 0, to: shape[1] * area, by: area))
             }
         }
     }
@@ -42,7 +43,8 @@ struct UnitNorm {
             var along = 0.0
             for at in places { along += Double(g[base + at]) * Double(y[base + at]) }
             for at in places {
-                dx[base + at] = Float((Double(g[base + at]) - Double(y[base + at]) * along) / length)
+                dx[base + at] = Float(
+                    (Double(g[base + at]) - Double(y[base + at]) * along) / length)
             }
         }
     }

@@ -150,7 +150,8 @@ struct BoxesCommand: ParsableCommand {
     /// Hidden: for comparison with torchvision.
     struct Overlap: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "overlap", abstract: "Measure how boxes overlap, or which suppression keeps.",
+            commandName: "overlap",
+            abstract: "Measure how boxes overlap, or which suppression keeps.",
             shouldDisplay: false)
 
         @Argument(help: "Boxes, .npy of (boxes, left top right bottom).") var boxes: String
@@ -194,7 +195,9 @@ struct BoxesCommand: ParsableCommand {
             }
             let sides = tensor.floats.map { Double($0) }
             return stride(from: 0, to: sides.count, by: 4).map {
-                Box(left: sides[$0], top: sides[$0 + 1], right: sides[$0 + 2], bottom: sides[$0 + 3])
+                Box(
+                    left: sides[$0], top: sides[$0 + 1], right: sides[$0 + 2], bottom: sides[$0 + 3]
+                )
             }
         }
     }

@@ -23,7 +23,8 @@ struct EmbeddingArguments: ParsableArguments {
     var margin: Double?
     @Option(help: "What arcface and cosface multiply cosines by: 64 unless named.")
     var scale: Double?
-    @Option(help: "Photos of each class in a batch: 4 unless named; --batch over it are the classes.")
+    @Option(
+        help: "Photos of each class in a batch: 4 unless named; --batch over it are the classes.")
     var photosPerClass: Int?
 
     /// The settings, if embeddings are to be learned.

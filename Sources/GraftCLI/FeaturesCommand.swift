@@ -48,8 +48,10 @@ struct FeaturesCommand: AsyncParsableCommand {
             help: "Where to write (photos, features): .npy, or .safetensors with the photos' names."
         )
         var output: String
-        @Option(help: "Take the value of this layer; by default the vectors that the model learned, or the pooled features.") var layer:
-            String?
+        @Option(
+            help:
+                "Take the value of this layer; by default the vectors that the model learned, or the pooled features."
+        ) var layer: String?
         @Option(help: "Compute part I of N only, counted from 0: every Nth photo.") var shard:
             Shard?
         @Option(help: "The architecture of a weight file.") var architecture: String?

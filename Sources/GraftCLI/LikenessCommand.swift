@@ -11,7 +11,8 @@ struct LikenessCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "likeness",
         abstract: "Measure vectors by how they find each other, or by a loss and its gradients.",
-        discussion: "Example: graft likeness v.npy --labels y.npy --loss contrastive -o g.safetensors",
+        discussion:
+            "Example: graft likeness v.npy --labels y.npy --loss contrastive -o g.safetensors",
         shouldDisplay: false)
 
     @Argument(help: "Vectors, .npy of (photos, numbers).") var vectors: String

@@ -75,10 +75,10 @@ enum RunReport {
                 run.task == .regression
                 ? "The validation photos whose answers are furthest off, as the network sees them."
                 : run.task == .embedding
-                ? "The validation photos that are most like one of another class, with that one; the "
-                    + "cosine of their vectors in brackets."
-                : "The validation photos that were most surely taken for something else, as the "
-                    + "network sees them, and where it looked."
+                    ? "The validation photos that are most like one of another class, with that one; the "
+                        + "cosine of their vectors in brackets."
+                    : "The validation photos that were most surely taken for something else, as the "
+                        + "network sees them, and where it looked."
             body += "</p>\n"
             body += "<div class=cards>\n"
             for mistake in mistakes { body += try card(mistake) }
@@ -187,7 +187,8 @@ enum RunReport {
                 number(found.recallAt1), number(found.mapAtR),
             ]
         }
-        return "<h2>Classes</h2><p>Every validation photo asks for the others by the cosine of their "
+        return
+            "<h2>Classes</h2><p>Every validation photo asks for the others by the cosine of their "
             + "vectors.</p>\n"
             + HTML.table(["class", "learned", "validated", "Recall@1", "mAP@R"], rows)
     }

@@ -88,7 +88,7 @@ extension Trainer {
         let shape = input.preprocessing.shape
         let looking =
             wrong.isEmpty || input.task == .regression || input.task == .embedding
-            || options.head.isNeighbours
+                || options.head.isNeighbours
             ? nil
             : try ActivationMap(parts.model, weights: weights, input: shape, engine: engine)
         var mistakes: [Mistake] = []

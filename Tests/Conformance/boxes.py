@@ -306,7 +306,7 @@ def suppressions(peer, theirs):
         x = np.array([r["bbox"] for r in own], "f4")
         x[:, 2:] += x[:, :2]
         wanted += [own[k] for k in theirs(x, np.array([r["score"] for r in own], "f4"), np.array([r["category_id"] for r in own]), 0.45)]
-    key = lambda r: json.dumps(r, sort_keys=True)
+    key = lambda r: json.dumps({**r, "bbox": [float(v) for v in r["bbox"]]}, sort_keys=True)
     check("   of a file of results", sorted(map(key, mine)) == sorted(map(key, wanted)), f"{len(mine)} of {len(results)}")
 
 

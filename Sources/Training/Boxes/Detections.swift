@@ -89,7 +89,8 @@ public struct DetectionFile: Codable, Sendable {
         } catch {
             throw AnnotationError.malformed(
                 path, format: "result",
-                reason: "expected a list of `image_id`, `category_id`, `bbox` and `score` (\(error))")
+                reason:
+                    "expected a list of `image_id`, `category_id`, `bbox` and `score` (\(error))")
         }
         for (index, result) in results.enumerated() {
             guard result.bbox.count == 4, result.bbox[2] >= 0, result.bbox[3] >= 0,

@@ -57,7 +57,8 @@ extension EmbeddingLoss {
         for a in labels.indices {
             // Who has no other of his class is compared with himself, at distance 0; without any
             // negative, it is the furthest of all.
-            let positive = labels.indices.filter { labels[$0] == labels[a] }
+            let positive =
+                labels.indices.filter { labels[$0] == labels[a] }
                 .max { d[a, $0] < d[a, $1] } ?? a
             let negative =
                 labels.indices.filter { labels[$0] != labels[a] }.min { d[a, $0] < d[a, $1] }

@@ -79,7 +79,8 @@ public struct RetrievalMetrics: Sendable, Hashable, Codable {
                 }
                 if let first = order.first { nearest.append((first, cosine(first))) }
                 if counts[label] > 1 {
-                    tally[label].add(order.lazy.map { labels[$0] == label }, others: counts[label] - 1)
+                    tally[label].add(
+                        order.lazy.map { labels[$0] == label }, others: counts[label] - 1)
                 }
             }
         }
@@ -90,7 +91,8 @@ public struct RetrievalMetrics: Sendable, Hashable, Codable {
                 queries: sum.queries, recallAt1: Double(sum.first) / queries,
                 recallAt5: Double(sum.five) / queries, rPrecision: sum.share / queries,
                 mapAtR: sum.precision / queries,
-                perClass: zip(classes, zip(counts, tally)).filter { $0.1.0 > 0 }.map { name, found in
+                perClass: zip(classes, zip(counts, tally)).filter { $0.1.0 > 0 }.map {
+                    name, found in
                     let asked = Double(found.1.queries)
                     return Class(
                         name: name, photos: found.0,
