@@ -125,3 +125,14 @@ int graft_has_bf16(void) {
     return 0;
 #endif
 }
+
+int graft_has_int8(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avxvnni")
+        || (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")
+            && __builtin_cpu_supports("avx512vl"));
+#else
+    return 0;
+#endif
+}

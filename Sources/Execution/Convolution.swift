@@ -13,6 +13,7 @@ final class ProductWeights {
     let name: String
     private let make: () throws -> (kernel: [Float], bias: [Float]?)
     private var made: (kernel: [Float], bias: [Float]?)?
+    private var madeRows: QuantizedRows?
 
     init(_ compiler: Compiler, _ node: Node, norm: (node: Node, epsilon: Float)? = nil) {
         hasBias = norm != nil || compiler.parameter(node, .bias) != nil
@@ -33,8 +34,16 @@ final class ProductWeights {
         return numbers
     }
 
+    /// The kernel in eight bits, a scale for each output.
+    func rows(_ outputs: Int) throws -> QuantizedRows {
+        if let madeRows { return madeRows }
+        let rows = QuantizedRows(try numbers().kernel, rows: outputs)
+        madeRows = rows
+        return rows
+    }
+
     /// Lets go of the numbers.
-    func forget() { made = nil }
+    func forget() { (made, madeRows) = (nil, nil) }
 }
 
 extension Compiler {
@@ -74,6 +83,7 @@ extension Compiler {
     /// A copy of a value that may be overwritten.
     func copied(_ value: Memory) throws -> Memory {
         let target = try memory(value.descriptor)
+        target.quantum = value.quantum
         try reorder(value, into: target)
         return target
     }
@@ -106,7 +116,7 @@ extension Compiler {
             try productPrimitive(
                 node, dnnl_forward_inference, input, output, bias: weights.hasBias, extra: extra,
                 attributes: try PostOps(sum: sum != nil, activation: activation),
-                bf16: options.usesBF16)
+                types: options.usesBF16 ? .bf16 : .f32)
         }
         let choice = try choice(
             node, source, input, output, activation: activation, extra: extra, direct: direct)
@@ -152,18 +162,18 @@ extension Compiler {
     func productPrimitive(
         _ node: Node, _ kind: dnnl_prop_kind_t, _ input: Shape, _ output: Shape, bias: Bool,
         extra: Padding = .zero, attributes: PostOps? = nil,
-        hint: Primitive? = nil, bf16: Bool = false
+        hint: Primitive? = nil, types: ProductTypes = .f32
     ) throws -> Primitive {
-        let weights = try Descriptor.any(kernelDims(node), bf16: bf16)
+        let weights = try Descriptor.any(kernelDims(node), type: types.weights)
         let biases = bias ? try Descriptor.plain([output[1]]) : nil
-        let dst = try Descriptor.any(output.dimensions, bf16: bf16)
+        let dst = try Descriptor.any(output.dimensions, type: types.target)
+        let src = try Descriptor.any(input.dimensions, type: types.source)
         let attr = attributes?.attributes
         let pointers = { (body: (UnsafePointer<graft_md>?) -> dnnl_status_t) -> dnnl_status_t in
             biases.map { $0.withPointer { body($0) } } ?? body(nil)
         }
         guard case .conv2d(_, let window, _, _) = node.op else {
             // The matrix reads what lies row-major already.
-            let src = try Descriptor.any(input.dimensions, bf16: bf16)
             return try Primitive("plan layer `\(node.name)`") { pd in
                 src.withPointer { src in
                     weights.withPointer { weights in
@@ -178,7 +188,6 @@ extension Compiler {
                 }
             }
         }
-        let src = try Descriptor.any(input.dimensions, bf16: bf16)
         var geometry = self.window(window, input: input, output: output, extra: extra)
         return try Primitive("plan layer `\(node.name)`") { pd in
             src.withPointer { src in
@@ -196,6 +205,16 @@ extension Compiler {
     }
 }
 
+/// The types that a product reads and writes.
+struct ProductTypes {
+    var source: dnnl_data_type_t
+    var weights: dnnl_data_type_t
+    var target: dnnl_data_type_t
+
+    static let f32 = ProductTypes(source: dnnl_f32, weights: dnnl_f32, target: dnnl_f32)
+    static let bf16 = ProductTypes(source: dnnl_bf16, weights: dnnl_bf16, target: dnnl_bf16)
+}
+
 /// What a primitive does to its result before it writes it.
 final class PostOps {
     let attributes: dnnl_primitive_attr_t
@@ -209,6 +228,17 @@ final class PostOps {
             "fuse")
         guard let attributes else { throw .library("fuse", code: 0) }
         self.attributes = attributes
+    }
+
+    /// Takes what `create` makes.
+    init(
+        _ create: (inout dnnl_primitive_attr_t?) -> dnnl_status_t
+    ) throws(ExecutionError) {
+        var attributes: dnnl_primitive_attr_t?
+        let status = create(&attributes)
+        guard let attributes else { throw .library("fuse", code: Int(status.rawValue)) }
+        self.attributes = attributes
+        try check(status, "fuse")
     }
 
     deinit { dnnl_primitive_attr_destroy(attributes) }

@@ -41,27 +41,33 @@ final class Descriptor {
 
     init(taking value: graft_md) { self.value = value }
 
-    /// These dims with these strides, f32.
-    init(_ dims: [Int], strides: [Int]) throws(ExecutionError) {
+    /// These dims with these strides.
+    init(
+        _ dims: [Int], strides: [Int], type: dnnl_data_type_t = dnnl_f32
+    ) throws(ExecutionError) {
         value = graft_md()
         try check(
             graft_md_create(
-                &value, Int32(dims.count), dims.map(Int64.init), strides.map(Int64.init)),
+                &value, Int32(dims.count), dims.map(Int64.init), strides.map(Int64.init), type),
             "describe \(dims)")
     }
 
     /// Row-major.
-    static func plain(_ dims: [Int]) throws(ExecutionError) -> Descriptor {
+    static func plain(
+        _ dims: [Int], type: dnnl_data_type_t = dnnl_f32
+    ) throws(ExecutionError) -> Descriptor {
         var strides = [Int](repeating: 1, count: dims.count)
         for axis in stride(from: dims.count - 2, through: 0, by: -1) {
             strides[axis] = strides[axis + 1] * dims[axis + 1]
         }
-        return try Descriptor(dims, strides: strides)
+        return try Descriptor(dims, strides: strides, type: type)
     }
 
     /// (N, C, H, W) with the channels innermost.
-    static func channelsLast(_ d: [Int]) throws(ExecutionError) -> Descriptor {
-        try Descriptor(d, strides: [d[1] * d[2] * d[3], 1, d[3] * d[1], d[1]])
+    static func channelsLast(
+        _ d: [Int], type: dnnl_data_type_t = dnnl_f32
+    ) throws(ExecutionError) -> Descriptor {
+        try Descriptor(d, strides: [d[1] * d[2] * d[3], 1, d[3] * d[1], d[1]], type: type)
     }
 
     /// (N, C, H, W) with the channels in blocks, innermost.
@@ -73,16 +79,18 @@ final class Descriptor {
     }
 
     /// Whatever is fastest.
-    static func any(_ dims: [Int], bf16: Bool = false) throws(ExecutionError) -> Descriptor {
+    static func any(
+        _ dims: [Int], type: dnnl_data_type_t = dnnl_f32
+    ) throws(ExecutionError) -> Descriptor {
         var value = graft_md()
         try check(
-            graft_md_create_any(&value, Int32(dims.count), dims.map(Int64.init), bf16 ? 1 : 0),
+            graft_md_create_any(&value, Int32(dims.count), dims.map(Int64.init), type),
             "describe \(dims)")
         return Descriptor(taking: value)
     }
 
-    /// Whether the numbers are bf16 and not f32.
-    var isBF16: Bool { withPointer { graft_md_is_bf16($0) } != 0 }
+    /// The type of the numbers.
+    var type: dnnl_data_type_t { withPointer { graft_md_type($0) } }
 
     deinit { graft_md_destroy(&value) }
 
@@ -168,6 +176,8 @@ final class Memory {
     let handle: dnnl_memory_t
     /// How it lies as graft's own loops take it, if that was settled when it was made.
     var layout: MapLayout?
+    /// What its numbers of eight bits are multiples of; nil if they are what they are.
+    var quantum: Quantum?
 
     init(_ descriptor: Descriptor, _ buffer: Buffer, _ engine: Engine) throws(ExecutionError) {
         self.descriptor = descriptor

@@ -14,6 +14,8 @@ public enum ExecutionError: Diagnostic, Equatable {
     case memory(byteCount: Int)
     /// An input of another shape than was planned for.
     case input(expected: Shape, found: Shape)
+    /// Eight bits are asked for and no ranges are known.
+    case unquantized(String)
 
     /// What happened.
     public var message: String {
@@ -24,6 +26,8 @@ public enum ExecutionError: Diagnostic, Equatable {
             "the weight `\(name)`: expected \(expected), found \(found.map { "\($0)" } ?? "none")"
         case .memory(let byteCount): "no memory for \(byteCount) bytes of values"
         case .input(let expected, let found): "expected an input \(expected), found \(found)"
+        case .unquantized(let name):
+            "`\(name)` cannot be computed in int8: nothing says between which numbers its values lie"
         }
     }
     /// What to do about it.
@@ -35,6 +39,7 @@ public enum ExecutionError: Diagnostic, Equatable {
         case .weight: "convert the model anew with `graft convert`"
         case .memory: "use a smaller batch or smaller pictures"
         case .input: nil
+        case .unquantized: "look at some photos first: `graft quantize MODEL PHOTOS -o MODEL8`"
         }
     }
 }
@@ -49,6 +54,8 @@ public struct ExecutionOptions: Sendable {
     public var memory: (any PlanMemory)?
     /// What products are computed in; f32 where the processor has no instructions for it.
     public var precision = Precision.f32
+    /// The ranges of values by the names of their nodes, for ``Precision/int8``: see ``RangeObservation``.
+    public var ranges: [String: ValueRange] = [:]
     /// How the photos of a batch go through the network.
     public var division = Division.automatic
     /// Where prepared weights are kept between runs; without it, they are prepared in every run.

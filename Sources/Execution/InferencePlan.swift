@@ -36,6 +36,9 @@ public final class InferencePlan {
         parts = isDivided ? input[0] : 1
         var part = input
         if isDivided { part[0] = 1 }
+        if options.usesInt8, options.ranges.isEmpty {
+            throw ExecutionError.unquantized(graph.name)
+        }
         let planFile =
             options.planFile.map { PlanFile($0) } ?? (isDivided ? PlanFile(nil) : nil)
         func lane() throws -> Lane {
@@ -158,8 +161,13 @@ public enum Division: String, Sendable, CaseIterable {
 struct Fusion {
     let compiler: Compiler
     let keep: Set<Int>
-    /// The value of each node that has one; fused nodes have none.
+    /// Who looks at the values that products read and write.
+    private let observer: Magnitudes?
+    private var observed: Set<Int> = []
+    /// The value of each node that has one, in f32 or in eight bits; fused nodes have none.
     private var values: [Int: Memory] = [:]
+    /// The same in the other of the two, where somebody wanted it.
+    private var others: [Int: Memory] = [:]
     /// Zero padding that a node's consumer is to do itself.
     private var padded: [Int: Padding] = [:]
     private var consumers: [[Int]]
@@ -172,9 +180,10 @@ struct Fusion {
     private var graph: Graph { compiler.graph }
     private var shapes: [Shape] { compiler.shapes }
 
-    init(_ compiler: Compiler, keep: Set<Int>) {
+    init(_ compiler: Compiler, keep: Set<Int>, observer: Magnitudes? = nil) {
         self.compiler = compiler
         self.keep = keep
+        self.observer = observer
         let nodes = compiler.graph.nodes
         var needed = keep
         for index in nodes.indices.reversed() where needed.contains(index) {
@@ -188,12 +197,62 @@ struct Fusion {
         }
     }
 
-    func value(of node: Int) throws -> Memory {
+    /// The value of a node as it lies, in f32 or in eight bits.
+    private func stored(_ node: Int) throws -> Memory {
         guard let value = values[node] else {
             throw ExecutionError.unsupported(
                 layer: graph.nodes[node].name, reason: "its value was fused away")
         }
         return value
+    }
+
+    /// The value of a node in f32.
+    mutating func value(of node: Int) throws -> Memory {
+        let value = try stored(node)
+        guard value.quantum != nil else { return value }
+        if let real = others[node] { return real }
+        let real = try compiler.real(value, shape(of: node))
+        others[node] = real
+        return real
+    }
+
+    /// What a node's value is multiples of in eight bits, if that is known.
+    private func quantum(of node: Int) -> Quantum? {
+        values[node]?.quantum ?? compiler.quantum(of: graph.nodes[node])
+    }
+
+    /// The value of a node in eight bits.
+    private mutating func quantized(_ node: Int, _ quantum: Quantum) throws -> Memory {
+        let value = try stored(node)
+        guard value.quantum == nil else { return value }
+        if let quantized = others[node] { return quantized }
+        let quantized = try compiler.quantized(value, shape(of: node), quantum)
+        others[node] = quantized
+        return quantized
+    }
+
+    /// Whether a node's value is to be in eight bits: some product reads it. The sums of linear
+    /// bottlenecks stay in f32: they are small, few of their numbers are large, and what is lost in one
+    /// is in all that follow.
+    private func isReadInEightBits(_ index: Int) -> Bool {
+        guard !keep.contains(index), let quantum = compiler.quantum(of: graph.nodes[index]),
+            !quantum.isSigned || !consumers[index].contains(where: { graph.nodes[$0].op.isSum })
+        else { return false }
+        return consumers[index].contains { consumer in
+            switch graph.nodes[consumer].op {
+            case .conv2d, .linear: true
+            case .pad: consumers[consumer].contains { graph.nodes[$0].op.isProduct }
+            case .maxPool: isReadInEightBits(consumer)
+            default: false
+            }
+        }
+    }
+
+    /// Shows a value to who looks at them.
+    private mutating func observe(_ node: Int) throws {
+        guard let observer, observed.insert(node).inserted else { return }
+        try compiler.observe(
+            try value(of: node), shape(of: node), as: graph.nodes[node].name, observer)
     }
 
     /// Compiles every needed node; the memory that takes the input.
@@ -216,14 +275,17 @@ struct Fusion {
             keep.contains(index) || index == 0
                 || consumers[index].contains { !done.contains($0) }
         }
+        others = others.filter { values[$0.key] != nil }
         wholes = wholes.filter { !done.contains($0.key) }
     }
 
-    /// The shape of a node's first input before the padding that the node does itself.
-    private func shape(into node: Node) -> Shape {
-        let input = node.inputs[0]
-        return shapes[padded[input] == nil ? input : graph.nodes[input].inputs[0]]
+    /// The shape of a node's value, without the padding that its consumer does.
+    private func shape(of node: Int) -> Shape {
+        shapes[padded[node] == nil ? node : graph.nodes[node].inputs[0]]
     }
+
+    /// The shape of a node's first input before the padding that the node does itself.
+    private func shape(into node: Node) -> Shape { shape(of: node.inputs[0]) }
 
     /// The only consumer of a node, if nobody else wants its value.
     private func only(_ index: Int) -> Int? {
@@ -240,11 +302,11 @@ struct Fusion {
         case .convTranspose2d:
             values[index] = try compiler.transposedProduct(
                 node, try value(of: node.inputs[0]), shapes[node.inputs[0]], shapes[index])
-        case .dropout, .dropPath: values[index] = try value(of: node.inputs[0])
+        case .dropout, .dropPath: values[index] = try stored(node.inputs[0])
         case .pad(let padding, let fill):
             if canMerge(padding, fill, into: only(index), from: node.inputs[0]) {
                 padded[index] = padding
-                values[index] = try value(of: node.inputs[0])
+                values[index] = try stored(node.inputs[0])
             } else {
                 values[index] = try compiler.plainLoop(
                     node, [try value(of: node.inputs[0])], shapes, index)
@@ -268,8 +330,12 @@ struct Fusion {
             values[index] = try compiler.plainLoop(
                 node, [try value(of: node.inputs[0])], shapes, index)
         case .maxPool, .averagePool, .globalAveragePool, .globalMaxPool, .adaptiveAveragePool:
+            // The largest of 8-bit numbers is one of them.
+            let source =
+                node.op.isPlainMaxPool
+                ? try stored(node.inputs[0]) : try value(of: node.inputs[0])
             values[index] = try compiler.pool(
-                node, try value(of: node.inputs[0]), shape(into: node), shapes[index],
+                node, source, shape(into: node), shapes[index],
                 extra: padded[node.inputs[0]] ?? .zero, training: false
             ).output
         case .add, .multiply:
@@ -328,26 +394,23 @@ struct Fusion {
             last = next
         }
         let weights = ProductWeights(compiler, node, norm: norm)
-        var sum: Memory?
+        // What is added, and whether its memory may become the sum's: nobody reads it any more, this
+        // product included.
+        var addend: (node: Int, isFree: Bool)?
         if let next = only(last), case .add = graph.nodes[next].op {
             let inputs = graph.nodes[next].inputs
             let others = inputs.filter { $0 != last }
             if inputs.count == 2, others.count == 1, done.contains(others[0]),
                 let other = values[others[0]], shapes[others[0]] == shapes[last]
             {
-                sum = other
                 last = next
-                // The other value may be overwritten only if nobody reads it any more, this
-                // product included.
-                let free = others[0]
+                let node = others[0]
                 done.insert(next)
-                if keep.contains(free) || consumers[free].contains(where: { !done.contains($0) })
-                    || free == 0 || free == node.inputs[0]
-                    || values.contains(where: { $0.key != free && $0.value.buffer === other.buffer }
-                    )
-                {
-                    sum = try compiler.copied(other)
-                }
+                let isRead =
+                    keep.contains(node) || consumers[node].contains { !done.contains($0) }
+                    || node == 0 || node == graph.nodes[index].inputs[0]
+                    || values.contains { $0.key != node && $0.value.buffer === other.buffer }
+                addend = (node, !isRead)
             }
         }
         var activation: Activation?
@@ -359,11 +422,54 @@ struct Fusion {
         }
         for fused in [index, last] { done.insert(fused) }
         markDone(from: index, to: last)
+        if let product = try quantizedProduct(
+            index, to: last, weights, addend: addend?.node, activation)
+        {
+            var sum: Memory?
+            if let addend {
+                if let quantum = product.addend {
+                    sum = try quantized(addend.node, quantum)
+                } else {
+                    sum = try value(of: addend.node)
+                }
+                if let value = sum, !addend.isFree { sum = try compiler.copied(value) }
+            }
+            guard let quantum = quantum(of: node.inputs[0]) else { return }
+            values[last] = try compiler.append(
+                product, node, try quantized(node.inputs[0], quantum), shapes[index],
+                weights: weights, sum: sum)
+            return
+        }
+        let source = try value(of: node.inputs[0])
+        var sum = try addend.map { try value(of: $0.node) }
+        if let value = sum, addend?.isFree == false { sum = try compiler.copied(value) }
+        try observe(node.inputs[0])
         values[last] = try compiler.product(
-            node, try value(of: node.inputs[0]), inputShape, shapes[index],
+            node, source, inputShape, shapes[index],
             weights: weights, sum: sum, activation: activation,
             extra: padded[node.inputs[0]] ?? .zero,
             home: try homes[last].flatMap { try part(last, of: $0.root, from: $0.start) })
+        try observe(last)
+    }
+
+    /// The product that ends in `last` in eight bits, where that is asked for and can be.
+    private func quantizedProduct(
+        _ index: Int, to last: Int, _ weights: ProductWeights, addend: Int?,
+        _ activation: Activation?
+    ) throws -> QuantizedProduct? {
+        let node = graph.nodes[index]
+        // The picture itself stays as it is: it has few channels and needs all its levels.
+        guard compiler.options.usesInt8, values[node.inputs[0]]?.buffer !== values[0]?.buffer,
+            let source = quantum(of: node.inputs[0])
+        else { return nil }
+        // A sum is told in eight bits where what is added can be too.
+        let added = addend.flatMap { quantum(of: $0) }
+        let isTold = isReadInEightBits(last) && (addend == nil || added != nil)
+        return try compiler.quantizedProduct(
+            node, source: source, shape(into: node), shapes[index], weights: weights,
+            target: isTold ? compiler.quantum(of: graph.nodes[last]) : nil, sum: addend != nil,
+            addend: isTold ? added : nil, activation: activation,
+            extra: padded[node.inputs[0]] ?? .zero)
     }
 
     /// `node`'s channels from `start` on in the memory of a concatenation; nil before its first part
@@ -407,5 +513,24 @@ struct Fusion {
             done.insert(next)
             at = next
         }
+    }
+}
+
+extension Op {
+    /// Whether it multiplies by a kernel.
+    fileprivate var isProduct: Bool {
+        switch self {
+        case .conv2d, .linear: true
+        default: false
+        }
+    }
+
+    fileprivate var isSum: Bool { if case .add = self { true } else { false } }
+
+    /// Whether it is a maximum that pads with nothing.
+    fileprivate var isPlainMaxPool: Bool {
+        guard case .maxPool(let window) = self else { return false }
+        if case .zeroSame = window.padding { return false }
+        return true
     }
 }

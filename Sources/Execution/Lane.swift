@@ -16,12 +16,12 @@ final class Lane {
 
     init(
         graph: Graph, weights: StateDict, input: Shape, outputs: [Int], options: ExecutionOptions,
-        planFile: PlanFile?
+        planFile: PlanFile?, observer: Magnitudes? = nil
     ) throws {
         inputCount = input.count
         compiler = try Compiler(
             graph: graph, weights: weights, input: input, options: options, planFile: planFile)
-        var fusion = Fusion(compiler, keep: Set(outputs))
+        var fusion = Fusion(compiler, keep: Set(outputs), observer: observer)
         inputMemory = try fusion.compile()
         var list: [(memory: Memory, shape: Shape)] = []
         for node in outputs {

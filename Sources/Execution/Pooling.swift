@@ -70,7 +70,7 @@ extension Compiler {
         }
         var geometry = self.window(window, input: input, output: map, extra: extra)
         let kind = training ? dnnl_forward_training : dnnl_forward_inference
-        let dst = try Descriptor.any(map.dimensions, bf16: source.descriptor.isBF16)
+        let dst = try Descriptor.any(map.dimensions, type: source.descriptor.type)
         let primitive = try Primitive("plan layer `\(node.name)`") { pd in
             source.descriptor.withPointer { src in
                 dst.withPointer {
@@ -80,6 +80,7 @@ extension Compiler {
         }
         note(node, primitive)
         let raw = try memory(try primitive.descriptor(dnnl_query_dst_md))
+        raw.quantum = source.quantum
         var arguments = [(DNNL_ARG_SRC, source), (DNNL_ARG_DST, raw)]
         var workspace: Memory?
         if training, algorithm == dnnl_pooling_max {

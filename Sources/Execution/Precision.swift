@@ -9,6 +9,8 @@ public enum Precision: String, Sendable, CaseIterable {
     case f32
     /// The upper halves of 32-bit floats: 8 bits of mantissa, half the memory.
     case bf16
+    /// 8-bit multiples of a scale, which a quantized model knows for each value: a quarter of the memory.
+    case int8
 
     /// Why plans do without it on this machine; nil if they use it.
     ///
@@ -20,6 +22,9 @@ public enum Precision: String, Sendable, CaseIterable {
             if graft_has_bf16() == 2 { return nil }
             if graft_has_bf16() == 1, getenv("GRAFT_EMULATE") != nil { return nil }
             return "this processor has no instructions for bf16 (AVX512-BF16)"
+        case .int8:
+            return graft_has_int8() != 0
+                ? nil : "this processor has no instructions for products of 8 bits (VNNI)"
         }
     }
 }
@@ -27,4 +32,7 @@ public enum Precision: String, Sendable, CaseIterable {
 extension ExecutionOptions {
     /// Whether products are computed in bf16 here.
     var usesBF16: Bool { precision == .bf16 && precision.reasonOff == nil }
+
+    /// Whether products are computed in eight bits here.
+    var usesInt8: Bool { precision == .int8 && precision.reasonOff == nil }
 }

@@ -1,6 +1,7 @@
 // Reading and writing the native model.
 
 internal import FoundationEssentials
+internal import GraftExecution
 internal import GraftFormats
 internal import GraftImages
 internal import GraftNetworks
@@ -48,6 +49,7 @@ extension Model {
         static let labels = "graft.labels"
         static let source = "graft.source"
         static let task = "graft.task"
+        static let ranges = "graft.ranges"
         static let bank = "neighbours.bank"
         static let bankLabels = "neighbours.labels"
     }
@@ -106,6 +108,15 @@ extension Model {
                 path, part: Key.labels,
                 reason: "name \(labels.count) classes, the network has \(classes)")
         }
+        if state.metadata[Key.ranges] != nil {
+            ranges = try decode([String: ValueRange].self, Key.ranges)
+            for (name, range) in ranges
+            where !(range.lower <= range.upper) || !range.lower.isFinite || !range.upper.isFinite {
+                throw ModelError.broken(
+                    path, part: Key.ranges,
+                    reason: "say that `\(name)` lies between \(range.lower) and \(range.upper)")
+            }
+        }
         guard state.metadata[Key.task] != nil else { return }
         let described = try decode(Task.self, Key.task)
         task = described.task
@@ -145,6 +156,7 @@ extension Model {
             Key.labels: try encode(labels),
             Key.source: try encode(source),
         ]
+        if !ranges.isEmpty { state.metadata[Key.ranges] = try encode(ranges) }
         if task != .classification || neighbours != nil {
             state.metadata[Key.task] = try encode(
                 Task(

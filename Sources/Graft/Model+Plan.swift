@@ -24,10 +24,11 @@ extension Model {
         return model
     }
 
-    /// The options with a place for prepared weights, where the weights are those of a file and
-    /// there is a folder to keep them in.
+    /// The options with the ranges of the model's values and with a place for prepared weights, where
+    /// the weights are those of a file and there is a folder to keep them in.
     public func planned(_ options: ExecutionOptions) -> ExecutionOptions {
         var options = options
+        options.ranges = ranges
         var status = stat()
         guard options.planFile == nil, let file, let folder = options.memory?.folder,
             stat(file, &status) == 0, (try? Files.makeFolder(folder)) != nil

@@ -9,12 +9,12 @@ public import GraftTraining
 /// A network with its numbers and all that is needed to use it.
 ///
 /// On disk it is a safetensors file whose `__metadata__` holds the rest as JSON strings under
-/// `graft.graph`, `graft.input`, `graft.labels` and `graft.source`; any safetensors reader opens it.
+/// `graft.graph`, `graft.input`, `graft.labels`, `graft.source` and others; any safetensors reader opens it.
 public struct Model: Sendable {
     /// The network.
     public var graph: Graph { didSet { file = nil } }
     /// Its weights by the graph's names, in logical order (OIHW).
-    public var weights: StateDict { didSet { file = nil } }
+    public var weights: StateDict { didSet { (file, ranges) = (nil, [:]) } }
     /// The one file that all weights are in, as it is; nil once they are others.
     public internal(set) var file: String?
     /// How a photo becomes the network's input.
@@ -23,6 +23,9 @@ public struct Model: Sendable {
     public var labels: [String]
     /// Where the weights came from.
     public var source: Source
+    /// Between which numbers the values of the network lie, by their nodes' names; known once
+    /// ``quantize(photos:progress:)`` has looked, and what `Precision.int8` needs.
+    public internal(set) var ranges: [String: ValueRange] = [:]
     /// How its plans are made; not a part of the file.
     public var execution = ExecutionOptions()
     /// What the network answers.

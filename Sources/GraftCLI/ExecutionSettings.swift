@@ -17,8 +17,15 @@ struct ExecutionSettings: ParsableArguments {
     enum Numbers: String, ExpressibleByArgument, CaseIterable {
         case f32
         case bf16
+        case int8
 
-        var precision: Precision { self == .bf16 ? .bf16 : .f32 }
+        var precision: Precision {
+            switch self {
+            case .f32: .f32
+            case .bf16: .bf16
+            case .int8: .int8
+            }
+        }
     }
     enum Parts: String, ExpressibleByArgument, CaseIterable {
         case auto
@@ -42,7 +49,7 @@ struct ExecutionSettings: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "What numbers are multiplied: `f32`, or `bf16` where the processor has instructions for it: half the memory, about three significant digits."
+            "What numbers are multiplied: `f32`, or where the processor has instructions for it `bf16` (half the memory, about three significant digits) or `int8` (a quarter, of a model that `graft quantize` wrote)."
         ))
     var precision: Numbers = .f32
 
@@ -58,9 +65,14 @@ struct ExecutionSettings: ParsableArguments {
         }
         var options = ExecutionOptions(
             accuracy: accuracy.accuracy,
-            memory: MeasuredChoices(cacheFolder: Cache().root, measures: measures),
+            memory: Self.memory(measures: measures),
             precision: precision.precision)
         options.division = division.division
         return options
+    }
+
+    /// What was measured on this machine, and the folder of prepared weights.
+    static func memory(measures: Bool = false) -> any PlanMemory {
+        MeasuredChoices(cacheFolder: Cache().root, measures: measures)
     }
 }

@@ -34,6 +34,7 @@ struct GraftCommand: AsyncParsableCommand {
             ModelsCommand.self,
             PredictCommand.self,
             PreprocessCommand.self,
+            QuantizeCommand.self,
             RunCommand.self,
             RunsCommand.self,
             ScoresCommand.self,

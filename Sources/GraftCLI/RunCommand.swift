@@ -38,6 +38,7 @@ struct RunCommand: AsyncParsableCommand {
         let node = try until.map { try self.node($0, in: model.graph) } ?? model.graph.output
         var options = execution.options()
         options.threads = threads
+        options.ranges = model.ranges
         let plan = try InferencePlan(
             graph: model.graph, weights: model.weights, input: x.shape, outputs: [node],
             options: options)

@@ -69,6 +69,17 @@ void graft_unfold_rows(
     const float *gradient, const float *weights, size_t rows, size_t size, const float *factors,
     float *out, float *dots);
 
+// Rows of `size` numbers as multiples of their own scale, the largest magnitude / 127: out[r][i] · scales[r].
+void graft_quantize_rows(const float *numbers, size_t rows, size_t size, int8_t *out, float *scales);
+
+// The smallest and the largest number; NaN counts as none, and of none they are ∞ and −∞.
+void graft_bounds(const float *x, size_t count, float *lower, float *upper);
+
+// Counts each number in the bin of its magnitude, bin i from i · width on; zeros and what is beyond them all are
+// left out.
+void graft_count_magnitudes(
+    const float *x, size_t count, float width, uint64_t *bins, size_t bin_count);
+
 // A depthwise convolution: every channel has a kernel of its own.
 typedef struct {
     size_t n, channels, height, width, out_height, out_width;
@@ -94,5 +105,8 @@ double graft_peak_bandwidth(size_t threads);
 
 // 2 if this processor multiplies bf16, 1 if AVX-512 can do it in other ways, else 0.
 int graft_has_bf16(void);
+
+// Whether this processor multiplies numbers of eight bits four at a time (VNNI, AMX).
+int graft_has_int8(void);
 
 #endif

@@ -1,5 +1,5 @@
 // oneDNN: one small C interface over both the 2.6 API (Debian 12) and the 3.x API, chosen here at
-// compile time. Everything is f32 but where bf16 is asked for; every function returns oneDNN's own status.
+// compile time. Everything is f32 but where another type is asked for; every function returns oneDNN's own status.
 #ifndef GRAFT_CDNNL_SHIM_H
 #define GRAFT_CDNNL_SHIM_H
 
@@ -20,20 +20,19 @@ typedef struct {
 #define GRAFT_MD(m) ((m) ? &(m)->md : NULL)
 #endif
 
-// f32 of these dims with these strides.
+// Numbers of these dims with these strides.
 static inline dnnl_status_t graft_md_create(
-    graft_md *m, int ndims, const int64_t *dims, const int64_t *strides) {
+    graft_md *m, int ndims, const int64_t *dims, const int64_t *strides, dnnl_data_type_t type) {
 #if GRAFT_V3
-    return dnnl_memory_desc_create_with_strides(&m->md, ndims, dims, dnnl_f32, strides);
+    return dnnl_memory_desc_create_with_strides(&m->md, ndims, dims, type, strides);
 #else
-    return dnnl_memory_desc_init_by_strides(&m->md, ndims, dims, dnnl_f32, strides);
+    return dnnl_memory_desc_init_by_strides(&m->md, ndims, dims, type, strides);
 #endif
 }
 
-// f32 or bf16 of these dims, in whatever layout is fastest.
+// Numbers of these dims, in whatever layout is fastest.
 static inline dnnl_status_t graft_md_create_any(
-    graft_md *m, int ndims, const int64_t *dims, int is_bf16) {
-    dnnl_data_type_t type = is_bf16 ? dnnl_bf16 : dnnl_f32;
+    graft_md *m, int ndims, const int64_t *dims, dnnl_data_type_t type) {
 #if GRAFT_V3
     return dnnl_memory_desc_create_with_tag(&m->md, ndims, dims, type, dnnl_format_tag_any);
 #else
@@ -67,17 +66,18 @@ static inline int graft_md_equal(const graft_md *a, const graft_md *b) {
     return dnnl_memory_desc_equal(GRAFT_MD(a), GRAFT_MD(b));
 }
 
-static inline int graft_md_is_bf16(const graft_md *m) {
+static inline dnnl_data_type_t graft_md_type(const graft_md *m) {
 #if GRAFT_V3
     dnnl_data_type_t type = dnnl_data_type_undef;
-    return dnnl_memory_desc_query(m->md, dnnl_query_data_type, &type) == dnnl_success
-        && type == dnnl_bf16;
+    dnnl_status_t s = dnnl_memory_desc_query(m->md, dnnl_query_data_type, &type);
+    return s == dnnl_success ? type : dnnl_data_type_undef;
 #else
-    return m->md.data_type == dnnl_bf16;
+    return m->md.data_type;
 #endif
 }
 
-// Says how numbers lie: dims, strides and inner blocks. 0 if it cannot be said in these words.
+// Says how numbers lie: type, dims, strides, inner blocks and what is kept behind them. 0 if it cannot be said
+// in these words.
 static inline int graft_md_text(const graft_md *m, char *text, size_t size) {
 #if GRAFT_V3
     const_dnnl_memory_desc_t md = m->md;
@@ -96,14 +96,13 @@ static inline int graft_md_text(const graft_md *m, char *text, size_t size) {
         && (dnnl_memory_desc_query(md, dnnl_query_inner_blks, &sizes) != dnnl_success
             || dnnl_memory_desc_query(md, dnnl_query_inner_idxs, &indices) != dnnl_success))
         return 0;
+    // 3.x does not tell what it keeps behind weights of eight bits.
     if (kind != dnnl_blocked || (type != dnnl_f32 && type != dnnl_bf16)) return 0;
 #else
     const dnnl_memory_desc_t *md = &m->md;
     const dnnl_blocking_desc_t *b = &md->format_desc.blocking;
     const dnnl_data_type_t type = md->data_type;
-    if (md->format_kind != dnnl_blocked || md->extra.flags
-        || (type != dnnl_f32 && type != dnnl_bf16))
-        return 0;
+    if (md->format_kind != dnnl_blocked) return 0;
     const int ndims = md->ndims, blocks = b->inner_nblks;
     const int64_t *padded = md->padded_dims, *strides = b->strides, *sizes = b->inner_blks,
                   *indices = b->inner_idxs;
@@ -115,11 +114,16 @@ static inline int graft_md_text(const graft_md *m, char *text, size_t size) {
         if (n < 0 || (size_t)n >= size - at) return 0;                                             \
         at += (size_t)n;                                                                           \
     } while (0)
-    if (type == dnnl_bf16) GRAFT_PUT("bf16 ");
+    if (type != dnnl_f32) GRAFT_PUT(type == dnnl_bf16 ? "bf16 " : "type %d ", (int)type);
     for (int i = 0; i < ndims; i++)
         GRAFT_PUT("%lld/%lld,", (long long)padded[i], (long long)strides[i]);
     for (int i = 0; i < blocks; i++)
         GRAFT_PUT(";%lld@%lld", (long long)sizes[i], (long long)indices[i]);
+#if !GRAFT_V3
+    if (md->extra.flags)
+        GRAFT_PUT("+%llx,%d,%g,%d", (unsigned long long)md->extra.flags, md->extra.compensation_mask,
+            (double)md->extra.scale_adjust, md->extra.asymm_compensation_mask);
+#endif
 #undef GRAFT_PUT
     return 1;
 }
@@ -161,6 +165,64 @@ static inline dnnl_status_t graft_attr_create(
 #else
     if (s == dnnl_success && sum) s = dnnl_post_ops_append_sum(ops, 1.0f);
     if (s == dnnl_success && eltwise) s = dnnl_post_ops_append_eltwise(ops, 1.0f, alg, alpha, beta);
+#endif
+    if (s == dnnl_success) s = dnnl_primitive_attr_set_post_ops(*attr, ops);
+    if (ops) dnnl_post_ops_destroy(ops);
+    return s;
+}
+
+// A product of numbers of eight bits. Before it is rounded, the result is
+//     act(factors[c] * (the sum of products) + bias[c] + addend_scale * (what the target held)) / scale
+// 2.6 has factors and scale as attributes and wants bias[c] / factors[c]; 3.x takes them as arguments of a run.
+typedef struct {
+    const float *factors;  // one for each of `channels`
+    int64_t channels;
+    int grouped;           // the weights have an axis of groups
+    float scale;           // 1: the result is f32
+    int sum;
+    float addend_scale;
+    dnnl_data_type_t addend_type;
+    int eltwise;
+    dnnl_alg_kind_t algorithm;
+    float alpha, beta;
+} graft_quantized;
+
+static inline int graft_scales_are_arguments(void) { return GRAFT_V3; }
+
+// The argument that is the scale of another one.
+static inline int graft_scale_argument(int argument) {
+#if GRAFT_V3
+    return DNNL_ARG_ATTR_SCALES | argument;
+#else
+    return argument;
+#endif
+}
+
+static inline dnnl_status_t graft_attr_quantized(dnnl_primitive_attr_t *attr, const graft_quantized *q) {
+    dnnl_post_ops_t ops = NULL;
+    dnnl_status_t s = dnnl_primitive_attr_create(attr);
+    if (s == dnnl_success) s = dnnl_post_ops_create(&ops);
+#if GRAFT_V3
+    if (s == dnnl_success)
+        s = dnnl_primitive_attr_set_scales_mask(*attr, DNNL_ARG_WEIGHTS, q->grouped ? 3 : 1);
+    if (s == dnnl_success && q->scale != 1) s = dnnl_primitive_attr_set_scales_mask(*attr, DNNL_ARG_DST, 0);
+    if (s == dnnl_success && q->sum)
+        s = dnnl_post_ops_append_sum(ops, q->addend_scale, 0, q->addend_type);
+    if (s == dnnl_success && q->eltwise) s = dnnl_post_ops_append_eltwise(ops, q->algorithm, q->alpha, q->beta);
+#else
+    // What is behind an activation is its own factor; without one, the scale goes into all the others.
+    const float inner = q->eltwise ? 1 : 1 / q->scale;
+    float *factors = (float *)malloc((size_t)q->channels * sizeof(float));
+    if (s == dnnl_success && !factors) s = dnnl_out_of_memory;
+    if (s == dnnl_success) {
+        for (int64_t c = 0; c < q->channels; c++) factors[c] = q->factors[c] * inner;
+        s = dnnl_primitive_attr_set_output_scales(*attr, q->channels, q->channels > 1 ? 2 : 0, factors);
+    }
+    free(factors);
+    if (s == dnnl_success && q->sum)
+        s = dnnl_post_ops_append_sum_v2(ops, q->addend_scale * inner, q->addend_type);
+    if (s == dnnl_success && q->eltwise)
+        s = dnnl_post_ops_append_eltwise(ops, 1 / q->scale, q->algorithm, q->alpha, q->beta);
 #endif
     if (s == dnnl_success) s = dnnl_primitive_attr_set_post_ops(*attr, ops);
     if (ops) dnnl_post_ops_destroy(ops);
@@ -360,6 +422,23 @@ static inline dnnl_status_t graft_softmax(
 static inline dnnl_status_t graft_reorder(
     dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *from, const graft_md *to) {
     return dnnl_reorder_primitive_desc_create(pd, GRAFT_MD(from), engine, GRAFT_MD(to), engine, NULL);
+}
+
+// The same with a factor: numbers into eight bits, or out of them. In 3.x it is an argument, the source's scale.
+static inline dnnl_status_t graft_reorder_scaled(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *from, const graft_md *to, float factor) {
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t s = dnnl_primitive_attr_create(&attr);
+#if GRAFT_V3
+    (void)factor;
+    if (s == dnnl_success) s = dnnl_primitive_attr_set_scales_mask(attr, DNNL_ARG_SRC, 0);
+#else
+    if (s == dnnl_success) s = dnnl_primitive_attr_set_output_scales(attr, 1, 0, &factor);
+#endif
+    if (s == dnnl_success)
+        s = dnnl_reorder_primitive_desc_create(pd, GRAFT_MD(from), engine, GRAFT_MD(to), engine, attr);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    return s;
 }
 
 #endif
