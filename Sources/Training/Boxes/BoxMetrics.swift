@@ -54,18 +54,24 @@ public struct BoxMetrics: Sendable, Hashable, Codable {
     public var ap50: Double?
     /// The same at an overlap of 0.75.
     public var ap75: Double?
-    /// The same for areas below 32², of 32² to 96², and above.
+    /// The same for things of less than 32².
     public var apSmall: Double?
+    /// The same for things of 32² to 96².
     public var apMedium: Double?
+    /// The same for things of more than 96².
     public var apLarge: Double?
-    /// COCO's average recall: the mean over the same overlaps of the most that is found with 1, 10
-    /// and 100 boxes a photo and class.
+    /// COCO's average recall with one box a photo and class: the most that is found, the mean over
+    /// the same overlaps.
     public var ar1: Double?
+    /// The same with 10 boxes.
     public var ar10: Double?
+    /// The same with 100 boxes.
     public var ar100: Double?
-    /// With 100 boxes, by area.
+    /// The same for things of less than 32².
     public var arSmall: Double?
+    /// The same for things of 32² to 96².
     public var arMedium: Double?
+    /// The same for things of more than 96².
     public var arLarge: Double?
     /// Pascal VOC's average precision of 2007, the mean of the most precision from 11 recalls on,
     /// at an overlap above 0.5; the mean over the classes.
