@@ -16,7 +16,7 @@ public final class Predictor {
     /// - Throws: `ModelError.unusable` if the network ends in features.
     public init(_ model: Model, batch: Int = 8) throws {
         let output: Int? =
-            if model.task == .embedding {
+            if model.task == .embedding || model.task == .detection {
                 model.graph.output
             } else {
                 model.neighbours == nil ? model.graph.logits : model.graph.features
@@ -41,7 +41,7 @@ public final class Predictor {
         switch model.task {
         case .classification: return rows.map(softmax)
         case .multiLabel: return rows.map { $0.map { Float(sigmoid(Double($0))) } }
-        case .regression, .embedding: return rows
+        case .regression, .embedding, .detection: return rows
         }
     }
 }
@@ -71,6 +71,10 @@ extension Model {
     ///
     /// - Throws: `ModelError.unusable` if the network does not classify.
     public func predict(_ images: [Image], top: Int = 5) throws -> [[Prediction]] {
+        guard task != .detection else {
+            throw ModelError.unusable(
+                graph.name, reason: "the network finds boxes, not the class of a photo", hint: nil)
+        }
         guard task != .embedding else {
             throw ModelError.unusable(
                 graph.name, reason: "the network tells how alike photos are, not classes",

@@ -1,6 +1,7 @@
 // A new head on a model, learned from a folder of photos.
 
 internal import FoundationEssentials
+internal import GraftImages
 internal import GraftNetworks
 internal import GraftTensors
 public import GraftTraining
@@ -58,6 +59,7 @@ extension Model {
         trained.weights = result.weights
         trained.labels = input.task == .embedding ? [] : result.classes
         trained.task = input.task
+        trained.preprocessing = input.preprocessing
         trained.thresholds =
             input.task == .multiLabel
             ? result.metrics.labels?.labels.map(\.threshold)
@@ -83,7 +85,16 @@ extension Model {
     ) throws -> TrainingInput {
         let data = data.divided
         let photos = try PhotoFolder.open(data.path, data.reading)
-        let (training, kept, unseen) = try Model.split(photos, data, options)
+        var (training, kept, unseen) = try Model.split(photos, data, options)
+        var preprocessing = preprocessing
+        if data.reading.task == .detection {
+            let annotated = try AnnotatedPhotos.read(data.path)
+            let held = try data.validation.map { try AnnotatedPhotos.read($0) } ?? annotated
+            training = annotated.targets(for: training, classes: photos.classes)
+            kept = held.targets(for: kept, classes: photos.classes)
+            // Whole photos: what lies at the border is to be found too.
+            (preprocessing.resize, preprocessing.shorterSide) = (.squash, nil)
+        }
         var input = TrainingInput(
             graph: graph, weights: weights, preprocessing: preprocessing,
             modelDigest: source.sha256, classes: photos.classes + unseen, training: training,
@@ -91,6 +102,7 @@ extension Model {
         input.command = command
         input.task = photos.task
         input.unseen = unseen.count
+        if data.reading.task == .detection { input.task = .detection }
         if options.embedding != nil {
             guard photos.task == .classification else {
                 throw PhotoFolderError.otherTask(

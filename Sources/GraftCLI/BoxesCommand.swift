@@ -9,7 +9,7 @@ import GraftImages
 import GraftTensors
 import GraftTraining
 
-struct BoxesCommand: ParsableCommand {
+struct BoxesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "boxes",
         abstract: "Measure boxes that a detector found: COCO's and Pascal VOC's average precision.",
@@ -19,7 +19,8 @@ struct BoxesCommand: ParsableCommand {
             Detections are a JSON list of `image_id`, `category_id`, `bbox` (left, top, width, height) \
             and `score`, as COCO's tools write it. `graft boxes nms` takes out those that others cover.
             """,
-        subcommands: [Score.self, Suppress.self, Overlap.self], defaultSubcommand: Score.self)
+        subcommands: [Score.self, Suppress.self, Overlap.self, DetectorLossCommand.self],
+        defaultSubcommand: Score.self)
 
     struct Score: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -55,48 +56,20 @@ struct BoxesCommand: ParsableCommand {
                 photos: order.count, classes: classes)
             let answer = Answer(
                 photos: order.count, truths: boxes.count, detections: found.count, metrics: metrics)
-            Terminal.answer(json ? try JSON.line(answer) : Self.text(answer))
+            Terminal.answer(
+                json
+                    ? try JSON.line(answer)
+                    : """
+                    \(Report.boxes(metrics))
+
+                    \(found.count) boxes found, \(boxes.count) annotated in \(order.count) photos
+                    """)
         }
 
         private func moved<T>(_ value: T, _ path: WritableKeyPath<T, Int>, _ place: [Int]) -> T {
             var value = value
             value[keyPath: path] = place[value[keyPath: path]]
             return value
-        }
-
-        private static func text(_ answer: Answer) -> String {
-            func number(_ value: Double?) -> String { value.map { decimals($0, 4) } ?? "–" }
-            let found = answer.metrics
-            var classes = Table(
-                ["class", "boxes", "found", "AP", "AP50", "VOC 2007", "VOC 2010"],
-                numeric: [1, 2, 3, 4, 5, 6])
-            for row in found.perClass where row.truths + row.detections > 0 {
-                classes.add([
-                    row.name, "\(row.truths)", "\(row.detections)", number(row.ap),
-                    number(row.ap50), number(row.voc07), number(row.voc10),
-                ])
-            }
-            var means = Table(["", "all", "small", "medium", "large"], numeric: [1, 2, 3, 4])
-            means.add(
-                ["AP"]
-                    + [found.ap, found.apSmall, found.apMedium, found.apLarge].map { number($0) })
-            means.add(["AP50", number(found.ap50), "", "", ""])
-            means.add(["AP75", number(found.ap75), "", "", ""])
-            means.add(["AR, 1 box", number(found.ar1), "", "", ""])
-            means.add(["AR, 10 boxes", number(found.ar10), "", "", ""])
-            means.add(
-                ["AR, 100 boxes"]
-                    + [found.ar100, found.arSmall, found.arMedium, found.arLarge].map { number($0) }
-            )
-            means.add(["VOC 2007", number(found.voc07), "", "", ""])
-            means.add(["VOC 2010", number(found.voc10), "", "", ""])
-            return """
-                \(classes.text)
-
-                \(means.text)
-
-                \(answer.detections) boxes found, \(answer.truths) annotated in \(answer.photos) photos
-                """
         }
     }
 

@@ -7,7 +7,7 @@ import GraftTraining
 struct DataSettings: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "classification, multi-label, regression or embedding.",
+            "classification, multi-label, regression, embedding or detection.",
             discussion: "Without it, the names of a table's columns say which: see --columns."),
         transform: choice)
     var task: LearningTask?

@@ -40,6 +40,7 @@ enum Report {
     static func text(_ evaluation: Evaluation) -> String {
         if let labels = evaluation.labels { return self.labels(labels) }
         if let values = evaluation.values { return self.values(values) }
+        if let boxes = evaluation.boxes { return self.boxes(boxes) }
         if let retrieval = evaluation.retrieval { return self.retrieval(retrieval) }
         var table = Table(
             ["class", "precision", "recall", "f1", "photos"], numeric: [1, 2, 3, 4])

@@ -96,7 +96,8 @@ struct TrainCommand: AsyncParsableCommand {
         let cache = Cache().root
         var options = try settings.options()
         options.embedding = try likeness.settings(reading.task)
-        let live = EpochTable(options.embedding == nil ? photos.task : .embedding)
+        let learned = reading.task == .detection ? .detection : photos.task
+        let live = EpochTable(options.embedding == nil ? learned : .embedding)
         if findRate || settings.searchesRate {
             let search = try model.findRate(on: source, options: options, cacheFolder: cache) {
                 live.show($0)
@@ -132,6 +133,7 @@ struct TrainCommand: AsyncParsableCommand {
                 Terminal.say(Report.matrix(result.metrics.confusion, result.classes))
             case .multiLabel: result.metrics.labels.map { Terminal.say(Report.labels($0)) }
             case .regression: result.metrics.values.map { Terminal.say(Report.values($0)) }
+            case .detection: result.metrics.boxes.map { Terminal.say(Report.boxes($0)) }
             case .embedding: result.metrics.retrieval.map { Terminal.say(Report.retrieval($0)) }
             }
             Terminal.say(
@@ -145,7 +147,7 @@ struct TrainCommand: AsyncParsableCommand {
         let kind =
             switch photos.task {
             case .classification, .embedding: "classes"
-            case .multiLabel: "labels"
+            case .multiLabel, .detection: "labels"
             case .regression: photos.classes.count == 1 ? "number" : "numbers"
             }
         return "\(photos.classes.count) \(kind)"

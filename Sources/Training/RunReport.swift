@@ -26,6 +26,7 @@ enum RunReport {
             case .multiLabel: "labels"
             case .regression: run.classes.count == 1 ? "number" : "numbers"
             case .embedding: "classes, by likeness"
+            case .detection: "classes of things in boxes"
             }
         let title = "\(run.architecture), \(run.classes.count) \(things)"
         var body = "<h1>\(HTML.escaped(title))</h1>\n"
@@ -58,6 +59,11 @@ enum RunReport {
         line("Recall@5", metrics.retrieval?.recallAt5)
         line("mAP@R", metrics.retrieval?.mapAtR)
         line("R-precision", metrics.retrieval?.rPrecision)
+        line("average precision (COCO)", metrics.boxes?.ap)
+        line("at an overlap of 0.5", metrics.boxes?.ap50)
+        line("at an overlap of 0.75", metrics.boxes?.ap75)
+        line("average recall, 100 boxes", metrics.boxes?.ar100)
+        line("average precision (VOC 2010)", metrics.boxes?.voc10)
         line("validation loss", metrics.loss)
         if metrics.epochs > 0 {
             summary.append(["best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"])
@@ -116,6 +122,7 @@ enum RunReport {
         case .multiLabel: body += labels(run, metrics)
         case .regression: body += values(metrics, answers)
         case .embedding: body += likeness(run, metrics)
+        case .detection: body += boxes(run, metrics)
         }
         return body
     }
@@ -191,6 +198,21 @@ enum RunReport {
             "<h2>Classes</h2><p>Every validation photo asks for the others by the cosine of their "
             + "vectors.</p>\n"
             + HTML.table(["class", "learned", "validated", "Recall@1", "mAP@R"], rows)
+    }
+
+    private static func boxes(_ run: RunDescription, _ metrics: TrainingMetrics) -> String {
+        let rows = zip(metrics.boxes?.perClass ?? [], run.trainingCounts).map { found, learned in
+            [
+                found.name, "\(learned)", "\(found.truths)", "\(found.detections)",
+                number(found.ap), number(found.ap50), number(found.voc10),
+            ]
+        }
+        return "<h2>Classes</h2>\n"
+            + HTML.table(
+                [
+                    "class", "photos learned", "boxes validated", "found", "AP", "AP50",
+                    "VOC 2010",
+                ], rows)
     }
 
     private static func values(

@@ -38,6 +38,7 @@ extension Trainer {
             metrics.values = ValueMetrics(
                 answers: score.probabilities.map(inUnits),
                 targets: validation.targets.map(inUnits), names: input.classes)
+        case .detection where held: metrics.boxes = score.boxes
         case .embedding where held:
             metrics.retrieval = try retrieval(score, validation)?.metrics
         default: break
@@ -174,6 +175,7 @@ extension Trainer {
                     Wrong(
                         photo: photo, shown: 0, truth: words(truth), prediction: words(row),
                         probability: nil, weight: off))
+            case .detection: break  // A photo has many answers.
             case .embedding: break  // See ``mistaken(_:_:)``.
             }
         }

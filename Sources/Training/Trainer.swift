@@ -73,6 +73,11 @@ public final class Trainer {
         self.options = options
         self.runFolder = runFolder
         self.cacheFolder = cacheFolder
+        if crew.count > 1, input.task == .detection {
+            // Each photo's share is by the boxes of the whole batch.
+            throw TrainingError.option(
+                "number of processes", expected: "1 to learn boxes", found: "\(crew.count)")
+        }
         if crew.count > 1, options.embedding != nil {
             // Pairs are looked for within a batch: its parts on several machines would have others.
             throw TrainingError.option(
@@ -190,17 +195,21 @@ public final class Trainer {
                 learner, classes: input.classes.count - input.unseen, width: embedding.size,
                 seed: options.seed)
         }
-        return try TrainingLoop(
+        let detector = input.task == .detection ? try detector(parts) : nil
+        var loop = try TrainingLoop(
             learner: learner, options: options, task: input.task,
-            classes: options.embedding?.size ?? input.classes.count,
+            classes: detector?.outputs ?? options.embedding?.size ?? input.classes.count,
             shape: shape, random: random,
             classWeights: options.balance == .weights ? balance(training) : nil, crew: crew,
             pace: { [options] in parts.pace(of: $0, options) })
+        (loop.detector, loop.classNames) = (detector, input.classes)
+        return loop
     }
 
     /// How many photos of each class, or with each label, there are.
     func counts(_ training: Samples) -> [Int] {
-        input.classes.indices.map { index in
+        if input.task == .detection { return boxCounts(training) }
+        return input.classes.indices.map { index in
             input.task.hasClasses
                 ? training.labels.count { $0 == index }
                 : training.items.count { input.task == .regression || $0.targets[index] > 0 }
@@ -270,10 +279,15 @@ public final class Trainer {
                     tensors[parameter.name] = known
                     continue
                 }
-                let values =
-                    parameter.role == .matrix
-                    ? random.glorotUniform(count: shape.count, fanIn: shape[1], fanOut: shape[0])
-                    : [Float](repeating: 0, count: shape.count)
+                let values: [Float]
+                switch parameter.role {
+                case .matrix, .kernel, .depthwiseKernel:
+                    let area = shape.dimensions.dropFirst(2).reduce(1, *)
+                    values = random.glorotUniform(
+                        count: shape.count, fanIn: shape[1] * area,
+                        fanOut: (parameter.role == .depthwiseKernel ? 1 : shape[0]) * area)
+                default: values = [Float](repeating: 0, count: shape.count)
+                }
                 tensors[parameter.name] = LazyTensor(Tensor(values, shape: shape))
             }
         }
@@ -321,7 +335,7 @@ public final class Trainer {
             throw TrainingError.noPhotos(of: "any value", reason: skipped.values.first)
         }
         for (name, count) in zip(input.classes.dropLast(input.unseen), counts(training))
-        where count == 0 {
+        where count == 0 && input.task != .detection {
             let index = input.classes.firstIndex(of: name)
             throw TrainingError.noPhotos(of: name, reason: index.flatMap { skipped[$0] })
         }
@@ -336,6 +350,9 @@ public final class Trainer {
         }
         if input.task == .regression { standardise(&training, &validation) }
         if options.embedding != nil { try requirePairs(validation) }
+        if input.task == .detection, counts(training).allSatisfy({ $0 == 0 }) {
+            throw TrainingError.noPhotos(of: "any", reason: skipped.values.first)
+        }
         return (training, validation)
     }
 

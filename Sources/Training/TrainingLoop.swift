@@ -19,6 +19,8 @@ struct TrainingLoop {
         var probabilities: [[Float]] = []
         /// How well photos find others of their class; nil where that was not learned.
         var retrieval: RetrievalMetrics?
+        /// How well boxes are found; nil where they were not learned.
+        var boxes: BoxMetrics?
     }
 
     /// How one parameter's updates differ from the others'.
@@ -39,6 +41,9 @@ struct TrainingLoop {
     let shape: Shape
     let loss: CrossEntropy
     let labelWeights: [Float]?
+    /// What the outputs mean where boxes are learned, and what the classes are called.
+    var detector: Detector?
+    var classNames: [String] = []
     private let paces: [Pace]
     private let pace: (Parameter) -> Pace
     let crew: any Crew
@@ -130,7 +135,9 @@ struct TrainingLoop {
         try met.share(crew, &total, photos: order.count, width: classes)
         return try finishEpoch(
             loss: total / Double(max(order.count, 1)),
-            accuracy: met.measure(task, photos: order.count), rate: rate, steps: steps, validation)
+            accuracy: detector == nil
+                ? met.measure(task, photos: order.count) : met.boxes(classes: classNames).ap ?? 0,
+            rate: rate, steps: steps, validation)
     }
 
     /// Judges the weights that are there as epoch 0: a head from elsewhere may be the best already.

@@ -173,9 +173,24 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
         }
     }
 
+    /// Boxes follow the mirror, and no other change of a photo yet.
+    private func validateDetection() throws(TrainingError) {
+        func refuse(_ holds: Bool, _ name: String, _ found: String) throws(TrainingError) {
+            guard holds else { return }
+            throw .option(name, expected: "none to learn boxes", found: found)
+        }
+        try refuse(!augmentation.isNothing, "augmentation", "changes other than --flip")
+        try refuse(mixup > 0 || cutmix > 0, "mixing of photos", mixup > 0 ? "mixup" : "cutmix")
+        try refuse(labelSmoothing > 0, "label smoothing", "\(labelSmoothing)")
+        try refuse(balance != .none, "balance", balance.rawValue)
+        try refuse(dropout > 0, "dropout", "\(dropout)")
+        try refuse(head != .linear, "head of another kind", "\(head)")
+    }
+
     /// Throws ``TrainingError/option(_:expected:found:)`` for a setting that a task has no use for.
     func validate(for task: LearningTask) throws(TrainingError) {
         if let embedding { return try embedding.validate(self) }
+        if task == .detection { try validateDetection() }
         guard task != .classification else { return }
         if head == .logistic || head == .neighbours {
             throw .option(

@@ -106,6 +106,8 @@ public struct TrainingMetrics: Sendable, Hashable, Codable {
     public var values: ValueMetrics?
     /// How well photos find others of their class; nil where that was not asked for.
     public var retrieval: RetrievalMetrics?
+    /// How well boxes are found; nil where that was not asked for.
+    public var boxes: BoxMetrics?
     /// The scores of each class.
     public var perClass: [ClassScores]
     /// Rows are the truth.
@@ -121,6 +123,7 @@ public struct TrainingMetrics: Sendable, Hashable, Codable {
         case .multiLabel: labels?.meanAveragePrecision
         case .regression: values?.r2
         case .embedding: retrieval?.recallAt1
+        case .detection: boxes?.ap
         }
     }
 }

@@ -49,7 +49,7 @@ extension PhotoFolder {
     public func label(of item: Item) -> String {
         switch task {
         case .classification, .embedding: classes[item.classIndex]
-        case .multiLabel:
+        case .multiLabel, .detection:
             classes.indices.filter { item.targets[$0] > 0 }.map { classes[$0] }
                 .joined(separator: ", ")
         case .regression: item.targets.map { "\($0)" }.joined(separator: ", ")

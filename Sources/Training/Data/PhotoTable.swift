@@ -97,7 +97,7 @@ extension PhotoFolder {
                 names = sortedNames(labels)
                 let places = places(names)
                 classes = labels.map { places[$0] ?? 0 }
-            case .multiLabel:
+            case .multiLabel, .detection:
                 if reading.columns.isEmpty, let column = table.columns.firstIndex(of: "labels") {
                     let lists = table.rows.map { cells in
                         cells[column].count > 1

@@ -66,7 +66,7 @@ public struct Split: Codable, Sendable, Hashable {
     private static func strata(_ photos: PhotoFolder) -> [String] {
         switch photos.task {
         case .classification, .embedding: return photos.items.map { photos.classes[$0.classIndex] }
-        case .multiLabel:
+        case .multiLabel, .detection:
             let counts = photos.counts
             return photos.items.map { item in
                 item.targets.indices.filter { item.targets[$0] > 0 }
