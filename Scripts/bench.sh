@@ -16,9 +16,9 @@ swift build ${RELEASE:--c release} --product graft-bench &&
 
 # Only this needs it, so that the other checks need not wait for its 59 MB.
 "$venv/bin/python" -c 'import openvino' 2>/dev/null || "$venv/bin/pip" install -q openvino || failed "installing OpenVINO"
-declare -A settings=([bench_inference]="--write docs/BENCHMARKS.md")
+declare -A settings=([bench_inference]="--write docs/BENCHMARKS.md" [bench_precision]="--write docs/PRECISION.md")
 if [[ $quick ]]; then
-    settings=([bench_inference]="--quick" [bench_convert]="--size 1 --repeats 2" [bench_hub]="--repeats 1")
+    settings=([bench_inference]="--quick" [bench_precision]="--rounds 1 --networks mobilenetv2" [bench_convert]="--size 1 --repeats 2" [bench_hub]="--repeats 1")
     export ROUNDS=1 COUNT=48 EPOCHS=3
 fi
 for script in Scripts/bench_*.py; do

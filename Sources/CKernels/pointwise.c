@@ -19,9 +19,11 @@ static inline float clamped(float v, float lower, float upper) {
     return v < upper ? v : upper;
 }
 
+// y is x or lies elsewhere: to be told, or the loop that finds them alike goes number by number.
+#define APART _Pragma("clang loop vectorize(assume_safety)")
 #define AFFINE_BODY(B, SHIFT)                                                                      \
     for (size_t i = 0; i < area; i++)                                                              \
-        for (size_t c = 0; c < (B); c++)                                                           \
+        APART for (size_t c = 0; c < (B); c++)                                                           \
             y[i * y_pixel + c] = clamped(scale[c] * x[i * x_pixel + c] + SHIFT, lower, upper)
 #define AFFINE(B)                                                                                  \
     if (shift) {                                                                                   \
@@ -35,7 +37,7 @@ CLONES static void affine_block(
     size_t y_pixel, size_t area, size_t block, float lower, float upper) {
     if (block == 1) {
         const float a = scale[0], b = shift ? shift[0] : 0;
-        for (size_t i = 0; i < area; i++) y[i] = clamped(a * x[i] + b, lower, upper);
+        APART for (size_t i = 0; i < area; i++) y[i] = clamped(a * x[i] + b, lower, upper);
     } else if (block == 8) {
         AFFINE(8);
     } else if (block == 16) {

@@ -46,15 +46,18 @@ extension Compiler {
         return output
     }
 
-    /// A map times a gate (N, C, 1, 1) that is repeated over it: squeeze-and-excite.
-    func gated(_ map: Memory, _ shape: Shape, by gate: Memory, as name: String) throws -> Memory {
+    /// A map times a gate (N, C, 1, 1) that is repeated over it: squeeze-and-excite. In place, the map's memory
+    /// becomes the result's.
+    func gated(
+        _ map: Memory, _ shape: Shape, by gate: Memory, as name: String, inPlace: Bool = false
+    ) throws -> Memory {
         let (x, layout) = try regular(map, shape)
         let dims = [shape[0], shape[1], 1, 1]
         var wanted = try Descriptor.plain(dims)
         if case .blocks(let block) = layout.order { wanted = try .blocked(dims, by: block) }
         let factors = try reordered(gate, to: wanted)
-        let to = MapLayout(shape, layout.order)
-        let output = try memory(to)
+        let to = inPlace ? layout : MapLayout(shape, layout.order)
+        let output = try inPlace ? x : memory(to)
         let (from, into) = (layout.loop, to.loop)
         let stride = layout.order == .channelsLast ? shape[1] : layout.filled
         append(name, "gate", uses: [x, factors, output]) {

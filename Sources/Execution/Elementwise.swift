@@ -56,10 +56,11 @@ extension Compiler {
         return output
     }
 
-    /// The sum or the product of values, gates (N, C, 1, 1) repeated over the map.
-    func combine(_ node: Node, _ sources: [Memory], _ inputs: [Shape], _ output: Shape) throws
-        -> Memory
-    {
+    /// The sum or the product of values, gates (N, C, 1, 1) repeated over the map. `free` are the sources
+    /// whose memory may become the result's; none unless said.
+    func combine(
+        _ node: Node, _ sources: [Memory], _ inputs: [Shape], _ output: Shape, free: [Bool]? = nil
+    ) throws -> Memory {
         let algorithm: dnnl_alg_kind_t
         if case .add = node.op { algorithm = dnnl_binary_add } else { algorithm = dnnl_binary_mul }
         // The full-sized values first: a gate can only be the second operand.
@@ -67,7 +68,9 @@ extension Compiler {
         var value = sources[order[0]]
         for index in order.dropFirst() {
             if case .multiply = node.op, inputs[index] != output {
-                value = try gated(value, output, by: sources[index], as: node.name)
+                value = try gated(
+                    value, output, by: sources[index], as: node.name,
+                    inPlace: value !== sources[order[0]] || free?[order[0]] == true)
                 continue
             }
             let other =

@@ -339,9 +339,10 @@ struct Fusion {
                 extra: padded[node.inputs[0]] ?? .zero, training: false
             ).output
         case .add, .multiply:
+            let sources = try node.inputs.map { try value(of: $0) }
             values[index] = try compiler.combine(
-                node, try node.inputs.map { try value(of: $0) }, node.inputs.map { shapes[$0] },
-                shapes[index])
+                node, sources, node.inputs.map { shapes[$0] }, shapes[index],
+                free: zip(node.inputs, sources).map { isFree($0, $1) })
         case .flatten(let channelsLast):
             values[index] = try compiler.flatten(
                 try value(of: node.inputs[0]), shapes[node.inputs[0]], shapes[index],
@@ -394,6 +395,8 @@ struct Fusion {
             last = next
         }
         let weights = ProductWeights(compiler, node, norm: norm)
+        // What drops only while learning stands in nobody's way.
+        while let next = only(last), graph.nodes[next].op.dropsInTraining { last = next }
         // What is added, and whether its memory may become the sum's: nobody reads it any more, this
         // product included.
         var addend: (node: Int, isFree: Bool)?
@@ -404,13 +407,9 @@ struct Fusion {
                 let other = values[others[0]], shapes[others[0]] == shapes[last]
             {
                 last = next
-                let node = others[0]
                 done.insert(next)
-                let isRead =
-                    keep.contains(node) || consumers[node].contains { !done.contains($0) }
-                    || node == 0 || node == graph.nodes[index].inputs[0]
-                    || values.contains { $0.key != node && $0.value.buffer === other.buffer }
-                addend = (node, !isRead)
+                let isFree = isFree(others[0], other) && others[0] != node.inputs[0]
+                addend = (others[0], isFree)
             }
         }
         var activation: Activation?
@@ -507,6 +506,12 @@ struct Fusion {
         values[index] = try part(index, of: home.root, from: home.start)
     }
 
+    /// Whether a value may be overwritten: nobody reads it any more, under this name or another.
+    private func isFree(_ node: Int, _ value: Memory) -> Bool {
+        !keep.contains(node) && node != 0 && !consumers[node].contains { !done.contains($0) }
+            && !values.contains { $0.key != node && $0.value.buffer === value.buffer }
+    }
+
     private mutating func markDone(from index: Int, to last: Int) {
         var at = index
         while at != last, let next = consumers[at].first {
@@ -521,6 +526,14 @@ extension Op {
     fileprivate var isProduct: Bool {
         switch self {
         case .conv2d, .linear: true
+        default: false
+        }
+    }
+
+    /// Whether it does nothing but while learning.
+    fileprivate var dropsInTraining: Bool {
+        switch self {
+        case .dropout, .dropPath: true
         default: false
         }
     }

@@ -11,7 +11,9 @@ extension Model {
     /// that it will meet; labels are not needed, and some dozens do.
     ///
     /// - Throws: `ImageError` if a photo cannot be read, `ModelError.unusable` if there is none.
-    public func quantize(photos: [String], progress: (Int, Int) -> Void = { _, _ in }) throws -> Model {
+    public func quantize(photos: [String], progress: (Int, Int) -> Void = { _, _ in }) throws
+        -> Model
+    {
         guard !photos.isEmpty else {
             throw ModelError.unusable(
                 graph.name, reason: "no photo to look at", hint: "name some photos or a folder")

@@ -84,6 +84,14 @@ struct DoctorCommand: ParsableCommand {
                 cpu.contains("avx2") || Processor.isARM ? .ok : .note,
                 hint: cpu.contains("avx2") || Processor.isARM
                     ? nil : "without AVX2 training and prediction are several times slower"))
+        let on = Precision.allCases.filter { $0.reasonOff == nil }.map(\.rawValue)
+        let off = Precision.allCases.compactMap { precision in
+            precision.reasonOff.map { "\(precision.rawValue) is off: \($0)" }
+        }
+        checks.append(
+            check(
+                "precisions",
+                (["\(on.joined(separator: ", ")) here"] + off).joined(separator: "; ")))
         checks.append(
             MPICrew.isInstalled
                 ? check("Open MPI", "installed")

@@ -22,7 +22,7 @@ struct QuantizeCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: "A native model, a registry name or a weight file.") var model: String
-    @Argument(help: "Photos (JPEG, PNG or WebP), and folders of photos: of the kind that it will meet.")
+    @Argument(help: "Photos, and folders of photos: of the kind that it will meet.")
     var photos: [String]
     @Option(name: .shortAndLong, help: "Where to write the model.") var output: String
     @Option(help: "How many of the photos to use, evenly chosen.") var count = 128
