@@ -8,7 +8,10 @@ struct DataSettings: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "classification, multi-label, regression, embedding or detection.",
-            discussion: "Without it, the names of a table's columns say which: see --columns."),
+            discussion: """
+                Without it, the names of a table's columns say which: see --columns. Embeddings are \
+                learned from classes, detection from annotated boxes (COCO, YOLO, VOC).
+                """),
         transform: choice)
     var task: LearningTask?
     @Option(

@@ -9,7 +9,7 @@ import GraftTraining
 struct PredictCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "predict",
-        abstract: "Say what photos show: the most probable classes.",
+        abstract: "Say what photos show: the most probable classes, or things and where they are.",
         discussion: "Example: graft predict run/model.safetensors photo.jpg")
 
     @Argument(help: "A native model, a registry name or a weight file.") var model: String

@@ -67,7 +67,8 @@ import Testing
         #expect((0...1).contains(wild.left) && (0...1).contains(wild.bottom))
     }
 
-    @Test func `A photo with nothing in it teaches nothing, and right answers cost little`() throws {
+    @Test func `A photo with nothing in it teaches nothing, and right answers cost little`() throws
+    {
         let (_, detector) = try detector()
         var outputs = [Float](repeating: 0, count: detector.outputs)
         var gradient = [Float](repeating: .nan, count: detector.outputs)
