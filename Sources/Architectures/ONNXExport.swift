@@ -372,6 +372,9 @@ public struct ONNXExport {
             return emit("Mul", [x, factor], name)
         case .dropout, .dropPath: return x
         case .softmax: return emit("Softmax", [x], name, [("axis", .integer(1))])
+        case .unitNorm:
+            return emit(
+                "LpNormalization", [x], name, [("axis", .integer(1)), ("p", .integer(2))])
         }
     }
 

@@ -82,6 +82,12 @@ extension ONNXReader {
                 opset >= 13 || shape[1] == shape.count / shape[0]
             else { throw fail(node, "it is not over the channels") }
             try result(node, .node(try emit(node, .softmax, [x])))
+        case "LpNormalization":
+            let x = try map(node)
+            guard integer(node, "p", 2) == 2,
+                [1, 1 - builder.shapes[x].rank].contains(integer(node, "axis", -1))
+            else { throw fail(node, "it is not of Euclidean length over the channels") }
+            try result(node, .node(try emit(node, .unitNorm, [x])))
         case "Flatten": try flatten(node)
         case "Reshape", "Squeeze", "Unsqueeze", "Transpose": try rearrange(node)
         case "Pad":

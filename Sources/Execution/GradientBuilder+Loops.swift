@@ -145,6 +145,7 @@ extension GradientBuilder {
         let target = try compiler.memory(.plain(x.dimensions))
         let output = try compiler.plain(try value(index), y.dimensions)
         let area = x.rank == 4 ? x[2] * x[3] : 1
+        var others: [Memory] = []
         let body: (Floats, Floats) throws -> Void
         switch node.op {
         case .slice(let start, let count):
@@ -227,10 +228,17 @@ extension GradientBuilder {
                     }
                 }
             }
+        case .unitNorm:
+            let source = try compiler.plain(try value(node.inputs[0]), x.dimensions)
+            others.append(source)
+            body = { g, dx in
+                UnitNorm.backward(
+                    x, source.buffer.floats(dx.count), output.buffer.floats(dx.count), g, dx)
+            }
         default: throw unsupported(node)
         }
         let engine = compiler.engine
-        compiler.append(node.name, "loop", uses: [gradient, target, output]) {
+        compiler.append(node.name, "loop", uses: [gradient, target, output] + others) {
             try check(dnnl_stream_wait(engine.stream), "finish")
             let dx = target.buffer.floats(x.count)
             dx.update(repeating: 0)

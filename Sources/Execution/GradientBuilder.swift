@@ -153,7 +153,7 @@ final class GradientBuilder {
             values[index] = try compiler.cut(x, inputShape, start: start, shapes[index])
         case .channelShuffle(let groups):
             values[index] = try compiler.shuffled(x, shapes[index], groups: groups)
-        case .pad, .reshape, .upsample, .affine:
+        case .pad, .reshape, .upsample, .affine, .unitNorm:
             values[index] = try compiler.plainLoop(node, inputs, shapes, index)
         }
     }
@@ -272,7 +272,7 @@ final class GradientBuilder {
                 from,
                 try compiler.channelAffine(
                     dy, shapes[index], scale: scale, shift: nil, as: node.name))
-        case .softmax, .slice, .reshape, .upsample, .channelShuffle:
+        case .softmax, .unitNorm, .slice, .reshape, .upsample, .channelShuffle:
             if learns[from] { try loopBackward(index, node, dy) }
         }
     }

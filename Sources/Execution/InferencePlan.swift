@@ -359,7 +359,7 @@ struct Fusion {
         case .channelShuffle(let groups):
             values[index] = try compiler.shuffled(
                 try value(of: node.inputs[0]), shapes[index], groups: groups)
-        case .reshape, .upsample, .affine, .channelScale:
+        case .reshape, .upsample, .affine, .channelScale, .unitNorm:
             values[index] = try compiler.plainLoop(
                 node, try node.inputs.map { try value(of: $0) }, shapes, index)
         }

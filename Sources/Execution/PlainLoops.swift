@@ -152,6 +152,15 @@ extension Compiler {
                     }
                 }
             }
+        case .unitNorm:
+            return { sources, target in
+                UnitNorm(x).forEachPosition { base, places in
+                    let scale = 1 / UnitNorm.length(sources[0], base, places)
+                    for at in places {
+                        target[base + at] = Float(Double(sources[0][base + at]) * scale)
+                    }
+                }
+            }
         case .layerNorm(let epsilon):
             let gamma = try weight(node.parameters[0])
             let beta = try weight(node.parameters[1])

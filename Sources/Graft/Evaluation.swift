@@ -26,6 +26,10 @@ public struct Evaluation: Sendable, Encodable {
     public let labels: LabelMetrics?
     /// How well numbers are told; nil where they are not.
     public let values: ValueMetrics?
+    /// How well photos find others of their class; nil where the model is not made for it.
+    public let retrieval: RetrievalMetrics?
+    /// How well boxes are found; nil where the model finds none.
+    public let boxes: BoxMetrics?
     /// The photos that were answered.
     public let photos: Int
     /// The photos that could not be read, each with the reason.
@@ -42,13 +46,20 @@ public struct Evaluation: Sendable, Encodable {
         var reading = reading
         if model.task != .classification { reading.task = model.task }
         let photos = try PhotoFolder.open(folder, reading)
-        for name in photos.classes where !model.labels.contains(name) {
+        for name in photos.classes
+        where model.task != .embedding && !model.labels.contains(name) {
             throw ModelError.unusable(
                 folder, reason: "the model has no class `\(name)`",
                 hint: "its classes are \(model.labels.prefix(10).joined(separator: ", "))")
         }
         let positions = photos.classes.compactMap { model.labels.firstIndex(of: $0) }
-        let items = try Evaluation.items(of: photos, splitFile: splitFile)
+        var items = try Evaluation.items(of: photos, splitFile: splitFile)
+        let detector = model.task == .detection ? try model.detector() : nil
+        if detector != nil {
+            items = try AnnotatedPhotos.read(folder).targets(for: items, classes: model.labels)
+        }
+        var found: [Detection] = []
+        var detected = 0
         let predictor = try Predictor(model, batch: min(8, max(1, items.count)))
         var skipped: [String] = []
         var answers: [[Float]] = []
@@ -63,7 +74,21 @@ public struct Evaluation: Sendable, Encodable {
                     skipped.append(error.message)
                 }
             }
-            answers += try predictor.answers(images)
+            let rows = try predictor.answers(images)
+            if let detector {
+                // Row by row: they are long, and what is found in them is not.
+                for (row, item) in zip(rows, answered.suffix(rows.count)) {
+                    let photo = detected
+                    found += row.withUnsafeBufferPointer { detector.found($0, photo: photo) }.map {
+                        var thing = $0
+                        thing.box = item.inPixels(thing.box)
+                        return thing
+                    }
+                    detected += 1
+                }
+            } else {
+                answers += rows
+            }
             progress(min(start + 32, items.count), items.count)
         }
         guard !answered.isEmpty else {
@@ -71,12 +96,24 @@ public struct Evaluation: Sendable, Encodable {
                 folder, reason: "none of its photos could be read", hint: skipped.first)
         }
         task = model.task
-        classes = model.labels
+        classes = model.task == .embedding ? photos.classes : model.labels
+        retrieval =
+            model.task == .embedding
+            ? try RetrievalMetrics.measure(
+                answers.flatMap { $0 }, width: answers.first?.count ?? 1,
+                labels: answered.map(\.classIndex), classes: photos.classes) : nil
         self.skipped = skipped
         self.photos = answered.count
+        boxes =
+            detector == nil
+            ? nil
+            : BoxMetrics(
+                found, answered.enumerated().flatMap { $1.truth(photo: $0) },
+                photos: answered.count, classes: model.labels)
         /// The targets in the order of the model's outputs.
         let targets = answered.map { item in
             var row = [Float](repeating: 0, count: model.labels.count)
+            guard detector == nil else { return row }
             for (at, value) in zip(positions, item.targets) { row[at] = value }
             return row
         }
@@ -100,6 +137,13 @@ public struct Evaluation: Sendable, Encodable {
         case .regression:
             (accuracy, macroF1, scores, labels) = (nil, nil, nil, nil)
             values = ValueMetrics(answers: answers, targets: targets, names: classes)
+        case .detection: (accuracy, macroF1, scores, labels, values) = (nil, nil, nil, nil, nil)
+        case .embedding:
+            guard retrieval != nil else {
+                throw ModelError.unusable(
+                    folder, reason: "no class has two photos, to find one by the other", hint: nil)
+            }
+            (accuracy, macroF1, scores, labels, values) = (nil, nil, nil, nil, nil)
         }
         self.confusion = confusion
         averages = model.task == .classification ? AveragedScores(confusion) : nil

@@ -127,6 +127,9 @@ extension Model {
         if task == .multiLabel, thresholds.count != labels.count {
             throw reject("has \(thresholds.count) thresholds for \(labels.count) labels")
         }
+        if task == .detection, (try? detector()) == nil {
+            throw reject("says that it finds boxes, which its network does not")
+        }
         guard let count = described.neighbours else { return }
         guard let bank, let bankLabels, bank.shape.rank == 2, bank.shape[1] > 0,
             bankLabels.count == bank.shape[0], (1...max(1, bankLabels.count)).contains(count)

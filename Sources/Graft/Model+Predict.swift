@@ -15,8 +15,13 @@ public final class Predictor {
     ///
     /// - Throws: `ModelError.unusable` if the network ends in features.
     public init(_ model: Model, batch: Int = 8) throws {
-        guard let output = model.neighbours == nil ? model.graph.logits : model.graph.features
-        else {
+        let output: Int? =
+            if model.task == .embedding || model.task == .detection {
+                model.graph.output
+            } else {
+                model.neighbours == nil ? model.graph.logits : model.graph.features
+            }
+        guard let output else {
             throw ModelError.unusable(
                 model.graph.name,
                 reason: "the network has no classes to predict: it ends in features",
@@ -26,7 +31,7 @@ public final class Predictor {
         runner = try Runner(model, batch: batch, output: output)
     }
 
-    /// Photo by photo: the share of each class, of each label by itself, or the numbers.
+    /// Photo by photo: the share of each class, of each label by itself, the numbers, or the vector.
     public func answers(_ images: [Image]) throws -> [[Float]] {
         let rows = try runner.run(images)
         if let neighbours = model.neighbours {
@@ -36,7 +41,7 @@ public final class Predictor {
         switch model.task {
         case .classification: return rows.map(softmax)
         case .multiLabel: return rows.map { $0.map { Float(sigmoid(Double($0))) } }
-        case .regression: return rows
+        case .regression, .embedding, .detection: return rows
         }
     }
 }
@@ -66,6 +71,15 @@ extension Model {
     ///
     /// - Throws: `ModelError.unusable` if the network does not classify.
     public func predict(_ images: [Image], top: Int = 5) throws -> [[Prediction]] {
+        guard task != .detection else {
+            throw ModelError.unusable(
+                graph.name, reason: "the network finds boxes, not the class of a photo", hint: nil)
+        }
+        guard task != .embedding else {
+            throw ModelError.unusable(
+                graph.name, reason: "the network tells how alike photos are, not classes",
+                hint: "`graft features` gives their vectors")
+        }
         guard task != .regression else {
             throw ModelError.unusable(
                 graph.name, reason: "the network tells numbers, not classes", hint: nil)

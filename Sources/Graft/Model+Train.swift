@@ -1,6 +1,7 @@
 // A new head on a model, learned from a folder of photos.
 
 internal import FoundationEssentials
+internal import GraftImages
 internal import GraftNetworks
 internal import GraftTensors
 public import GraftTraining
@@ -65,8 +66,9 @@ extension Model {
         var trained = self
         trained.graph = result.graph
         trained.weights = result.weights
-        trained.labels = result.classes
+        trained.labels = input.task == .embedding ? [] : result.classes
         trained.task = input.task
+        trained.preprocessing = input.preprocessing
         trained.thresholds =
             input.task == .multiLabel
             ? result.metrics.labels?.labels.map(\.threshold)
@@ -92,13 +94,31 @@ extension Model {
     ) throws -> TrainingInput {
         let data = data.divided
         let photos = try PhotoFolder.open(data.path, data.reading)
-        let (training, kept) = try Model.split(photos, data, options)
+        var (training, kept, unseen) = try Model.split(photos, data, options)
+        var preprocessing = preprocessing
+        if data.reading.task == .detection {
+            let annotated = try AnnotatedPhotos.read(data.path)
+            let held = try data.validation.map { try AnnotatedPhotos.read($0) } ?? annotated
+            training = annotated.targets(for: training, classes: photos.classes)
+            kept = held.targets(for: kept, classes: photos.classes)
+            // Whole photos: what lies at the border is to be found too.
+            (preprocessing.resize, preprocessing.shorterSide) = (.squash, nil)
+        }
         var input = TrainingInput(
             graph: graph, weights: weights, preprocessing: preprocessing,
-            modelDigest: source.sha256, classes: photos.classes, training: training,
+            modelDigest: source.sha256, classes: photos.classes + unseen, training: training,
             validation: kept)
         input.command = command
         input.task = photos.task
+        input.unseen = unseen.count
+        if data.reading.task == .detection { input.task = .detection }
+        if options.embedding != nil {
+            guard photos.task == .classification else {
+                throw PhotoFolderError.otherTask(
+                    data.path, expected: .embedding, found: photos.task)
+            }
+            input.task = .embedding
+        }
         return input
     }
 
@@ -119,6 +139,7 @@ extension Model {
         first.cacheElement = options.cacheElement
         first.dropout = options.dropout
         first.seed = options.seed
+        first.embedding = options.embedding
         first.validationFraction = options.validationFraction
         let result = try Trainer(
             input, options: first, runFolder: runFolder + "/head", cacheFolder: cacheFolder,
@@ -133,25 +154,37 @@ extension Model {
         return head
     }
 
-    /// The photos to learn from and those to choose the best epoch by.
+    /// The photos to learn from, those to choose the best epoch by, and the classes that only those
+    /// have: embeddings are for classes that were never learned from too.
     private static func split(
         _ photos: PhotoFolder, _ data: PhotoSource, _ options: TrainingOptions
-    ) throws -> ([PhotoFolder.Item], [PhotoFolder.Item]) {
+    ) throws -> ([PhotoFolder.Item], [PhotoFolder.Item], unseen: [String]) {
         guard let validation = data.validation else {
             let split = try Split.stratified(
                 photos, seed: options.seed, fraction: options.validationFraction)
             let items = split.items(of: photos)
-            return (items.training, items.validation)
+            return (items.training, items.validation, [])
         }
         var reading = data.reading
         reading.task = photos.task
         let held = try PhotoFolder.open(validation, reading)
+        if options.embedding != nil {
+            let unseen = held.classes.filter { !photos.classes.contains($0) }
+            let classes = photos.classes + unseen
+            let items = held.items.map { item in
+                var item = item
+                item.classIndex =
+                    classes.firstIndex(of: held.classes[item.classIndex]) ?? item.classIndex
+                return item
+            }
+            return (photos.items, items, unseen)
+        }
         guard held.classes == photos.classes else {
             throw ModelError.unusable(
                 validation, reason: "its classes differ from those of `\(photos.path)`",
                 hint: "give both the same folders")
         }
-        return (photos.items, held.items)
+        return (photos.items, held.items, [])
     }
 }
 

@@ -69,6 +69,10 @@ public struct Model: Sendable {
         [count, 3, preprocessing.height, preprocessing.width]
     }
 
+    /// The node of the vector that stands for a photo: of a model that learned one, its output; of
+    /// others, what the head reads.
+    public var embedding: Int { task == .embedding ? graph.output : graph.features }
+
     /// The number of classes, if the network classifies.
     public var classes: Int? { graph.classes ?? (labels.isEmpty ? nil : labels.count) }
 }

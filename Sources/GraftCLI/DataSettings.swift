@@ -7,8 +7,11 @@ import GraftTraining
 struct DataSettings: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "classification, multi-label or regression.",
-            discussion: "Without it, the names of a table's columns say which: see --columns."),
+            "classification, multi-label, regression, embedding or detection.",
+            discussion: """
+                Without it, the names of a table's columns say which: see --columns. Embeddings are \
+                learned from classes, detection from annotated boxes (COCO, YOLO, VOC).
+                """),
         transform: choice)
     var task: LearningTask?
     @Option(

@@ -40,6 +40,8 @@ enum Report {
     static func text(_ evaluation: Evaluation) -> String {
         if let labels = evaluation.labels { return self.labels(labels) }
         if let values = evaluation.values { return self.values(values) }
+        if let boxes = evaluation.boxes { return self.boxes(boxes) }
+        if let retrieval = evaluation.retrieval { return self.retrieval(retrieval) }
         var table = Table(
             ["class", "precision", "recall", "f1", "photos"], numeric: [1, 2, 3, 4])
         for (name, scores) in zip(evaluation.classes, evaluation.confusion.perClass) {
@@ -90,6 +92,22 @@ enum Report {
             ])
         }
         return table.text
+    }
+
+    /// How well photos find others of their class.
+    static func retrieval(_ metrics: RetrievalMetrics) -> String {
+        var table = Table(["class", "recall@1", "mAP@R", "photos"], numeric: [1, 2, 3])
+        for found in metrics.perClass {
+            table.add([
+                found.name, number(found.recallAt1), number(found.mapAtR), "\(found.photos)",
+            ])
+        }
+        return """
+            \(table.text)
+
+            recall@1 \(decimals(metrics.recallAt1, 4))  recall@5 \(decimals(metrics.recallAt5, 4))  \
+            mAP@R \(decimals(metrics.mapAtR, 4))  (\(metrics.queries) photos asked for the others)
+            """
     }
 
     /// The confusion matrix: a row per true class, a column per predicted one.

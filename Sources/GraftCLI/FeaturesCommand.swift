@@ -48,8 +48,10 @@ struct FeaturesCommand: AsyncParsableCommand {
             help: "Where to write (photos, features): .npy, or .safetensors with the photos' names."
         )
         var output: String
-        @Option(help: "Take the value of this layer; the pooled features by default.") var layer:
-            String?
+        @Option(
+            help:
+                "Take the value of this layer; by default the vectors that the model learned, or the pooled features."
+        ) var layer: String?
         @Option(help: "Compute part I of N only, counted from 0: every Nth photo.") var shard:
             Shard?
         @Option(help: "The architecture of a weight file.") var architecture: String?
@@ -69,7 +71,7 @@ struct FeaturesCommand: AsyncParsableCommand {
             let mine = all.indices.filter { $0 % count == index }.map { all[$0] }
             var model = try await Models.open(self.model, architecture: architecture)
             model.execution = execution.options()
-            let node = try layer.map { try model.graph.node(named: $0) } ?? model.graph.features
+            let node = try layer.map { try model.graph.node(named: $0) } ?? model.embedding
             let runner = try Runner(model, batch: min(8, max(mine.count, 1)), output: node)
             let preprocessing = model.preprocessing
             let reading = Prefetch(count: mine.count) { at in

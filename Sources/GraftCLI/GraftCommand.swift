@@ -17,6 +17,7 @@ struct GraftCommand: AsyncParsableCommand {
         subcommands: [
             AugmentCommand.self,
             BenchCommand.self,
+            BoxesCommand.self,
             CacheCommand.self,
             ConvertCommand.self,
             DataCommand.self,
@@ -28,6 +29,7 @@ struct GraftCommand: AsyncParsableCommand {
             FetchCommand.self,
             GradientsCommand.self,
             InspectCommand.self,
+            LikenessCommand.self,
             LockCommand.self,
             ModelsCommand.self,
             PredictCommand.self,

@@ -30,6 +30,7 @@ struct TrainCommand: AsyncParsableCommand {
     var validation: String?
     @OptionGroup var reading: DataSettings
     @OptionGroup var settings: TrainSettings
+    @OptionGroup(title: "Embeddings") var likeness: EmbeddingArguments
     @Option(help: "The architecture of a weight file.") var architecture: String?
     @Flag(help: "Go on from the checkpoint in the run's folder.") var resume = false
     @Flag(help: "Replace what an earlier run left in the folder.") var overwrite = false
@@ -52,6 +53,7 @@ struct TrainCommand: AsyncParsableCommand {
         guard findRate || output != nil else {
             throw ValidationError("name a folder for the run with -o")
         }
+        _ = try likeness.settings(reading.task)
     }
 
     func run() async throws {
@@ -93,7 +95,9 @@ struct TrainCommand: AsyncParsableCommand {
             backbone, architecture: architecture, progress: Progress.fetching(backbone))
         let cache = Cache().root
         var options = try settings.options()
-        let live = EpochTable(photos.task)
+        options.embedding = try likeness.settings(reading.task)
+        let learned = reading.task == .detection ? .detection : photos.task
+        let live = EpochTable(options.embedding == nil ? learned : .embedding)
         if findRate || settings.searchesRate {
             let search = try model.findRate(on: source, options: options, cacheFolder: cache) {
                 live.show($0)
@@ -129,6 +133,8 @@ struct TrainCommand: AsyncParsableCommand {
                 Terminal.say(Report.matrix(result.metrics.confusion, result.classes))
             case .multiLabel: result.metrics.labels.map { Terminal.say(Report.labels($0)) }
             case .regression: result.metrics.values.map { Terminal.say(Report.values($0)) }
+            case .detection: result.metrics.boxes.map { Terminal.say(Report.boxes($0)) }
+            case .embedding: result.metrics.retrieval.map { Terminal.say(Report.retrieval($0)) }
             }
             if let temperature = result.metrics.temperature {
                 let errors = [
@@ -149,8 +155,8 @@ struct TrainCommand: AsyncParsableCommand {
     private static func count(_ photos: PhotoFolder) -> String {
         let kind =
             switch photos.task {
-            case .classification: "classes"
-            case .multiLabel: "labels"
+            case .classification, .embedding: "classes"
+            case .multiLabel, .detection: "labels"
             case .regression: photos.classes.count == 1 ? "number" : "numbers"
             }
         return "\(photos.classes.count) \(kind)"

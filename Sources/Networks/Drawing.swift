@@ -114,7 +114,7 @@ public struct Drawing: Sendable {
         case .conv2d(_, _, let groups, _): groups > 1 ? "#bcd7f2" : "#9cc4ee"
         case .convTranspose2d: "#9cd0ee"
         case .linear: "#8fb4e8"
-        case .batchNorm, .layerNorm, .affine, .channelScale: "#d9ead3"
+        case .batchNorm, .layerNorm, .affine, .channelScale, .unitNorm: "#d9ead3"
         case .activation, .softmax: "#fbe3b5"
         case .maxPool, .averagePool, .globalAveragePool, .globalMaxPool, .adaptiveAveragePool:
             "#f3c6c0"

@@ -77,7 +77,7 @@ struct ShapeInference {
             guard outputs > 0 else { throw fail("\(outputs) outputs") }
             try require(bias ? [[outputs, x[1]], [outputs]] : [[outputs, x[1]]])
             return [x[0], outputs]
-        case .activation, .dropout, .dropPath, .softmax:
+        case .activation, .dropout, .dropPath, .softmax, .unitNorm:
             try require([])
             return try one()
         case .maxPool(let window), .averagePool(let window, _):
@@ -169,7 +169,8 @@ struct ShapeInference {
         case .channelScale: expected = [.scale]
         case .input, .activation, .maxPool, .averagePool, .globalAveragePool, .globalMaxPool,
             .adaptiveAveragePool, .add, .multiply, .concatenate, .slice, .flatten, .reshape, .pad,
-            .upsample, .channelShuffle, .affine, .dropout, .dropPath, .softmax:
+            .upsample, .channelShuffle, .affine, .dropout, .dropPath, .softmax,
+            .unitNorm:
             expected = []
         }
         guard roles == expected else {

@@ -144,6 +144,19 @@ extension Graph {
         return graph
     }
 
+    /// The network up to its features, with a head that ends in vectors of length 1: that of
+    /// ``withHead(classes:hidden:dropout:)``, and a normalisation called `embedding`.
+    public func withEmbedding(size: Int, hidden: Int? = nil, dropout: Float = 0)
+        throws(NetworkError) -> Graph
+    {
+        var graph = try withHead(classes: size, hidden: hidden, dropout: dropout)
+        graph.nodes.append(
+            Node(name: "embedding", op: .unitNorm, inputs: [graph.output], stage: "head"))
+        graph.output = graph.nodes.count - 1
+        graph.logits = nil
+        return graph
+    }
+
     /// The network up to its features: the classifier is gone, the output is the embedding.
     public func withoutHead() throws(NetworkError) -> Graph {
         var graph = self

@@ -114,7 +114,8 @@ public struct GraphBuilder: Sendable {
         case .channelScale: return [parameter(.scale, [channels])]
         case .input, .activation, .maxPool, .averagePool, .globalAveragePool, .globalMaxPool,
             .adaptiveAveragePool, .add, .multiply, .concatenate, .slice, .flatten, .reshape, .pad,
-            .upsample, .channelShuffle, .affine, .dropout, .dropPath, .softmax:
+            .upsample, .channelShuffle, .affine, .dropout, .dropPath, .softmax,
+            .unitNorm:
             return []
         }
     }
@@ -177,6 +178,7 @@ extension Op {
         case .dropout: "dropout"
         case .dropPath: "drop_path"
         case .softmax: "softmax"
+        case .unitNorm: "unit_norm"
         }
     }
 }

@@ -65,6 +65,9 @@ public enum Op: Sendable, Hashable, Codable {
     case dropPath(rate: Float)
     /// `exp(x) / Σ exp(x)` over the channel axis.
     case softmax
+    /// `x / max(‖x‖₂, 1e-12)` over the channel axis: vectors of length 1, as PyTorch's
+    /// `functional.normalize` makes them. Zeros stay zeros.
+    case unitNorm
 }
 
 /// The elementwise non-linearities.

@@ -28,7 +28,8 @@ public struct Neighbours: Sendable {
         self.count = count
     }
 
-    private static func normalise(_ rows: inout [Float], _ width: Int) {
+    /// Brings rows to length 1; zeros stay.
+    static func normalise(_ rows: inout [Float], _ width: Int) {
         rows.withUnsafeMutableBufferPointer { rows in
             for start in stride(from: 0, to: rows.count, by: width) {
                 var squares = 0.0

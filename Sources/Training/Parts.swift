@@ -21,18 +21,30 @@ struct Parts {
 
     init(_ input: TrainingInput, _ options: TrainingOptions) throws {
         let classes = input.classes.count
-        guard classes > (input.task == .classification ? 1 : 0) else {
+        guard classes > (input.task.hasClasses ? 1 : 0) else {
             throw TrainingError.option(
                 "number of classes", expected: "2 or more", found: "\(classes)")
         }
-        model = try input.graph.withHead(
-            classes: classes, hidden: options.head.hidden, dropout: options.dropout)
+        model =
+            if input.task == .detection {
+                try input.graph.withDetector(classes: classes, input: input.preprocessing.shape)
+            } else if let embedding = options.embedding {
+                try input.graph.withEmbedding(
+                    size: embedding.size, hidden: options.head.hidden, dropout: options.dropout)
+            } else {
+                try input.graph.withHead(
+                    classes: classes, hidden: options.head.hidden, dropout: options.dropout)
+            }
         for node in model.nodes[...model.features] {
             for parameter in node.parameters where input.weights[parameter.name] == nil {
                 throw TrainingError.missingWeight(parameter.name)
             }
         }
         switch options.mode {
+        case .features where input.task == .detection:
+            // The first map that the head reads: what comes after it is computed, and does not learn.
+            let first = model.nodes.first { $0.name == "detector_around0" }
+            cut = first?.inputs.first ?? 0
         case .features: cut = model.features
         case .finetune where options.unfreezeFrom != nil:
             let name = options.unfreezeFrom ?? ""
@@ -60,7 +72,9 @@ struct Parts {
             shape = input.preprocessing.shape
         }
         output = suffix.logits ?? suffix.output
-        let learned = suffix.parameters.filter { !$0.isBuffer }
+        let onlyHead = options.mode == .features
+        let learned = suffix.nodes.filter { !onlyHead || $0.stage == "head" }
+            .flatMap(\.parameters).filter { !$0.isBuffer }
         trainable = Set(learned.map(\.name))
         trainableCount = learned.reduce(0) { $0 + $1.shape.count }
         let norms = suffix.nodes.filter { if case .batchNorm = $0.op { true } else { false } }

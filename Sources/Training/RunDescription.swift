@@ -71,7 +71,19 @@ public struct RunDescription: Codable, Sendable {
         if rule.nesterov { optimizer += ", Nesterov" }
         if rule.weightDecay > 0 { optimizer += ", decay \(rule.weightDecay)" }
         let warmup = options.warmupSteps > 0 ? ", \(options.warmupSteps) steps of warm-up" : ""
-        return [
+        let likeness = options.embedding.map { embedding in
+            let loss = embedding.loss
+            return [
+                ("embedding", "\(embedding.size)"),
+                (
+                    "loss",
+                    loss.kind.rawValue
+                        + (loss.kind == .tripletSoft ? "" : ", margin \(loss.margin)")
+                        + (loss.kind.hasProxies ? ", scale \(loss.scale)" : "")
+                ), ("photos of a class in a batch", "\(embedding.photosPerClass)"),
+            ]
+        }
+        return (likeness ?? []) + [
             ("architecture", architecture), ("mode", mode), ("head", head),
             ("input", "\(preprocessing.width) × \(preprocessing.height)"),
             ("optimizer", stepping(optimizer)),

@@ -25,6 +25,8 @@ enum RunReport {
             case .classification: "classes"
             case .multiLabel: "labels"
             case .regression: run.classes.count == 1 ? "number" : "numbers"
+            case .embedding: "classes, by likeness"
+            case .detection: "classes of things in boxes"
             }
         let title = "\(run.architecture), \(run.classes.count) \(things)"
         var body = "<h1>\(HTML.escaped(title))</h1>\n"
@@ -57,6 +59,15 @@ enum RunReport {
         line("share of wrong labels", metrics.labels?.hammingLoss)
         line("calibration error, 15 bins", metrics.labels?.calibrationError)
         line("R²", metrics.values?.r2)
+        line("Recall@1", metrics.retrieval?.recallAt1)
+        line("Recall@5", metrics.retrieval?.recallAt5)
+        line("mAP@R", metrics.retrieval?.mapAtR)
+        line("R-precision", metrics.retrieval?.rPrecision)
+        line("average precision (COCO)", metrics.boxes?.ap)
+        line("at an overlap of 0.5", metrics.boxes?.ap50)
+        line("at an overlap of 0.75", metrics.boxes?.ap75)
+        line("average recall, 100 boxes", metrics.boxes?.ar100)
+        line("average precision (VOC 2010)", metrics.boxes?.voc10)
         line("validation loss", metrics.loss)
         if metrics.epochs > 0 {
             summary.append(["best epoch", "\(metrics.bestEpoch) of \(metrics.epochs)"])
@@ -73,8 +84,11 @@ enum RunReport {
             body +=
                 run.task == .regression
                 ? "The validation photos whose answers are furthest off, as the network sees them."
-                : "The validation photos that were most surely taken for something else, as the "
-                    + "network sees them, and where it looked."
+                : run.task == .embedding
+                    ? "The validation photos that are most like one of another class, with that one; the "
+                        + "cosine of their vectors in brackets."
+                    : "The validation photos that were most surely taken for something else, as the "
+                        + "network sees them, and where it looked."
             body += "</p>\n"
             body += "<div class=cards>\n"
             for mistake in mistakes { body += try card(mistake) }
@@ -111,6 +125,8 @@ enum RunReport {
         case .classification: body += self.classes(run, metrics)
         case .multiLabel: body += labels(run, metrics)
         case .regression: body += values(metrics, answers)
+        case .embedding: body += likeness(run, metrics)
+        case .detection: body += boxes(run, metrics)
         }
         return body
     }
@@ -170,6 +186,36 @@ enum RunReport {
                 [
                     "label", "learned", "validated", "threshold", "precision", "recall", "F1",
                     "ROC-AUC", "average precision",
+                ], rows)
+    }
+
+    private static func likeness(_ run: RunDescription, _ metrics: TrainingMetrics) -> String {
+        let counts = Dictionary(
+            zip(run.classes, run.trainingCounts), uniquingKeysWith: { first, _ in first })
+        let rows = (metrics.retrieval?.perClass ?? []).map { found in
+            [
+                found.name, "\(counts[found.name] ?? 0)", "\(found.photos)",
+                number(found.recallAt1), number(found.mapAtR),
+            ]
+        }
+        return
+            "<h2>Classes</h2><p>Every validation photo asks for the others by the cosine of their "
+            + "vectors.</p>\n"
+            + HTML.table(["class", "learned", "validated", "Recall@1", "mAP@R"], rows)
+    }
+
+    private static func boxes(_ run: RunDescription, _ metrics: TrainingMetrics) -> String {
+        let rows = zip(metrics.boxes?.perClass ?? [], run.trainingCounts).map { found, learned in
+            [
+                found.name, "\(learned)", "\(found.truths)", "\(found.detections)",
+                number(found.ap), number(found.ap50), number(found.voc10),
+            ]
+        }
+        return "<h2>Classes</h2>\n"
+            + HTML.table(
+                [
+                    "class", "photos learned", "boxes validated", "found", "AP", "AP50",
+                    "VOC 2010",
                 ], rows)
     }
 

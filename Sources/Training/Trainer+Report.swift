@@ -17,7 +17,7 @@ extension Trainer {
             task: input.task, classes: input.classes, bestEpoch: best,
             epochs: history.last?.epoch ?? 0, trainingPhotos: training.items.count,
             validationPhotos: validation.items.count, skippedPhotos: skippedCount,
-            loss: held ? score.loss : nil,
+            loss: held && score.isLossKnown ? score.loss : nil,
             accuracy: classifies ? score.confusion.accuracy : nil,
             top5: classifies && input.classes.count > 5 ? score.top5 : nil,
             macroF1: classifies ? score.confusion.macroF1 : nil,
@@ -39,6 +39,9 @@ extension Trainer {
             metrics.values = ValueMetrics(
                 answers: score.probabilities.map(inUnits),
                 targets: validation.targets.map(inUnits), names: input.classes)
+        case .detection where held: metrics.boxes = score.boxes
+        case .embedding where held:
+            metrics.retrieval = try retrieval(score, validation)?.metrics
         default: break
         }
         try write(try RunFiles.json(metrics, pretty: true) + "\n", "metrics.json")
@@ -81,10 +84,13 @@ extension Trainer {
         _ parts: Parts, _ weights: StateDict, _ validation: Samples, _ score: TrainingLoop.Score,
         _ thresholds: [Float], limit: Int = 12
     ) throws -> [Mistake] {
-        let wrong = self.wrong(validation, score, thresholds)
+        let wrong =
+            try input.task == .embedding
+            ? mistaken(validation, score) : self.wrong(validation, score, thresholds)
         let shape = input.preprocessing.shape
         let looking =
-            wrong.isEmpty || input.task == .regression || options.head.isNeighbours
+            wrong.isEmpty || input.task == .regression || input.task == .embedding
+                || options.head.isNeighbours
             ? nil
             : try ActivationMap(parts.model, weights: weights, input: shape, engine: engine)
         var mistakes: [Mistake] = []
@@ -100,6 +106,13 @@ extension Trainer {
                 let map = try looking.map(seen, label: entry.shown)
                 pictures.append(picture.under(map, rows: looking.rows, columns: looking.columns))
             }
+            if let other = entry.other.map({ validation.items[$0] }) {
+                guard let photo = try? other.open(covering: input.preprocessing.covering) else {
+                    continue
+                }
+                let seen = Tensor(shape: shape) { input.preprocessing.write(photo, into: $0) }
+                pictures.append(input.preprocessing.picture(of: seen.floats))
+            }
             mistakes.append(
                 Mistake(
                     path: item.relativePath, truth: entry.truth, prediction: entry.prediction,
@@ -110,13 +123,15 @@ extension Trainer {
     }
 
     /// A photo that was answered wrong, in words; `shown` is the class whose map is drawn.
-    private struct Wrong {
+    struct Wrong {
         var photo: Int
         var shown: Int
         var truth: String
         var prediction: String
         var probability: Float?
         var weight: Float
+        /// The photo that it was taken for, if it was one.
+        var other: Int?
     }
 
     /// The photos that are answered wrong, the worst first; labels by where each holds from.
@@ -161,6 +176,8 @@ extension Trainer {
                     Wrong(
                         photo: photo, shown: 0, truth: words(truth), prediction: words(row),
                         probability: nil, weight: off))
+            case .detection: break  // A photo has many answers.
+            case .embedding: break  // See ``mistaken(_:_:)``.
             }
         }
         return found.sorted { $0.weight > $1.weight }

@@ -23,6 +23,8 @@ public struct TrainingInput: Sendable {
     public var validation: [PhotoFolder.Item]
     /// What is to be learned.
     public var task = LearningTask.classification
+    /// How many of the last classes none but validation photos have: embeddings are for those too.
+    public var unseen = 0
     /// A head to start from instead of a random one: the parameters of a head of the same shape.
     public var head: StateDict?
     /// The command that repeats the run, for its report.
@@ -71,6 +73,16 @@ public final class Trainer {
         self.options = options
         self.runFolder = runFolder
         self.cacheFolder = cacheFolder
+        if crew.count > 1, input.task == .detection {
+            // Each photo's share is by the boxes of the whole batch.
+            throw TrainingError.option(
+                "number of processes", expected: "1 to learn boxes", found: "\(crew.count)")
+        }
+        if crew.count > 1, options.embedding != nil {
+            // Pairs are looked for within a batch: its parts on several machines would have others.
+            throw TrainingError.option(
+                "number of processes", expected: "1 to learn embeddings", found: "\(crew.count)")
+        }
         if options.calibrates, input.validation.isEmpty {
             throw TrainingError.option(
                 "calibration", expected: "validation photos to fit it on", found: "none of them")
@@ -174,20 +186,30 @@ public final class Trainer {
         _ parts: Parts, _ weights: StateDict, _ random: RandomSource, _ training: Samples
     ) throws -> TrainingLoop {
         let shape = parts.batch((options.batchSize + crew.count - 1) / crew.count)
-        let learner = try engine.learner(
+        var learner = try engine.learner(
             parts.suffix, weights: weights, input: shape,
             trainable: parts.trainable, moving: parts.moving, crew: crew, output: parts.output)
-        return try TrainingLoop(
-            learner: learner, options: options, task: input.task, classes: input.classes.count,
+        if let embedding = options.embedding, embedding.loss.kind.hasProxies {
+            learner = ProxyLearner(
+                learner, classes: input.classes.count - input.unseen, width: embedding.size,
+                seed: options.seed)
+        }
+        let detector = input.task == .detection ? try detector(parts) : nil
+        var loop = try TrainingLoop(
+            learner: learner, options: options, task: input.task,
+            classes: detector?.outputs ?? options.embedding?.size ?? input.classes.count,
             shape: shape, random: random,
             classWeights: options.balance == .weights ? balance(training) : nil, crew: crew,
             pace: { [options] in parts.pace(of: $0, options) })
+        (loop.detector, loop.classNames) = (detector, input.classes)
+        return loop
     }
 
     /// How many photos of each class, or with each label, there are.
     func counts(_ training: Samples) -> [Int] {
-        input.classes.indices.map { index in
-            input.task == .classification
+        if input.task == .detection { return boxCounts(training) }
+        return input.classes.indices.map { index in
+            input.task.hasClasses
                 ? training.labels.count { $0 == index }
                 : training.items.count { input.task == .regression || $0.targets[index] > 0 }
         }
@@ -212,7 +234,8 @@ public final class Trainer {
             temperature: temperature)
         // Frozen weights are handed on untouched, so that their bytes stay as they came.
         var result = weights
-        for (parameter, values) in zip(loop.kept, loop.bestWeights) {
+        for (parameter, values) in zip(loop.kept, loop.bestWeights)
+        where parameter.name != ProxyLearner.name {
             result[parameter.name] = LazyTensor(Tensor(values, shape: parameter.shape))
         }
         if crew.rank == 0 {
@@ -257,10 +280,15 @@ public final class Trainer {
                     tensors[parameter.name] = known
                     continue
                 }
-                let values =
-                    parameter.role == .matrix
-                    ? random.glorotUniform(count: shape.count, fanIn: shape[1], fanOut: shape[0])
-                    : [Float](repeating: 0, count: shape.count)
+                let values: [Float]
+                switch parameter.role {
+                case .matrix, .kernel, .depthwiseKernel:
+                    let area = shape.dimensions.dropFirst(2).reduce(1, *)
+                    values = random.glorotUniform(
+                        count: shape.count, fanIn: shape[1] * area,
+                        fanOut: (parameter.role == .depthwiseKernel ? 1 : shape[0]) * area)
+                default: values = [Float](repeating: 0, count: shape.count)
+                }
                 tensors[parameter.name] = LazyTensor(Tensor(values, shape: shape))
             }
         }
@@ -307,7 +335,8 @@ public final class Trainer {
         if input.task == .regression, training.items.isEmpty {
             throw TrainingError.noPhotos(of: "any value", reason: skipped.values.first)
         }
-        for (name, count) in zip(input.classes, counts(training)) where count == 0 {
+        for (name, count) in zip(input.classes.dropLast(input.unseen), counts(training))
+        where count == 0 && input.task != .detection {
             let index = input.classes.firstIndex(of: name)
             throw TrainingError.noPhotos(of: name, reason: index.flatMap { skipped[$0] })
         }
@@ -321,6 +350,10 @@ public final class Trainer {
             }
         }
         if input.task == .regression { standardise(&training, &validation) }
+        if options.embedding != nil { try requirePairs(validation) }
+        if input.task == .detection, counts(training).allSatisfy({ $0 == 0 }) {
+            throw TrainingError.noPhotos(of: "any", reason: skipped.values.first)
+        }
         return (training, validation)
     }
 

@@ -37,6 +37,15 @@ extension TrainingLoop {
             Tensor(shape: outputs.shape) { target in
                 // The mean over this process' photos becomes its part of that over all.
                 defer { if share != 1 { for at in target.indices { target[at] *= Float(share) } } }
+                if let detector {
+                    total = detect(
+                        floats, training, photos, views, detector, gradient: target, &met)
+                    return
+                }
+                if let embedding = options.embedding {
+                    total = embed(floats, labels, embedding, gradient: target, &met)
+                    return
+                }
                 guard task != .classification else {
                     met.correct += hits(floats, labels)
                     total = loss.sum(

@@ -25,6 +25,8 @@ extension TrainingLoop {
             }
         }
         if crew.count > 1 { try outputs.withUnsafeMutableBufferPointer { try crew.sum($0) } }
+        if let detector { return judge(outputs, samples, detector) }
+        if let embedding = options.embedding { return try judge(outputs, samples, embedding) }
         outputs.withUnsafeBufferPointer { outputs in
             for photo in all {
                 judge(
@@ -61,6 +63,7 @@ extension TrainingLoop {
             score.loss += DenseLoss.squaredError.sum(
                 scores, width: classes, targets: [samples.targets[photo]])
             score.probabilities.append(Array(scores))
+        case .embedding, .detection: break  // All at once: a photo alone tells nothing.
         }
     }
 
@@ -71,6 +74,10 @@ extension TrainingLoop {
         var batchLoss: Double?
         var answers: [[Float]] = []
         var targets: [[Float]] = []
+        /// Of boxes: the photos, what was found in them, and what is there.
+        var photos = 0
+        var found: [Detection] = []
+        var truth: [TrueBox] = []
 
         /// Puts together what the processes met.
         mutating func share(_ crew: any Crew, _ total: inout Double, photos: Int, width: Int) throws
@@ -98,7 +105,7 @@ extension TrainingLoop {
         }
 
         func measure(_ task: LearningTask, photos: Int) -> Double {
-            task == .classification
+            task.hasClasses
                 ? Double(correct) / Double(max(photos, 1))
                 : TrainingLoop.measure(task, answers, targets)
         }

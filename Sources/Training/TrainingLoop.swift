@@ -8,15 +8,21 @@ struct TrainingLoop {
     /// What a set of samples scored.
     struct Score {
         var loss: Double
+        /// Whether there is one: of classes that were never learned from, some losses know nothing.
+        var isLossKnown = true
         var top5: Double
         var confusion: ConfusionMatrix
         /// What an epoch is judged by: see ``LearningTask/measure``.
         var measure = 0.0
         /// Photo by photo, the share of the softmax of each class, or of each label; of numbers,
-        /// the answers.
+        /// the answers; of embeddings, the vectors.
         var probabilities: [[Float]] = []
         /// Photo by photo, what the network answers before it is made shares.
         var logits: [[Float]] = []
+        /// How well photos find others of their class; nil where that was not learned.
+        var retrieval: RetrievalMetrics?
+        /// How well boxes are found; nil where they were not learned.
+        var boxes: BoxMetrics?
     }
 
     /// How one parameter's updates differ from the others'.
@@ -32,10 +38,14 @@ struct TrainingLoop {
     let learner: any Learner
     let options: TrainingOptions
     let task: LearningTask
+    /// The number of outputs.
     let classes: Int
     let shape: Shape
     let loss: CrossEntropy
     let labelWeights: [Float]?
+    /// What the outputs mean where boxes are learned, and what the classes are called.
+    var detector: Detector?
+    var classNames: [String] = []
     private let paces: [Pace]
     private let pace: (Parameter) -> Pace
     let crew: any Crew
@@ -91,39 +101,36 @@ struct TrainingLoop {
 
     /// One pass over the training photos in a new order, and one over the validation photos.
     mutating func epoch(_ training: Samples, _ validation: Samples) throws -> EpochRecord {
-        let order = order(training.labels)
+        let batches = batches(training.labels)
+        let steps = batches.count
+        let order = batches.flatMap { $0.flatMap { $0 } }
         begin(order)
-        let large = options.batchSize * options.accumulate
-        let steps = (order.count + large - 1) / large
         let factor = options.schedule.factor(losses: history.compactMap(\.validationLoss))
         var total = 0.0
         var met = Met()
         var rate = history.last?.learningRate ?? 0
         let mixing = Mixing(options)
         // What this process prepares of each batch, in the order in which it will.
-        let own = stride(from: 0, to: order.count, by: large).flatMap { start in
-            let group = Array(order[start..<min(start + large, order.count)])
-            return stride(from: 0, to: group.count, by: options.batchSize).flatMap { from in
-                let batch = Array(group[from..<min(from + options.batchSize, group.count)])
+        let own = batches.flatMap { group in
+            group.flatMap { batch in
                 let blends = crew.count > 1 && mixing.blends(batch.count)
                 return crew.own(batch) + (blends ? crew.own(Mixing.partners(batch)) : [])
             }
         }
         let ahead = training.ahead(own, view: done + 1)
-        for start in stride(from: 0, to: order.count, by: large) {
-            let group = Array(order[start..<min(start + large, order.count)])
+        for (number, group) in batches.enumerated() {
+            let size = group.reduce(0) { $0 + $1.count }
             var sums: [[Float]] = []
-            for from in stride(from: 0, to: group.count, by: options.batchSize) {
-                let photos = Array(group[from..<min(from + options.batchSize, group.count)])
+            for photos in group {
                 let before = met.batchLoss
                 total += try gradients(training, photos, ahead, &met)
                 if let loss = met.batchLoss, !loss.isFinite {
                     throw diverged(
-                        .loss, loss, step: start / large + 1, steps: steps,
+                        .loss, loss, step: number + 1, steps: steps,
                         before: before ?? history.last?.trainingLoss, rate)
                 }
                 if options.accumulate > 1 {
-                    try add(&sums, share: Float(photos.count) / Float(group.count))
+                    try add(&sums, share: Float(photos.count) / Float(size))
                 }
             }
             rate =
@@ -136,7 +143,9 @@ struct TrainingLoop {
         try met.share(crew, &total, photos: order.count, width: classes)
         return try finishEpoch(
             loss: total / Double(max(order.count, 1)),
-            accuracy: met.measure(task, photos: order.count), rate: rate, steps: steps, validation)
+            accuracy: detector == nil
+                ? met.measure(task, photos: order.count) : met.boxes(classes: classNames).ap ?? 0,
+            rate: rate, steps: steps, validation)
     }
 
     /// Judges the weights that are there as epoch 0: a head from elsewhere may be the best already.
@@ -174,7 +183,8 @@ struct TrainingLoop {
         try check(.weight, try brokenWeight())
         let record = EpochRecord(
             epoch: number, trainingLoss: loss, trainingAccuracy: accuracy,
-            validationLoss: score?.loss, validationAccuracy: score?.measure,
+            validationLoss: score.flatMap { $0.isLossKnown ? $0.loss : nil },
+            validationAccuracy: score?.measure,
             learningRate: rate, penalty: penalty)
         if history.isEmpty || record.isBetter(than: history[best]) {
             best = history.count
@@ -216,7 +226,7 @@ struct TrainingLoop {
     }
 
     /// The order of an epoch's photos.
-    private mutating func order(_ labels: [Int]) -> [Int] {
+    mutating func order(_ labels: [Int]) -> [Int] {
         guard options.balance == .sampling else { return random.permutation(labels.count) }
         var byClass = [[Int]](repeating: [], count: classes)
         for (photo, label) in labels.enumerated() { byClass[label].append(photo) }
@@ -300,7 +310,9 @@ struct TrainingLoop {
         var order: [Int] = []
         for step in 0..<steps {
             if standIns.isEmpty { begin(training.labels.indices.map { $0 }) }
-            if order.count < options.batchSize { order += self.order(training.labels) }
+            if order.count < options.batchSize {
+                order += batches(training.labels).flatMap { $0.flatMap { $0 } }
+            }
             let photos = Array(order.prefix(options.batchSize))
             order.removeFirst(photos.count)
             let rate = 1e-7 * tenToThe(8 * Double(step) / Double(steps - 1))

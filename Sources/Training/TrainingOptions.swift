@@ -103,6 +103,8 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     public var calibrates = false
     /// α of cutmix (arXiv:1905.04899); 0 cuts nothing.
     public var cutmix: Double = 0
+    /// Learns embeddings by these settings; nil learns what the photos' labels suggest.
+    public var embedding: EmbeddingSettings?
 
     /// The defaults of a mode: Adam at 1e-3 for a head, SGD with momentum 0.9 at 1e-3 for more.
     public init(mode: TrainingMode = .features) {
@@ -174,15 +176,33 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
         }
     }
 
+    /// Boxes follow the mirror, and no other change of a photo yet.
+    private func validateDetection() throws(TrainingError) {
+        func refuse(_ holds: Bool, _ name: String, _ found: String) throws(TrainingError) {
+            guard holds else { return }
+            throw .option(name, expected: "none to learn boxes", found: found)
+        }
+        try refuse(!augmentation.isNothing, "augmentation", "changes other than --flip")
+        try refuse(mixup > 0 || cutmix > 0, "mixing of photos", mixup > 0 ? "mixup" : "cutmix")
+        try refuse(labelSmoothing > 0, "label smoothing", "\(labelSmoothing)")
+        try refuse(balance != .none, "balance", balance.rawValue)
+        try refuse(dropout > 0, "dropout", "\(dropout)")
+        try refuse(head != .linear, "head of another kind", "\(head)")
+    }
+
     /// Throws ``TrainingError/option(_:expected:found:)`` for a setting that a task has no use for.
     func validate(for task: LearningTask) throws(TrainingError) {
-        if calibrates, task == .regression || head == .neighbours {
-            throw .option(
-                "calibration",
-                expected: "none for "
-                    + (task == .regression ? "numbers" : "a knn head, which has no scores"),
-                found: "calibrate")
+        let hasScores = task == .classification || task == .multiLabel
+        if calibrates, !hasScores || embedding != nil || head == .neighbours {
+            let what =
+                head == .neighbours
+                ? "a knn head, which has no scores"
+                : embedding != nil
+                    ? "embeddings" : task == .detection ? "boxes" : "numbers"
+            throw .option("calibration", expected: "none for \(what)", found: "calibrate")
         }
+        if let embedding { return try embedding.validate(self) }
+        if task == .detection { try validateDetection() }
         guard task != .classification else { return }
         if head == .logistic || head == .neighbours {
             throw .option(

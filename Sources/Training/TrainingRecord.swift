@@ -29,10 +29,13 @@ public struct EpochRecord: Sendable, Hashable, Codable {
 
     /// Whether this epoch is to be preferred: a higher validation accuracy, then a lower loss.
     func isBetter(than other: EpochRecord) -> Bool {
-        guard let accuracy = validationAccuracy, let best = other.validationAccuracy,
-            let loss = validationLoss, let least = other.validationLoss
-        else { return true }
-        return accuracy > best || (accuracy == best && loss < least)
+        guard let accuracy = validationAccuracy, let best = other.validationAccuracy else {
+            return true
+        }
+        guard accuracy == best, let loss = validationLoss, let least = other.validationLoss else {
+            return accuracy > best
+        }
+        return loss < least
     }
 
     static func csv(_ history: [EpochRecord], _ task: LearningTask) -> String {
@@ -108,6 +111,10 @@ public struct TrainingMetrics: Sendable, Hashable, Codable {
     public var labels: LabelMetrics?
     /// How well numbers are told; nil where they were not asked for.
     public var values: ValueMetrics?
+    /// How well photos find others of their class; nil where that was not asked for.
+    public var retrieval: RetrievalMetrics?
+    /// How well boxes are found; nil where that was not asked for.
+    public var boxes: BoxMetrics?
     /// The scores of each class.
     public var perClass: [ClassScores]
     /// The temperature that the head was calibrated by; nil where that was not asked for, or none
@@ -125,6 +132,8 @@ public struct TrainingMetrics: Sendable, Hashable, Codable {
         case .classification: accuracy
         case .multiLabel: labels?.meanAveragePrecision
         case .regression: values?.r2
+        case .embedding: retrieval?.recallAt1
+        case .detection: boxes?.ap
         }
     }
 }

@@ -23,7 +23,10 @@ import Testing
         try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)"))
     }
 
-    @Test(arguments: [[], ["--mode", "finetune", "--unfreeze", "all", "--batch", "4"]])
+    @Test(arguments: [
+        [], ["--mode", "finetune", "--unfreeze", "all", "--batch", "4"],
+        ["--embedding", "8", "--loss", "arcface", "--fraction", "0.4"],
+    ])
     func sameSeedSameBytes(mode: [String]) throws {
         defer { remove() }
         try draw(6)

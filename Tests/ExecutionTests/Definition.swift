@@ -197,6 +197,11 @@ private struct Layer {
             }
         case .channelScale: return byChannel { c, value in parameters[0][c] * value }
         case .dropout, .dropPath: return x[0]
+        case .unitNorm:
+            return overChannels { vector in
+                let length = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
+                return vector.map { $0 / max(length, 1e-12) }
+            }
         case .softmax:
             return overChannels { vector in
                 let largest = vector.max() ?? 0

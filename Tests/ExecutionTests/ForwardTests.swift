@@ -278,6 +278,7 @@ struct Chain {
         var chain = Chain(channels: 6)
         chain.add(.flatten(channelsLast: false))
         chain.add(.linear(outputs: 10, bias: true), nil, [[10, 54], [10]])
+        chain.add(.unitNorm)
         chain.add(.softmax)
         try chain.check([3, 6, 3, 3], scale: 20)
     }

@@ -194,6 +194,12 @@ private let probes: [Probe] =
                 .globalAveragePool(keepsDimensions: false), name: "mean", inputs: [1])
             try builder.add(.softmax, name: "probe", inputs: [mean])
         },
+        Probe(name: "unit norm of a vector") { builder in
+            let mean = try builder.add(
+                .globalAveragePool(keepsDimensions: false), name: "mean", inputs: [1])
+            try builder.add(.unitNorm, name: "probe", inputs: [mean])
+        },
+        single("unit norm of a map", .unitNorm),
         Probe(name: "layer norm of a vector") { builder in
             let mean = try builder.add(
                 .globalAveragePool(keepsDimensions: false), name: "mean", inputs: [1])

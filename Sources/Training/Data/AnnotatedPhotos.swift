@@ -5,14 +5,32 @@ public import GraftTensors
 
 /// Photos and the things that are boxed in them. Boxes are in pixels from the top left corner.
 public struct AnnotatedPhotos: Sendable {
+    /// Something in a photo.
+    public struct Thing: Sendable {
+        /// Its class.
+        public var label: String
+        /// Where.
+        public var box: Box
+        /// Many of a kind in one box: COCO's `iscrowd`.
+        public var isCrowd = false
+        /// Hard to see: Pascal VOC's `difficult`.
+        public var isDifficult = false
+        /// The area of the thing itself, where the file says so.
+        public var area: Double?
+    }
+
     /// A photo.
     public struct Photo: Sendable {
         /// Where it is.
         public var path: String
         /// What it is called.
         public var name: String
-        /// What is in it.
-        public var things: [(label: String, box: Box)] = []
+        /// COCO's number of it.
+        public var id: Int?
+        /// What is in it, crowds and all, in the order of the file.
+        public var marks: [Thing] = []
+        /// What is in it, one by one: crowds are no single things.
+        public var things: [Thing] { marks.filter { !$0.isCrowd } }
     }
 
     /// The photos in the order of the files.
@@ -21,6 +39,8 @@ public struct AnnotatedPhotos: Sendable {
     public var remarks: [String] = []
     /// All classes, also those that no photo shows; empty is those that occur.
     public var classes: [String] = []
+    /// COCO's numbers of the classes.
+    public var categories: [Int: String] = [:]
 
     /// Reads annotations by what they look like: COCO's `.json`, YOLO's `.yaml`, else a Pascal VOC
     /// folder.
@@ -41,7 +61,8 @@ public struct AnnotatedPhotos: Sendable {
     }
 
     /// Notes a box, unless it covers nothing: that is remarked instead.
-    mutating func add(_ box: Box, _ label: String, to photo: inout Photo, place: String) {
+    mutating func add(_ thing: Thing, to photo: inout Photo, place: String) {
+        let (box, label) = (thing.box, thing.label)
         let sides = [box.left, box.top, box.right, box.bottom]
         guard sides.allSatisfy(\.isFinite), box.right > box.left, box.bottom > box.top else {
             remarks.append(
@@ -49,7 +70,27 @@ public struct AnnotatedPhotos: Sendable {
             )
             return
         }
-        photo.things.append((label, box))
+        photo.marks.append(thing)
+    }
+
+    /// All classes in the order of ``classes``, or those that occur.
+    public var names: [String] {
+        classes.isEmpty ? sortedNames(photos.flatMap { $0.marks.map(\.label) }) : classes
+    }
+
+    /// The annotated boxes of the classes ``names``.
+    public var boxes: [TrueBox] {
+        let places = Dictionary(
+            names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        return photos.enumerated().flatMap { index, photo in
+            photo.marks.compactMap { thing in
+                places[thing.label].map {
+                    TrueBox(
+                        photo: index, label: $0, box: thing.box, area: thing.area,
+                        isCrowd: thing.isCrowd, isDifficult: thing.isDifficult)
+                }
+            }
+        }
     }
 
     /// Examples for a classifier: which labels each photo shows, or with `crops` one example for

@@ -20,6 +20,7 @@ enum COCO {
             var category_id: Int
             var bbox: [Double]?
             var iscrowd: Int?
+            var area: Double?
         }
         var images: [Image]
         var categories: [Category]
@@ -45,6 +46,7 @@ enum COCO {
         }
         var result = AnnotatedPhotos()
         result.classes = sortedNames(names.values)
+        result.categories = names
         let place = folder(of: path)
         var order: [Int: Int] = [:]
         for image in file.images {
@@ -53,7 +55,8 @@ enum COCO {
             }
             result.photos.append(
                 AnnotatedPhotos.Photo(
-                    path: PhotoFolder.find(image.file_name, near: place), name: image.file_name))
+                    path: PhotoFolder.find(image.file_name, near: place), name: image.file_name,
+                    id: image.id))
         }
         for (index, annotation) in file.annotations.enumerated() {
             guard let photo = order[annotation.image_id] else {
@@ -68,16 +71,16 @@ enum COCO {
             guard let sides = annotation.bbox, sides.count == 4 else {
                 throw malformed("annotation \(index) has no box of 4 numbers")
             }
-            // A crowd is no single thing.
-            guard annotation.iscrowd != 1 else { continue }
             // Taken out and put back, so that what it has is not copied for each box.
             var annotated = AnnotatedPhotos.Photo(path: "", name: "")
             swap(&annotated, &result.photos[photo])
+            let box = Box(
+                left: sides[0], top: sides[1], right: sides[0] + sides[2],
+                bottom: sides[1] + sides[3])
             result.add(
-                Box(
-                    left: sides[0], top: sides[1], right: sides[0] + sides[2],
-                    bottom: sides[1] + sides[3]), name, to: &annotated,
-                place: "annotation \(index) of `\(path)`")
+                AnnotatedPhotos.Thing(
+                    label: name, box: box, isCrowd: annotation.iscrowd == 1, area: annotation.area),
+                to: &annotated, place: "annotation \(index) of `\(path)`")
             result.photos[photo] = annotated
         }
         return result

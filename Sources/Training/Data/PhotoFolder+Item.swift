@@ -48,8 +48,8 @@ extension PhotoFolder {
     /// What is said of a photo, in words.
     public func label(of item: Item) -> String {
         switch task {
-        case .classification: classes[item.classIndex]
-        case .multiLabel:
+        case .classification, .embedding: classes[item.classIndex]
+        case .multiLabel, .detection:
             classes.indices.filter { item.targets[$0] > 0 }.map { classes[$0] }
                 .joined(separator: ", ")
         case .regression: item.targets.map { "\($0)" }.joined(separator: ", ")

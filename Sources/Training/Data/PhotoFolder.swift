@@ -19,7 +19,7 @@ public struct PhotoFolder: Sendable {
         /// Where it is below the folder: what a ``Split`` remembers.
         public let relativePath: String
         /// Its class, an index into ``PhotoFolder/classes``; 0 where a photo is not of one class.
-        public let classIndex: Int
+        public var classIndex: Int
         /// With many labels: 1 for those that hold, 0 for others. With numbers: the numbers.
         public var targets: [Float] = []
         /// Photos of one group stay on one side of a split.

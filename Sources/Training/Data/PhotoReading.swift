@@ -33,6 +33,11 @@ extension PhotoFolder {
     public static func open(_ path: String, _ reading: PhotoReading = PhotoReading()) throws
         -> PhotoFolder
     {
+        // Embeddings are learned from classes.
+        var reading = reading
+        if reading.task == .embedding { reading.task = .classification }
+        // Photos are divided by what they show.
+        if reading.task == .detection { reading.task = .multiLabel }
         let ending = path.split(separator: "/").last?.split(separator: ".").last?.lowercased()
         var photos: PhotoFolder
         switch ending {

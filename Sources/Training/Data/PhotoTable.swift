@@ -86,7 +86,7 @@ extension PhotoFolder {
                 .noColumns(table.path, found: table.columns.joined(separator: ", "))
             }
             switch task {
-            case .classification:
+            case .classification, .embedding:
                 guard let column = chosen(classColumns).first else { throw missing() }
                 let labels = try table.rows.enumerated().map { row, cells in
                     guard cells[column].count == 1, !cells[column][0].isEmpty else {
@@ -97,7 +97,7 @@ extension PhotoFolder {
                 names = sortedNames(labels)
                 let places = places(names)
                 classes = labels.map { places[$0] ?? 0 }
-            case .multiLabel:
+            case .multiLabel, .detection:
                 if reading.columns.isEmpty, let column = table.columns.firstIndex(of: "labels") {
                     let lists = table.rows.map { cells in
                         cells[column].count > 1
@@ -176,10 +176,11 @@ extension PhotoFolder {
                 guard sides.count == 4 else {
                     throw table.bad(row, "has a box of \(sides.count) numbers")
                 }
+                let box = Box(
+                    left: sides[0], top: sides[1], right: sides[0] + sides[2],
+                    bottom: sides[1] + sides[3])
                 result.add(
-                    Box(
-                        left: sides[0], top: sides[1], right: sides[0] + sides[2],
-                        bottom: sides[1] + sides[3]), category.text, to: &photo,
+                    AnnotatedPhotos.Thing(label: category.text, box: box), to: &photo,
                     place: "line \(row + 1) of `\(table.path)`")
             }
             result.photos.append(photo)

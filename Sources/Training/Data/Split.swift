@@ -65,8 +65,8 @@ public struct Split: Codable, Sendable, Hashable {
     /// the fifth that the first of them is in.
     private static func strata(_ photos: PhotoFolder) -> [String] {
         switch photos.task {
-        case .classification: return photos.items.map { photos.classes[$0.classIndex] }
-        case .multiLabel:
+        case .classification, .embedding: return photos.items.map { photos.classes[$0.classIndex] }
+        case .multiLabel, .detection:
             let counts = photos.counts
             return photos.items.map { item in
                 item.targets.indices.filter { item.targets[$0] > 0 }

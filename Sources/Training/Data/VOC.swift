@@ -54,8 +54,13 @@ enum VOC {
                     continue
                 }
                 result.add(
-                    Box(left: sides[0] - 1, top: sides[1] - 1, right: sides[2], bottom: sides[3]),
-                    label, to: &photo, place: place)
+                    AnnotatedPhotos.Thing(
+                        label: label,
+                        box: Box(
+                            left: sides[0] - 1, top: sides[1] - 1, right: sides[2],
+                            bottom: sides[3]),
+                        isDifficult: object.first("difficult")?.text == "1"), to: &photo,
+                    place: place)
             }
             result.photos.append(photo)
         }

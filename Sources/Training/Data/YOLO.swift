@@ -57,9 +57,11 @@ enum YOLO {
                 let (width, height) = size ?? (1, 1)
                 let (x, y) = (numbers[0] * width, numbers[1] * height)
                 let (w, h) = (numbers[2] * width, numbers[3] * height)
+                let box = Box(
+                    left: x - w / 2, top: y - h / 2, right: x + w / 2, bottom: y + h / 2)
                 result.add(
-                    Box(left: x - w / 2, top: y - h / 2, right: x + w / 2, bottom: y + h / 2),
-                    settings.names[label], to: &photo, place: "line \(index + 1) of `\(labels)`")
+                    AnnotatedPhotos.Thing(label: settings.names[label], box: box), to: &photo,
+                    place: "line \(index + 1) of `\(labels)`")
             }
             result.photos.append(photo)
         }
