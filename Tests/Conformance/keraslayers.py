@@ -88,7 +88,7 @@ shared = C(6, 3, padding="same", name="shared")
 REFUSED = {
     "a layer used twice": lambda x: shared(shared(x)),
     "shared slopes by place": L.PReLU(), "channels first": L.ZeroPadding2D(data_format="channels_first"), "a joined height": lambda x: L.Concatenate(axis=1)([x, x]),
-    "a norm without scale": L.LayerNormalization(scale=False), "an unknown layer": L.UnitNormalization(),
+    "a norm without scale": L.LayerNormalization(scale=False), "an unknown layer": L.GroupNormalization(groups=2),
     "an unknown activation": L.Activation("softsign"), "bicubic": L.UpSampling2D(2, interpolation="bicubic"),
 }
 
