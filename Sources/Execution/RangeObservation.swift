@@ -62,7 +62,8 @@ final class Magnitudes {
             let most = max(-low, high)
             guard most > 0 else { return }
             let count = Float(Self.binCount)
-            if width == 0 { width = most / count * 1.001 }
+            // Never so small that doubling it stays at nothing.
+            if width == 0 { width = max(most / count * 1.001, .leastNormalMagnitude) }
             while most >= width * count {
                 width *= 2
                 for at in 0..<Self.binCount {
