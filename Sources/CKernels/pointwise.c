@@ -23,7 +23,7 @@ static inline float clamped(float v, float lower, float upper) {
 #define APART _Pragma("clang loop vectorize(assume_safety)")
 #define AFFINE_BODY(B, SHIFT)                                                                      \
     for (size_t i = 0; i < area; i++)                                                              \
-        APART for (size_t c = 0; c < (B); c++)                                                           \
+        APART for (size_t c = 0; c < (B); c++)                                                     \
             y[i * y_pixel + c] = clamped(scale[c] * x[i * x_pixel + c] + SHIFT, lower, upper)
 #define AFFINE(B)                                                                                  \
     if (shift) {                                                                                   \
