@@ -149,8 +149,8 @@ class Row:
             moved = (np.abs(answer[: len(x)] - answer[len(x):]).max() / np.abs(answer[: len(x)]).max()
                      for answer in self.peer(np.concatenate([x, x + noise])))
             if max(moved) < TOLERANCE / 2:
-                break
-        return x
+                return x
+        raise AssertionError(f"no images of which the peer's own answer stays: the last moved by {max(moved):.1e}")
 
     def fetch(self):
         path = graft("fetch", self.name, "--quiet").strip()
