@@ -3,6 +3,10 @@
 #include "Winograd.h"
 #include "clones.h"
 
+// Floats between the numbers of one point and the next. Without them the points of a tile lie powers of two apart, in
+// the few lines of the cache that such addresses share, and each write of one throws out another's.
+enum { PAD = 16 };
+
 typedef struct {
     const graft_winograd *w;
     const float *x, *u, *bias;
@@ -62,7 +66,7 @@ size_t graft_winograd_weights_count(const graft_winograd *w) {
 
 size_t graft_winograd_scratch_count(const graft_winograd *w, size_t block) {
     const size_t rt = block == 16 ? 12 : 6, rows = (w->tiles + rt - 1) / rt * rt;
-    return points(w) * rows * (w->channels + w->outputs);
+    return points(w) * (rows * (w->channels + w->outputs) + 2 * PAD);
 }
 
 // The outputs of the widest panel.
