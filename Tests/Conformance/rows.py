@@ -27,6 +27,7 @@ from _weights import keras_double, keras_legacy, randomise_keras, randomise_torc
 
 ALL = os.environ.get("CONFORMANCE") == "all"
 TOLERANCE = 1e-4
+KINKS = 2e-3  # At most, where a millionth of the images moves the peer's own answer by as much.
 folder = Path(tempfile.mkdtemp(prefix="graft-rows-"))
 published, registry, photos = folder / "published", folder / "registry", folder / "photos"
 os.environ |= {"GRAFT_CACHE": str(folder / "cache"), "NO_PROXY": "*", "no_proxy": "*"}
@@ -58,18 +59,18 @@ def publish(name, file, side, kind):
     return entry
 
 
-def close(ours, theirs, exact=None):
+def close(ours, theirs, limit, exact=None):
     """exact(): the peer's answer in double precision, the judge where two right answers differ."""
     ours, theirs = np.asarray(ours), np.asarray(theirs)
     assert ours.shape == theirs.shape, f"{ours.shape}, expected {theirs.shape}"
     assert np.isfinite(theirs).all(), "the peer's answer is not finite"
     scale = float(np.abs(theirs).max())
     error = float(np.abs(ours - theirs).max() / scale)
-    if error > TOLERANCE and exact:
+    if error > limit and exact:
         truth = np.asarray(exact())
         error, peer = (float(np.abs(side - truth).max() / scale) for side in (ours, theirs))
-        assert error <= TOLERANCE, f"{error:.1e} from double precision, the peer's own {peer:.1e}"
-    assert error <= TOLERANCE, f"{error:.1e} of the largest magnitude"
+        assert error <= limit, f"{error:.1e} from double precision, the peer's own {peer:.1e}"
+    assert error <= limit, f"{error:.1e} of the largest magnitude"
     return error
 
 
@@ -130,7 +131,7 @@ class Row:
 
     def compare(self, what, ours, theirs, exact=None):
         try:
-            self.worst = max(self.worst, close(ours, theirs, exact))
+            self.worst = max(self.worst, close(ours, theirs, max(TOLERANCE, min(self.moved, KINKS)), exact))
         except AssertionError as error:
             raise AssertionError(f"{what}: {error}") from None
 
@@ -139,18 +140,23 @@ class Row:
             x = rng.normal(0, 1 if self.scale == 1 else 0.4, (2, 3, self.side, self.side))
             return (self.scale * (x + (self.scale > 1))).astype("f4")
 
-        return self.steady(drawn(np.random.default_rng((seed, number))) for number in range(8))
+        return self.steady((number, drawn(np.random.default_rng((seed, number)))) for number in range(8))[1]
 
     def steady(self, candidates):
-        """The first images of which the peer's answers stay what they are when the last bits change. Some random
-        networks magnify the rounding of some images a thousandfold (ShuffleNet's of one in four), whoever computes."""
-        for x in candidates:
+        """Of pairs of a name and images, the one of whose images the peer's answers move least when the last bits
+        change, or the first that is good enough. Random networks magnify the rounding of some images a thousandfold
+        (ShuffleNet's of one in four), whoever computes: if no images are good enough, an answer may be as far off as
+        that of images a millionth away."""
+        self.moved = np.inf
+        for name, x in candidates:
             noise = np.random.default_rng(4).choice((-1e-6, 1e-6), x.shape).astype("f4") * np.abs(x).max()
-            moved = (np.abs(answer[: len(x)] - answer[len(x):]).max() / np.abs(answer[: len(x)]).max()
-                     for answer in self.peer(np.concatenate([x, x + noise])))
-            if max(moved) < TOLERANCE / 2:
-                return x
-        raise AssertionError(f"no images of which the peer's own answer stays: the last moved by {max(moved):.1e}")
+            moved = max(np.abs(answer[: len(x)] - answer[len(x):]).max() / np.abs(answer[: len(x)]).max()
+                        for answer in self.peer(np.concatenate([x, x + noise])))
+            if moved < self.moved:
+                self.moved, steadiest = float(moved), (name, x)
+            if moved < TOLERANCE / 2:
+                break
+        return steadiest
 
     def fetch(self):
         path = graft("fetch", self.name, "--quiet").strip()
@@ -180,14 +186,14 @@ class Row:
         given = self.entry["input"]
 
         def prepared():
-            for self.photo in sorted(photos.rglob("*.png")):
-                graft("preprocess", self.photo, "--normalize", {"none": "pass-through"}.get(given["normalization"], given["normalization"]),
+            for photo in sorted(photos.rglob("*.png")):
+                graft("preprocess", photo, "--normalize", {"none": "pass-through"}.get(given["normalization"], given["normalization"]),
                       "--size", self.side, "--kernel", given["interpolation"], "-o", folder / "p.npy",
                       *(["--shorter-side", given["shorterSide"]] if given.get("shorterSide") else []))
-                yield np.load(folder / "p.npy")
+                yield photo, np.load(folder / "p.npy")
 
-        x = self.steady(prepared())
-        graft("features", self.name, self.photo, "-o", folder / "f.npy")
+        photo, x = self.steady(prepared())
+        graft("features", self.name, photo, "-o", folder / "f.npy")
         self.compare("a photo", np.load(folder / "f.npy"), self.peer(x)[0], lambda: self.peer(x, True)[0])
 
     def head(self):
