@@ -69,7 +69,7 @@ def real(folder):
     model, eighth = folder / "lite0.safetensors", folder / "lite0-int8.safetensors"
     graft("convert", "timm/tf_efficientnet_lite0", "-o", model)
     answer = json.loads(graft("quantize", model, *photos, "--count", len(photos), "-o", eighth, "--json"))
-    if answer["loss"] is None:
+    if answer.get("loss") is None:
         return report.skip("int8", "this processor has no instructions for it")
     rows = []
     for photo in photos:
@@ -101,7 +101,7 @@ def others(folder):
         save_file(weights(name, random), folder / "w.safetensors")
         graft("convert", folder / "w.safetensors", "--architecture", name, "-o", folder / "m.safetensors")
         answer = json.loads(graft("quantize", folder / "m.safetensors", *photos, "-o", folder / "q.safetensors", "--json"))
-        if answer["loss"] is None:
+        if answer.get("loss") is None:
             continue
         plan = json.loads(graft("bench", folder / "q.safetensors", "--precision", "int8", "--runs", 1, "--json"))["plan"]
         products = [l for l in plan if l["gflops"] > 0]
