@@ -38,33 +38,59 @@ extension GradientBuilder {
     }
 
     func dropout(_ index: Int, _ x: Memory, _ rate: Float) throws -> Memory {
-        let y = try compiler.memory(x.descriptor)
-        let count = x.descriptor.byteCount / 4
-        let mask = Buffer(byteCount: count * 4)
+        let (source, layout) = try compiler.regular(x, shapes[index])
+        let y = try compiler.memory(layout)
+        let count = try layout.descriptor().byteCount / 4
+        let mask = Mask(layout: layout, factors: Buffer(byteCount: count * 4))
         masks[index] = mask
         let engine = compiler.engine
-        compiler.append(compiler.graph.nodes[index].name, "loop", uses: [x, y]) {
+        compiler.append(compiler.graph.nodes[index].name, "loop", uses: [source, y]) {
             [unowned self] in
             try check(dnnl_stream_wait(engine.stream), "finish")
-            let factors = mask.floats(count)
+            let factors = mask.factors.floats(count)
             if let seed = dropoutSeed {
-                var state = seed &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15
-                for element in 0..<count {
-                    // SplitMix64 (Steele et al. 2014).
-                    state &+= 0x9E37_79B9_7F4A_7C15
-                    var z = state
-                    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-                    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-                    let unit = Float((z ^ (z >> 31)) >> 40) * 0x1p-24
-                    factors[element] = unit < rate ? 0 : 1 / (1 - rate)
-                }
+                mask.draw(
+                    seed &+ UInt64(index) &* Mask.stride, rate, rank: joint?.rank ?? 0,
+                    of: joint?.count ?? 1)
             } else {
                 factors.update(repeating: 1)
             }
-            let (from, to) = (x.buffer.floats(count), y.buffer.floats(count))
+            let (from, to) = (source.buffer.floats(count), y.buffer.floats(count))
             for element in 0..<count { to[element] = from[element] * factors[element] }
         }
         return y
+    }
+
+    /// What dropout multiplies by, as the map lies.
+    struct Mask {
+        let layout: MapLayout
+        let factors: Buffer
+        static let stride: UInt64 = 0x9E37_79B9_7F4A_7C15
+
+        /// Draws it. A number's factor depends on its place in the whole batch alone, of which
+        /// process `rank` of `count` has every `count`th row: neither on how many there are nor on
+        /// the order that a processor likes maps in.
+        func draw(_ seed: UInt64, _ rate: Float, rank: Int, of count: Int) {
+            let (loop, kept) = (layout.loop, 1 / (1 - rate))
+            let target = factors.pointer.assumingMemoryBound(to: Float.self) + layout.offset
+            let size = loop.channels * loop.area
+            for row in 0..<loop.n {
+                var state = seed &+ UInt64((row * count + rank) * size) &* Self.stride
+                for channel in 0..<loop.channels {
+                    let block = channel / loop.block * loop.block * loop.area
+                    let start = row * loop.batch_stride + block + channel % loop.block
+                    for place in 0..<loop.area {
+                        // SplitMix64 (Steele et al. 2014).
+                        state &+= Self.stride
+                        var z = state
+                        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+                        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+                        let unit = Float((z ^ (z >> 31)) >> 40) * 0x1p-24
+                        target[start + place * loop.pixel] = unit < rate ? 0 : kept
+                    }
+                }
+            }
+        }
     }
 
     func batchNormBackward(_ index: Int, _ node: Node, _ dy: Memory, _ epsilon: Float)
@@ -99,15 +125,16 @@ extension GradientBuilder {
 
     func dropoutBackward(_ index: Int, _ from: Int, _ dy: Memory) throws {
         guard let mask = masks[index] else { return }
-        let layout = try value(from).descriptor
-        let gradient = try compiler.reordered(dy, to: layout)
-        let dx = try compiler.memory(layout)
-        let count = layout.byteCount / 4
+        let descriptor = try mask.layout.descriptor()
+        let gradient = try compiler.reordered(dy, to: descriptor)
+        let dx = try compiler.memory(mask.layout)
+        let count = descriptor.byteCount / 4
         let engine = compiler.engine
         compiler.append(compiler.graph.nodes[index].name, "loop", uses: [gradient, dx]) {
             try check(dnnl_stream_wait(engine.stream), "finish")
             let (g, m, d) = (
-                gradient.buffer.floats(count), mask.floats(count), dx.buffer.floats(count)
+                gradient.buffer.floats(count), mask.factors.floats(count),
+                dx.buffer.floats(count)
             )
             for element in 0..<count { d[element] = g[element] * m[element] }
         }

@@ -32,7 +32,7 @@ final class GradientBuilder {
     /// Whether they do in this step, and those that do not yet.
     var movesStatistics = false
     var heldStatistics: Set<String> = []
-    var masks: [Int: Buffer] = [:]
+    var masks: [Int: Mask] = [:]
     let learns: [Bool]
     /// The node whose value the plan is for, and who reads each value on the way to it.
     let output: Int

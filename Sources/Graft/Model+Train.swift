@@ -39,10 +39,11 @@ extension Model {
         var input = try trainingInput(data, options, command: command)
         let path = runFolder + "/model.safetensors"
         if recipe == .headFirst {
+            let first = try Trainer(
+                input, options: headOptions(input, options), runFolder: runFolder + "/head",
+                cacheFolder: cacheFolder, crew: crew, report: report)
             do {
-                input.head = try head(
-                    for: input, options, runFolder: runFolder, cacheFolder: cacheFolder, crew: crew,
-                    report: report)
+                input.head = Self.head(of: try first.run())
             } catch let error as TrainingError where error.isCommon {
                 // What looks into the run's folder finds why there is no more of it.
                 if crew.rank == 0 {
@@ -108,6 +109,7 @@ extension Model {
             graph: graph, weights: weights, preprocessing: preprocessing,
             modelDigest: source.sha256, classes: photos.classes + unseen, training: training,
             validation: kept)
+        input.origin = file ?? source.reference
         input.command = command
         input.task = photos.task
         input.unseen = unseen.count
@@ -122,11 +124,10 @@ extension Model {
         return input
     }
 
-    /// The parameters of the linear head at its optimum; of labels and numbers, by steps.
-    private func head(
-        for input: TrainingInput, _ options: TrainingOptions, runFolder: String,
-        cacheFolder: String, crew: any Crew, report: @escaping @Sendable (TrainingEvent) -> Void
-    ) throws -> StateDict {
+    /// How the head is found first: the linear one at its optimum; of labels and numbers, by steps.
+    private func headOptions(_ input: TrainingInput, _ options: TrainingOptions)
+        -> TrainingOptions
+    {
         var first = TrainingOptions(mode: .features)
         first.head =
             input.task == .classification && options.head == .linear
@@ -141,10 +142,11 @@ extension Model {
         first.seed = options.seed
         first.embedding = options.embedding
         first.validationFraction = options.validationFraction
-        let result = try Trainer(
-            input, options: first, runFolder: runFolder + "/head", cacheFolder: cacheFolder,
-            crew: crew, report: report
-        ).run()
+        return first
+    }
+
+    /// The parameters of the head that a run found.
+    private static func head(of result: TrainingResult) -> StateDict {
         var head = StateDict()
         for node in result.graph.nodes.dropFirst(result.graph.features + 1) {
             for parameter in node.parameters {

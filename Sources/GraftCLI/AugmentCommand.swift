@@ -118,18 +118,12 @@ struct AugmentCommand: ParsableCommand {
         return found.things.map { Answer.Thing(label: $0.label, box: $0.box) }
     }
 
-    private static let inks = [
-        Color(230, 25, 75), Color(60, 180, 75), Color(0, 130, 200), Color(245, 130, 48),
-        Color(145, 30, 180), Color(240, 200, 20),
-    ]
-
     /// Draws boxes, each label in a colour of its own.
     private static func outline(_ things: [Answer.Thing], in image: inout Image) {
         let labels = Set(things.map(\.label)).sorted()
-        let thickness = max(2, min(image.width, image.height) / 120)
         for thing in things {
-            let ink = inks[(labels.firstIndex(of: thing.label) ?? 0) % inks.count]
-            image.outline(thing.box, thickness: thickness, ink)
+            let ink = Image.ink(labels.firstIndex(of: thing.label) ?? 0)
+            image.outline(thing.box, thickness: image.lineWidth, ink)
         }
     }
 

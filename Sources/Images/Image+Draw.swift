@@ -10,8 +10,9 @@ extension Image {
         }
     }
 
-    /// Draws the outline of a box, `thickness` pixels wide, inside it.
+    /// Draws the outline of a box, `thickness` pixels wide, inside it; nothing where it has no place.
     public mutating func outline(_ box: Box, thickness: Int = 2, _ color: Color) {
+        guard !(box.left + box.top).isNaN, !(box.right + box.bottom).isNaN else { return }
         let limit = Double(max(width, height)) + 1
         func pixel(_ at: Double) -> Int { Int(min(max(at.rounded(), -1), limit)) }
         let (left, top) = (pixel(box.left), pixel(box.top))

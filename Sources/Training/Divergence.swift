@@ -89,7 +89,7 @@ extension TrainingError {
     /// Whether all processes that train together meet it, at the same place.
     public var isCommon: Bool {
         switch self {
-        case .diverged, .brokenFeatures: true
+        case .diverged, .brokenFeatures, .brokenWeights: true
         default: false
         }
     }

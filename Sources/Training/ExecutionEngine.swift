@@ -21,7 +21,9 @@ struct ExecutionEngine: TrainingEngine {
         _ graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>,
         moving: MovingStatistics?, crew: any Crew, output: Int
     ) throws -> any Learner {
-        if let head = try HeadLearner(graph, weights: weights, trainable: trainable) {
+        if let head = try HeadLearner(
+            graph, weights: weights, trainable: trainable, crew: crew)
+        {
             return head
         }
         let plan = try TrainingPlan(

@@ -9,13 +9,17 @@ final class HeadLearner: Learner {
     private let classes: Int
     private let width: Int
     private let rate: Float
+    /// Who has the other rows of a batch.
+    private let crew: any Crew
     private let values: [UnsafeMutableBufferPointer<Float>]
     private let gradients: [UnsafeMutableBufferPointer<Float>]
     private var features: [Float] = []
     private var rows = 0
 
     /// A learner for a graph that is nothing but such a head, nil for any other.
-    init?(_ graph: Graph, weights: StateDict, trainable: Set<String>) throws {
+    init?(
+        _ graph: Graph, weights: StateDict, trainable: Set<String>, crew: any Crew = Alone()
+    ) throws {
         var rate: Float = 0
         var head: Node?
         for (index, node) in graph.nodes.enumerated() {
@@ -39,6 +43,7 @@ final class HeadLearner: Learner {
         }
         self.trainable = parameters
         self.rate = rate
+        self.crew = crew
         classes = matrix.shape[0]
         width = matrix.shape[1]
         gradients = values.map { Self.lasting([Float](repeating: 0, count: $0.count)) }
@@ -57,13 +62,7 @@ final class HeadLearner: Learner {
         rows = input.shape[0]
         precondition(input.count == rows * width)
         features = input.floats
-        if let dropoutSeed, rate > 0 {
-            var random = RandomSource(seed: dropoutSeed)
-            let scale = 1 / (1 - rate)
-            for index in features.indices {
-                features[index] = random.unit() < rate ? 0 : features[index] * scale
-            }
-        }
+        if let dropoutSeed, rate > 0 { drop(RandomSource(seed: dropoutSeed)) }
         let bias = values.count > 1 ? values[1] : nil
         return Tensor(shape: [rows, classes]) { target in
             let matrix = UnsafeBufferPointer(values[0])
@@ -75,6 +74,23 @@ final class HeadLearner: Learner {
                             + (bias?[k] ?? 0)
                     }
                 }
+            }
+        }
+    }
+
+    /// Hides features as one process does that has the whole batch: what is drawn for the rows of
+    /// others is passed over.
+    private func drop(_ random: RandomSource) {
+        var random = random
+        let scale = 1 / (1 - rate)
+        for row in 0..<(rows * crew.count) {
+            guard row % crew.count == crew.rank else {
+                for _ in 0..<width { _ = random.next() }
+                continue
+            }
+            let start = row / crew.count * width
+            for index in start..<(start + width) {
+                features[index] = random.unit() < rate ? 0 : features[index] * scale
             }
         }
     }

@@ -15,6 +15,8 @@ public struct TrainingInput: Sendable {
     public var preprocessing: Preprocessing
     /// The digest of the file that the weights came from, for the run's description.
     public var modelDigest: String
+    /// The file itself, or what was asked for, for messages.
+    public var origin = ""
     /// The names of the classes, in the order of their indices.
     public var classes: [String]
     /// The photos to learn from.
@@ -94,6 +96,7 @@ public final class Trainer {
                 expected: "a multiple of the \(crew.count) processes to train BatchNorm",
                 found: "\(options.batchSize)")
         }
+        try input.requireFiniteWeights()
         self.engine = engine
         self.crew = crew
         // One process speaks and writes for all.

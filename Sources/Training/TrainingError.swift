@@ -22,6 +22,8 @@ public enum TrainingError: Diagnostic, Equatable {
     case damagedCheckpoint(String, reason: String)
     /// A weight of the backbone is not there.
     case missingWeight(String)
+    /// A weight of the backbone holds values that are no finite numbers, and so do `others`.
+    case brokenWeights(String, found: Int, of: Int, others: Int, origin: String)
     /// The processes that train together cannot.
     case distributed(String, hint: String?)
 
@@ -42,6 +44,10 @@ public enum TrainingError: Diagnostic, Equatable {
         case .damagedCheckpoint(let path, let reason):
             "the checkpoint `\(path)` is damaged: \(reason)"
         case .missingWeight(let name): "the backbone has no weight `\(name)`"
+        case .brokenWeights(let name, let found, let count, let others, let origin):
+            "\(found) of \(count) values of the weight `\(name)`"
+                + (origin.isEmpty ? "" : " in `\(origin)`") + " are not finite numbers"
+                + (others == 0 ? "" : ", and some of \(others) more of its weights")
         case .distributed(let reason, _): reason
         }
     }
@@ -55,6 +61,8 @@ public enum TrainingError: Diagnostic, Equatable {
         case .diverged(let divergence): divergence.hint
         case .brokenFeatures:
             "the backbone's weights are damaged or not what its network expects: `graft diff` compares them with another copy"
+        case .brokenWeights:
+            "the file is damaged, or what wrote it had diverged: fetch or convert it anew; `graft diff` compares it with another copy"
         case .unwritable: "what was learned from has values that are too large: scale them"
         case .noCheckpoint, .damagedCheckpoint: "start the run anew, without resuming"
         case .otherCheckpoint: "repeat the settings of that run, or start a new run folder"

@@ -20,6 +20,10 @@ class Report:
         self.failed += not good
         print("ok  " if good else "FAIL", label, detail, flush=True)
 
+    def within(self, label, error, tolerance):
+        """Whether an error is small enough; one that is no number is not."""
+        self(error <= tolerance, label, f"{float(error):.1e}, at most {tolerance:.0e}")
+
     def skip(self, label, reason):
         """What cannot be checked here, for a reason that is none of graft's."""
         self.skipped += 1
@@ -44,6 +48,14 @@ def graft(*arguments):
     if run.returncode:
         raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {run.stderr.strip()[-600:]}")
     return run.stdout
+
+
+def complaint(*arguments):
+    """What it complains of; that it does not is an error."""
+    run = attempt(*arguments)
+    if not run.returncode:
+        raise RuntimeError(f"graft {' '.join(map(str, arguments))}: was not refused")
+    return run.stderr
 
 
 def watched(*arguments):

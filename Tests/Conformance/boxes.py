@@ -7,7 +7,6 @@ import contextlib
 import io
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -16,26 +15,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from _graft import GRAFT
+import _graft
+from _graft import complaint, report
 from _peers import each_alone, torchvision as load
 
-failures = 0
 folder = Path(tempfile.mkdtemp(prefix="graft-boxes-"))
 FULL = os.environ.get("CONFORMANCE") == "all"
 NAMES = ["ap", "ap50", "ap75", "apSmall", "apMedium", "apLarge", "ar1", "ar10", "ar100", "arSmall", "arMedium", "arLarge"]
 
 
-def check(name, holds, detail):
-    global failures
-    failures += not holds
-    print(f"{'ok  ' if holds else 'FAIL'} {name}: {detail}", flush=True)
-
-
-def graft(*arguments, fails=False):
-    run = subprocess.run([GRAFT, "boxes", *map(str, arguments)], capture_output=True, text=True)
-    if (run.returncode != 0) != fails:
-        raise RuntimeError(f"graft boxes {' '.join(map(str, arguments))}: {run.stderr.strip()[-600:]}")
-    return run.stderr if fails else json.loads(run.stdout) if run.stdout.startswith(("{", "[")) else run.stdout
+def graft(*arguments):
+    answer = _graft.graft("boxes", *arguments)
+    return json.loads(answer) if answer.startswith(("{", "[")) else answer
 
 
 def case(number):
@@ -180,9 +171,9 @@ def cocos():
             known = [pair for pair in told.values() if pair[0] is not None]
             means = np.mean(known, axis=0) if known else (None, None)
             hand = max(hand, *(apart(metrics.get(k), v) for k, v in zip(("voc07", "voc10"), means)))
-    check("COCO's twelve numbers, pycocotools", worst < 1e-6, f"worst {worst:.1e} of {count} cases, {undefined} numbers undefined in both")
-    check("   AP of each class", each < 1e-6, f"worst {each:.1e}")
-    check("VOC 2007 and 2010 by the devkit's rules, crowds set aside", hand < 1e-9, f"worst {hand:.1e}")
+    report(worst < 1e-6, "COCO's twelve numbers, pycocotools", f"worst {worst:.1e} of {count} cases, {undefined} numbers undefined in both")
+    report(each < 1e-6, "   AP of each class", f"worst {each:.1e}")
+    report(hand < 1e-9, "VOC 2007 and 2010 by the devkit's rules, crowds set aside", f"worst {hand:.1e}")
 
 
 def other_files():
@@ -215,10 +206,10 @@ def other_files():
     told, (theirs, _) = voc_by_hand(truth, results), by_cocotools(truth, results)
     metrics = graft(folder / "named.json", voc, "--json")["metrics"]
     worst = max(apart(c.get(k), v) for c in metrics["perClass"] for k, v in zip(("voc07", "voc10"), told[c["name"]]))
-    check("a Pascal VOC folder: boxes that are hard to see set aside", worst < 1e-9, f"worst {worst:.1e}")
+    report(worst < 1e-9, "a Pascal VOC folder: boxes that are hard to see set aside", f"worst {worst:.1e}")
     metrics = graft(folder / "placed.json", yolo / "data.yaml", "--json")["metrics"]
     worst = max(apart(metrics.get(k), v) for k, v in theirs.items())
-    check("YOLO's files: COCO's numbers", worst < 1e-6, f"worst {worst:.1e}")
+    report(worst < 1e-6, "YOLO's files: COCO's numbers", f"worst {worst:.1e}")
 
 
 def drawn(random, whole):
@@ -244,12 +235,12 @@ def torch_part():
         x, y = torch.from_numpy(a).double(), torch.from_numpy(b).double()
         worst = max(worst, np.abs(np.array(mine["overlaps"]) - box_iou(x, y).numpy()).max())
         general = max(general, np.abs(np.array(mine["generalised"]) - generalized_box_iou(x, y).numpy()).max())
-    check("IoU, torchvision", worst < 1e-12, f"{worst:.1e}")
-    check("GIoU, torchvision", general < 1e-12, f"{general:.1e}")
+    report(worst < 1e-12, "IoU, torchvision", f"{worst:.1e}")
+    report(general < 1e-12, "GIoU, torchvision", f"{general:.1e}")
     np.save(folder / "a.npy", np.array([[0, 0, 10, 10]], "f4"))
     np.save(folder / "b.npy", np.array([[20, 20, 30, 30]], "f4"))
     apart = graft("overlap", folder / "a.npy", "--others", folder / "b.npy")["generalised"][0][0]
-    check("GIoU of two boxes apart", abs(apart + 7 / 9) < 1e-12, apart)
+    report(abs(apart + 7 / 9) < 1e-12, "GIoU of two boxes apart", apart)
 
     def kept(x, scores, kinds, threshold):
         return batched_nms(torch.from_numpy(x), torch.from_numpy(scores), torch.from_numpy(kinds), threshold).tolist()
@@ -290,13 +281,13 @@ def suppressions(peer, theirs):
                 mine = graft("overlap", folder / "a.npy", "--scores", folder / "s.npy", "--threshold", threshold, *settings)["kept"]
                 if mine != theirs(x, scores, kinds if each else np.zeros_like(kinds), threshold):
                     wrong[each].append((number, threshold))
-    check(f"suppression, {peer}: equal scores, whole pixels", not wrong[False], wrong[False] or "60 cases")
-    check("   class by class", not wrong[True], wrong[True] or "60 cases")
+    report(not wrong[False], f"suppression, {peer}: equal scores, whole pixels", wrong[False] or "60 cases")
+    report(not wrong[True], "   class by class", wrong[True] or "60 cases")
     x, scores = np.array([[0, 0, 10, 10], [0, 0, 10, 5]], "f4"), np.array([0.9, 0.8], "f4")
     np.save(folder / "a.npy", x)
     np.save(folder / "s.npy", scores)
     mine = graft("overlap", folder / "a.npy", "--scores", folder / "s.npy", "--threshold", 0.5)["kept"]
-    check("   an overlap of 0.5 stays at 0.5", mine == [0, 1] == theirs(x, scores, np.zeros(2, "i8"), 0.5), mine)
+    report(mine == [0, 1] == theirs(x, scores, np.zeros(2, "i8"), 0.5), "   an overlap of 0.5 stays at 0.5", mine)
     truth, results = case(6)
     (folder / "found.json").write_text(json.dumps(results))
     graft("nms", folder / "found.json", "--overlap", 0.45, "-o", folder / "kept.json")
@@ -307,7 +298,7 @@ def suppressions(peer, theirs):
         x[:, 2:] += x[:, :2]
         wanted += [own[k] for k in theirs(x, np.array([r["score"] for r in own], "f4"), np.array([r["category_id"] for r in own]), 0.45)]
     key = lambda r: json.dumps({**r, "bbox": [float(v) for v in r["bbox"]]}, sort_keys=True)
-    check("   of a file of results", sorted(map(key, mine)) == sorted(map(key, wanted)), f"{len(mine)} of {len(results)}")
+    report(sorted(map(key, mine)) == sorted(map(key, wanted)), "   of a file of results", f"{len(mine)} of {len(results)}")
 
 
 def coco_part():
@@ -322,9 +313,9 @@ def refused():
     for name, spoil, word in (("a photo that is not annotated", {"image_id": 99999}, "99999"), ("a box of three numbers", {"bbox": [1, 2, 3]}, "result 0"),
                               ("a box without a size", {"bbox": [1, 2, -3, 4]}, "result 0"), ("no score", {"score": "much"}, "score"), ("a box too large for a number", {"bbox": [0, 0, 1e300, 1e300]}, "result 0")):
         (folder / "bad.json").write_text(json.dumps([{**results[0], **spoil}]))
-        told = graft(folder / "bad.json", folder / "truth.json", fails=True)
-        check(f"refused: {name}", word in told and "Fatal" not in told, "" if word in told else told)
+        told = complaint("boxes", folder / "bad.json", folder / "truth.json")
+        report(word in told and "Fatal" not in told, f"refused: {name}", "" if word in told else told)
 
 
 broken = each_alone(__file__, coco=coco_part, torch=torch_part, tensorflow=tensorflow_part)
-sys.exit(broken + failures > 0)
+sys.exit(broken + report.failed > 0)

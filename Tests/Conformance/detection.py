@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,27 +20,13 @@ from PIL import Image, ImageDraw
 from safetensors.numpy import load_file
 
 import _drawn
-from _graft import GRAFT
+from _graft import GRAFT, complaint, graft, report
 from _peers import torchvision as load
 
-failures = 0
 folder = Path(tempfile.mkdtemp(prefix="graft-detection-"))
 os.environ["GRAFT_CACHE"] = str(folder / "cache")
 NAMES = ["circle", "square", "triangle"]
 SHAPES = [_drawn.outline(40, False), _drawn.outline(4, False), _drawn.outline(3, False)]
-
-
-def check(name, holds, detail):
-    global failures
-    failures += not holds
-    print(f"{'ok  ' if holds else 'FAIL'} {name}: {detail}", flush=True)
-
-
-def graft(*arguments, fails=False):
-    run = subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True)
-    if (run.returncode != 0) != fails:
-        raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {run.stderr.strip()[-600:]}")
-    return run
 
 
 def scenes(place, count, seed, size=128):
@@ -116,7 +101,7 @@ def ssd(model):
         numbers[..., 4] += 3 * (case % 3)  # mostly nothing
         np.save(folder / "o.npy", numbers.reshape(photos, -1))
         (folder / "t.json").write_text(json.dumps(truth))
-        answer = json.loads(graft("boxes", "loss", model, folder / "o.npy", folder / "t.json", "-o", folder / "g.safetensors").stdout)
+        answer = json.loads(graft("boxes", "loss", model, folder / "o.npy", folder / "t.json", "-o", folder / "g.safetensors"))
         mine = load_file(folder / "g.safetensors")
         x = torch.from_numpy(numbers).double().requires_grad_()
         heads = {"bbox_regression": x[..., :4], "cls_logits": x[..., 4:]}
@@ -137,10 +122,10 @@ def ssd(model):
             same = len(found) == len(theirs["scores"]) and [f["label"] + 1 for f in found] == theirs["labels"].tolist()
             found_error = max(found_error, np.abs(np.array(edges).reshape(-1, 4) - theirs["boxes"].numpy()).max(initial=0)) if same else math.inf
             count += len(found)
-    check("anchors, torchvision's DefaultBoxGenerator", np.abs(mine["anchors"] - anchors.numpy()).max() < 1e-6, f"{len(anchors)}")
-    check("loss, torchvision's SSD", loss_error < 1e-6, f"worst {loss_error:.1e} of 12 cases")
-    check("   its gradient", slope_error < 1e-5, f"worst {slope_error:.1e}")
-    check("what is found in the numbers, torchvision's SSD", found_error < 1e-6, f"worst {found_error:.1e} of {count} boxes")
+    report(np.abs(mine["anchors"] - anchors.numpy()).max() < 1e-6, "anchors, torchvision's DefaultBoxGenerator", f"{len(anchors)}")
+    report(loss_error < 1e-6, "loss, torchvision's SSD", f"worst {loss_error:.1e} of 12 cases")
+    report(slope_error < 1e-5, "   its gradient", f"worst {slope_error:.1e}")
+    report(found_error < 1e-6, "what is found in the numbers, torchvision's SSD", f"worst {found_error:.1e} of {count} boxes")
 
 
 def by_cocotools(truth, results):
@@ -162,20 +147,20 @@ def case_g():
     settings = ["train", learned, "--task", "detection", "--backbone", "graft/tiny", "--mode", "finetune", "--unfreeze", "all", "--batch", 8, "--optimizer", "adam", "--patience", 0]
     graft(*settings, "-o", folder / "run", "--epochs", 40, "--lr", 0.003, "--schedule", "cosine", "--flip", "--seed", 1)
     model, took = folder / "run/model.safetensors", time.time() - start
-    told = json.loads(graft("evaluate", model, held, "--json").stdout)["boxes"]
-    check("G  drawn shapes, 200 photos to learn from: AP50 of at least 0.8", told["ap50"] >= 0.8, f"{told['ap50']:.3f}, AP {told['ap']:.3f}, {took:.0f} s")
-    answers = json.loads(graft("predict", model, *sorted(folder.glob("held/*.png")), "--threshold", 0, "--json").stdout)["photos"]
+    told = json.loads(graft("evaluate", model, held, "--json"))["boxes"]
+    report(told["ap50"] >= 0.8, "G  drawn shapes, 200 photos to learn from: AP50 of at least 0.8", f"{told['ap50']:.3f}, AP {told['ap']:.3f}, {took:.0f} s")
+    answers = json.loads(graft("predict", model, *sorted(folder.glob("held/*.png")), "--threshold", 0, "--json"))["photos"]
     results = [{"image_id": int(Path(a["path"]).stem), "category_id": NAMES.index(t["label"]) + 1, "score": t["score"],
                 "bbox": [t["box"]["left"], t["box"]["top"], t["box"]["right"] - t["box"]["left"], t["box"]["bottom"] - t["box"]["top"]]} for a in answers for t in a["things"]]
     stats = by_cocotools(held, results)
     worst = max(abs(told[k] - v) for k, v in zip(("ap", "ap50", "ap75", "apSmall", "apMedium"), stats))
-    check("G     and pycocotools' from what predict answers", worst < 1e-6, f"{worst:.1e}")
+    report(worst < 1e-6, "G     and pycocotools' from what predict answers", f"{worst:.1e}")
     metrics = json.loads((folder / "run/metrics.json").read_text())
-    again = json.loads(graft("evaluate", model, learned, "--split", folder / "run/split.json", "--json").stdout)["boxes"]
+    again = json.loads(graft("evaluate", model, learned, "--split", folder / "run/split.json", "--json"))["boxes"]
     worst = max(abs(metrics["boxes"][k] - again[k]) for k in ("ap", "ap50", "ap75", "ar100", "voc10"))
-    check("evaluate tells of the validation photos what the run told", worst < 2e-3, f"{worst:.1e}")
-    report = (folder / "run/report.html").read_text()
-    check("the report tells of it", "average precision (COCO)" in report and all(n in report for n in NAMES), "")
+    report(worst < 2e-3, "evaluate tells of the validation photos what the run told", f"{worst:.1e}")
+    page = (folder / "run/report.html").read_text()
+    report("average precision (COCO)" in page and all(n in page for n in NAMES), "the report tells of it")
     return learned, held, model, settings
 
 
@@ -189,7 +174,7 @@ def onnx(model):
     graft("run", model, "--input", folder / "x.npy", "--output", folder / "y.npy", "--layout", "nchw")
     mine, (other, *_) = np.load(folder / "y.npy"), session.run(None, {session.get_inputs()[0].name: x})
     worst = np.abs(mine - other).max() / np.abs(other).max() if mine.shape == other.shape else math.inf
-    check("onnxruntime gives the same numbers", worst < 1e-5, f"{worst:.1e}, {mine.shape}")
+    report(worst < 1e-5, "onnxruntime gives the same numbers", f"{worst:.1e}, {mine.shape}")
 
 
 def frozen_and_resumed(settings, model):
@@ -199,7 +184,7 @@ def frozen_and_resumed(settings, model):
     graft(*features, "-o", folder / "frozen")
     before, after = load_file(model), load_file(folder / "frozen/model.safetensors")
     moved = {k for k in before if before[k].tobytes() != after[k].tobytes()}
-    check("feature mode: nothing but the head moves", moved and all(k.startswith("detector") for k in moved), f"{len(moved)} of {len(before)} tensors")
+    report(moved and all(k.startswith("detector") for k in moved), "feature mode: nothing but the head moves", f"{len(moved)} of {len(before)} tensors")
     common = [GRAFT, *map(str, settings), "--epochs", "5", "--seed", "2"]
     subprocess.run([*common, "-o", str(folder / "whole")], check=True, capture_output=True)
     running = subprocess.Popen([*common, "-o", str(folder / "cut")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -211,24 +196,53 @@ def frozen_and_resumed(settings, model):
     unfinished = not (folder / "cut/model.safetensors").exists()
     subprocess.run([*common, "-o", str(folder / "cut"), "--resume"], check=True, capture_output=True)
     same = (folder / "whole/model.safetensors").read_bytes() == (folder / "cut/model.safetensors").read_bytes()
-    check("killed and resumed, bit for bit", same and unfinished, "")
+    report(same and unfinished, "killed and resumed, bit for bit")
+
+
+def drawings(model):
+    """The photos with the boxes in them: the line in the class's colour, other pixels as they were."""
+    found = json.loads(graft("predict", model, *sorted(folder.glob("held/*.png")), "--json"))["photos"]
+    photos = [Path(a["path"]) for a in found if a["things"]][:3]
+    answers = json.loads(graft("predict", model, *photos, "--draw", folder / "drawn", "--json"))["photos"]
+    inks = [(230, 25, 75), (60, 180, 75), (0, 130, 200)]
+    lines, kept = 0, []
+    for photo, answer in zip(photos, answers):
+        before, after = (np.asarray(Image.open(p).convert("RGB")).astype(int) for p in (photo, answer["drawing"]))
+        free = np.ones(before.shape[:2], bool)
+        for thing in answer["things"]:
+            box = {k: round(v) for k, v in thing["box"].items()}
+            wide = 2 + 4 * (len(thing["label"]) + 5)
+            free[max(box["top"] - 7, 0):box["bottom"] + 8, max(min(box["left"], 128 - wide), 0):max(box["right"], box["left"] + wide) + 1] = False
+        for thing in answer["things"][:1]:  # The surest is on top.
+            box = {k: min(max(round(v), 0), 127) for k, v in thing["box"].items()}
+            ink = inks[NAMES.index(thing["label"])]
+            line = after[box["top"] + 8:box["bottom"] - 2, box["left"]]
+            lines += len(line) > 0 and (line == ink).all()
+        kept.append((before == after)[free].all() and (before != after).any())
+    names = sorted(p.name for p in (folder / "drawn").iterdir())
+    report(names == [f"{p.stem}.boxes.png" for p in photos] and lines == 3, "found boxes are drawn, each class in its colour", f"{lines} of 3 surest lines, {names}")
+    report(all(kept), "   and nothing else is", kept)
+    graft("predict", model, photos[0], "--draw", folder / "one.png", "--threshold", 0.3)
+    report(Image.open(folder / "one.png").size == (128, 128), "   one photo to a file")
+    report("no boxes" in complaint("predict", "graft/tiny", photos[0], "--draw", folder / "no.png"), "   refused of a model that finds none")
 
 
 def refused(settings, model, learned):
     for extra, word in ((["--mixup", 0.2], "mixing"), (["--augment", "light"], "augmentation"), (["--head", "mlp"], "head"), (["--label-smoothing", 0.1], "label smoothing")):
-        told = graft(*settings, "-o", folder / "no", *extra, fails=True).stderr
-        check(f"refused: {' '.join(map(str, extra))}", word in told and "Fatal" not in told, "" if word in told else told[-200:])
+        told = complaint(*settings, "-o", folder / "no", *extra)
+        report(word in told and "Fatal" not in told, f"refused: {' '.join(map(str, extra))}", "" if word in told else told[-200:])
     graft("draw", folder / "photos", "--classes", 2, "--count", 4, "--size", 32)
-    told = graft("train", folder / "photos", "--task", "detection", "--backbone", "graft/tiny", "-o", folder / "no", fails=True).stderr
-    check("refused: photos without boxes", "Fatal" not in told and "error:" in told, told.strip()[:140])
-    told = graft("evaluate", model, folder / "photos", fails=True).stderr
-    check("refused: evaluating on photos without boxes", "Fatal" not in told and "error:" in told, told.strip()[:140])
+    told = complaint("train", folder / "photos", "--task", "detection", "--backbone", "graft/tiny", "-o", folder / "no")
+    report("Fatal" not in told and "error:" in told, "refused: photos without boxes", told.strip()[:140])
+    told = complaint("evaluate", model, folder / "photos")
+    report("Fatal" not in told and "error:" in told, "refused: evaluating on photos without boxes", told.strip()[:140])
 
 
 learned, held, model, settings = case_g()
 ssd(model)
 onnx(model)
+drawings(model)
 frozen_and_resumed(settings, model)
 refused(settings, model, learned)
 shutil.rmtree(folder)
-sys.exit(failures > 0)
+report.finish()

@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,27 +19,13 @@ import torch
 from safetensors.numpy import load_file
 
 import _drawn
-from _graft import GRAFT
+from _graft import GRAFT, complaint, graft, report
 from _tiny import random_tiny
 
-failures = 0
 folder = Path(tempfile.mkdtemp(prefix="graft-embedding-"))
 os.environ["GRAFT_CACHE"] = str(folder / "cache")
 torch.set_num_threads(1)
 FULL = os.environ.get("CONFORMANCE") == "all"
-
-
-def check(name, holds, detail):
-    global failures
-    failures += not holds
-    print(f"{'ok  ' if holds else 'FAIL'} {name}: {detail}", flush=True)
-
-
-def graft(*arguments, fails=False):
-    run = subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True)
-    if (run.returncode != 0) != fails:
-        raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {run.stderr.strip()[-600:]}")
-    return run
 
 
 def batch(random, count, width, classes):
@@ -107,7 +92,7 @@ def losses():
         return value, loss.W.grad.T
 
     found = ours(np.array([[0, 1], [1, 0]], "f4"), np.array([0, 0]), "triplet-semihard")
-    check("Addons' golden value", abs(found["loss"][0] - 2.41421) < 1e-5, found["loss"][0])
+    report(abs(found["loss"][0] - 2.41421) < 1e-5, "Addons' golden value", found["loss"][0])
     random = np.random.default_rng(5)
     worst = {}
     for case in range(12):
@@ -143,7 +128,7 @@ def losses():
             errors += [np.abs(np.asarray(a) - np.asarray(b)).max() / max(np.abs(np.asarray(b)).max(), 1e-6) for a, b in pairs]
             worst[kind] = max(worst.get(kind, 0), *errors)
     for kind, error in worst.items():
-        check(f"{kind}, value and gradients", error < 2e-5, f"worst {error:.1e} of 12 cases")
+        report(error < 2e-5, f"{kind}, value and gradients", f"worst {error:.1e} of 12 cases")
     # PyTorch's own, on the triplets that a batch of two by two leaves no choice of.
     v, _ = batch(random, 3, 16, 2)
     x = torch.from_numpy(v).double().requires_grad_()
@@ -151,7 +136,7 @@ def losses():
     own.backward()
     mine = ours(v, np.array([0, 0, 1]), "triplet-semihard")
     error = max(abs(mine["loss"][0] - own.item()), float(np.abs(mine["vectors"] - x.grad.numpy()).max()))
-    check("torch.nn.TripletMarginLoss, where a batch has one choice", error < 1e-5, f"{error:.1e}")
+    report(error < 1e-5, "torch.nn.TripletMarginLoss, where a batch has one choice", f"{error:.1e}")
 
 
 # Metrics
@@ -173,7 +158,7 @@ def by_hand(vectors, labels):
 def measured(vectors, labels):
     np.save(folder / "v.npy", vectors)
     np.save(folder / "y.npy", labels.astype("i8"))
-    return json.loads(graft("likeness", folder / "v.npy", "--labels", folder / "y.npy").stdout)["retrieval"]
+    return json.loads(graft("likeness", folder / "v.npy", "--labels", folder / "y.npy"))["retrieval"]
 
 
 def metrics():
@@ -198,10 +183,10 @@ def metrics():
             told = calculator.get_accuracy(torch.from_numpy(v), torch.from_numpy(labels))
             names = {"precision_at_1": "recallAt1", "r_precision": "rPrecision", "mean_average_precision_at_r": "mapAtR"}
             theirs = max(theirs, *(abs(told[a] - mine[b]) for a, b in names.items()))
-    check("Recall@1, Recall@5, R-precision, mAP@R by hand", worst < 1e-9, f"worst {worst:.1e} of 40 cases")
-    check("   and pytorch-metric-learning's", theirs < 1e-6, f"worst {theirs:.1e} of 30 cases")
+    report(worst < 1e-9, "Recall@1, Recall@5, R-precision, mAP@R by hand", f"worst {worst:.1e} of 40 cases")
+    report(theirs < 1e-6, "   and pytorch-metric-learning's", f"worst {theirs:.1e} of 30 cases")
     alone = measured(*[batch(random, 5, 4, 2)[0], np.arange(5)])
-    check("   undefined where nobody has another of his class", alone is None, alone)
+    report(alone is None, "   undefined where nobody has another of his class", alone)
 
 
 # Runs
@@ -221,11 +206,11 @@ def on_unseen():
         for loss, margin in losses.items():
             graft("train", seen, "--backbone", backbone, "-o", folder / "run", "--overwrite", "--mode", "finetune", "--unfreeze", "all", "--train-bn", "--optimizer", "adam",
                   "--lr", 0.005, "--batch", 48, "--patience", 0, "--seed", seed, "--epochs", 25, "--embedding", 32, "--loss", loss, "--margin", margin)
-            row.append(json.loads(graft("evaluate", folder / "run/model.safetensors", unseen, "--json").stdout)["retrieval"]["recallAt1"])
+            row.append(json.loads(graft("evaluate", folder / "run/model.safetensors", unseen, "--json"))["retrieval"]["recallAt1"])
         table.append(row)
     raw, *found = np.mean(table, axis=0)
     for loss, recall in zip(losses, found):
-        check(f"H  unseen classes, {loss}: Recall@1 beats the features it started from by 0.05", recall > raw + 0.05,
+        report(recall > raw + 0.05, f"H  unseen classes, {loss}: Recall@1 beats the features it started from by 0.05",
               f"{recall:.3f}, was {raw:.3f} (mean of {len(table)} seeds: {', '.join(f'{r[0]:.2f} → {r[1 + list(losses).index(loss)]:.2f}' for r in table)})")
     return seen, unseen
 
@@ -235,17 +220,17 @@ def one_run(photos, unseen):
     settings = [photos, "--backbone", backbone, "--task", "embedding", "--embedding", 16, "--seed", 3, "--patience", 0]
     graft("train", *settings, "-o", folder / "a", "--epochs", 6, "--validation", unseen)
     metrics = json.loads((folder / "a/metrics.json").read_text())
-    told = json.loads(graft("evaluate", folder / "a/model.safetensors", unseen, "--json").stdout)["retrieval"]
+    told = json.loads(graft("evaluate", folder / "a/model.safetensors", unseen, "--json"))["retrieval"]
     near = all(abs(told[k] - metrics["retrieval"][k]) < 1e-9 for k in ("queries", "recallAt1", "recallAt5", "rPrecision", "mapAtR"))
-    check("validation photos of other classes; evaluate tells what the run told", near and told["queries"] == 144, f"Recall@1 {told['recallAt1']:.3f}")
+    report(near and told["queries"] == 144, "validation photos of other classes; evaluate tells what the run told", f"Recall@1 {told['recallAt1']:.3f}")
     graft("features", folder / "a/model.safetensors", unseen, "-o", folder / "v.npy")
     vectors = np.load(folder / "v.npy")
     hand = by_hand(vectors, np.repeat(np.arange(6), 24))
-    check("   and what its vectors tell by hand", all(abs(hand[k] - told[k]) < 1e-9 for k in hand), f"{vectors.shape}")
+    report(all(abs(hand[k] - told[k]) < 1e-9 for k in hand), "   and what its vectors tell by hand", f"{vectors.shape}")
     lengths = np.linalg.norm(vectors.astype("f8"), axis=1)
-    check("vectors are of length 1", vectors.shape[1] == 16 and np.abs(lengths - 1).max() < 1e-6, f"{np.abs(lengths - 1).max():.1e}")
-    report = (folder / "a/report.html").read_text()
-    check("the report tells Recall@1, Recall@5 and mAP@R", all(word in report for word in ("Recall@1", "Recall@5", "mAP@R")), f"{len(report)} bytes")
+    report(vectors.shape[1] == 16 and np.abs(lengths - 1).max() < 1e-6, "vectors are of length 1", f"{np.abs(lengths - 1).max():.1e}")
+    page = (folder / "a/report.html").read_text()
+    report(all(word in page for word in ("Recall@1", "Recall@5", "mAP@R")), "the report tells Recall@1, Recall@5 and mAP@R", f"{len(page)} bytes")
 
     import onnxruntime
 
@@ -256,10 +241,10 @@ def one_run(photos, unseen):
     np.save(folder / "x.npy", x)
     graft("run", folder / "a/model.safetensors", "--input", folder / "x.npy", "--output", folder / "o.npy", "--layout", "nchw")
     mine, (other, *_) = np.load(folder / "o.npy"), session.run(None, {session.get_inputs()[0].name: x})
-    check("onnxruntime gives the same vectors", mine.shape == other.shape and np.abs(mine - other).max() < 1e-5, f"{np.abs(mine - other).max():.1e}")
+    report(mine.shape == other.shape and np.abs(mine - other).max() < 1e-5, "onnxruntime gives the same vectors", f"{np.abs(mine - other).max():.1e}")
     graft("convert", folder / "m.onnx", "-o", folder / "back.safetensors")
     graft("run", folder / "back.safetensors", "--input", folder / "x.npy", "--output", folder / "p.npy", "--layout", "nchw")
-    check("   and so does the file read back", np.abs(mine - np.load(folder / "p.npy")).max() < 1e-6, "")
+    report(np.abs(mine - np.load(folder / "p.npy")).max() < 1e-6, "   and so does the file read back")
 
 
 def resumed(photos):
@@ -279,10 +264,10 @@ def resumed(photos):
         finished = (cut / "model.safetensors").exists()
         subprocess.run([*map(str, common), "-o", str(cut), "--resume"], check=True, capture_output=True)
         same = (whole / "model.safetensors").read_bytes() == (cut / "model.safetensors").read_bytes()
-        check(f"{loss}: killed after {lines} of 12 epochs and resumed, bit for bit", same and not finished and
-              (whole / "log.csv").read_text() == (cut / "log.csv").read_text(), "")
+        report(same and not finished and
+              (whole / "log.csv").read_text() == (cut / "log.csv").read_text(), f"{loss}: killed after {lines} of 12 epochs and resumed, bit for bit")
     names = set(load_file(whole / "model.safetensors"))
-    check("the model has no vectors of classes", "proxies" not in names, len(names))
+    report("proxies" not in names, "the model has no vectors of classes", len(names))
 
 
 def refused(photos):
@@ -290,11 +275,11 @@ def refused(photos):
     for settings, word in ((["--mixup", 0.2], "mixing"), (["--head", "knn"], "linear or mlp"), (["--photos-per-class", 1], "photos of a class"),
                            (["--batch", 4], "room for 2 classes"), (["--margin", -1], "margin"), (["--balance", "sampling"], "balance"),
                            (["--label-smoothing", 0.1], "label smoothing"), (["--task", "regression"], "contradicts"), (["--scale", 3], "arcface")):
-        told = graft(*start, *settings, fails=True).stderr
-        check(f"refused: {' '.join(map(str, settings))}", word in told and "Fatal" not in told, told.strip().splitlines()[-1][:120] if word not in told else "")
+        told = complaint(*start, *settings)
+        report(word in told and "Fatal" not in told, f"refused: {' '.join(map(str, settings))}", told.strip().splitlines()[-1][:120] if word not in told else "")
     if shutil.which("mpirun"):
         told = subprocess.run(["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "2", GRAFT, *map(str, start), "--distributed"], capture_output=True, text=True)
-        check("refused: several processes", told.returncode != 0 and "number of processes" in told.stderr, told.stderr.strip()[-200:] if told.returncode == 0 else "")
+        report(told.returncode != 0 and "number of processes" in told.stderr, "refused: several processes", told.stderr.strip()[-200:] if told.returncode == 0 else "")
 
 
 losses()
@@ -304,4 +289,4 @@ one_run(photos, unseen)
 resumed(photos)
 refused(photos)
 shutil.rmtree(folder)
-sys.exit(failures > 0)
+report.finish()

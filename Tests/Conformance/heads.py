@@ -2,7 +2,6 @@
 against its definitions, event files against the readers of TensorFlow and TensorBoard."""
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -10,18 +9,10 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from _graft import graft
+from _graft import graft, report
 
-failures = 0
 folder = Path(tempfile.mkdtemp(prefix="graft-heads-"))
 os.environ["GRAFT_CACHE"] = str(folder / "cache")
-
-
-def check(name, error, tolerance):
-    global failures
-    ok = bool(error <= tolerance)
-    failures += not ok
-    print(f"{'ok  ' if ok else 'FAIL'} {name}: {error:.1e}, at most {tolerance:.0e}", flush=True)
 
 
 from sklearn.linear_model import LogisticRegression
@@ -50,31 +41,31 @@ theirs = peer.predict_proba(v)
 logits = v @ head["head.weight"].T + head["head.bias"]
 ours = np.exp(logits - logits.max(1, keepdims=True))
 ours /= ours.sum(1, keepdims=True)
-check("probabilities of the logistic head, scikit-learn", float(np.abs(ours - theirs).max()), 2e-3)
-check("its accuracy", abs(metrics["accuracy"] - peer.score(v, truth)), 1e-9)
+report.within("probabilities of the logistic head, scikit-learn", float(np.abs(ours - theirs).max()), 2e-3)
+report.within("its accuracy", abs(metrics["accuracy"] - peer.score(v, truth)), 1e-9)
 one = np.eye(len(names))[truth]
-check("macro ROC-AUC", abs(metrics["scores"]["macroROCAUC"] - roc_auc_score(truth, ours, multi_class="ovr")), 1e-6)
-check("mean average precision", abs(metrics["scores"]["meanAveragePrecision"] - average_precision_score(one, ours)), 1e-6)
-check("macro F1", abs(metrics["macroF1"] - f1_score(truth, ours.argmax(1), average="macro")), 1e-9)
+report.within("macro ROC-AUC", abs(metrics["scores"]["macroROCAUC"] - roc_auc_score(truth, ours, multi_class="ovr")), 1e-6)
+report.within("mean average precision", abs(metrics["scores"]["meanAveragePrecision"] - average_precision_score(one, ours)), 1e-6)
+report.within("macro F1", abs(metrics["macroF1"] - f1_score(truth, ours.argmax(1), average="macro")), 1e-9)
 bins = np.clip(np.ceil(ours.max(1) * 15).astype(int) - 1, 0, 14)
 right = ours.argmax(1) == truth
 expected = sum(abs((ours.max(1) - right)[bins == b].sum()) for b in range(15)) / len(truth)
-check("calibration error", abs(metrics["scores"]["calibrationError"] - expected), 1e-5)
+report.within("calibration error", abs(metrics["scores"]["calibrationError"] - expected), 1e-5)
 
 import tensorflow as tf
 
 events = list(tf.compat.v1.train.summary_iterator(str(next((folder / "run").glob("events.out.tfevents.*")))))
 losses = [v.simple_value for e in events for v in e.summary.value if v.tag == "loss/training"]
 logged = [float(row.split(",")[1]) for row in rows]
-check("event file, read by TensorFlow", float(np.abs(np.array(losses) - logged).max()), 1e-6)
-check("its epochs", abs(len(losses) - metrics["epochs"]), 0)
+report.within("event file, read by TensorFlow", float(np.abs(np.array(losses) - logged).max()), 1e-6)
+report.within("its epochs", abs(len(losses) - metrics["epochs"]), 0)
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 board = EventAccumulator(str(folder / "run"))
 board.Reload()
-check("   and by TensorBoard", abs(len(board.Scalars("accuracy/validation")) - metrics["epochs"]), 0)
-report = (folder / "run/report.html").read_text()
-check("report.html fetches from", float(report.count("http")), 0)
+report.within("   and by TensorBoard", abs(len(board.Scalars("accuracy/validation")) - metrics["epochs"]), 0)
+page = (folder / "run/report.html").read_text()
+report.within("report.html fetches from", float(page.count("http")), 0)
 # Neighbours, labels and numbers.
 from sklearn.metrics import f1_score as f1
 from sklearn.metrics import hamming_loss, mean_absolute_error, r2_score, root_mean_squared_error
@@ -87,8 +78,8 @@ peer = KNeighborsClassifier(task["neighbours"], metric="cosine", weights="distan
 held = [str(folder / "photos" / p) for p in split["validation"]]
 answers = json.loads(graft("predict", folder / "knn/model.safetensors", *held, "--top", len(names), "--json"))["photos"]
 shares = np.array([[next(p["probability"] for p in a["predictions"] if p["index"] == k) for k in range(len(names))] for a in answers])
-check("probabilities of the nearest photos, scikit-learn", float(np.abs(shares - peer.predict_proba(v.astype("float64"))).max()), 5e-3)
-check("   and their accuracy", abs(knn["accuracy"] - peer.score(v.astype("float64"), truth)), 1e-9)
+report.within("probabilities of the nearest photos, scikit-learn", float(np.abs(shares - peer.predict_proba(v.astype("float64"))).max()), 5e-3)
+report.within("   and their accuracy", abs(knn["accuracy"] - peer.score(v.astype("float64"), truth)), 1e-9)
 
 rng = np.random.default_rng(1)
 rows = ["path,labels"] + [f"photos/{p},{p.split('/')[0]}{'|extra' if rng.random() < 0.4 else ''}" for p in sorted(split["training"] + split["validation"])]
@@ -111,21 +102,21 @@ target = np.array([[name in t.split("|") for name in names] for t in truth]).ast
 score = np.array([[next(p["probability"] for p in a["predictions"] if p["label"] == name) for name in names] for a in photos])
 holds = np.array([[next(p["holds"] for p in a["predictions"] if p["label"] == name) for name in names] for a in photos]).astype(int)
 ours = metrics["labels"]
-check("labels: mean average precision", abs(ours["meanAveragePrecision"] - average_precision_score(target, score, average="macro")), 1e-6)
-check("labels: macro ROC-AUC", abs(ours["macroROCAUC"] - roc_auc_score(target, score, average="macro")), 1e-6)
-check("labels: macro F1", abs(ours["macroF1"] - f1(target, holds, average="macro", zero_division=0)), 1e-9)
-check("labels: micro F1", abs(ours["microF1"] - f1(target, holds, average="micro")), 1e-9)
-check("labels: every label right", abs(ours["subsetAccuracy"] - (target == holds).all(1).mean()), 1e-9)
-check("labels: share of wrong ones", abs(ours["hammingLoss"] - hamming_loss(target, holds)), 1e-9)
+report.within("labels: mean average precision", abs(ours["meanAveragePrecision"] - average_precision_score(target, score, average="macro")), 1e-6)
+report.within("labels: macro ROC-AUC", abs(ours["macroROCAUC"] - roc_auc_score(target, score, average="macro")), 1e-6)
+report.within("labels: macro F1", abs(ours["macroF1"] - f1(target, holds, average="macro", zero_division=0)), 1e-9)
+report.within("labels: micro F1", abs(ours["microF1"] - f1(target, holds, average="micro")), 1e-9)
+report.within("labels: every label right", abs(ours["subsetAccuracy"] - (target == holds).all(1).mean()), 1e-9)
+report.within("labels: share of wrong ones", abs(ours["hammingLoss"] - hamming_loss(target, holds)), 1e-9)
 best = [max(f1(target[:, k], score[:, k] >= t, zero_division=0) for t in np.unique(score[:, k])) for k in range(len(names))]
-check("labels: thresholds are the best there are", float(max(b - l["f1"] for b, l in zip(best, ours["labels"]))), 1e-9)
+report.within("labels: thresholds are the best there are", float(max(b - l["f1"] for b, l in zip(best, ours["labels"]))), 1e-9)
 
 metrics, photos, truth = told("numbers", "numbers.csv", "--task", "regression", "--columns", "value,width")
 target = np.array([[float(n) for n in t.split(",")] for t in truth])
 answer = np.array([[p["value"] for p in a["values"]] for a in photos])
 for k, value in enumerate(metrics["values"]["values"]):
-    check(f"numbers, {value['name']}: mean error", abs(value["meanAbsoluteError"] - mean_absolute_error(target[:, k], answer[:, k])), 1e-4)
-    check("   root mean square", abs(value["rootMeanSquaredError"] - root_mean_squared_error(target[:, k], answer[:, k])), 1e-4)
+    report.within(f"numbers, {value['name']}: mean error", abs(value["meanAbsoluteError"] - mean_absolute_error(target[:, k], answer[:, k])), 1e-4)
+    report.within("   root mean square", abs(value["rootMeanSquaredError"] - root_mean_squared_error(target[:, k], answer[:, k])), 1e-4)
     if np.ptp(target[:, k]) > 0:
-        check("   R²", abs(value["r2"] - r2_score(target[:, k], answer[:, k])), 1e-4)
-sys.exit(1 if failures else 0)
+        report.within("   R²", abs(value["r2"] - r2_score(target[:, k], answer[:, k])), 1e-4)
+report.finish()

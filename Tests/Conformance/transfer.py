@@ -10,33 +10,26 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
-from _graft import GRAFT
+from _graft import GRAFT, attempt, complaint, report
 from _tiny import random_tiny
 
-failures = 0
 folder = Path(tempfile.mkdtemp(prefix="graft-transfer-"))
 os.environ["GRAFT_CACHE"] = str(folder / "cache")
 os.environ["HF_HOME"] = str(folder / "hf")  # gc must not reach the cache of whoever runs this
 
 
-def check(name, ok, detail):
-    global failures
-    failures += not ok
-    print(f"{'ok  ' if ok else 'FAIL'} {name}: {detail}", flush=True)
-
-
 def graft(*arguments):
     """What it says on stderr; stdout is read from the run folder."""
-    run = subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True)
+    run = attempt(*arguments)
     if run.returncode:
         raise RuntimeError(f"graft {' '.join(map(str, arguments))}: {run.stderr.strip()[-600:]}")
     return run.stderr
@@ -65,14 +58,25 @@ def features(model, name):
 
 
 train("features", "--epochs", 4, "--lr", 0.05)
-check("C  feature mode: no byte of the backbone moves", not moved("features"), moved("features") or f"{len(before) - 2} tensors")
+report(not moved("features"), "C  feature mode: no byte of the backbone moves", moved("features") or f"{len(before) - 2} tensors")
 same = np.array_equal(features(backbone, "a.npy"), features(folder / "features/model.safetensors", "b.npy"))
-check("C     and its features after training are those before", same, "9 photos")
+report(same, "C     and its features after training are those before", "9 photos")
 train("last", "--mode", "finetune", "--unfreeze", 1, "--epochs", 3, "--lr", 0.05)
-check("C  the last stage learns: what is below, and every statistic, stays", bool(moved("last")) and moved("last") <= {"conv3.weight", "bn3.weight", "bn3.bias"}, sorted(moved("last")))
+report(bool(moved("last")) and moved("last") <= {"conv3.weight", "bn3.weight", "bn3.bias"}, "C  the last stage learns: what is below, and every statistic, stays", sorted(moved("last")))
 train("all", "--mode", "finetune", "--unfreeze", "all", "--epochs", 3, "--lr", 0.05)
 names = moved("all")
-check("C  all learns: every weight moves and no statistic does", names == {k for k in before if not k.startswith("fc") and "running" not in k}, sorted(names))
+report(names == {k for k in before if not k.startswith("fc") and "running" not in k}, "C  all learns: every weight moves and no statistic does", sorted(names))
+
+# What ReLU would hide from the loss is refused, whichever of both is asked for.
+with safe_open(backbone, "np") as file:
+    notes, broken = file.metadata(), {k: file.get_tensor(k).copy() for k in file.keys()}
+broken["conv1.weight"].flat[3] = np.nan
+broken["bn2.running_var"][1:3] = np.inf
+save_file(broken, folder / "broken.safetensors", notes)
+for settings in ([], ["--mode", "finetune", "--unfreeze", "all"], ["--recipe", "auto"], ["--head", "knn"]):
+    said = complaint("train", folder / "photos", "--backbone", folder / "broken.safetensors", "-o", folder / "broken", *settings)
+    named = all(word in said for word in (f"1 of {broken['conv1.weight'].size} values", "`conv1.weight`", "broken.safetensors`", "1 more", "hint:"))
+    report(named and not (folder / "broken").exists(), f"C  weights that are no numbers: refused, {' '.join(settings) or 'as it is'}", said.strip()[:160])
 
 # D
 def head(run):
@@ -88,7 +92,7 @@ train("kept", *settings)
 # The stages learn from the 1000th epoch on: until then the head alone, on what the network computes in every epoch.
 for run, stages in (("computed", "all"), ("half", 1)):
     train(run, *settings, "--mode", "finetune", "--unfreeze", stages, "--gradual", 1000)
-    check(f"D  the head on kept features is the one without them ({'none' if stages == 'all' else 'a part'} kept)", apart(head("kept"), head(run)) <= 1e-6, f"{apart(head('kept'), head(run)):.1e}")
+    report(apart(head("kept"), head(run)) <= 1e-6, f"D  the head on kept features is the one without them ({'none' if stages == 'all' else 'a part'} kept)", f"{apart(head('kept'), head(run)):.1e}")
 
 
 def reused(*arguments, **model):
@@ -96,19 +100,19 @@ def reused(*arguments, **model):
 
 
 total = len(photos)
-check("D  a second run finds all features", reused() == total, f"{total} photos")
+report(reused() == total, "D  a second run finds all features", f"{total} photos")
 picture = Image.open(photos[0])
 picture.putpixel((0, 0), tuple(255 - v for v in picture.getpixel((0, 0))))
 picture.save(photos[0])
-check("D  a changed photo is computed anew", reused() == total - 1, "one pixel")
+report(reused() == total - 1, "D  a changed photo is computed anew", "one pixel")
 random_tiny(32, folder / "other.safetensors", seed=9)
-check("D  another network finds nothing", reused(model=folder / "other.safetensors") == 0, "")
+report(reused(model=folder / "other.safetensors") == 0, "D  another network finds nothing")
 random_tiny(24, folder / "smaller.safetensors")
-check("D  another preparation finds nothing", reused(model=folder / "smaller.safetensors") == 0, "24 pixels, not 32")
-check("D  halves are kept apart", reused("--cache-dtype", "f16") == 0, "f16")
+report(reused(model=folder / "smaller.safetensors") == 0, "D  another preparation finds nothing", "24 pixels, not 32")
+report(reused("--cache-dtype", "f16") == 0, "D  halves are kept apart", "f16")
 shutil.rmtree(folder / "cache/features")
 train("anew", *settings)
-check("D  a deleted cache changes nothing", reused() == total, "computed again, and kept")
+report(reused() == total, "D  a deleted cache changes nothing", "computed again, and kept")
 
 
 # What `graft cache gc` evicts: by age and by size, what was used longest ago first, and nothing else.
@@ -130,12 +134,12 @@ for model in (backbone, folder / "other.safetensors", folder / "smaller.safetens
 for name, days in zip(sets, (200, 3, 1)):
     aged(name, days)
 subprocess.run([GRAFT, "cache", "gc", "--unused", "90d"], check=True, capture_output=True)
-check("D  gc by age evicts the features that were not used for so long", kept() == set(sets[1:]), f"{len(kept())} of 3 stay")
+report(kept() == set(sets[1:]), "D  gc by age evicts the features that were not used for so long", f"{len(kept())} of 3 stay")
 size = sum(p.stat().st_size for p in (folder / "cache/features" / sets[2]).iterdir())
 reused(model=folder / "other.safetensors")  # a use, which makes them the younger ones
 subprocess.run([GRAFT, "cache", "gc", "--max-size", str(size + 6000)], check=True, capture_output=True)
-check("D  gc by size evicts those used longest ago", kept() == {sets[1]}, f"{len(kept())} of 2 stay")
-check("D     and the others are found again", reused(model=folder / "other.safetensors") == total and reused() == 0, "")
+report(kept() == {sets[1]}, "D  gc by size evicts those used longest ago", f"{len(kept())} of 2 stay")
+report(reused(model=folder / "other.safetensors") == total and reused() == 0, "D     and the others are found again")
 
 # F
 from sklearn.datasets import load_digits
@@ -176,7 +180,7 @@ for size in (5, 10) + ((50,) if os.environ.get("CONFORMANCE") == "all" else ()):
     told = {way: (np.mean(s), 2.78 * np.std(s, ddof=1) / 5 ** 0.5) for way, s in scores.items()}
     words = ", ".join(f"{way} {m:.3f} ± {c:.3f}" for way, (m, c) in told.items())
     gain = np.array(scores["features"]) - np.array(scores["from nothing"])
-    check(f"F  {size} photos a class: features beat learning from nothing by 3 points", gain.mean() >= 0.03, words)
-    check("F     and fine-tuning from them does not lose", told["fine-tuning"][0] >= told["features"][0] - 0.02, f"{told['fine-tuning'][0] - told['features'][0]:+.3f}")
+    report(gain.mean() >= 0.03, f"F  {size} photos a class: features beat learning from nothing by 3 points", words)
+    report(told["fine-tuning"][0] >= told["features"][0] - 0.02, "F     and fine-tuning from them does not lose", f"{told['fine-tuning'][0] - told['features'][0]:+.3f}")
 shutil.rmtree(folder)
-sys.exit(1 if failures else 0)
+report.finish()

@@ -339,3 +339,38 @@ private func transformsGiveTheGradientsOfTheSums(probe: Probe) throws {
     #expect((2300...2700).contains(hidden))
     #expect(first.allSatisfy { $0 == 0 || $0 == 1 / (1 - 0.25) })
 }
+
+/// Of several processes each hides what one hides in the same rows, whether maps lie in blocks or not.
+@Test private func dropoutOfPartsIsThatOfTheWhole() throws {
+    var builder = try GraphBuilder(naming: .torch, input: [1, 3, 9, 7])
+    try builder.add(conv(20, 3), name: "conv", inputs: [0])
+    try builder.add(.dropout(rate: 0.4), name: "first", inputs: [1])
+    try builder.add(.globalAveragePool(keepsDimensions: false), name: "pool", inputs: [2])
+    try builder.add(.dropout(rate: 0.4), name: "second", inputs: [3])
+    let graph = builder.graph(name: "dropout", output: 4, features: 4, logits: nil)
+    var weights = StateDict()
+    for parameter in graph.parameters {
+        // Ones: what comes out is what dropout multiplies by.
+        let values = [Float](
+            repeating: parameter.role == .bias ? 1 : 0, count: parameter.shape.count)
+        weights[parameter.name] = LazyTensor(Tensor(values, shape: parameter.shape))
+    }
+    for output in [2, 4] {
+        func rows(_ count: Int, _ joint: JointBatch?) throws -> [ArraySlice<Float>] {
+            let shape: Shape = [count, 3, 9, 7]
+            let plan = try TrainingPlan(
+                graph: graph, weights: weights, input: shape, trainable: [], output: output,
+                joint: joint)
+            let zeros = Tensor([Float](repeating: 0, count: shape.count), shape: shape)
+            let y = try plan.forward(zeros, dropoutSeed: 7).floats
+            let size = y.count / count
+            return (0..<count).map { y[($0 * size)..<(($0 + 1) * size)] }
+        }
+        let whole = try rows(6, nil)
+        #expect(Set(whole).count == 6 && whole.joined().contains(0))
+        for rank in 0..<3 {
+            let part = try rows(2, JointBatch(rank: rank, count: 3) { _ in })
+            #expect(part == [whole[rank], whole[rank + 3]], "node \(output), part \(rank)")
+        }
+    }
+}

@@ -23,4 +23,26 @@ import Testing
         let many = [[Int]](repeating: [Int](repeating: 1, count: 300), count: 300)
         #expect(Image.confusionMatrix(many, classes: many.indices.map { "c\($0)" }).width > 2400)
     }
+
+    @Test func boxesHaveAWordOnThem() {
+        var image = Image(width: 100, height: 80)
+        let ink = Image.ink(1)
+        image.outline(Box(left: 20, top: 30, right: 90, bottom: 70), saying: "CAT 0.9", ink)
+        // The line, what is in the box, and the ground of the text above it.
+        for (x, y) in [(20, 50), (21, 50), (89, 50), (50, 30), (50, 69), (20, 23)] {
+            #expect(image[x, y] == ink, "\(x), \(y)")
+        }
+        #expect(image[50, 50] == .white && image[19, 50] == .white && image[90, 22] == .white)
+        #expect((20..<49).contains { x in (24..<29).contains { image[x, $0] == .white } })
+        // Without room above: inside; too far to the right: moved to the left; never outside.
+        var edge = Image(width: 40, height: 20)
+        edge.outline(Box(left: 30, top: -5, right: 90, bottom: 70), saying: "DOG", Image.ink(5))
+        #expect(edge[39, 6] == Image.ink(5) && edge[26, 3] != edge[27, 0])
+        edge.outline(
+            Box(left: .infinity, top: -.infinity, right: 3, bottom: .infinity), saying: "?",
+            Image.ink(2))
+        edge.outline(
+            Box(left: .nan, top: 0, right: 3, bottom: .nan), saying: "?", Image.ink(2))
+        #expect(Image.ink(0) != Image.ink(1) && Image.ink(600) == Image.ink(0))
+    }
 }

@@ -89,11 +89,12 @@ private struct Scene {
         report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
     ) throws -> Trainer {
         let split = try Split.stratified(photos, seed: 1, fraction: 0.3).items(of: photos)
-        let input = TrainingInput(
+        var input = TrainingInput(
             graph: graph, weights: weights,
             preprocessing: .squash(height: 8, width: 8, .tf),
             modelDigest: "0", classes: photos.classes, training: split.training,
             validation: split.validation)
+        input.origin = "stem.npz"
         return try Trainer(
             input, options: options, runFolder: folder + "/" + run, cacheFolder: folder + "/cache",
             report: report)
@@ -401,11 +402,11 @@ func divergenceIsExplained(mode: TrainingMode, head: Head) throws {
 }
 
 @Test(arguments: [Head.linear, .logistic, .neighbours, .perceptron(hidden: 4)])
-func aBackboneWithoutNumbersIsNamed(head: Head) throws {
-    var scene = try Scene()
+func aBackboneThatAnswersNoNumbersIsNamed(head: Head) throws {
+    var scene = try Scene(norm: true)
     defer { scene.remove() }
-    let values = [Float](repeating: .nan, count: 9)
-    scene.weights["stem.weight"] = LazyTensor(Tensor(values, shape: [3, 3, 1, 1]))
+    // Numbers all of them, but not for BatchNorm, which takes the root.
+    scene.weights["norm.running_var"] = LazyTensor(Tensor([-1, -1, -1], shape: [3]))
     var options = scene.options(2)
     options.head = head
     let error = try #require(
@@ -418,6 +419,24 @@ func aBackboneWithoutNumbersIsNamed(head: Head) throws {
     let file = URL(fileURLWithPath: scene.folder + "/run/metrics.json")
     let metrics = try JSONDecoder().decode(TrainingMetrics.self, from: Data(contentsOf: file))
     #expect(metrics.failure != nil && metrics.accuracy == nil && metrics.epochs == 0)
+}
+
+/// ReLU would hide it from the loss.
+@Test(arguments: [TrainingMode.features, .finetune(unfreeze: nil)])
+func aWeightThatIsNoNumberIsRefused(mode: TrainingMode) throws {
+    var scene = try Scene(norm: true)
+    defer { scene.remove() }
+    let values: [Float] = [1, .nan, 0, 0, .infinity, 0, -.infinity, 0, 1]
+    scene.weights["stem.weight"] = LazyTensor(Tensor(values, shape: [3, 3, 1, 1]))
+    scene.weights["norm.bias"] = LazyTensor(Tensor([0, 0, .nan], shape: [3]))
+    let error = try #require(
+        throws: TrainingError.self,
+        performing: { try scene.trainer("run", TrainingOptions(mode: mode)).run() })
+    let wanted = TrainingError.brokenWeights(
+        "stem.weight", found: 3, of: 9, others: 1, origin: "stem.npz")
+    #expect(error == wanted && error.message.contains("3 of 9 values") && error.hint != nil)
+    #expect(error.message.contains("`stem.npz`"))
+    #expect(!FileManager.default.fileExists(atPath: scene.folder + "/run"))
 }
 
 @Test func aLogisticHeadLearnsAndReports() throws {
