@@ -11,7 +11,7 @@ extension Image {
     /// there is no room above it.
     public mutating func outline(_ box: Box, saying text: String, _ ink: Color) {
         outline(box, thickness: lineWidth, ink)
-        let cell = max(1, min(width, height) / 200)
+        let cell = max(1, (min(width, height) + 100) / 200)
         let (wide, high) = (Self.textWidth(text.count, cell: cell) + 2 * cell, 7 * cell)
         func pixel(_ at: Double, _ limit: Int) -> Int {
             at.isNaN ? 0 : Int(min(max(at.rounded(), 0), Double(max(limit, 0))))

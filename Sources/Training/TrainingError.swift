@@ -47,7 +47,7 @@ public enum TrainingError: Diagnostic, Equatable {
         case .brokenWeights(let name, let found, let count, let others, let origin):
             "\(found) of \(count) values of the weight `\(name)`"
                 + (origin.isEmpty ? "" : " in `\(origin)`") + " are not finite numbers"
-                + (others == 0 ? "" : ", and some of \(others) more of its weights")
+                + (others == 0 ? "" : ", and so in \(others) more of its weights")
         case .distributed(let reason, _): reason
         }
     }

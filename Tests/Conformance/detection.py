@@ -218,7 +218,7 @@ def drawings(model):
             ink = inks[NAMES.index(thing["label"])]
             line = after[box["top"] + 8:box["bottom"] - 2, box["left"]]
             lines += len(line) > 0 and (line == ink).all()
-        kept.append((before == after)[free].all() and (before != after).any())
+        kept.append(bool((before == after)[free].all() and (before != after).any()))
     names = sorted(p.name for p in (folder / "drawn").iterdir())
     report(names == [f"{p.stem}.boxes.png" for p in photos] and lines == 3, "found boxes are drawn, each class in its colour", f"{lines} of 3 surest lines, {names}")
     report(all(kept), "   and nothing else is", kept)
