@@ -98,6 +98,13 @@ final class EpochTable: Sendable {
 
 /// Numbers as a row of eighths of a block.
 enum Sparkline {
+    /// All of the values, as many of them left out between as have no room.
+    static func text(thinned values: [Double], cells: Int = 60) -> String {
+        guard values.count > cells else { return text(values, cells: cells) }
+        return text(
+            (0..<cells).map { values[$0 * (values.count - 1) / (cells - 1)] }, cells: cells)
+    }
+
     static func text(_ values: [Double], cells: Int = 30) -> String {
         let shown = values.suffix(cells)
         let finite = shown.filter(\.isFinite)

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FoundationEssentials
+import Glibc
 import Graft
 import GraftTensors
 import GraftTraining
@@ -70,7 +71,10 @@ struct RunsCommand: ParsableCommand {
         }
 
         func run() throws {
-            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            guard PhotoFolder.isFolder(folder) else {
+                throw FileError("list", folder, code: access(folder, F_OK) == 0 ? ENOTDIR : ENOENT)
+            }
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder)
             let runs = ([folder] + names.sorted().map { folder + "/" + $0 }).compactMap(Run.init)
                 .sorted { first, second in
                     let (a, b) = (first.metrics.failure == nil, second.metrics.failure == nil)

@@ -57,7 +57,12 @@ struct TrainCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        guard distributed else { return try await run(Alone()) }
+        guard distributed else {
+            let watched = EndedRun(
+                checkpoint: findRate ? nil : (output ?? "") + "/checkpoint.safetensors")
+            defer { watched.cancel() }
+            return try await run(Alone())
+        }
         let crew = try MPICrew()
         let ending = Ending(crew, checkpoint: (output ?? "") + "/checkpoint.safetensors")
         do {
@@ -78,6 +83,14 @@ struct TrainCommand: AsyncParsableCommand {
             throw ModelError.unusable(
                 output, reason: "holds a finished run already",
                 hint: "name another folder with -o, or add `--overwrite`")
+        }
+        let checkpoint = output + "/checkpoint.safetensors"
+        if speaks, !findRate, !overwrite, !resume,
+            FileManager.default.fileExists(atPath: checkpoint)
+        {
+            Terminal.say(
+                "note: starting anew, over the unfinished run in \(output); `--resume` goes on from its last epoch"
+            )
         }
         // A folder that holds no classes is found out before anything is fetched.
         let source = PhotoSource(
@@ -102,7 +115,10 @@ struct TrainCommand: AsyncParsableCommand {
             let search = try model.findRate(on: source, options: options, cacheFolder: cache) {
                 live.show($0)
             }
-            if findRate { return try Self.answer(search, json: json) }
+            if findRate {
+                if speaks { try Self.answer(search, json: json) }
+                return
+            }
             guard let rate = search.suggestion else {
                 throw ModelError.unusable(
                     "--learning-rate auto", reason: "the loss falls at none of the rates",
@@ -130,7 +146,10 @@ struct TrainCommand: AsyncParsableCommand {
         if let measure = result.metrics.measure {
             switch result.metrics.task {
             case .classification:
-                Terminal.say(Report.matrix(result.metrics.confusion, result.classes))
+                Terminal.say(
+                    Report.matrix(
+                        result.metrics.confusion, result.classes,
+                        columns: Terminal.isInteractive ? Terminal.width : nil))
             case .multiLabel: result.metrics.labels.map { Terminal.say(Report.labels($0)) }
             case .regression: result.metrics.values.map { Terminal.say(Report.values($0)) }
             case .detection: result.metrics.boxes.map { Terminal.say(Report.boxes($0)) }
@@ -177,7 +196,7 @@ struct TrainCommand: AsyncParsableCommand {
             table.add(["\(point.rate)", decimals(point.loss, 4), decimals(point.smoothed, 4)])
         }
         Terminal.say(table.text)
-        Terminal.say("loss over rate: " + Sparkline.text(search.points.map(\.smoothed)))
+        Terminal.say("loss over rate: " + Sparkline.text(thinned: search.points.map(\.smoothed)))
         Terminal.answer(search.suggestion.map { "\($0)" } ?? "none")
     }
 }
