@@ -22,6 +22,10 @@ final class EpochTable: Sendable {
         switch event {
         case .started(let cut, let trainable, let parameters):
             state.withLock { $0 = State() }
+            guard trainable > 0 else {
+                Terminal.say("nothing learns: photos are compared after layer `\(cut)`")
+                break
+            }
             Terminal.say(
                 "\(grouped(trainable)) of \(grouped(parameters)) parameters learn, after layer `\(cut)`"
             )

@@ -50,7 +50,7 @@ struct TrainSettings: ParsableArguments {
     @Option(help: "Photos a batch.") var batch: Int?
     @Option(help: "Batches a step, their gradients averaged.") var accumulate: Int = 1
     @Option(
-        name: [.long, .customLong("lr")],
+        name: [.long, .customLong("lr")], parsing: .unconditional,
         help: "The step size, or `auto`: the one that a search suggests.") var learningRate: String?
     @Option(
         help: ArgumentHelp("The optimiser: sgd, adam, adamw, rmsprop or lamb."), transform: choice)

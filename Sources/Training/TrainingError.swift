@@ -48,7 +48,7 @@ public enum TrainingError: Diagnostic, Equatable {
 
     /// What sets what ``option(_:expected:found:)`` names, on the command line.
     private static let flags = [
-        "epochs": "--epochs", "batch size": "--batch", "learning rate": "--learning-rate",
+        "number of epochs": "--epochs", "batch size": "--batch", "learning rate": "--learning-rate",
         "label smoothing": "--label-smoothing", "views to keep": "--cache-views",
         "accumulation": "--accumulate", "norm to clip at": "--clip", "averaging": "--ema",
         "mixup": "--mixup", "cutmix": "--cutmix", "epochs between stages": "--gradual",
