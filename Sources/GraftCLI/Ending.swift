@@ -27,6 +27,8 @@ final class Ending {
                 )
                 Terminal.say(EndedRun.hint(checkpoint))
             }
+            // mpirun still has to read what was said: it drops what it has not when all have ended.
+            usleep(300_000)
             _exit(1)
         }
         source.resume()
