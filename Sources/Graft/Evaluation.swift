@@ -12,6 +12,8 @@ public struct Evaluation: Sendable, Encodable {
     public let task: LearningTask
     /// The share of photos whose most probable class is the true one; nil where there is no class.
     public let accuracy: Double?
+    /// The share of photos whose true class is among the best five; nil of five classes or fewer.
+    public let top5: Double?
     /// The mean F1 over the classes or labels that occur; nil for numbers.
     public let macroF1: Double?
     /// Precision, recall and F1 of all classes together; nil where there is no class.
@@ -146,6 +148,16 @@ public struct Evaluation: Sendable, Encodable {
             (accuracy, macroF1, scores, labels, values) = (nil, nil, nil, nil, nil)
         }
         self.confusion = confusion
+        let isRanked = model.task == .classification && classes.count > 5
+        let hits =
+            !isRanked
+            ? 0
+            : zip(answered, answers).count { item, shares in
+                shares.withUnsafeBufferPointer {
+                    Ranking.isHit(positions[item.classIndex], within: 5, of: $0)
+                }
+            }
+        top5 = isRanked ? Double(hits) / Double(answered.count) : nil
         averages = model.task == .classification ? AveragedScores(confusion) : nil
     }
 }

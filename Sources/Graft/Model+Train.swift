@@ -182,9 +182,23 @@ extension Model {
             return (photos.items, items, unseen)
         }
         guard held.classes == photos.classes else {
+            func lacks(_ names: [String], _ others: [String]) -> String? {
+                let missing = names.filter { !others.contains($0) }
+                guard !missing.isEmpty else { return nil }
+                return missing.prefix(5).map { "`\($0)`" }.joined(separator: ", ")
+                    + (missing.count > 5 ? " and \(missing.count - 5) more" : "")
+            }
+            let differences = [
+                lacks(photos.classes, held.classes).map { "it has no \($0)" },
+                lacks(held.classes, photos.classes).map { "only it has \($0)" },
+                held.classes.sorted() == photos.classes.sorted()
+                    ? "they are in another order" : nil,
+            ].compactMap(\.self)
             throw ModelError.unusable(
-                validation, reason: "its classes differ from those of `\(photos.path)`",
-                hint: "give both the same folders")
+                validation,
+                reason: "its classes differ from those of `\(photos.path)`: "
+                    + differences.joined(separator: ", "),
+                hint: "give both the same classes")
         }
         return (photos.items, held.items, [])
     }

@@ -17,6 +17,7 @@ struct AugmentCommand: ParsableCommand {
     @Flag(help: "Sixteen changes side by side, the photo itself first.") var grid = false
     @Option(help: "Rows and columns of a tile of the grid.") var tile = 160
     @Option(help: "The seed: same seed, same pixels.") var seed: UInt64 = 0
+    @Flag(help: "Mirror left and right.") var flip = false
     @OptionGroup var settings: AugmentationSettings
     @Option(
         help: ArgumentHelp(
@@ -61,7 +62,11 @@ struct AugmentCommand: ParsableCommand {
             Terminal.answer(output)
             return
         }
-        let augmentation = try settings.augmentation()
+        var augmentation = try settings.augmentation()
+        if flip { augmentation.flip = true }
+        if augmentation.isNothing {
+            Terminal.say("note: nothing is changed: name changes, for example `--augment light`")
+        }
         let things = try annotated()
         var random = RandomSource(seed: seed)
         func changed() -> (Image, AffineMap, [Answer.Thing]) {

@@ -37,9 +37,16 @@ struct DataCommand: ParsableCommand {
             let doubts: [Doubt]
         }
 
+        func validate() throws {
+            guard sure > 0, sure <= 1 else {
+                throw ValidationError("--sure takes a share above 0, at most 1")
+            }
+        }
+
         func run() async throws {
             let source = PhotoSource(
-                try await Models.photos(at: data), validation: validation,
+                try await Models.photos(at: data),
+                validation: try await validation.asyncMap { try await Models.photos(at: $0) },
                 reading: reading.reading
             ).divided
             let photos = try PhotoFolder.open(source.path, source.reading)
@@ -79,7 +86,8 @@ struct DataCommand: ParsableCommand {
             lines.append(
                 "\(check.photos) photos of \(check.counts.count) classes: "
                     + (lines.isEmpty
-                        ? "nothing found" : "\(lines.count) findings"))
+                        ? "nothing found"
+                        : "\(lines.count) \(lines.count == 1 ? "finding" : "findings")"))
             Terminal.answer(lines.joined(separator: "\n"))
         }
 
@@ -94,6 +102,10 @@ struct DataCommand: ParsableCommand {
             var doubts: [Doubt] = []
             for start in stride(from: 0, to: photos.items.count, by: 64) {
                 let items = photos.items[start..<min(start + 64, photos.items.count)]
+                Terminal.redraw(
+                    Terminal.bar(
+                        "labels", done: start, of: photos.items.count,
+                        detail: "\(start) of \(photos.items.count)"))
                 let readable = items.compactMap { item in
                     (try? item.open(covering: network.preprocessing.covering)).map { (item, $0) }
                 }
@@ -108,6 +120,7 @@ struct DataCommand: ParsableCommand {
                             probability: best.probability))
                 }
             }
+            Terminal.redraw("")
             return doubts.sorted { $0.probability > $1.probability }
         }
     }

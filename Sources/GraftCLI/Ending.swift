@@ -25,17 +25,13 @@ final class Ending {
                 Terminal.say(
                     "error: process \(rank) of \(count) was told to end: another process has ended, or the job was cancelled"
                 )
-                Terminal.say(Self.hint(checkpoint))
+                Terminal.say(EndedRun.hint(checkpoint))
             }
+            // mpirun still has to read what was said: it drops what it has not when all have ended.
+            usleep(300_000)
             _exit(1)
         }
         source.resume()
-    }
-
-    private static func hint(_ checkpoint: String) -> String {
-        access(checkpoint, F_OK) == 0
-            ? "hint: all finished epochs are in \(checkpoint): run the same command with --resume"
-            : "hint: no epoch was finished yet: run the same command again"
     }
 
     /// Says what went wrong here, and ends all processes.
@@ -53,7 +49,7 @@ final class Ending {
             Terminal.say("error: \(error)")
         }
         Terminal.say("error: process \(crew.rank) of \(crew.count) ends, and the others with it")
-        Terminal.say(Self.hint(checkpoint))
+        Terminal.say(EndedRun.hint(checkpoint))
         if crew.count > 1 { crew.abort() }
         exit(1)
     }

@@ -22,6 +22,10 @@ final class EpochTable: Sendable {
         switch event {
         case .started(let cut, let trainable, let parameters):
             state.withLock { $0 = State() }
+            guard trainable > 0 else {
+                Terminal.say("nothing learns: photos are compared after layer `\(cut)`")
+                break
+            }
             Terminal.say(
                 "\(grouped(trainable)) of \(grouped(parameters)) parameters learn, after layer `\(cut)`"
             )
@@ -98,6 +102,13 @@ final class EpochTable: Sendable {
 
 /// Numbers as a row of eighths of a block.
 enum Sparkline {
+    /// All of the values, as many of them left out between as have no room.
+    static func text(thinned values: [Double], cells: Int = 60) -> String {
+        guard values.count > cells else { return text(values, cells: cells) }
+        return text(
+            (0..<cells).map { values[$0 * (values.count - 1) / (cells - 1)] }, cells: cells)
+    }
+
     static func text(_ values: [Double], cells: Int = 30) -> String {
         let shown = values.suffix(cells)
         let finite = shown.filter(\.isFinite)

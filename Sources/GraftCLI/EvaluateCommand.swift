@@ -42,21 +42,29 @@ enum Report {
         if let values = evaluation.values { return self.values(values) }
         if let boxes = evaluation.boxes { return self.boxes(boxes) }
         if let retrieval = evaluation.retrieval { return self.retrieval(retrieval) }
+        let scores = evaluation.scores
         var table = Table(
-            ["class", "precision", "recall", "f1", "photos"], numeric: [1, 2, 3, 4])
-        for (name, scores) in zip(evaluation.classes, evaluation.confusion.perClass) {
+            ["class", "precision", "recall", "f1", "roc-auc", "ap", "photos"],
+            numeric: [1, 2, 3, 4, 5, 6])
+        for (index, found) in evaluation.confusion.perClass.enumerated() {
             table.add([
-                name, decimals(scores.precision, 3), decimals(scores.recall, 3),
-                decimals(scores.f1, 3), "\(scores.support)",
+                evaluation.classes[index], decimals(found.precision, 3), decimals(found.recall, 3),
+                decimals(found.f1, 3), number(scores?.rocAUC[index]),
+                number(scores?.averagePrecision[index]), "\(found.support)",
             ])
         }
+        let top5 = evaluation.top5.map { ", among the best five \(decimals($0, 4))" } ?? ""
         return """
-            \(table.text)
+            \(table.text(fitting: Terminal.answerWidth))
 
-            \(matrix(evaluation.confusion, evaluation.classes))
+            \(matrix(evaluation.confusion, evaluation.classes, columns: Terminal.answerWidth))
 
+            macro F1 \(decimals(evaluation.macroF1 ?? 0, 4))  macro roc-auc \
+            \(number(scores?.macroROCAUC))  mean average precision \
+            \(number(scores?.meanAveragePrecision))  calibration error \
+            \(number(scores?.calibrationError))
             accuracy \(decimals(evaluation.accuracy ?? 0, 4))  (\(evaluation.confusion.correct) of \
-            \(evaluation.confusion.count) photos, macro F1 \(decimals(evaluation.macroF1 ?? 0, 4)))
+            \(evaluation.confusion.count) photos\(top5))
             """
     }
 
@@ -110,8 +118,14 @@ enum Report {
             """
     }
 
-    /// The confusion matrix: a row per true class, a column per predicted one.
-    static func matrix(_ confusion: ConfusionMatrix, _ classes: [String]) -> String {
+    /// The confusion matrix: a row per true class, a column per predicted one. Where it has no room,
+    /// or more classes than letters, what was confused most instead.
+    static func matrix(_ confusion: ConfusionMatrix, _ classes: [String], columns: Int?) -> String {
+        let widest = confusion.rows.joined().max().map { "\($0)".count } ?? 1
+        let names = max(classes.map(\.count).max() ?? 0, 17)
+        guard classes.count <= 26, names + 3 + classes.count * (widest + 2) <= columns ?? 130 else {
+            return confused(confusion, classes)
+        }
         let keys = classes.indices.map { String(UnicodeScalar(UInt8(97 + $0 % 26))) }
         var table = Table(
             ["truth \\ predicted", ""] + keys, numeric: Set(2..<(2 + classes.count)))
@@ -119,5 +133,22 @@ enum Report {
             table.add([classes[index], keys[index]] + row.map { $0 == 0 ? "·" : "\($0)" })
         }
         return table.text
+    }
+
+    /// The pairs that are confused most often.
+    private static func confused(
+        _ confusion: ConfusionMatrix, _ classes: [String], limit: Int = 20
+    ) -> String {
+        let pairs = confusion.rows.enumerated().flatMap { truth, row in
+            row.enumerated().filter { $0.offset != truth && $0.element > 0 }
+                .map { (truth: truth, taken: $0.offset, photos: $0.element) }
+        }.sorted { ($1.photos, $0.truth, $0.taken) < ($0.photos, $1.truth, $1.taken) }
+        guard !pairs.isEmpty else { return "no class was taken for another" }
+        var table = Table(["truth", "taken for", "photos"], numeric: [2])
+        for pair in pairs.prefix(limit) {
+            table.add([classes[pair.truth], classes[pair.taken], "\(pair.photos)"])
+        }
+        let rest = pairs.count - limit
+        return table.text + (rest > 0 ? "\n… and \(rest) pairs more" : "")
     }
 }

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FoundationEssentials
+import Glibc
 import Graft
 import GraftTensors
 import GraftTraining
@@ -70,7 +71,10 @@ struct RunsCommand: ParsableCommand {
         }
 
         func run() throws {
-            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            guard PhotoFolder.isFolder(folder) else {
+                throw FileError("list", folder, code: access(folder, F_OK) == 0 ? ENOTDIR : ENOENT)
+            }
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder)
             let runs = ([folder] + names.sorted().map { folder + "/" + $0 }).compactMap(Run.init)
                 .sorted { first, second in
                     let (a, b) = (first.metrics.failure == nil, second.metrics.failure == nil)
@@ -100,7 +104,9 @@ struct RunsCommand: ParsableCommand {
             func number(_ value: Double?) -> String { value.map { decimals($0, 4) } ?? "–" }
             for run in runs {
                 var row = [name(run.folder), number(run.metrics.measure), run.ending]
-                row += [run.description.architecture, run.description.mode, run.description.head]
+                let network = run.description.architecture
+                let short = network.split(separator: "/").last.map(String.init) ?? network
+                row += [isWide ? network : short, run.description.mode, run.description.head]
                 if isWide { row += [number(run.metrics.macroF1), "\(run.metrics.trainingPhotos)"] }
                 table.add(row)
             }
@@ -136,7 +142,10 @@ struct RunsCommand: ParsableCommand {
             // On a terminal long words are cut rather than wrapped.
             let room = Terminal.answerWidth.map { max(($0 - 24) / folders.count - 2, 12) } ?? .max
             for (row, fact) in (facts.first?.results ?? []).enumerated() {
-                table.add([fact.0] + facts.map { $0.results[row].1 })
+                let values = facts.map { $0.results[row].1 }
+                // Runs are of one task as a rule.
+                guard fact.0 != "task" || Set(values).count > 1 else { continue }
+                table.add([fact.0] + values)
             }
             for (row, fact) in (facts.first?.settings ?? []).enumerated() {
                 let values = facts.map { $0.settings[row].1 }

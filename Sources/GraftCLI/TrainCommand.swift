@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FoundationEssentials
+import Glibc
 import Graft
 import GraftCache
 import GraftNetworks
@@ -57,7 +58,12 @@ struct TrainCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        guard distributed else { return try await run(Alone()) }
+        guard distributed else {
+            let watched = EndedRun(
+                checkpoint: findRate ? nil : (output ?? "") + "/checkpoint.safetensors")
+            defer { watched.cancel() }
+            return try await run(Alone())
+        }
         let crew = try MPICrew()
         let ending = Ending(crew, checkpoint: (output ?? "") + "/checkpoint.safetensors")
         do {
@@ -78,6 +84,14 @@ struct TrainCommand: AsyncParsableCommand {
             throw ModelError.unusable(
                 output, reason: "holds a finished run already",
                 hint: "name another folder with -o, or add `--overwrite`")
+        }
+        let checkpoint = output + "/checkpoint.safetensors"
+        if speaks, !findRate, !overwrite, !resume,
+            FileManager.default.fileExists(atPath: checkpoint)
+        {
+            Terminal.say(
+                "note: starting anew, over the unfinished run in \(output); `--resume` goes on from its last epoch"
+            )
         }
         // A folder that holds no classes is found out before anything is fetched.
         let source = PhotoSource(
@@ -102,13 +116,16 @@ struct TrainCommand: AsyncParsableCommand {
             let search = try model.findRate(on: source, options: options, cacheFolder: cache) {
                 live.show($0)
             }
-            if findRate { return try Self.answer(search, json: json) }
+            if findRate {
+                if speaks { try Self.answer(search, json: json) }
+                return
+            }
             guard let rate = search.suggestion else {
                 throw ModelError.unusable(
                     "--learning-rate auto", reason: "the loss falls at none of the rates",
                     hint: "name a rate yourself, for example 0.001")
             }
-            Terminal.say("learning rate \(rate)")
+            Terminal.say("learning rate \(threeDigits(rate))")
             options.learningRate = rate
         }
         let (_, result) = try model.train(
@@ -130,7 +147,10 @@ struct TrainCommand: AsyncParsableCommand {
         if let measure = result.metrics.measure {
             switch result.metrics.task {
             case .classification:
-                Terminal.say(Report.matrix(result.metrics.confusion, result.classes))
+                Terminal.say(
+                    Report.matrix(
+                        result.metrics.confusion, result.classes,
+                        columns: Terminal.isInteractive ? Terminal.width : nil))
             case .multiLabel: result.metrics.labels.map { Terminal.say(Report.labels($0)) }
             case .regression: result.metrics.values.map { Terminal.say(Report.values($0)) }
             case .detection: result.metrics.boxes.map { Terminal.say(Report.boxes($0)) }
@@ -146,10 +166,18 @@ struct TrainCommand: AsyncParsableCommand {
                         + "\(errors[0]) before, \(errors[1]) after")
             }
             Terminal.say(
-                "validation \(result.metrics.task.measure) \(decimals(measure, 4)) after epoch \(result.metrics.bestEpoch)"
-            )
+                "validation \(result.metrics.task.measure) \(decimals(measure, 4)) "
+                    + Self.place(of: result))
         }
         Terminal.answer(path)
+    }
+
+    /// Where the best was met: not all heads learn by epochs.
+    private static func place(of result: TrainingResult) -> String {
+        let best = result.history.first { $0.epoch == result.metrics.bestEpoch }
+        if let penalty = best?.penalty { return "with penalty \(decimals(penalty, 6))" }
+        if let count = best?.neighbours { return "with \(count) neighbours" }
+        return "after epoch \(result.metrics.bestEpoch)"
     }
 
     private static func count(_ photos: PhotoFolder) -> String {
@@ -174,12 +202,23 @@ struct TrainCommand: AsyncParsableCommand {
         }
         var table = Table(["learning rate", "loss", "smoothed"], numeric: [0, 1, 2])
         for point in search.points {
-            table.add(["\(point.rate)", decimals(point.loss, 4), decimals(point.smoothed, 4)])
+            table.add([
+                "\(threeDigits(point.rate))", decimals(point.loss, 4), decimals(point.smoothed, 4),
+            ])
         }
         Terminal.say(table.text)
-        Terminal.say("loss over rate: " + Sparkline.text(search.points.map(\.smoothed)))
-        Terminal.answer(search.suggestion.map { "\($0)" } ?? "none")
+        // Where it ends the loss blows up: what came before is told apart by its logarithm only.
+        let losses = search.points.map { log(max($0.smoothed, 1e-9)) }
+        Terminal.say("loss over rate: " + Sparkline.text(thinned: losses))
+        Terminal.answer(search.suggestion.map { "\(threeDigits($0))" } ?? "none")
     }
+}
+
+/// A number with three digits that say something: a rate is not known better.
+private func threeDigits(_ value: Double) -> Double {
+    guard value > 0, value.isFinite else { return value }
+    let scale = pow(10, 2 - floor(log10(value)))
+    return (value * scale).rounded() / scale
 }
 
 /// An argument as a shell reads it back.

@@ -29,8 +29,11 @@ struct TrainSettings: ParsableArguments {
                 """))
     var head: HeadKind = .linear
     @Option(help: "Units of the hidden layer of an mlp.") var hidden: Int = 256
-    @Option(help: "With finetune: how many of the last stages learn, a stage's name, or `all`.")
-    var unfreeze: String = "1"
+    @Option(
+        help:
+            "With finetune: how many of the last stages learn, a stage's name, or `all`; 1 unless named."
+    )
+    var unfreeze: String?
     @Flag(
         help: ArgumentHelp(
             "BatchNorm learns too, where the network does.",
@@ -47,7 +50,7 @@ struct TrainSettings: ParsableArguments {
     @Option(help: "Photos a batch.") var batch: Int?
     @Option(help: "Batches a step, their gradients averaged.") var accumulate: Int = 1
     @Option(
-        name: [.long, .customLong("lr")],
+        name: [.long, .customLong("lr")], parsing: .unconditional,
         help: "The step size, or `auto`: the one that a search suggests.") var learningRate: String?
     @Option(
         help: ArgumentHelp("The optimiser: sgd, adam, adamw, rmsprop or lamb."), transform: choice)
@@ -112,11 +115,32 @@ struct TrainSettings: ParsableArguments {
         if let recipe, let mode, recipe.rawValue != mode.rawValue {
             throw ValidationError("--recipe \(recipe.rawValue) contradicts --mode \(mode.rawValue)")
         }
+        try refuseIdle()
+    }
+
+    /// Which part of the network learns.
+    private var learning: Mode {
+        mode ?? (recipe.map { $0 == .features ? .features : .finetune } ?? .features)
+    }
+
+    /// Refuses what would change nothing: who asks for it believes that it does.
+    private func refuseIdle() throws {
+        func refuse(_ isIdle: Bool, _ name: String, _ needs: String) throws {
+            if isIdle { throw ValidationError("\(name) does nothing without \(needs)") }
+        }
+        let isFrozen = learning == .features
+        let finetune = "`--mode finetune` or `--recipe auto`"
+        try refuse(isFrozen && unfreeze != nil, "--unfreeze", finetune)
+        try refuse(isFrozen && gradual > 0, "--gradual", finetune)
+        try refuse(nesterov && (optimizer ?? .sgd) != .sgd, "--nesterov", "`--optimizer sgd`")
+        try refuse(
+            nesterov && isFrozen && optimizer == nil, "--nesterov", "`--optimizer sgd`")
+        try refuse(nesterov && momentum == 0, "--nesterov", "--momentum above 0")
     }
 
     func options() throws -> TrainingOptions {
-        let mode: Mode =
-            self.mode ?? (recipe.map { $0 == .features ? .features : .finetune } ?? .features)
+        let mode = learning
+        let unfreeze = unfreeze ?? "1"
         var stages: Int?
         var name: String?
         if unfreeze != "all" {

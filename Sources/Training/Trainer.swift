@@ -118,7 +118,8 @@ public final class Trainer {
         report(
             .started(
                 cut: parts.model.nodes[parts.cut].name,
-                trainableParameters: parts.trainableCount,
+                // Asking neighbours learns nothing.
+                trainableParameters: options.head.isNeighbours ? 0 : parts.trainableCount,
                 parameters: parts.model.parameterCount))
         let (training, validation) = try readSamples(parts, weights)
         let split = Split(
@@ -322,18 +323,20 @@ public final class Trainer {
         }
         let total = input.training.count + input.validation.count
         var done = 0
+        // A photo that is skipped is done too: who watches would wait for it.
+        func advance(_ known: Bool) {
+            done += 1
+            reused += known ? 1 : 0
+            report(.features(done: done, total: total, reused: reused))
+        }
         var reader = SampleReader(
             preprocessing: input.preprocessing, views: Views(options), frozen: frozen, crew: crew,
             skip: { item, reason in
                 self.skippedCount += 1
                 self.skipped[item.classIndex] = self.skipped[item.classIndex] ?? reason
                 self.report(.skipped(path: item.path, reason: reason))
-            },
-            progress: { known in
-                done += 1
-                self.reused += known ? 1 : 0
-                self.report(.features(done: done, total: total, reused: self.reused))
-            })
+                advance(false)
+            }, progress: advance)
         var training = try reader.read(input.training)
         if input.task == .regression, training.items.isEmpty {
             throw TrainingError.noPhotos(of: "any value", reason: skipped.values.first)

@@ -52,10 +52,27 @@ public enum TrainingError: Diagnostic, Equatable {
         }
     }
 
+    /// What sets what ``option(_:expected:found:)`` names, on the command line.
+    private static let flags = [
+        "number of epochs": "--epochs", "batch size": "--batch", "learning rate": "--learning-rate",
+        "label smoothing": "--label-smoothing", "views to keep": "--cache-views",
+        "accumulation": "--accumulate", "norm to clip at": "--clip", "averaging": "--ema",
+        "mixup": "--mixup", "cutmix": "--cutmix", "epochs between stages": "--gradual",
+        "decay by stage": "--stage-decay", "hidden units": "--hidden", "head": "--head",
+        "dropout": "--dropout", "patience": "--patience", "warm-up": "--warmup",
+        "momentum": "--momentum", "weight decay": "--weight-decay", "balance": "--balance",
+        "number of stages to unfreeze": "--unfreeze", "stage to unfreeze from": "--unfreeze",
+        "calibration": "--calibrate",
+    ]
+
     /// What to do about it.
     public var hint: String? {
         switch self {
-        case .option, .missingWeight: nil
+        case .option(let name, _, _):
+            Self.flags[name].map {
+                "change \($0); `graft train --help` says what each option takes"
+            }
+        case .missingWeight: nil
         case .distributed(_, let hint): hint
         case .noPhotos: "add photos that open in an image viewer to its folder"
         case .diverged(let divergence): divergence.hint

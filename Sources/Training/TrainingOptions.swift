@@ -136,7 +136,7 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
                 throw .option(name, expected: expected, found: found.description)
             }
         }
-        try check((1...1_000_000).contains(epochs), "epochs", "1 or more", epochs)
+        try check((1...1_000_000).contains(epochs), "number of epochs", "1 or more", epochs)
         try check((1...4096).contains(batchSize), "batch size", "1 to 4096", batchSize)
         try check(
             learningRate > 0 && learningRate.isFinite, "learning rate", "a number above 0",

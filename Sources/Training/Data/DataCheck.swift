@@ -70,7 +70,9 @@ public struct DataCheck: Sendable, Encodable {
                     let image = try item.open()
                     byBytes[name, default: []].append(seen)
                     byLook[image.look, default: []].append((seen, name))
-                    if min(image.width, image.height) < 32 { tiny.append(item.path) }
+                    if min(image.width, image.height) < 32 {
+                        tiny.append(item.box == nil ? item.path : item.relativePath)
+                    }
                 } catch let error as any Diagnostic {
                     unreadable.append(Unreadable(path: item.path, reason: error.message))
                 } catch {

@@ -234,6 +234,8 @@ public enum PhotoFolderError: Diagnostic, Equatable {
     case otherTask(String, expected: LearningTask, found: LearningTask)
     /// So many labels for so many photos that a table of both has no place.
     case tooManyLabels(String, labels: Int, photos: Int)
+    /// Columns were asked for of what has none.
+    case noTable(String)
     /// The groups are so few or so large that one side would be left without a class.
     case tooFewGroups(String, groups: Int)
 
@@ -258,6 +260,7 @@ public enum PhotoFolderError: Diagnostic, Equatable {
             "`\(path)` is a set for \(found.rawValue), not for \(expected.rawValue)"
         case .tooManyLabels(let path, let labels, let photos):
             "expected a table of labels, found \(labels) of them for \(photos) photos in `\(path)`"
+        case .noTable(let path): "expected a table with columns at `\(path)`, found other photos"
         case .tooFewGroups(let name, let groups):
             "the \(groups) groups of photos cannot be divided so that both sides have `\(name)`"
         }
@@ -268,13 +271,17 @@ public enum PhotoFolderError: Diagnostic, Equatable {
         switch self {
         case .notAFolder, .noClasses:
             "lay the photos out as `photos/cat/1.jpg`, `photos/dog/2.jpg`"
-        case .oneClass: "add a folder of photos of something else, for example `other`"
+        case .oneClass(let path, _):
+            PhotoFolder.isFile(path)
+                ? "add photos of something else, for example of a class `other`"
+                : "add a folder of photos of something else, for example `other`"
         case .emptyClass: "add photos to it, or remove the folder"
         case .fraction: "a fifth is usual: 0.2"
         case .unlabelled: "put photos into folders named by class, or a `.cls` file beside each"
         case .otherTask(_, let expected, _):
             expected == .classification
                 ? "add --crops to learn from each box" : "list the photos in a CSV table"
+        case .noTable: "leave --columns out, or name a .csv or .jsonl file"
         case .tooManyLabels: "name the column that holds labels, or learn from fewer photos at once"
         case .tooFewGroups, .tooFew: "add photos, or name a folder of validation photos of its own"
         }

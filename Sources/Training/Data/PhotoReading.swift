@@ -40,6 +40,10 @@ extension PhotoFolder {
         if reading.task == .detection { reading.task = .multiLabel }
         let ending = path.split(separator: "/").last?.split(separator: ".").last?.lowercased()
         var photos: PhotoFolder
+        let isTable =
+            ["csv", "jsonl"].contains(ending)
+            || ["metadata.csv", "metadata.jsonl"].contains { access(path + "/" + $0, F_OK) == 0 }
+        guard isTable || reading.columns.isEmpty else { throw PhotoFolderError.noTable(path) }
         switch ending {
         case "csv", "jsonl": photos = try table(path, reading)
         case "json": photos = try COCO.read(path).photos(path, reading)
