@@ -20,7 +20,12 @@ static inline float clamped(float v, float lower, float upper) {
 }
 
 // y is x or lies elsewhere: to be told, or the loop that finds them alike goes number by number.
+// Elsewhere than on x86-64 not all of these loops become vectors, which a compiler that is told to says aloud.
+#ifdef __x86_64__
 #define APART _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define APART
+#endif
 #define AFFINE_BODY(B, SHIFT)                                                                      \
     for (size_t i = 0; i < area; i++)                                                              \
         APART for (size_t c = 0; c < (B); c++)                                                     \
