@@ -10,6 +10,9 @@
 struct EventFile {
     private(set) var bytes: [UInt8] = []
 
+    /// What goes on where another ended.
+    private init() {}
+
     /// A file that starts as TensorBoard expects.
     init(time: Double) {
         append(
@@ -94,26 +97,36 @@ struct EventFile {
 }
 
 extension EventFile {
-    /// The events of a run, written as `events.out.tfevents.…` where TensorBoard finds them.
+    /// Writes the events of a run so far as `events.out.tfevents.…`, where TensorBoard finds them.
     static func write(_ history: [EpochRecord], _ task: LearningTask, folder: String) throws {
-        let name = task.measure
         let now = Double(Glibc.time(nil))
         var file = EventFile(time: now)
-        for row in history {
-            let numbers: [(String, Double?)] = [
-                ("loss/training", row.isLearned ? row.trainingLoss : nil),
-                ("loss/validation", row.validationLoss),
-                ("\(name)/training", row.isLearned ? row.trainingAccuracy : nil),
-                ("\(name)/validation", row.validationAccuracy),
-                ("learning_rate", row.learningRate),
-            ]
-            file.add(
-                step: row.epoch, time: now,
-                numbers.compactMap { tag, value in value.map { (tag, $0) } })
-        }
-        let bytes = file.bytes
-        try bytes.withUnsafeBytes {
-            try RunFiles.write([$0], to: folder + "/events.out.tfevents.0000000000.graft")
-        }
+        for row in history { file.add(row, task, time: now) }
+        try file.bytes.withUnsafeBytes { try RunFiles.write([$0], to: path(folder)) }
+    }
+
+    /// Adds an epoch at the end of the file, which TensorBoard goes on reading.
+    static func append(_ row: EpochRecord, _ task: LearningTask, folder: String) throws {
+        var file = EventFile()
+        file.add(row, task, time: Double(Glibc.time(nil)))
+        try file.bytes.withUnsafeBytes { try RunFiles.append($0, to: path(folder)) }
+    }
+
+    private static func path(_ folder: String) -> String {
+        folder + "/events.out.tfevents.0000000000.graft"
+    }
+
+    private mutating func add(_ row: EpochRecord, _ task: LearningTask, time: Double) {
+        let name = task.measure
+        let numbers: [(String, Double?)] = [
+            ("loss/training", row.isLearned ? row.trainingLoss : nil),
+            ("loss/validation", row.validationLoss),
+            ("\(name)/training", row.isLearned ? row.trainingAccuracy : nil),
+            ("\(name)/validation", row.validationAccuracy),
+            ("learning_rate", row.learningRate),
+        ]
+        add(
+            step: row.epoch, time: time,
+            numbers.compactMap { tag, value in value.map { (tag, $0) } })
     }
 }

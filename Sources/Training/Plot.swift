@@ -30,9 +30,9 @@ enum Plot {
         return HTML.places(value, places)
     }
 
-    /// Lines over the epochs, with scales, a legend and a mark at the best of them.
+    /// Lines over the epochs, with scales, a legend and a mark at the best of them, which is `kept` by name.
     static func curves(
-        _ title: String, _ epochs: [Int], best: Int,
+        _ title: String, _ epochs: [Int], best: Int, kept: String,
         _ lines: [(name: String, values: [Double?])]
     ) -> String {
         // What has no value has no place in the legend either.
@@ -82,7 +82,7 @@ enum Plot {
         if epochs.count > 1, epochs.contains(best) {
             text +=
                 "<text x=\(left + width) y=\(height + 44) text-anchor=end>"
-                + "epoch \(best) is kept</text>"
+                + "\(HTML.escaped(kept)) is kept</text>"
         }
         return text + "</svg></figure>\n"
     }

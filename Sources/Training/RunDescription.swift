@@ -63,7 +63,7 @@ public struct RunDescription: Codable, Sendable {
 
     /// The settings that a person would ask for, by name; what a head has no use for is a dash.
     public var settings: [(name: String, value: String)] {
-        let steps = options.head != .logistic && !options.head.isNeighbours
+        let steps = options.head.hasEpochs
         func stepping(_ value: String) -> String { steps ? value : "–" }
         let rule = options.optimizer
         var optimizer = "\(rule.rule) (\(rule.dialect))"

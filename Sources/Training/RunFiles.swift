@@ -39,23 +39,36 @@ enum RunFiles {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw FileError("write", temporary) }
         var failure: Int32 = 0
-        for part in parts where failure == 0 {
-            var rest = part
-            while !rest.isEmpty, failure == 0 {
-                let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
-                if written > 0 {
-                    rest = UnsafeRawBufferPointer(rebasing: rest[written...])
-                } else if errno != EINTR {
-                    failure = errno
-                }
-            }
-        }
+        for part in parts where failure == 0 { failure = put(part, descriptor) }
         if close(descriptor) != 0, failure == 0 { failure = errno }
         if failure == 0, rename(temporary, path) != 0 { failure = errno }
         guard failure == 0 else {
             unlink(temporary)
             throw FileError("write", path, code: failure)
         }
+    }
+
+    /// Adds bytes at the end of a file that others read while it grows.
+    static func append(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw FileError("write", path) }
+        var failure = put(bytes, descriptor)
+        if close(descriptor) != 0, failure == 0 { failure = errno }
+        guard failure == 0 else { throw FileError("write", path, code: failure) }
+    }
+
+    /// Writes all of them; 0, or why not.
+    private static func put(_ bytes: UnsafeRawBufferPointer, _ descriptor: Int32) -> Int32 {
+        var rest = bytes
+        while !rest.isEmpty {
+            let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            if written > 0 {
+                rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+            } else if errno != EINTR {
+                return errno
+            }
+        }
+        return 0
     }
 
     /// Writes a text.

@@ -109,14 +109,17 @@ enum RunReport {
     ) -> String {
         var body = "<h2>Learning</h2>\n"
         let epochs = history.map(\.epoch)
+        // A logistic head tries penalties, one after the other, and has no epochs.
+        let penalty = history.first { $0.epoch == metrics.bestEpoch }?.penalty
+        let kept = penalty.map { "penalty \(Float($0))" } ?? "epoch \(metrics.bestEpoch)"
         body += Plot.curves(
-            "loss", epochs, best: metrics.bestEpoch,
+            "loss", epochs, best: metrics.bestEpoch, kept: kept,
             [
                 ("training", history.map { $0.isLearned ? $0.trainingLoss : nil }),
                 ("validation", history.map(\.validationLoss)),
             ])
         body += Plot.curves(
-            run.task.measure, epochs, best: metrics.bestEpoch,
+            run.task.measure, epochs, best: metrics.bestEpoch, kept: kept,
             [
                 ("training", history.map { $0.isLearned ? $0.trainingAccuracy : nil }),
                 ("validation", history.map(\.validationAccuracy)),

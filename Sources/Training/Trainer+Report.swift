@@ -57,7 +57,7 @@ extension Trainer {
                 classes: input.task == .classification ? input.classes.count : 0))
     }
 
-    /// Writes `run.json`, `report.html` and TensorBoard's events.
+    /// Writes `run.json`, `report.html` and, of heads that no epochs have added them to, TensorBoard's events.
     func describe(
         _ parts: Parts, _ weights: StateDict, _ metrics: TrainingMetrics,
         _ training: Samples, _ validation: Samples, _ score: TrainingLoop.Score,
@@ -76,7 +76,9 @@ extension Trainer {
             ? zip(validation.targets, score.probabilities).map { (inUnits($0), inUnits($1)) } : []
         try RunFiles.write(
             try RunReport.html(run, metrics, history, mistakes, answers), to: path("report.html"))
-        try EventFile.write(history, input.task, folder: runFolder)
+        if !options.head.hasEpochs {
+            try EventFile.write(history, input.task, folder: runFolder)
+        }
     }
 
     /// The validation photos that are most surely taken for something else.

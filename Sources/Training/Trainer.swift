@@ -164,13 +164,17 @@ public final class Trainer {
         } else if input.head != nil {
             report(.epoch(try loop.begin(training, validation), isBest: true))
         }
+        if crew.rank == 0 { try EventFile.write(loop.history, input.task, folder: runFolder) }
         while loop.done < options.epochs {
             if options.patience > 0, loop.sinceBest >= options.patience {
                 report(.stoppedEarly(epoch: loop.done, best: loop.history[loop.best].epoch))
                 break
             }
             let record = try loop.epoch(training, validation)
-            if crew.rank == 0 { try loop.save(checkpoint, identity: identity) }
+            if crew.rank == 0 {
+                try loop.save(checkpoint, identity: identity)
+                try EventFile.append(record, input.task, folder: runFolder)
+            }
             try write(EpochRecord.csv(loop.history, input.task), "log.csv")
             report(.epoch(record, isBest: loop.best == loop.history.count - 1))
         }

@@ -23,6 +23,9 @@ public enum Head: Sendable, Hashable, Codable {
 
     var isNeighbours: Bool { self == .neighbours }
 
+    /// Whether it is learned in epochs, and not found at once.
+    var hasEpochs: Bool { self != .logistic && !isNeighbours }
+
     /// The units of the hidden layer, if there is one.
     var hidden: Int? {
         if case .perceptron(let hidden) = self { hidden } else { nil }

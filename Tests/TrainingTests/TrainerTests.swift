@@ -6,6 +6,7 @@ import GraftNetworks
 import GraftTensors
 import GraftTraining
 import OrderedCollections
+import Synchronization
 import Testing
 
 /// A folder of photos in two colours, and a backbone of one convolution.
@@ -437,6 +438,33 @@ func aWeightThatIsNoNumberIsRefused(mode: TrainingMode) throws {
     #expect(error == wanted && error.message.contains("3 of 9 values") && error.hint != nil)
     #expect(error.message.contains("`stem.npz`"))
     #expect(!FileManager.default.fileExists(atPath: scene.folder + "/run"))
+}
+
+/// TensorBoard's file grows with each epoch, in place, and a resumed run has each epoch once.
+@Test func eventsAreThereWhileARunGoesOn() throws {
+    let scene = try Scene()
+    defer { scene.remove() }
+    var options = TrainingOptions()
+    (options.epochs, options.patience) = (2, 0)
+    let path = "\(scene.folder)/live/events.out.tfevents.0000000000.graft"
+    let sizes = Mutex<[(size: Int, file: Int)]>([])
+    func run(resume: Bool) throws {
+        _ = try scene.trainer("live", options) { event in
+            guard case .epoch = event else { return }
+            let facts = try? FileManager.default.attributesOfItem(atPath: path)
+            let size = facts?[.size] as? Int, file = facts?[.systemFileNumber] as? Int
+            sizes.withLock { $0.append((size ?? 0, file ?? 0)) }
+        }.run(resume: resume)
+    }
+    try run(resume: false)
+    options.epochs = 3
+    try run(resume: true)
+    let seen = sizes.withLock { $0 }
+    try #require(seen.count == 3)
+    // Each epoch adds as much; the file is the same one while a run goes on.
+    #expect(seen[1].size > seen[0].size)
+    #expect(seen[1].size - seen[0].size == seen[2].size - seen[1].size)
+    #expect(seen[0].file == seen[1].file)
 }
 
 @Test func aLogisticHeadLearnsAndReports() throws {

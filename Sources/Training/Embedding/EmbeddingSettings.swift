@@ -44,7 +44,7 @@ public struct EmbeddingSettings: Sendable, Hashable, Codable {
         try check(
             options.balance == .none, "balance",
             "none for embeddings, whose batches have their classes alike", options.balance.rawValue)
-        if options.head == .logistic || options.head.isNeighbours {
+        if !options.head.hasEpochs {
             throw .option(
                 "head", expected: "linear or mlp for embeddings",
                 found: options.head == .logistic ? "logistic" : "knn")
