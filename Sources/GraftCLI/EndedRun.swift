@@ -1,36 +1,84 @@
-// What a run says when a person ends it with ctrl-C, or a scheduler with SIGTERM.
+// What a run says when a person ends it with ctrl-C, or a scheduler or mpirun with SIGTERM.
 
-import Dispatch
 import Glibc
 
-/// Names the checkpoint and ends the process as the signal would have.
+/// Says why a run ends and how to go on, and ends the process. The signal's handler does all of it: while
+/// a run computes, or waits for a process that is dead, no other thread may get its turn, and mpirun
+/// gives it one second. There is one at a time.
 final class EndedRun {
-    private let sources: [any DispatchSourceSignal]
+    private let signals: [Int32]
 
-    init(checkpoint: String?) {
-        sources = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler {
-                Terminal.say("error: interrupted")
-                if let checkpoint { Terminal.say(Self.hint(checkpoint)) }
-                _exit(128 + number)
-            }
-            source.resume()
-            return source
+    /// - Parameters:
+    ///   - reason: What to say; nil says nothing.
+    ///   - checkpoint: The file that a run goes on from, if it writes one.
+    ///   - signals: What ends the run.
+    ///   - status: What the process exits with; nil for 128 and the signal, as shells have it.
+    ///   - pause: How long to wait after it was said, in microseconds.
+    init(
+        _ reason: String?, checkpoint: String?, on signals: [Int32] = [SIGINT, SIGTERM],
+        status: Int32? = nil, pause: UInt32 = 0
+    ) {
+        self.signals = signals
+        func text(_ hint: String?) -> UnsafeMutablePointer<CChar>? {
+            guard let reason else { return nil }
+            let lines = [reason, hint].compactMap(\.self).map { Terminal.harmless($0) + "\n" }
+            // Over the line of progress that may be there.
+            return strdup((isatty(STDERR_FILENO) == 1 ? "\r\u{1B}[K" : "") + lines.joined())
         }
+        let said = UnsafeMutablePointer<Farewell>.allocate(capacity: 1)
+        said.initialize(
+            to: Farewell(
+                checkpoint: checkpoint.flatMap { strdup($0) },
+                begun: text(checkpoint.map { Self.hint($0, isThere: true) }),
+                unbegun: text(checkpoint.map { Self.hint($0, isThere: false) }),
+                status: status ?? -1, pause: pause))
+        farewell = said
+        for number in signals { signal(number, leave) }
     }
 
     /// How to go on, whatever ended the run.
     static func hint(_ checkpoint: String) -> String {
-        access(checkpoint, F_OK) == 0
+        hint(checkpoint, isThere: access(checkpoint, F_OK) == 0)
+    }
+
+    private static func hint(_ checkpoint: String, isThere: Bool) -> String {
+        isThere
             ? "hint: all finished epochs are in \(checkpoint): run the same command with --resume"
             : "hint: no epoch was finished yet: run the same command again"
     }
 
     /// The run is over.
     func cancel() {
-        for source in sources { source.cancel() }
-        for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
+        for number in signals { signal(number, SIG_DFL) }
+        guard let said = farewell else { return }
+        farewell = nil
+        for text in [said.pointee.checkpoint, said.pointee.begun, said.pointee.unbegun] {
+            free(text)
+        }
+        said.deallocate()
     }
+}
+
+/// What a handler may read: it may neither allocate nor take locks.
+private struct Farewell {
+    var checkpoint: UnsafeMutablePointer<CChar>?
+    /// The text where there is a checkpoint, and where there is none yet.
+    var begun: UnsafeMutablePointer<CChar>?
+    var unbegun: UnsafeMutablePointer<CChar>?
+    var status: Int32
+    var pause: UInt32
+}
+
+private nonisolated(unsafe) var farewell: UnsafeMutablePointer<Farewell>?
+
+/// The handler.
+private func leave(_ number: Int32) {
+    guard let said = farewell else { _exit(128 + number) }
+    var text = said.pointee.unbegun
+    if let checkpoint = said.pointee.checkpoint, access(checkpoint, F_OK) == 0 {
+        text = said.pointee.begun
+    }
+    if let text { _ = write(STDERR_FILENO, text, strlen(text)) }
+    if said.pointee.pause > 0 { usleep(said.pointee.pause) }
+    _exit(said.pointee.status < 0 ? 128 + number : said.pointee.status)
 }

@@ -1,6 +1,5 @@
 // How a run of several processes ends when one of them does: all end, and one says why.
 
-import Dispatch
 import Glibc
 import Graft
 import GraftTensors
@@ -11,27 +10,18 @@ import GraftTraining
 final class Ending {
     private let crew: MPICrew
     private let checkpoint: String
-    private let source: any DispatchSourceSignal
+    private let told: EndedRun
 
     init(_ crew: MPICrew, checkpoint: String) {
         self.crew = crew
         self.checkpoint = checkpoint
-        signal(SIGTERM, SIG_IGN)
-        source = DispatchSource.makeSignalSource(signal: SIGTERM, queue: .global())
-        let (rank, count) = (crew.rank, crew.count)
-        source.setEventHandler {
-            // One speaks; if that is the one that has ended, the next.
-            if rank < 2 {
-                Terminal.say(
-                    "error: process \(rank) of \(count) was told to end: another process has ended, or the job was cancelled"
-                )
-                Terminal.say(EndedRun.hint(checkpoint))
-            }
-            // mpirun still has to read what was said: it drops what it has not when all have ended.
-            usleep(300_000)
-            _exit(1)
-        }
-        source.resume()
+        // One speaks; if that is the one that has ended, the next. mpirun still has to read what was said: it
+        // drops what it has not when all have ended.
+        let reason =
+            "error: process \(crew.rank) of \(crew.count) was told to end: another process has ended, or the job was cancelled"
+        told = EndedRun(
+            crew.rank < 2 ? reason : nil, checkpoint: checkpoint, on: [SIGTERM], status: 1,
+            pause: 300_000)
     }
 
     /// Says what went wrong here, and ends all processes.
@@ -55,5 +45,5 @@ final class Ending {
     }
 
     /// The run is over.
-    func cancel() { source.cancel() }
+    func cancel() { told.cancel() }
 }

@@ -60,6 +60,7 @@ struct TrainCommand: AsyncParsableCommand {
     func run() async throws {
         guard distributed else {
             let watched = EndedRun(
+                "error: interrupted",
                 checkpoint: findRate ? nil : (output ?? "") + "/checkpoint.safetensors")
             defer { watched.cancel() }
             return try await run(Alone())

@@ -60,6 +60,9 @@ import Testing
         #expect(message().contains("found 1: `cat`"))
         try add("dog/readme.txt")
         #expect(message().contains("/dog`, found none"))
+        try FileManager.default.createSymbolicLink(
+            atPath: root + "/dog/out.jpg", withDestinationPath: "/etc/hostname")
+        #expect(message().contains("/dog`, found 1 link to files outside"))
         #expect(throws: PhotoFolderError.notAFolder(root + "/1.jpg")) {
             try PhotoFolder.scan(root + "/1.jpg")
         }

@@ -91,7 +91,10 @@ public struct PhotoFolder: Sendable {
         for (index, name) in classes.enumerated() {
             let photos = try photos(below: name, root: root, depth: 0)
             guard !photos.isEmpty else {
-                throw PhotoFolderError.emptyClass(path + "/" + name)
+                let links = try entries(of: root + "/" + name).count {
+                    isPhoto($0) && kind("\(root)/\(name)/\($0)") == S_IFLNK
+                }
+                throw PhotoFolderError.emptyClass(path + "/" + name, links: links)
             }
             for photo in photos.sorted(by: bytewise) {
                 items.append(
@@ -222,8 +225,8 @@ public enum PhotoFolderError: Diagnostic, Equatable {
     case noClasses(String, photos: Int)
     /// There is one class only.
     case oneClass(String, name: String)
-    /// A class has no photo.
-    case emptyClass(String)
+    /// A class has no photo, only so many links that lead out of the folder.
+    case emptyClass(String, links: Int)
     /// A share of photos for validation that leaves one side without any.
     case fraction(Double)
     /// A class has too few photos to have some on both sides of a split.
@@ -248,8 +251,11 @@ public enum PhotoFolderError: Diagnostic, Equatable {
                 + (photos > 0 ? " but \(photos) photos" : "")
         case .oneClass(let path, let name):
             "expected at least 2 classes in `\(path)`, found 1: `\(name)`"
-        case .emptyClass(let path):
-            "expected photos (\(PhotoFolder.endings.joined(separator: " "))) in `\(path)`, found none"
+        case .emptyClass(let path, let links):
+            "expected photos (\(PhotoFolder.endings.joined(separator: " "))) in `\(path)`, found "
+                + (links > 0
+                    ? "\(links) link\(links == 1 ? "" : "s") to files outside of the folder"
+                    : "none")
         case .fraction(let fraction):
             "expected a validation share between 0 and 1, found \(fraction)"
         case .tooFew(let name, let count):
@@ -275,7 +281,10 @@ public enum PhotoFolderError: Diagnostic, Equatable {
             PhotoFolder.isFile(path)
                 ? "add photos of something else, for example of a class `other`"
                 : "add a folder of photos of something else, for example `other`"
-        case .emptyClass: "add photos to it, or remove the folder"
+        case .emptyClass(_, let links):
+            links > 0
+                ? "links are followed inside of the folder only: copy or hard-link the photos, or list them in a CSV table"
+                : "add photos to it, or remove the folder"
         case .fraction: "a fifth is usual: 0.2"
         case .unlabelled: "put photos into folders named by class, or a `.cls` file beside each"
         case .otherTask(_, let expected, _):
