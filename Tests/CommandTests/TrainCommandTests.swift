@@ -46,8 +46,8 @@ import Testing
         defer { remove() }
         try draw(8)
         let settings = [
-            "--mode", "finetune", "--unfreeze", "all", "--epochs", "12", "--batch", "4",
-        ]
+            "--mode", "finetune", "--unfreeze", "all", "--epochs", "60", "--batch", "4",
+        ]  // So many that a busy machine too has some left when the run is killed.
         #expect(try train("whole", settings).status == 0)
 
         let process = Process()
@@ -69,7 +69,7 @@ import Testing
         for _ in 0..<3000 where epochs() < 3 && process.isRunning { usleep(10_000) }
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
-        #expect(epochs() >= 3)
+        #expect((3..<60).contains(epochs()))
         #expect(!FileManager.default.fileExists(atPath: folder + "/parts/model.safetensors"))
 
         let resumed = try train("parts", settings + ["--resume"])
