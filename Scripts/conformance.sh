@@ -6,8 +6,6 @@ venv=$1
 export GRAFT=$2
 shift 2
 export CUDA_VISIBLE_DEVICES= TF_CPP_MIN_LOG_LEVEL=3 PYTHONUNBUFFERED=1 OMP_WAIT_POLICY=passive
-# TensorFlow leaves oneDNN off where there is no AVX-512, and its own code has no dilated transposed convolution.
-export TF_ENABLE_ONEDNN_OPTS=1
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 

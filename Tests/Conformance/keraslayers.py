@@ -11,6 +11,8 @@ import warnings
 
 warnings.simplefilter("ignore")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Off by itself where there is no AVX-512, and TensorFlow's own code has no dilated transposed convolution.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import keras
 import numpy as np
 import onnxruntime
