@@ -5,12 +5,15 @@ variance becomes two to five times the second moment of what it divides, each me
 either sign. With statistics that fit nothing, deep networks answer every image with the same numbers,
 or their gates become steps; with the exact ones, every block subtracts what its images have in common and
 enlarges the rest, rounding included. So fitted, images change the answer, and rounding stays rounding.
+A channel that was nearly silent for that noise is loud for another image, and dozens of blocks that divide by such a
+channel's moment magnify rounding a millionfold. For the deepest networks, `floor` adds to every channel's moment so
+many times the layer's mean.
 """
 import numpy as np
 
 
-def randomise_torch(model, size=None):
-    """size: the side of the noise that the statistics fit; None leaves them random."""
+def randomise_torch(model, size=None, floor=0):
+    """size: the side of the noise that the statistics fit; None leaves them random. floor: see above."""
     import torch
 
     generator = torch.Generator().manual_seed(7)
@@ -36,6 +39,7 @@ def randomise_torch(model, size=None):
 
     def settle(norm, inputs):
         moment = inputs[0].square().mean((0, 2, 3)) + 1e-6
+        moment = moment + floor * moment.mean()
         norm.running_mean.copy_(moment.sqrt() * torch.empty_like(moment).uniform_(-0.3, 0.3, generator=generator))
         norm.running_var.copy_(moment * torch.empty_like(moment).uniform_(2, 5, generator=generator))
 
@@ -47,8 +51,8 @@ def randomise_torch(model, size=None):
     return model
 
 
-def randomise_keras(model, scale=None):
-    """scale: half the range of the pixels that the statistics fit; None leaves them random."""
+def randomise_keras(model, scale=None, floor=0):
+    """scale: half the range of the pixels that the statistics fit; None leaves them random. floor: see above."""
     import keras
 
     rng = np.random.default_rng(5)
@@ -83,6 +87,7 @@ def randomise_keras(model, scale=None):
 
     def settle(self, inputs, training=None, mask=None):
         moment = np.square(np.asarray(inputs)).mean((0, 1, 2)) + 1e-6
+        moment = moment + floor * moment.mean()
         self.moving_mean.assign(np.sqrt(moment) * rng.uniform(-0.3, 0.3, moment.shape))
         self.moving_variance.assign(moment * rng.uniform(2, 5, moment.shape))
         return call(self, inputs, training=False)

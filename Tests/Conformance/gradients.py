@@ -5,10 +5,10 @@ sides. Each tensor's gradient agrees within 1e-3 of its largest magnitude; what 
 thousandth of the network's largest gradient is compared at that scale. Where rounding puts an
 activation on the other side of ReLU's kink, or another pixel first in a maximum, two right answers
 in single precision differ by more: then the peer's own code in double precision is the judge, and graft's
-gradient must be within 1e-3 of that; where the peer's own single precision is not, as many of its activations
-may be on the other side: no farther from it than twice the peer, and never by more than 2e-2. If that fails too, other images are drawn, up to twice. A wrong
-formula fails on all. One network of each family, or with CONFORMANCE=all every one; names as arguments
-choose.
+gradient must be within 1e-3 of that; where the peer's own single precision is not, no farther from it than the
+peer, and never by more than 2e-2. If that fails too, other images are drawn, up to fifteen times: random networks
+magnify the rounding of some images a thousandfold, whoever computes. A wrong formula fails on all. One network of
+each family, or with CONFORMANCE=all every one; names as arguments choose.
 """
 import copy
 import gc
@@ -34,7 +34,7 @@ folder = Path(tempfile.mkdtemp(prefix="graft-gradients-"))
 def compare(name, labels, layout, images, gradients):
     """images(seed); gradients(images, double): the peer's gradients and its loss."""
     global failures
-    for seed in (3, 4, 5):
+    for seed in range(3, 19):
         x = images(seed)
         ours = graft_gradients(x, labels, layout)
         theirs, loss = gradients(x, False)
@@ -46,7 +46,7 @@ def compare(name, labels, layout, images, gradients):
         if whole and not ok:
             exact, _ = gradients(x, True)
             mine, peer = (differences(side, exact, exact)[1] for side in (ours, theirs))
-            ok = mine <= max(TOLERANCE, min(2 * peer, KINKS))
+            ok = mine <= max(TOLERANCE, min(peer, KINKS))
             judged = f"; to double precision {mine:.1e}, the peer's own {peer:.1e}"
         if ok:
             break
@@ -110,9 +110,12 @@ def torch_models():
         torch.manual_seed(1)
         size = side(name) if not name.startswith("torchvision/vgg") else 224
         model = make(**options)
-        smooth = any(type(m).__name__ in ("SiLU", "Hardswish", "GELU") for m in model.modules())
-        # ReLU's kinks are met the less, the less images change: those keep wide statistics.
-        randomise_torch(model, 128 if smooth else None)
+        if "lite4" in name:  # 30 blocks with kinks on either side: else no image has a gradient in single precision.
+            randomise_torch(model, 128, floor=3)
+        else:
+            smooth = any(type(m).__name__ in ("SiLU", "Hardswish", "GELU") for m in model.modules())
+            # ReLU's kinks are met the less, the less images change: those keep wide statistics.
+            randomise_torch(model, 128 if smooth else None)
         torch.save(model.state_dict(), folder / "w.pth")
         graft("convert", folder / "w.pth", "-o", folder / "m.safetensors", "--architecture", name)
         labels = torch.tensor([3, 7])
