@@ -38,13 +38,15 @@ public struct Evaluation: Sendable, Encodable {
     public let skipped: [String]
 
     /// Evaluates `model` on labelled photos; with the `split.json` of a run, on its validation
-    /// photos only.
+    /// photos only. Of a folder that holds `train` and another half, the other half is evaluated:
+    /// it is what `graft train` keeps back.
     ///
     /// - Throws: `ModelError.unusable` if the model's classes are not those of the photos.
     public init(
         _ model: Model, folder: String, reading: PhotoReading = PhotoReading(),
         splitFile: String? = nil, progress: (Int, Int) -> Void = { _, _ in }
     ) throws {
+        let folder = PhotoFolder.halves(folder)?.validation ?? folder
         var reading = reading
         if model.task != .classification { reading.task = model.task }
         let photos = try PhotoFolder.open(folder, reading)

@@ -22,9 +22,12 @@ struct EvaluateCommand: AsyncParsableCommand {
     func run() async throws {
         var model = try await Models.open(self.model)
         model.execution = execution.options()
+        let folder = try await Models.photos(at: data)
+        if let half = PhotoFolder.halves(folder)?.validation {
+            Terminal.say("`\(data)` comes divided: evaluating `\(half)`")
+        }
         let evaluation = try Evaluation(
-            model, folder: try await Models.photos(at: data), reading: reading.reading,
-            splitFile: split
+            model, folder: folder, reading: reading.reading, splitFile: split
         ) { done, total in
             Terminal.redraw(
                 Terminal.bar("evaluate", done: done, of: total, detail: "\(done) of \(total)"))

@@ -63,6 +63,29 @@ import Testing
         #expect(predicted.output.contains("triangle"))
     }
 
+    @Test func evaluatesTheHalfThatWasKeptBack() throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for (half, seed) in [("train", "1"), ("validation", "2")] {
+            let drawn = try Graft.run(
+                "draw", folder + "/drawn/" + half, "--classes", "3", "--count", "8", "--seed", seed)
+            #expect(drawn.status == 0, "\(drawn.errors)")
+        }
+        let trained = try train("run")
+        #expect(trained.status == 0, "\(trained.errors)")
+        func evaluated(_ more: String...) throws -> Graft.Result {
+            try Graft.run(
+                arguments: ["evaluate", folder + "/run/model.safetensors"] + more + ["--json"],
+                environment: [:])
+        }
+        let whole = try evaluated(folder + "/drawn", "--split", folder + "/run/split.json")
+        #expect(whole.errors.contains("/drawn/validation"))
+        let half = try evaluated(folder + "/drawn/validation")
+        #expect(half.status == 0, "\(half.errors)")
+        #expect(whole.output == half.output)
+        let answer = try JSONSerialization.jsonObject(with: Data(half.output.utf8))
+        #expect((answer as? [String: Any])?["photos"] as? Int == 24)
+    }
+
     @Test func refusesWhatCannotBe() throws {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let missing = try Graft.run(

@@ -63,6 +63,12 @@ import Testing
         try FileManager.default.createSymbolicLink(
             atPath: root + "/dog/out.jpg", withDestinationPath: "/etc/hostname")
         #expect(message().contains("/dog`, found 1 link to files outside"))
+        // Beside photos it is left out, and said.
+        try add("dog/1.jpg")
+        let photos = try PhotoFolder.scan(root)
+        #expect(photos.items.map(\.relativePath) == ["cat/1.jpg", "dog/1.jpg"])
+        #expect(photos.remarks.count == 1)
+        #expect(photos.remarks.first?.hasPrefix("1 link of `\(root)/dog`") == true)
         #expect(throws: PhotoFolderError.notAFolder(root + "/1.jpg")) {
             try PhotoFolder.scan(root + "/1.jpg")
         }

@@ -88,36 +88,50 @@ public struct PhotoFolder: Sendable {
         }
         guard classes.count > 1 else { throw PhotoFolderError.oneClass(path, name: classes[0]) }
         var items: [Item] = []
+        var remarks: [String] = []
         for (index, name) in classes.enumerated() {
-            let photos = try photos(below: name, root: root, depth: 0)
+            var outward = 0
+            let photos = try photos(below: name, root: root, depth: 0, outward: &outward)
             guard !photos.isEmpty else {
                 let links = try entries(of: root + "/" + name).count {
                     isPhoto($0) && kind("\(root)/\(name)/\($0)") == S_IFLNK
                 }
                 throw PhotoFolderError.emptyClass(path + "/" + name, links: links)
             }
+            if outward > 0 {
+                remarks.append(
+                    "\(outward) \(outward == 1 ? "link" : "links") of `\(path)/\(name)` "
+                        + "to no photo inside of `\(path)`")
+            }
             for photo in photos.sorted(by: bytewise) {
                 items.append(
                     Item(path: path + "/" + photo, relativePath: photo, classIndex: index))
             }
         }
-        return PhotoFolder(path: path, classes: classes, items: items)
+        var folder = PhotoFolder(path: path, classes: classes, items: items)
+        folder.remarks = remarks
+        return folder
     }
 
-    private static func photos(below relative: String, root: String, depth: Int) throws
-        -> [String]
-    {
+    /// - Parameter outward: Grows by the links that are not followed.
+    private static func photos(
+        below relative: String, root: String, depth: Int, outward: inout Int
+    ) throws -> [String] {
         guard depth < 32 else { return [] }
         var found: [String] = []
         for name in try entries(of: root + "/" + relative) {
             let child = relative + "/" + name
             let full = root + "/" + child
             switch kind(full) {
-            case S_IFDIR: found += try photos(below: child, root: root, depth: depth + 1)
+            case S_IFDIR:
+                found += try photos(
+                    below: child, root: root, depth: depth + 1, outward: &outward)
             case S_IFREG where isPhoto(name): found.append(child)
             case S_IFLNK where isPhoto(name):
                 if let target = resolved(full), isWithin(root, target), kind(target) == S_IFREG {
                     found.append(child)
+                } else {
+                    outward += 1
                 }
             default: break
             }
@@ -146,7 +160,9 @@ public struct PhotoFolder: Sendable {
     /// The photos in a folder and the folders in it, by relative path.
     static func photos(in folder: String) throws -> [String] {
         guard let root = resolved(folder) else { throw FileError("open", folder) }
-        return try photos(below: "", root: root, depth: 0).map { String($0.drop { $0 == "/" }) }
+        var outward = 0
+        return try photos(below: "", root: root, depth: 0, outward: &outward)
+            .map { String($0.drop { $0 == "/" }) }
             .sorted(by: bytewise)
     }
 
