@@ -53,7 +53,8 @@ public final class MeasuredChoices: PlanMemory {
                 ["model", "model name", "cpu family", "stepping"].contains(
                     $0.prefix { $0 != ":" && $0 != "\t" })
             }.prefix(4).map { $0.split(separator: ":").last ?? "" }.joined()
-        let name = (line ?? "").drop { $0 == " " }.lowercased().map { $0.isLetter || $0.isNumber ? $0 : "-" }
+        let name = (line ?? "").drop { $0 == " " }.lowercased()
+            .map { $0.isLetter || $0.isNumber ? $0 : "-" }
         return name.isEmpty ? "unknown" : String(name.prefix(100)).filter { $0.isASCII }
     }
 
