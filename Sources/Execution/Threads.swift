@@ -57,7 +57,6 @@ public enum Threads {
 
     /// The processors' worth of time that the control group grants, rounded up; nil if unlimited.
     private static func quota() -> Int? {
-        // Version 2: "max 100000" or "150000 100000", here and in every group above.
         var share: Double?
         func limit(_ quota: Double?, _ period: Double?) {
             guard let quota, let period, quota > 0, period > 0 else { return }
@@ -66,18 +65,28 @@ public enum Threads {
         func words(_ path: String) -> [Double?] {
             text(path).split(whereSeparator: { $0 == " " || $0 == "\n" }).map { Double($0) }
         }
-        var group =
-            text("/proc/self/cgroup").split(separator: "\n").first { $0.hasPrefix("0::") }
-            .map { String($0.dropFirst(3)) } ?? ""
-        while true {
-            let parts = words("/sys/fs/cgroup\(group)/cpu.max")
-            if parts.count == 2 { limit(parts[0], parts[1]) }
-            guard let slash = group.lastIndex(of: "/") else { break }
-            group = String(group[..<slash])
+        for line in text("/proc/self/cgroup").split(separator: "\n") {
+            // hierarchy:controllers:group
+            let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard parts.count == 3 else { continue }
+            let isSecond = parts[0] == "0"
+            guard isSecond || parts[1].split(separator: ",").contains("cpu") else { continue }
+            // The group and every one above it may have a limit.
+            var group = String(parts[2])
+            while true {
+                if isSecond {  // "max 100000" or "150000 100000"
+                    let both = words("/sys/fs/cgroup\(group)/cpu.max")
+                    if both.count == 2 { limit(both[0], both[1]) }
+                } else {
+                    let folder = "/sys/fs/cgroup/cpu\(group == "/" ? "" : group)"
+                    limit(
+                        words(folder + "/cpu.cfs_quota_us").first ?? nil,
+                        words(folder + "/cpu.cfs_period_us").first ?? nil)
+                }
+                guard let slash = group.lastIndex(of: "/") else { break }
+                group = String(group[..<slash])
+            }
         }
-        limit(
-            words("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").first ?? nil,
-            words("/sys/fs/cgroup/cpu/cpu.cfs_period_us").first ?? nil)
         return share.map { Int($0.rounded(.up)) }
     }
 
