@@ -78,7 +78,7 @@ public enum Threads {
                     let both = words("/sys/fs/cgroup\(group)/cpu.max")
                     if both.count == 2 { limit(both[0], both[1]) }
                 } else {
-                    let folder = "/sys/fs/cgroup/cpu\(group == "/" ? "" : group)"
+                    let folder = "/sys/fs/cgroup/cpu\(group)"
                     limit(
                         words(folder + "/cpu.cfs_quota_us").first ?? nil,
                         words(folder + "/cpu.cfs_period_us").first ?? nil)
@@ -93,7 +93,8 @@ public enum Threads {
     private static func text(_ path: String) -> String {
         guard let file = fopen(path, "r") else { return "" }
         defer { fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: 4096)
+        // Nested containers have a line of some hundred bytes for each of a dozen controllers.
+        var bytes = [UInt8](repeating: 0, count: 65536)
         let count = fread(&bytes, 1, bytes.count, file)
         return String(decoding: bytes.prefix(count), as: UTF8.self)
     }

@@ -146,7 +146,8 @@ package final class Spool {
         let flags = 0o20_000_000 | O_DIRECTORY | O_RDWR | O_CLOEXEC | O_EXCL
         let file = open(folder, flags, 0o600)
         if file >= 0 { return file }
-        // Some file systems have no nameless files: one whose name goes at once.
+        // Some file systems have no nameless files: one whose name goes at once. Swift cannot import
+        // mkostemp, which would close it in other programs from the start.
         var template = Array((folder + "/graft-XXXXXX").utf8CString)
         let named = mkstemp(&template)
         guard named >= 0 else { return -1 }

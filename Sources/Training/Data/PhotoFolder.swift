@@ -93,10 +93,7 @@ public struct PhotoFolder: Sendable {
             var outward = 0
             let photos = try photos(below: name, root: root, depth: 0, outward: &outward)
             guard !photos.isEmpty else {
-                let links = try entries(of: root + "/" + name).count {
-                    isPhoto($0) && kind("\(root)/\(name)/\($0)") == S_IFLNK
-                }
-                throw PhotoFolderError.emptyClass(path + "/" + name, links: links)
+                throw PhotoFolderError.emptyClass(path + "/" + name, links: outward)
             }
             if outward > 0 {
                 remarks.append(
