@@ -10,22 +10,13 @@ public enum ImageFormat: String, Sendable, CaseIterable {
     case png = "PNG"
     /// Lossy or lossless, one frame.
     case webp = "WebP"
+}
 
-    /// The format that these first bytes belong to.
-    init?(magic bytes: UnsafeRawBufferPointer) {
-        func starts(_ magic: [UInt8], at offset: Int = 0) -> Bool {
-            bytes.count >= offset + magic.count
-                && magic.indices.allSatisfy { bytes[offset + $0] == magic[$0] }
-        }
-        if starts([0xFF, 0xD8, 0xFF]) {
-            self = .jpeg
-        } else if starts([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
-            self = .png
-        } else if starts(Array("RIFF".utf8)), starts(Array("WEBP".utf8), at: 8) {
-            self = .webp
-        } else {
-            return nil
-        }
+extension ImageFormat {
+    /// The formats in words: `JPEG, PNG or WebP`.
+    public static var list: String {
+        let names = allCases.map(\.rawValue)
+        return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
     }
 }
 
@@ -64,8 +55,9 @@ extension Image {
         _ bytes: UnsafeRawBufferPointer, name: String, orient: Bool = true, covering: Int? = nil,
         limits: ImageLimits = ImageLimits()
     ) throws(ImageError) -> Image {
-        guard let format = ImageFormat(magic: bytes) else {
-            throw .unknownFormat(name: name, found: looks(like: bytes))
+        let kind = ContentKind(sniffing: bytes, name: name)
+        guard let format = kind.format else {
+            throw .unknownFormat(name: name, found: kind.phrase(for: bytes))
         }
         let image =
             switch format {
@@ -76,23 +68,4 @@ extension Image {
             }
         return orient ? image.oriented(Orientation.find(in: bytes, format)) : image
     }
-}
-
-/// What bytes of no known format look like, in words.
-private func looks(like bytes: UnsafeRawBufferPointer) -> String {
-    let head = bytes.prefix(12)
-    func starts(_ text: String, at offset: Int = 0) -> Bool {
-        head.dropFirst(offset).starts(with: text.utf8)
-    }
-    if head.isEmpty { return "an empty file" }
-    if starts("GIF8") { return "a GIF" }
-    if starts("BM") { return "a BMP" }
-    if starts("II*") || starts("MM\0*") { return "a TIFF" }
-    if starts("ftypavif", at: 4) { return "an AVIF" }
-    if starts("ftyp", at: 4) { return "an HEIC or another ISO media file" }
-    if starts("%PDF") { return "a PDF" }
-    if starts("<") { return "a text file that starts with `<`, perhaps a web page" }
-    let digits = Array("0123456789abcdef")
-    let hex = head.prefix(4).map { "\(digits[Int($0 >> 4)])\(digits[Int($0 & 15)])" }
-    return "bytes that start with `\(hex.joined(separator: " "))`"
 }

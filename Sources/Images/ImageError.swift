@@ -23,7 +23,7 @@ public enum ImageError: Diagnostic, Equatable {
     public var message: String {
         switch self {
         case .unknownFormat(let name, let found):
-            "`\(name)` is not a picture that graft reads: expected JPEG, PNG or WebP, found \(found)"
+            "`\(name)` is not a picture that graft reads: expected \(ImageFormat.list), found \(found)"
         case .malformed(let name, let format, let reason):
             "`\(name)` is not a sound \(format): \(reason)"
         case .truncated(let name, let format):

@@ -65,22 +65,8 @@ enum Orientation {
 
     /// Tag 0x0112 of the first directory of a TIFF.
     private static func orientation(tiff block: UnsafeRawBufferPointer) -> Int? {
-        guard block.count >= 8 else { return nil }
-        let bigEndian: Bool
-        switch (block[0], block[1]) {
-        case (0x49, 0x49): bigEndian = false
-        case (0x4D, 0x4D): bigEndian = true
-        default: return nil
-        }
-        let tiff = Bytes(bytes: block, bigEndian: bigEndian)
-        guard tiff.u16(2) == 42, let directory = tiff.u32(4), let count = tiff.u16(directory)
-        else { return nil }
-        for entry in 0..<count {
-            let at = directory + 2 + entry * 12
-            guard let tag = tiff.u16(at) else { return nil }
-            if tag == 0x0112 { return tiff.u16(at + 2) == 3 ? tiff.u16(at + 8) : nil }
-        }
-        return nil
+        let entry = TIFFBytes(bytes: block)?.firstDirectory?.first { $0.tag == 0x0112 }
+        return entry?.type == 3 ? entry?.value : nil
     }
 }
 

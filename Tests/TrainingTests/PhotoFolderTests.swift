@@ -44,6 +44,19 @@ import Testing
         #expect(photos.counts == [1, 2, 2])
     }
 
+    @Test func contentDecidesAndWhatIsLeftOutIsCounted() throws {
+        try add("cat/1.jpg", "cat/2.JFIF", "cat/notes.txt", "dog/1.png", "dog/layers.psd")
+        let jpeg = Data([0xFF, 0xD8, 0xFF, 0xE0])
+        try jpeg.write(to: URL(filePath: root + "/dog/untitled"))
+        try Data("8BPS".utf8).write(to: URL(filePath: root + "/dog/layers.psd"))
+        try Data("notes".utf8).write(to: URL(filePath: root + "/cat/notes.txt"))
+        let photos = try PhotoFolder.scan(root)
+        #expect(
+            photos.items.map(\.relativePath)
+                == ["cat/1.jpg", "cat/2.JFIF", "dog/1.png", "dog/untitled"])
+        #expect(photos.remarks == ["2 files of `\(root)`: 1 .psd, 1 .txt"])
+    }
+
     @Test func refusesWhatIsNoFolderOfClasses() throws {
         func message() -> String {
             do {
@@ -67,8 +80,10 @@ import Testing
         try add("dog/1.jpg")
         let photos = try PhotoFolder.scan(root)
         #expect(photos.items.map(\.relativePath) == ["cat/1.jpg", "dog/1.jpg"])
-        #expect(photos.remarks.count == 1)
+        #expect(photos.remarks.count == 2)
         #expect(photos.remarks.first?.hasPrefix("1 link of `\(root)/dog`") == true)
+        #expect(
+            photos.remarks.last == "3 files of `\(root)`: 2 .jpg (empty file), 1 .txt (empty file)")
         #expect(throws: PhotoFolderError.notAFolder(root + "/1.jpg")) {
             try PhotoFolder.scan(root + "/1.jpg")
         }

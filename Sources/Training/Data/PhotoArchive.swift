@@ -1,6 +1,7 @@
 // Photos in a tar archive, read where they lie: nothing is unpacked.
 
 import GraftFormats
+import GraftImages
 import GraftTensors
 
 extension PhotoFolder {
@@ -17,7 +18,16 @@ extension PhotoFolder {
             }
         }
         var found: [(label: String, member: TarArchive.Member)] = []
-        for member in members where isPhoto(member.name) {
+        var leftOut = LeftOutFiles()
+        for member in members where !isHidden(member.name) {
+            guard !member.name.hasSuffix(".cls") else { continue }
+            let isImage = file.withBytes {
+                leftOut.admits(
+                    name: member.name,
+                    bytes: UnsafeRawBufferPointer(
+                        rebasing: $0[member.range.clamped(to: 0..<$0.count)]))
+            }
+            guard isImage else { continue }
             let stem = member.name.split(separator: ".", omittingEmptySubsequences: false)
                 .dropLast()
                 .joined(separator: ".")
@@ -37,10 +47,17 @@ extension PhotoFolder {
             item.range = member.range
             return item
         }
-        return PhotoFolder(
+        var folder = PhotoFolder(
             path: path, classes: names,
             items: items.sorted {
                 ($0.classIndex, $0.relativePath) < ($1.classIndex, $1.relativePath)
             })
+        if !leftOut.isEmpty { folder.remarks = [leftOut.remark(of: path)] }
+        return folder
+    }
+
+    /// Whether a part of a member's path starts with a dot, as of the files that macOS adds.
+    private static func isHidden(_ name: String) -> Bool {
+        name.split(separator: "/").contains { $0.hasPrefix(".") && $0 != "." && $0 != ".." }
     }
 }

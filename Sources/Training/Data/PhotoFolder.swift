@@ -71,30 +71,37 @@ public struct PhotoFolder: Sendable {
         }
     }
 
-    /// The endings of photos, in any case.
-    public static let endings = [".jpg", ".jpeg", ".png", ".webp"]
-
     /// Lists the photos of a folder of folders, opening none.
     ///
-    /// Hidden files and whatever is no photo by its ending are passed over; so are links to
-    /// folders, and links to files outside of the folder.
+    /// Hidden files are passed over. Files that are no images, neither by extension nor by content,
+    /// are left out and counted by kind in ``remarks``; so are links to files outside of the folder.
     public static func scan(_ path: String) throws -> PhotoFolder {
         guard let root = resolved(path) else { throw FileError("open", path) }
         guard kind(root) == S_IFDIR else { throw PhotoFolderError.notAFolder(path) }
         let names = try entries(of: root)
         let classes = names.filter { kind(root + "/" + $0) == S_IFDIR }
         guard !classes.isEmpty else {
-            throw PhotoFolderError.noClasses(path, photos: names.count(where: isPhoto))
+            var others = LeftOutFiles()
+            let images = names.count { others.admits(path: root + "/" + $0) }
+            throw PhotoFolderError.noClasses(path, photos: images)
         }
         guard classes.count > 1 else { throw PhotoFolderError.oneClass(path, name: classes[0]) }
         var items: [Item] = []
         var remarks: [String] = []
+        var leftOut = LeftOutFiles()
+        for name in names where kind(root + "/" + name) == S_IFREG {
+            leftOut.add(ContentKind.orUnknown(root + "/" + name), name: name)
+        }
         for (index, name) in classes.enumerated() {
             var outward = 0
-            let photos = try photos(below: name, root: root, depth: 0, outward: &outward)
+            var others = LeftOutFiles()
+            let photos = try photos(
+                below: name, root: root, depth: 0, outward: &outward, leftOut: &others)
             guard !photos.isEmpty else {
-                throw PhotoFolderError.emptyClass(path + "/" + name, links: outward)
+                throw PhotoFolderError.emptyClass(
+                    path + "/" + name, links: outward, leftOut: others)
             }
+            leftOut.add(others)
             if outward > 0 {
                 remarks.append(
                     "\(outward) \(outward == 1 ? "link" : "links") of `\(path)/\(name)` "
@@ -105,14 +112,18 @@ public struct PhotoFolder: Sendable {
                     Item(path: path + "/" + photo, relativePath: photo, classIndex: index))
             }
         }
+        if !leftOut.isEmpty { remarks.append(leftOut.remark(of: path)) }
         var folder = PhotoFolder(path: path, classes: classes, items: items)
         folder.remarks = remarks
         return folder
     }
 
-    /// - Parameter outward: Grows by the links that are not followed.
+    /// - Parameters:
+    ///   - outward: Grows by the links that are not followed.
+    ///   - leftOut: Grows by the files that are no images.
     private static func photos(
-        below relative: String, root: String, depth: Int, outward: inout Int
+        below relative: String, root: String, depth: Int, outward: inout Int,
+        leftOut: inout LeftOutFiles
     ) throws -> [String] {
         guard depth < 32 else { return [] }
         var found: [String] = []
@@ -122,11 +133,12 @@ public struct PhotoFolder: Sendable {
             switch kind(full) {
             case S_IFDIR:
                 found += try photos(
-                    below: child, root: root, depth: depth + 1, outward: &outward)
-            case S_IFREG where isPhoto(name): found.append(child)
-            case S_IFLNK where isPhoto(name):
+                    below: child, root: root, depth: depth + 1, outward: &outward,
+                    leftOut: &leftOut)
+            case S_IFREG: if leftOut.admits(path: full) { found.append(child) }
+            case S_IFLNK:
                 if let target = resolved(full), isWithin(root, target), kind(target) == S_IFREG {
-                    found.append(child)
+                    if leftOut.admits(path: full) { found.append(child) }
                 } else {
                     outward += 1
                 }
@@ -149,16 +161,12 @@ public struct PhotoFolder: Sendable {
         }
     }
 
-    static func isPhoto(_ name: String) -> Bool {
-        let lower = name.lowercased()
-        return endings.contains { lower.hasSuffix($0) }
-    }
-
     /// The photos in a folder and the folders in it, by relative path.
     static func photos(in folder: String) throws -> [String] {
         guard let root = resolved(folder) else { throw FileError("open", folder) }
         var outward = 0
-        return try photos(below: "", root: root, depth: 0, outward: &outward)
+        var leftOut = LeftOutFiles()
+        return try photos(below: "", root: root, depth: 0, outward: &outward, leftOut: &leftOut)
             .map { String($0.drop { $0 == "/" }) }
             .sorted(by: bytewise)
     }
@@ -238,8 +246,8 @@ public enum PhotoFolderError: Diagnostic, Equatable {
     case noClasses(String, photos: Int)
     /// There is one class only.
     case oneClass(String, name: String)
-    /// A class has no photo, only so many links that lead out of the folder.
-    case emptyClass(String, links: Int)
+    /// A class has no image, only links that lead out of the folder, or other files.
+    case emptyClass(String, links: Int, leftOut: LeftOutFiles)
     /// A share of photos for validation that leaves one side without any.
     case fraction(Double)
     /// A class has too few photos to have some on both sides of a split.
@@ -264,11 +272,11 @@ public enum PhotoFolderError: Diagnostic, Equatable {
                 + (photos > 0 ? " but \(photos) photos" : "")
         case .oneClass(let path, let name):
             "expected at least 2 classes in `\(path)`, found 1: `\(name)`"
-        case .emptyClass(let path, let links):
-            "expected photos (\(PhotoFolder.endings.joined(separator: " "))) in `\(path)`, found "
+        case .emptyClass(let path, let links, let leftOut):
+            "expected images (\(ImageFormat.list)) in `\(path)`, found "
                 + (links > 0
                     ? "\(links) link\(links == 1 ? "" : "s") to files outside of the folder"
-                    : "none")
+                    : leftOut.isEmpty ? "none" : "none but \(leftOut.kinds)")
         case .fraction(let fraction):
             "expected a validation share between 0 and 1, found \(fraction)"
         case .tooFew(let name, let count):
@@ -294,7 +302,7 @@ public enum PhotoFolderError: Diagnostic, Equatable {
             PhotoFolder.isFile(path)
                 ? "add photos of something else, for example of a class `other`"
                 : "add a folder of photos of something else, for example `other`"
-        case .emptyClass(_, let links):
+        case .emptyClass(_, let links, _):
             links > 0
                 ? "links are followed inside of the folder only: copy or hard-link the photos, or list them in a CSV table"
                 : "add photos to it, or remove the folder"
