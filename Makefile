@@ -7,7 +7,7 @@ VENV := .venv
 STATIC := $(wildcard $(dir $(realpath $(shell command -v swift)))../lib/swift_static)
 export RELEASE := -c release $(if $(STATIC),--static-swift-stdlib)
 
-.PHONY: help build demo test bench conformance conformance-all fuzz format lint install clean
+.PHONY: help build demo test bench conformance conformance-all fuzz sanitize format lint install clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,6 +44,12 @@ fuzz: ## every parser under libFuzzer (TARGET='pickle onnx' for some, SECONDS=60
 	GRAFT_FUZZ=1 swift build $(FUZZ_FLAGS) --product graft-fuzz
 	@Scripts/fuzz.sh .build-fuzz/release/graft-fuzz $(SECONDS) $(TARGET)
 
+SANITIZE_FLAGS := --scratch-path .build-sanitize --sanitize address
+sanitize: ## plans on many threads under the address sanitizer (by command; its first build takes minutes)
+	@Scripts/system-packages.sh
+	swift build $(SANITIZE_FLAGS) --product graft-sanitized
+	OMP_WAIT_POLICY=passive .build-sanitize/debug/graft-sanitized
+
 format: ## rewrite the sources in the house style
 	swift format -i -r Package.swift Sources Registry Cache Tests
 
@@ -57,4 +63,4 @@ install: build ## to $(PREFIX)/bin (PREFIX=… for another place)
 	cp -R .build/release/graft_GraftRegistry.resources $(PREFIX)/bin/
 
 clean: ## remove what was built
-	rm -rf .build .bench $(VENV)
+	rm -rf .build .build-fuzz .build-sanitize .bench $(VENV)

@@ -147,6 +147,11 @@ let package = Package(
         tests(
             "Execution",
             ["GraftExecution", "GraftNetworks", "GraftTensors", "CKernels", collections]),
+        // Plans that many threads run, for `make sanitize`: links no more than it checks.
+        .executableTarget(
+            name: "graft-sanitized",
+            dependencies: ["GraftExecution", "GraftNetworks", "GraftTensors"],
+            path: "Tests/Sanitized", swiftSettings: strict),
         tests("Images", ["GraftImages", "GraftTensors"]),
         tests("Cache", ["GraftCache"]),
         tests("Mirror", ["GraftMirror", "GraftCache"]),

@@ -109,7 +109,7 @@ void graft_depthwise_weights(
     const graft_depthwise *w, const float *x, const float *dy, float *dw, float *bias,
     float *sums) {
     job j = {.w = w, .x = x, .dy = dy, .sums = sums, .count = count(w), .blocks = blocks(w)};
-    graft_parallel(w->n * j.blocks, task, &j);
+    graft_parallel(w->n * j.blocks, 0, task, &j);
     const size_t taps = w->kernel_h * w->kernel_w;
     for (size_t c = 0; c < w->channels; c++)
         for (size_t k = 0; k <= taps; k++) {

@@ -16,7 +16,7 @@ static void look_up(void) {
 }
 
 typedef struct {
-    size_t count, next, slots;
+    size_t count, next, slots, limit;
     void (*body)(void *, size_t, size_t);
     void *context;
 } loop;
@@ -24,6 +24,8 @@ typedef struct {
 static void work(void *argument) {
     loop *l = argument;
     const size_t slot = __atomic_fetch_add(&l->slots, 1, __ATOMIC_RELAXED);
+    // No more slots than there is scratch memory for, whatever the runtime does.
+    if (slot >= l->limit) return;
     // Who is free takes the next: a thread that was preempted holds up no other.
     for (;;) {
         const size_t i = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
@@ -32,10 +34,12 @@ static void work(void *argument) {
     }
 }
 
-void graft_parallel_slots(size_t count, void (*body)(void *, size_t, size_t), void *context) {
+void graft_parallel_slots(
+    size_t count, size_t slots, void (*body)(void *, size_t, size_t), void *context) {
     pthread_once(&once, look_up);
-    loop l = {count, 0, 0, body, context};
-    if (gomp_parallel && count > 1) gomp_parallel(work, &l, 0, 0);
+    loop l = {count, 0, 0, slots ? slots : SIZE_MAX, body, context};
+    // Not fewer threads for fewer tasks: libgomp ends those that a region does without.
+    if (gomp_parallel && count > 1 && slots != 1) gomp_parallel(work, &l, (unsigned)slots, 0);
     else work(&l);
 }
 
@@ -50,7 +54,8 @@ static void without_slot(void *context, size_t slot, size_t index) {
     p->body(p->context, index);
 }
 
-void graft_parallel(size_t count, void (*body)(void *, size_t), void *context) {
+void graft_parallel(
+    size_t count, size_t threads, void (*body)(void *, size_t), void *context) {
     plain p = {body, context};
-    graft_parallel_slots(count, without_slot, &p);
+    graft_parallel_slots(count, threads, without_slot, &p);
 }

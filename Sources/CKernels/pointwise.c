@@ -84,7 +84,7 @@ void graft_channel_affine(
     job j = {.xl = xl, .yl = yl, .x = x, .scale = scale, .shift = shift, .y = y,
              .scale_stride = scale_stride, .lower = lower, .upper = upper};
     divide(&j);
-    graft_parallel(xl.n * j.blocks * j.parts, affine_task, &j);
+    graft_parallel(xl.n * j.blocks * j.parts, 0, affine_task, &j);
 }
 
 static void copy_task(void *context, size_t index) {
@@ -105,7 +105,7 @@ static void copy_task(void *context, size_t index) {
 void graft_copy_channels(graft_layout xl, const float *x, graft_layout yl, float *y) {
     job j = {.xl = xl, .yl = yl, .x = x, .y = y};
     divide(&j);
-    graft_parallel(xl.n * j.blocks * j.parts, copy_task, &j);
+    graft_parallel(xl.n * j.blocks * j.parts, 0, copy_task, &j);
 }
 
 void graft_scale_rows(float *numbers, size_t rows, size_t size, const float *factors) {

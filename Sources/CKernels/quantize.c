@@ -39,7 +39,7 @@ static void row(void *context, size_t r) {
 
 void graft_quantize_rows(const float *numbers, size_t rows, size_t size, int8_t *out, float *scales) {
     job j = {.numbers = numbers, .out = out, .scales = scales, .size = size};
-    graft_parallel(rows, row, &j);
+    graft_parallel(rows, 0, row, &j);
 }
 
 CLONES void graft_bounds(const float *x, size_t count, float *lower, float *upper) {

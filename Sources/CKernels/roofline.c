@@ -64,7 +64,7 @@ double graft_peak_operations(size_t threads) {
     for (int round = 0; round < 24; round++) {
         memset(done, 0, threads * 8 * sizeof(double));
         const double start = now();
-        graft_parallel(threads, multiply, done);
+        graft_parallel(threads, threads, multiply, done);
         const double time = now() - start;
         double sum = 0;
         for (size_t i = 0; i < threads; i++) sum += done[i * 8];
@@ -105,7 +105,7 @@ double graft_peak_bandwidth(size_t threads) {
         read_job j = {numbers, count, sums};
         for (int round = 0; round < 4; round++) {
             const double start = now();
-            graft_parallel(threads, read_task, &j);
+            graft_parallel(threads, threads, read_task, &j);
             const double time = now() - start;
             const double rate = (double)(threads * count * sizeof(float)) / time;
             if (time > 0 && sums[0] > 0 && rate > best) best = rate;

@@ -44,7 +44,7 @@ void graft_masked_sum(
     size_t count, const float *const *parts, size_t n, const float *y, float lower, float upper,
     float *z) {
     mask_job j = {count, n, parts, y, lower, upper, z};
-    graft_parallel((count + TASK - 1) / TASK, mask_task, &j);
+    graft_parallel((count + TASK - 1) / TASK, 0, mask_task, &j);
 }
 
 typedef struct {
@@ -123,7 +123,7 @@ void graft_channel_affine_backward(
     affine_job j = {.l = l, .x = x, .dy = dy, .y = y, .scale = scale, .mean = mean,
                     .lower = lower, .upper = upper, .dx = dx, .sums = sums};
     affine_divide(&j);
-    graft_parallel(l.n * j.blocks * j.parts, affine_task, &j);
+    graft_parallel(l.n * j.blocks * j.parts, 0, affine_task, &j);
     for (size_t c = 0; c < l.channels; c++) {
         const size_t b = c / l.block, in = c % l.block;
         double p = 0, s = 0;
@@ -163,7 +163,7 @@ static void moments_task(void *context, size_t index) {
 void graft_channel_moments(graft_layout l, const float *x, float *mean, float *variance, float *sums) {
     affine_job j = {.l = l, .x = x, .sums = sums};
     affine_divide(&j);
-    graft_parallel(l.n * j.blocks * j.parts, moments_task, &j);
+    graft_parallel(l.n * j.blocks * j.parts, 0, moments_task, &j);
     const double total = (double)l.n * (double)l.area;
     for (size_t c = 0; c < l.channels; c++) {
         const size_t b = c / l.block, in = c % l.block;
@@ -222,7 +222,7 @@ void graft_channel_combine(
     float *z) {
     combine_job job = {.j = {.l = l, .dy = a, .scale = of_a, .x = b, .dx = z}, .of_b = of_b, .shift = shift};
     affine_divide(&job.j);
-    graft_parallel(l.n * job.j.blocks * job.j.parts, combine_task, &job);
+    graft_parallel(l.n * job.j.blocks * job.j.parts, 0, combine_task, &job);
 }
 
 typedef struct {
@@ -255,7 +255,7 @@ static void fold_task(void *context, size_t r) {
 void graft_fold_rows(
     const float *weights, size_t rows, size_t size, const float *factors, float *folded) {
     rows_job j = {.a = weights, .factors = factors, .size = size, .out = folded};
-    graft_parallel(rows, fold_task, &j);
+    graft_parallel(rows, 0, fold_task, &j);
 }
 
 static void unfold_task(void *context, size_t r) {
@@ -270,5 +270,5 @@ void graft_unfold_rows(
     float *out, float *dots) {
     rows_job j = {.a = gradient, .b = weights, .factors = factors, .size = size, .out = out,
                   .dots = dots};
-    graft_parallel(rows, unfold_task, &j);
+    graft_parallel(rows, 0, unfold_task, &j);
 }

@@ -126,7 +126,7 @@ static void weights_task(void *context, size_t slot, size_t index) {
 void graft_winograd_weights(
     const graft_winograd *w, size_t block, const float *weights, int reversed, float *u) {
     weights_job j = {w, 2 * block, weights, reversed, u};
-    graft_parallel_slots(w->outputs / j.panel, weights_task, &j);
+    graft_parallel_slots(w->outputs / j.panel, w->threads, weights_task, &j);
 }
 
 void graft_winograd_run(
@@ -138,7 +138,7 @@ void graft_winograd_run(
              .total = w->n * ((w->out_height + m - 1) / m) * ((w->out_width + m - 1) / m)};
     const size_t blocks = (j.total + w->tiles - 1) / w->tiles;
 #ifdef HAS_KERNELS
-    graft_parallel_slots(blocks * w->splits, block == 16 ? avx512_task : avx2_task, &j);
+    graft_parallel_slots(blocks * w->splits, w->threads, block == 16 ? avx512_task : avx2_task, &j);
 #else
     (void)blocks;
 #endif

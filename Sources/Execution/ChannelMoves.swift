@@ -105,10 +105,10 @@ extension Compiler {
         let y = try memory(layout)
         let view = try Descriptor.plain([rows, channels])
         let statistics = try Descriptor.plain([rows])
-        let primitive = try Primitive("plan layer `\(node.name)`") { pd in
+        let primitive = try Primitive("plan layer `\(node.name)`", engine) { pd in
             view.withPointer { view in
                 statistics.withPointer {
-                    graft_layer_norm(&pd, engine.engine, view, $0, epsilon)
+                    graft_layer_norm(&pd, engine.engine, view, $0, epsilon, engine.attributes)
                 }
             }
         }

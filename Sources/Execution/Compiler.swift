@@ -11,7 +11,10 @@ final class Compiler {
     let shapes: [Shape]
     private let weights: StateDict
     let options: ExecutionOptions
-    let scratch = Scratch()
+    /// How many threads run the steps, whichever thread asks for it.
+    let threads: Int
+    /// What every step may use while it runs.
+    var scratch: Scratch { engine.scratch }
     /// Weights that a step transforms for itself.
     let transformed = Scratch()
     var steps: [Step] = []
@@ -25,6 +28,7 @@ final class Compiler {
         planFile: PlanFile? = nil
     ) throws {
         engine = try Engine()
+        threads = Threads.resolved(options.threads)
         self.planFile = planFile
         self.options = options
         self.graph = graph
@@ -73,9 +77,9 @@ final class Compiler {
     }
 
     func reorderPrimitive(_ from: Descriptor, _ to: Descriptor) throws -> Primitive {
-        try Primitive("reorder") { pd in
+        try Primitive("reorder", engine) { pd in
             from.withPointer { from in
-                to.withPointer { graft_reorder(&pd, engine.engine, from, $0) }
+                to.withPointer { graft_reorder(&pd, engine.engine, from, $0, engine.attributes) }
             }
         }
     }
@@ -114,7 +118,7 @@ final class Compiler {
     /// Appends a primitive. Its list of arguments is made here and once.
     func append(_ primitive: Primitive, _ arguments: [(Int32, Memory)], as name: String? = nil) {
         let engine = engine
-        let bound = BoundArguments(arguments)
+        let bound = primitive.bind(arguments)
         append(
             name ?? primitive.node, primitive.implementation, operations: primitive.operations,
             uses: bound.memories

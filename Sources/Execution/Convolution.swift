@@ -168,13 +168,13 @@ extension Compiler {
         let biases = bias ? try Descriptor.plain([output[1]]) : nil
         let dst = try Descriptor.any(output.dimensions, type: types.target)
         let src = try Descriptor.any(input.dimensions, type: types.source)
-        let attr = attributes?.attributes
+        let attr = attributes?.attributes ?? engine.attributes
         let pointers = { (body: (UnsafePointer<graft_md>?) -> dnnl_status_t) -> dnnl_status_t in
             biases.map { $0.withPointer { body($0) } } ?? body(nil)
         }
         guard case .conv2d(_, let window, _, _) = node.op else {
             // The matrix reads what lies row-major already.
-            return try Primitive("plan layer `\(node.name)`") { pd in
+            return try Primitive("plan layer `\(node.name)`", engine) { pd in
                 src.withPointer { src in
                     weights.withPointer { weights in
                         dst.withPointer { dst in
@@ -189,7 +189,7 @@ extension Compiler {
             }
         }
         var geometry = self.window(window, input: input, output: output, extra: extra)
-        return try Primitive("plan layer `\(node.name)`") { pd in
+        return try Primitive("plan layer `\(node.name)`", engine) { pd in
             src.withPointer { src in
                 weights.withPointer { weights in
                     dst.withPointer { dst in

@@ -91,7 +91,7 @@ extension Compiler {
         guard let memory = options.memory else { return byRule }
         let key =
             "3x3, second kernel, \(input) \(output) pad \(work.top),\(work.left) block \(block) "
-            + "pixel \(work.x.pixel) threads \(Threads.current)"
+            + "pixel \(work.x.pixel) threads \(threads)"
         if let known = memory.choice(for: key).flatMap({ ConvolutionChoice(text: $0) }) {
             return known
         }
@@ -128,7 +128,7 @@ extension Compiler {
                 ]
                 // It may be planned with a bias; one too many does no harm.
                 list.append((DNNL_ARG_BIAS, try room(try .plain([output[1]]))))
-                let arguments = BoundArguments(list)
+                let arguments = direct.bind(list)
                 let engine = engine
                 runs.append((candidate, { try direct.run(engine, arguments) }))
                 continue
@@ -140,7 +140,7 @@ extension Compiler {
             else { continue }
             var work = found
             let u = Buffer(byteCount: graft_winograd_weights_count(&work) * 4)
-            scratch.reserve(graft_winograd_scratch_count(&work, block) * Threads.current)
+            scratch.reserve(graft_winograd_scratch_count(&work, block) * threads)
             let scratch = scratch
             runs.append(
                 (

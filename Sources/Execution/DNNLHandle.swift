@@ -13,6 +13,10 @@ func check(_ status: dnnl_status_t, _ what: @autoclosure () -> String) throws(Ex
 final class Engine {
     let engine: dnnl_engine_t
     let stream: dnnl_stream_t
+    /// The attributes of a primitive that has no others.
+    let attributes: dnnl_primitive_attr_t
+    /// What a primitive, or a kernel of graft's, uses while it runs and leaves to the next one.
+    let scratch = Scratch()
 
     init() throws(ExecutionError) {
         var engine: dnnl_engine_t?
@@ -25,11 +29,20 @@ final class Engine {
             dnnl_engine_destroy(engine)
             throw .library("create the stream", code: Int(status.rawValue))
         }
+        var attributes: dnnl_primitive_attr_t?
+        let made = graft_attr_plain(&attributes)
+        guard made == dnnl_success, let attributes else {
+            dnnl_stream_destroy(stream)
+            dnnl_engine_destroy(engine)
+            throw .library("create attributes", code: Int(made.rawValue))
+        }
         self.engine = engine
         self.stream = stream
+        self.attributes = attributes
     }
 
     deinit {
+        dnnl_primitive_attr_destroy(attributes)
         dnnl_stream_destroy(stream)
         dnnl_engine_destroy(engine)
     }
@@ -209,10 +222,13 @@ final class Primitive {
     /// The multiplications and additions of a run.
     var operations = 0.0
     private let primitive: dnnl_primitive_t
+    /// Its place in the engine's scratch memory; nil if it needs none.
+    private var workspace: Workspace?
 
     /// Compiles what `describe` describes; nil from it is an error named `what`.
     init(
-        _ what: String, _ describe: (inout dnnl_primitive_desc_t?) -> dnnl_status_t
+        _ what: String, _ engine: Engine,
+        _ describe: (inout dnnl_primitive_desc_t?) -> dnnl_status_t
     ) throws(ExecutionError) {
         var description: dnnl_primitive_desc_t?
         try check(describe(&description), what)
@@ -225,6 +241,12 @@ final class Primitive {
         }
         self.description = description
         self.primitive = primitive
+        var room = graft_md()
+        guard graft_query_md(description, dnnl_query_scratchpad_md, 0, &room) == dnnl_success else {
+            return  // None.
+        }
+        let scratch = Descriptor(taking: room)
+        if scratch.byteCount > 0 { workspace = try Workspace(scratch, in: engine) }
     }
 
     deinit {
@@ -244,10 +266,16 @@ final class Primitive {
     var implementation: String { String(cString: graft_impl_info(description)) }
 
     func run(_ engine: Engine, _ arguments: [(Int32, Memory)]) throws(ExecutionError) {
-        try run(engine, BoundArguments(arguments))
+        try run(engine, bind(arguments))
+    }
+
+    /// The arguments with the scratch memory that goes with them.
+    func bind(_ arguments: [(Int32, Memory)]) -> BoundArguments {
+        BoundArguments(arguments, workspace: workspace)
     }
 
     func run(_ engine: Engine, _ arguments: BoundArguments) throws(ExecutionError) {
+        try workspace?.follow(engine.scratch)
         try check(
             dnnl_primitive_execute(
                 primitive, engine.stream, Int32(arguments.list.count), arguments.list),
@@ -258,10 +286,14 @@ final class Primitive {
 /// The arguments of a primitive as it takes them, and the memories that must live as long.
 struct BoundArguments {
     let list: [dnnl_exec_arg_t]
+    /// Those of values.
     let memories: [Memory]
 
-    init(_ arguments: [(Int32, Memory)]) {
-        list = arguments.map { dnnl_exec_arg_t(arg: $0.0, memory: $0.1.handle) }
+    fileprivate init(_ arguments: [(Int32, Memory)], workspace: Workspace?) {
+        list =
+            arguments.map { dnnl_exec_arg_t(arg: $0.0, memory: $0.1.handle) }
+            + (workspace.map { [dnnl_exec_arg_t(arg: DNNL_ARG_SCRATCHPAD, memory: $0.handle)] }
+                ?? [])
         memories = arguments.map(\.1)
     }
 }

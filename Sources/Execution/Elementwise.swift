@@ -10,10 +10,11 @@ extension Compiler {
         _ node: Node, _ source: Memory, _ kind: dnnl_prop_kind_t,
         _ algorithm: (dnnl_alg_kind_t, Float, Float)
     ) throws -> (primitive: Primitive, output: Memory) {
-        let primitive = try Primitive("plan layer `\(node.name)`") { pd in
+        let primitive = try Primitive("plan layer `\(node.name)`", engine) { pd in
             source.descriptor.withPointer {
                 graft_eltwise(
-                    &pd, engine.engine, kind, algorithm.0, $0, $0, algorithm.1, algorithm.2, nil)
+                    &pd, engine.engine, kind, algorithm.0, $0, $0, algorithm.1, algorithm.2,
+                    engine.attributes, nil)
             }
         }
         note(node, primitive)
@@ -44,10 +45,10 @@ extension Compiler {
         -> Memory
     {
         let output = try memory(a.descriptor)
-        let primitive = try Primitive("plan `\(what)`") { pd in
+        let primitive = try Primitive("plan `\(what)`", engine) { pd in
             a.descriptor.withPointer { a in
                 b.descriptor.withPointer { b in
-                    graft_binary(&pd, engine.engine, algorithm, a, b, a)
+                    graft_binary(&pd, engine.engine, algorithm, a, b, a, engine.attributes)
                 }
             }
         }
@@ -84,8 +85,8 @@ extension Compiler {
 
     func softmax(_ node: Node, _ source: Memory, _ shape: Shape) throws -> Memory {
         let x = try plain(source, shape.dimensions)
-        let primitive = try Primitive("plan layer `\(node.name)`") { pd in
-            x.descriptor.withPointer { graft_softmax(&pd, engine.engine, $0, 1) }
+        let primitive = try Primitive("plan layer `\(node.name)`", engine) { pd in
+            x.descriptor.withPointer { graft_softmax(&pd, engine.engine, $0, 1, engine.attributes) }
         }
         note(node, primitive)
         let output = try memory(x.descriptor)

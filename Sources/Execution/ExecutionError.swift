@@ -14,6 +14,8 @@ public enum ExecutionError: Diagnostic, Equatable {
     case memory(byteCount: Int)
     /// An input of another shape than was planned for.
     case input(expected: Shape, found: Shape)
+    /// No network has a node of this number.
+    case node(Int, count: Int)
     /// Eight bits are asked for and no ranges are known.
     case unquantized(String)
 
@@ -26,6 +28,8 @@ public enum ExecutionError: Diagnostic, Equatable {
             "the weight `\(name)`: expected \(expected), found \(found.map { "\($0)" } ?? "none")"
         case .memory(let byteCount): "no memory for \(byteCount) bytes of values"
         case .input(let expected, let found): "expected an input \(expected), found \(found)"
+        case .node(let index, let count):
+            "expected a node from 0 to \(count - 1), found \(index)"
         case .unquantized(let name):
             "`\(name)` cannot be computed in int8: nothing says between which numbers its values lie"
         }
@@ -38,7 +42,7 @@ public enum ExecutionError: Diagnostic, Equatable {
             "freeze the part of the network up to this layer, or use another backbone"
         case .weight: "convert the model anew with `graft convert`"
         case .memory: "use a smaller batch or smaller pictures"
-        case .input: nil
+        case .input, .node: nil
         case .unquantized: "look at some photos first: `graft quantize MODEL PHOTOS -o MODEL8`"
         }
     }

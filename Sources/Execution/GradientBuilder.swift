@@ -296,11 +296,12 @@ final class GradientBuilder {
         var gradient = dy
         for (forward, source, algorithm) in (chains[index] ?? []).reversed() {
             gradient = try compiler.reordered(gradient, to: source.descriptor)
-            let primitive = try Primitive("plan layer `\(node.name)`") { pd in
+            let primitive = try Primitive("plan layer `\(node.name)`", compiler.engine) { pd in
                 source.descriptor.withPointer {
                     graft_eltwise(
                         &pd, compiler.engine.engine, dnnl_backward_data, algorithm.0, $0, $0,
-                        algorithm.1, algorithm.2, forward.description)
+                        algorithm.1, algorithm.2, compiler.engine.attributes,
+                        forward.description)
                 }
             }
             compiler.note(node, primitive)
@@ -321,12 +322,13 @@ final class GradientBuilder {
                 dy, shapes[index].dimensions, as: shapes[index].dimensions + [1, 1])
         }
         gradient = try compiler.reordered(gradient, to: pooled.raw.descriptor)
-        let primitive = try Primitive("plan layer `\(node.name)`") { pd in
+        let primitive = try Primitive("plan layer `\(node.name)`", compiler.engine) { pd in
             pooled.input.descriptor.withPointer { src in
                 pooled.raw.descriptor.withPointer {
                     graft_pool(
                         &pd, compiler.engine.engine, dnnl_backward_data, pooled.algorithm, src, $0,
-                        &pooled.geometry, pooled.primitive.description)
+                        &pooled.geometry, compiler.engine.attributes,
+                        pooled.primitive.description)
                 }
             }
         }

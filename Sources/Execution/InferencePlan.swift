@@ -4,7 +4,10 @@ import CDNNL
 public import GraftNetworks
 public import GraftTensors
 
-/// A network compiled for one shape of input. Used by one thread at a time.
+/// A network compiled for one shape of input.
+///
+/// Any thread may run it, one at a time, with the same answers: the number of threads that compute is
+/// the plan's own, settled when it is compiled.
 ///
 /// A batch goes through as a whole, on all threads, or photo by photo, each photo on a thread of its
 /// own: where the weights are small beside the maps, these stay in the caches and no thread waits.
@@ -15,6 +18,8 @@ public final class InferencePlan {
     /// The threads of the lanes; none where the only lane runs in the caller's.
     private let workers: [Worker]
     private let outputShapes: [Shape]
+    /// The number of threads that compute.
+    public let threadCount: Int
 
     /// Compiles `graph` for inputs (N, C, H, W).
     ///
@@ -26,11 +31,13 @@ public final class InferencePlan {
         graph: Graph, weights: StateDict, input: Shape, outputs: [Int]? = nil,
         options: ExecutionOptions = .init()
     ) throws {
-        Threads.use(options.threads)
-        let threads = Threads.current
+        threadCount = Threads.resolved(options.threads)
         self.input = input
         let outputs = outputs ?? [graph.output]
         let shapes = try graph.shapes(input: input)
+        for output in outputs where !shapes.indices.contains(output) {
+            throw ExecutionError.node(output, count: shapes.count)
+        }
         outputShapes = outputs.map { shapes[$0] }
         let isDivided = options.division.divides(graph, shapes, outputs: outputs)
         parts = isDivided ? input[0] : 1
@@ -41,20 +48,19 @@ public final class InferencePlan {
         }
         let planFile =
             options.planFile.map { PlanFile($0) } ?? (isDivided ? PlanFile(nil) : nil)
+        var settled = options
+        settled.threads = isDivided ? 1 : threadCount
         func lane() throws -> Lane {
             try Lane(
-                graph: graph, weights: weights, input: part, outputs: outputs, options: options,
+                graph: graph, weights: weights, input: part, outputs: outputs, options: settled,
                 planFile: planFile)
         }
-        let workers = isDivided ? (0..<min(threads, parts)).compactMap { _ in Worker() } : []
-        // In the thread that will run it; one after another, so that each finds the weights that
+        let workers = isDivided ? (0..<min(threadCount, parts)).compactMap { _ in Worker() } : []
+        // One after another, so that each finds the weights that
         // the one before has prepared.
         let lanes = try workers.map { worker in
             var result: Result<Lane, any Error>?
-            worker.start {
-                Threads.use(1)
-                result = Result { try lane() }
-            }
+            worker.start { result = Result { try lane() } }
             worker.wait()
             guard let result else { throw ExecutionError.library("compile", code: 0) }
             return try result.get()

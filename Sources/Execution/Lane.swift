@@ -6,8 +6,8 @@ import Glibc
 import GraftNetworks
 import GraftTensors
 
-/// A network compiled for a part of a batch. oneDNN's scratch memory belongs to a thread: whoever
-/// compiled a lane must run it.
+/// A network compiled for a part of a batch, and for a number of threads. Any thread may run it, one at
+/// a time; it is fastest on the one that ran it before, whose team of threads waits for more.
 final class Lane {
     let compiler: Compiler
     let outputs: [(memory: Memory, shape: Shape)]
@@ -21,19 +21,28 @@ final class Lane {
         inputCount = input.count
         compiler = try Compiler(
             graph: graph, weights: weights, input: input, options: options, planFile: planFile)
+        // Work is divided, and scratch memory made, for as many threads as will run it.
+        (inputMemory, self.outputs) = try Threads.with(compiler.threads) { [compiler] in
+            try Self.compile(outputs, with: compiler, observer)
+        }
+    }
+
+    private static func compile(
+        _ outputs: [Int], with compiler: Compiler, _ observer: Magnitudes?
+    ) throws -> (input: Memory, outputs: [(memory: Memory, shape: Shape)]) {
         var fusion = Fusion(compiler, keep: Set(outputs), observer: observer)
-        inputMemory = try fusion.compile()
+        let input = try fusion.compile()
         var list: [(memory: Memory, shape: Shape)] = []
         for node in outputs {
             let shape = compiler.shapes[node]
             list.append(
                 (try compiler.plain(try fusion.value(of: node), shape.dimensions), shape))
         }
-        self.outputs = list
         for (memory, _) in list {
             compiler.arena.use(memory.buffer, at: compiler.steps.count)
         }
         try compiler.arena.settle()
+        return (input, list)
     }
 
     /// The memory of values and scratch space.
@@ -42,8 +51,10 @@ final class Lane {
     /// Runs one part of a batch: reads its input, and writes each output.
     func run(_ source: UnsafePointer<Float>, _ targets: [UnsafeMutablePointer<Float>]) throws {
         inputMemory.floats.update(from: source, count: inputCount)
-        for step in compiler.steps { try step.run() }
-        try compiler.wait()
+        try Threads.with(compiler.threads) {
+            for step in compiler.steps { try step.run() }
+            try compiler.wait()
+        }
         for ((memory, shape), target) in zip(outputs, targets) {
             target.update(from: memory.floats, count: shape.count)
         }

@@ -44,8 +44,7 @@ public struct Roofline: Sendable, Hashable {
 
     /// Measures it, in less than a second, on so many threads.
     public static func measure(threads: Int?) -> Roofline {
-        Threads.use(threads)
-        let count = Threads.current
+        let count = Threads.resolved(threads)
         return Roofline(
             operations: graft_peak_operations(count), bandwidth: graft_peak_bandwidth(count))
     }
@@ -66,12 +65,14 @@ extension Compiler {
     func profile(_ steps: [Step], runs: Int) throws -> [PlanStep] {
         let clock = ContinuousClock()
         var times = [[Double]](repeating: [], count: steps.count)
-        for _ in 0..<max(runs, 1) {
-            for (index, step) in steps.enumerated() {
-                let start = clock.now
-                try step.run()
-                try wait()
-                times[index].append((clock.now - start) / .milliseconds(1))
+        try Threads.with(threads) {
+            for _ in 0..<max(runs, 1) {
+                for (index, step) in steps.enumerated() {
+                    let start = clock.now
+                    try step.run()
+                    try wait()
+                    times[index].append((clock.now - start) / .milliseconds(1))
+                }
             }
         }
         return zip(steps, times).map { step, times in

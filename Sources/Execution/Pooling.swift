@@ -71,10 +71,12 @@ extension Compiler {
         var geometry = self.window(window, input: input, output: map, extra: extra)
         let kind = training ? dnnl_forward_training : dnnl_forward_inference
         let dst = try Descriptor.any(map.dimensions, type: source.descriptor.type)
-        let primitive = try Primitive("plan layer `\(node.name)`") { pd in
+        let primitive = try Primitive("plan layer `\(node.name)`", engine) { pd in
             source.descriptor.withPointer { src in
                 dst.withPointer {
-                    graft_pool(&pd, engine.engine, kind, algorithm, src, $0, &geometry, nil)
+                    graft_pool(
+                        &pd, engine.engine, kind, algorithm, src, $0, &geometry,
+                        engine.attributes, nil)
                 }
             }
         }

@@ -75,7 +75,7 @@ extension Compiler {
     private func appendScaled(
         _ value: Memory, into target: Memory, by factor: Float, as name: String
     ) throws {
-        let primitive = try Primitive(name) { pd in
+        let primitive = try Primitive(name, engine) { pd in
             value.descriptor.withPointer { from in
                 target.descriptor.withPointer {
                     graft_reorder_scaled(&pd, engine.engine, from, $0, factor)

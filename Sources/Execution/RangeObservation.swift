@@ -16,7 +16,6 @@ public final class RangeObservation {
     public init(graph: Graph, weights: StateDict, input: Shape, options: ExecutionOptions = .init())
         throws
     {
-        Threads.use(options.threads)
         var options = options
         options.precision = .f32
         options.planFile = nil

@@ -22,9 +22,14 @@ public enum Threads {
         return max(1, min(processors, quota() ?? processors))
     }()
 
-    /// Runs `body` for 0 ..< `count` on the threads that oneDNN computes on, in any order; the last
-    /// is done when this returns.
-    public static func each(_ count: Int, _ body: (Int) -> Void) {
+    /// The number of threads that a plan keeps: `wanted`, or ``usable``; 1 without OpenMP.
+    package static func resolved(_ wanted: Int?) -> Int {
+        setter == nil ? 1 : max(1, min(wanted ?? usable, 1024))
+    }
+
+    /// Runs `body` for 0 ..< `count` on `threads` threads of those that oneDNN computes on
+    /// (default: ``usable``), in any order; the last is done when this returns.
+    public static func each(_ count: Int, threads: Int? = nil, _ body: (Int) -> Void) {
         guard count > 1 else {
             if count == 1 { body(0) }
             return
@@ -33,7 +38,7 @@ public enum Threads {
             var body = body
             withUnsafeMutablePointer(to: &body) { context in
                 graft_parallel(
-                    count,
+                    count, resolved(threads),
                     { context, index in
                         context?.assumingMemoryBound(to: ((Int) -> Void).self).pointee(index)
                     }, context)
@@ -41,18 +46,21 @@ public enum Threads {
         }
     }
 
-    /// How many threads this thread's parallel regions have.
-    static var current: Int {
-        typealias Counter = @convention(c) () -> Int32
-        return dlsym(nil, "omp_get_max_threads")
-            .map { max(1, Int(unsafeBitCast($0, to: Counter.self)())) } ?? 1
-    }
+    private typealias Setter = @convention(c) (Int32) -> Void
+    private typealias Getter = @convention(c) () -> Int32
+    private static let setter = dlsym(nil, "omp_set_num_threads")
+        .map { unsafeBitCast($0, to: Setter.self) }
+    private static let getter = dlsym(nil, "omp_get_max_threads")
+        .map { unsafeBitCast($0, to: Getter.self) }
 
-    /// Sets the number for this thread's parallel regions; nil is ``usable``.
-    static func use(_ count: Int?) {
-        guard let symbol = dlsym(nil, "omp_set_num_threads") else { return }
-        typealias Setter = @convention(c) (Int32) -> Void
-        unsafeBitCast(symbol, to: Setter.self)(Int32(max(1, min(count ?? usable, 1024))))
+    /// Runs `body` with `count` threads for the parallel regions of the calling thread, and restores
+    /// what that thread had: OpenMP keeps the number per thread, and a plan may be run by any.
+    static func with<R>(_ count: Int, _ body: () throws -> R) rethrows -> R {
+        guard let setter, let getter else { return try body() }
+        let before = getter()
+        setter(Int32(count))
+        defer { setter(before) }
+        return try body()
     }
 
     /// The processors' worth of time that the control group grants, rounded up; nil if unlimited.

@@ -4,7 +4,10 @@ import CDNNL
 public import GraftNetworks
 public import GraftTensors
 
-/// A network compiled for learning, for one shape of batch. Used by one thread at a time.
+/// A network compiled for learning, for one shape of batch.
+///
+/// Any thread may run it, one at a time, with the same numbers: the number of threads that compute is
+/// the plan's own, settled when it is compiled.
 ///
 /// Only `trainable` parameters get gradients; nothing is computed backward below the first of them.
 /// BatchNorm normalises with its running statistics, as Keras does in a frozen layer, and its γ and
@@ -36,46 +39,82 @@ public final class TrainingPlan {
         moving: MovingStatistics? = nil, joint: JointBatch? = nil,
         options: ExecutionOptions = .init()
     ) throws {
-        Threads.use(options.threads)
         self.graph = graph
         self.input = input
         self.output = output
-        compiler = try Compiler(
-            graph: graph, weights: weights, input: input,
-            options: ExecutionOptions(accuracy: options.accuracy))
-        builder = try GradientBuilder(
-            compiler, trainable: trainable, output: output, moving: moving, joint: joint)
         statistics = graph.parameters.filter { moving?.names.contains($0.name) == true }
-        self.trainable = graph.parameters.filter { trainable.contains($0.name) && !$0.isBuffer }
-        inputMemory = try compiler.memory(.plain(input.dimensions))
+        let learning = graph.parameters.filter { trainable.contains($0.name) && !$0.isBuffer }
+        self.trainable = learning
+        let compiler = try Compiler(
+            graph: graph, weights: weights, input: input,
+            options: ExecutionOptions(threads: options.threads, accuracy: options.accuracy))
+        self.compiler = compiler
+        guard compiler.shapes.indices.contains(output) else {
+            throw ExecutionError.node(output, count: compiler.shapes.count)
+        }
+        // Work is divided, and scratch memory made, for as many threads as will run it.
+        let (builder, memories, forwardCount, completions) = try Threads.with(compiler.threads) {
+            let builder = try GradientBuilder(
+                compiler, trainable: trainable, output: output, moving: moving, joint: joint)
+            let (memories, forwardCount) = try Self.forward(builder, input: input)
+            let completions = try Self.backward(
+                builder, from: memories.gradient, learning, after: forwardCount)
+            // Between the two parts the caller reads the one and writes the other.
+            for memory in [memories.output, memories.gradient] {
+                compiler.arena.use(memory.buffer, at: forwardCount)
+            }
+            try compiler.arena.settle()
+            return (builder, memories, forwardCount, completions)
+        }
+        self.builder = builder
+        self.completions = completions
+        (inputMemory, outputMemory, outputGradient) = memories
+        forwardSteps = Array(compiler.steps[..<forwardCount])
+        backwardSteps = Array(compiler.steps[forwardCount...])
+    }
+
+    private typealias Memories = (input: Memory, output: Memory, gradient: Memory)
+
+    /// Compiles the forward part; how many steps it has.
+    private static func forward(_ builder: GradientBuilder, input: Shape) throws -> (Memories, Int)
+    {
+        let compiler = builder.compiler
+        let inputMemory = try compiler.memory(.plain(input.dimensions))
         compiler.arena.use(inputMemory.buffer, at: -1)
         builder.values[0] = inputMemory
-        for index in graph.nodes.indices.dropFirst() where index <= output {
+        for index in compiler.graph.nodes.indices.dropFirst() where index <= builder.output {
             try builder.forward(index)
         }
-        forwardSteps = compiler.steps
-        outputMemory = try builder.value(output)
-        outputGradient = try compiler.memory(.plain(compiler.shapes[output].dimensions))
-        builder.gradients[output] = [outputGradient]
+        let count = compiler.steps.count
+        let output = try builder.value(builder.output)
+        let gradient = try compiler.memory(.plain(compiler.shapes[builder.output].dimensions))
+        return ((inputMemory, output, gradient), count)
+    }
+
+    /// Compiles the backward part; after how many of its steps the gradients of which parameters are
+    /// complete.
+    private static func backward(
+        _ builder: GradientBuilder, from gradient: Memory, _ learning: [Parameter], after count: Int
+    ) throws -> [(steps: Int, parameters: [Int])] {
+        let (compiler, output) = (builder.compiler, builder.output)
+        builder.gradients[output] = [gradient]
         let place = Dictionary(
-            self.trainable.enumerated().map { ($1.name, $0) },
+            learning.enumerated().map { ($1.name, $0) },
             uniquingKeysWith: { first, _ in first })
         var completions: [(steps: Int, parameters: [Int])] = []
+        let graph = compiler.graph
         for index in graph.nodes.indices.reversed() where index <= output && index > 0 {
             try builder.backward(index)
             let own = graph.nodes[index].parameters.compactMap { place[$0.name] }
             if !own.isEmpty {
-                completions.append((compiler.steps.count - forwardSteps.count, own))
+                completions.append((compiler.steps.count - count, own))
             }
         }
-        self.completions = completions
-        backwardSteps = Array(compiler.steps.dropFirst(forwardSteps.count))
-        // Between the two parts the caller reads the one and writes the other.
-        for memory in [outputMemory, outputGradient] {
-            compiler.arena.use(memory.buffer, at: forwardSteps.count)
-        }
-        try compiler.arena.settle()
+        return completions
     }
+
+    /// The number of threads that compute.
+    public var threadCount: Int { compiler.threads }
 
     /// The memory that values, their gradients and scratch space take, weights not counted.
     public var activationByteCount: Int {
@@ -111,9 +150,11 @@ public final class TrainingPlan {
         }
         builder.dropoutSeed = dropoutSeed
         builder.movesStatistics = movesStatistics
-        for step in forwardSteps { try step.run() }
-        try compiler.wait()
-        return try compiler.read(outputMemory, compiler.shapes[output])
+        return try Threads.with(compiler.threads) {
+            for step in forwardSteps { try step.run() }
+            try compiler.wait()
+            return try compiler.read(outputMemory, compiler.shapes[output])
+        }
     }
 
     /// Computes the gradients of all trainable parameters from ∂L/∂output of the last forward.
@@ -126,6 +167,10 @@ public final class TrainingPlan {
         gradient.withFloats { source in
             _ = outputGradient.buffer.floats(source.count).update(fromContentsOf: source)
         }
+        try Threads.with(compiler.threads) { try backward(ready: ready) }
+    }
+
+    private func backward(ready: ((Int) throws -> Void)?) throws {
         guard let ready else {
             for step in backwardSteps { try step.run() }
             return try compiler.wait()

@@ -5,19 +5,6 @@ import CKernels
 import GraftNetworks
 import GraftTensors
 
-/// Memory that steps use while they run and leave to the next one.
-final class Scratch {
-    private(set) var buffer: Buffer?
-
-    /// Makes room for this many floats.
-    func reserve(_ count: Int) {
-        if (buffer?.byteCount ?? 0) < count * 4 { buffer = Buffer(byteCount: count * 4) }
-    }
-
-    var byteCount: Int { buffer?.byteCount ?? 0 }
-    var floats: UnsafeMutablePointer<Float>? { buffer?.floats(0).baseAddress }
-}
-
 extension Compiler {
     /// What a Winograd step computes and how; nil if the kernel cannot do this node.
     ///
@@ -54,7 +41,7 @@ extension Compiler {
             n: from[0], channels: from[1], height: from[2], width: from[3], outputs: to[1],
             out_height: to[2], out_width: to[3], x: x.strides(block), y: y.strides(block),
             top: Int(top), left: Int(left), m: Int32(transform.side), tiles: transform.tiles,
-            splits: 1, accumulate: 0, lower: bounds.0, upper: bounds.1)
+            splits: 1, threads: threads, accumulate: 0, lower: bounds.0, upper: bounds.1)
         guard graft_winograd_fits(&work, block) != 0 else { return nil }
         divide(&work, transform, block)
         return (work, block, y)
@@ -68,7 +55,6 @@ extension Compiler {
         let total =
             work.n * ((work.out_height + side - 1) / side) * ((work.out_width + side - 1) / side)
         let rows = block == 16 ? 12 : 6
-        let threads = Threads.current
         let share = (total + threads - 1) / threads
         work.tiles = min(transform.tiles, (share + rows - 1) / rows * rows)
         let blocks = (total + work.tiles - 1) / work.tiles
@@ -91,7 +77,7 @@ extension Compiler {
         work.accumulate = accumulate ? 1 : 0
         let settled = work
         scratch.reserve(
-            graft_winograd_scratch_count(&work, block) * max(Threads.current, 1))
+            graft_winograd_scratch_count(&work, block) * threads)
         let count = graft_winograd_weights_count(&work)
         var uses = [source, target]
         if case .moving(let kernel, _) = weights {

@@ -5,7 +5,7 @@ internal import GraftNetworks
 internal import GraftTensors
 internal import GraftTraining
 
-/// A model made ready to answer; used by one thread at a time.
+/// A model made ready to answer. Any thread may ask it, one at a time, with the same answers.
 public final class Predictor {
     /// The model that answers.
     public let model: Model

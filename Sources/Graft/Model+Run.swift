@@ -7,7 +7,7 @@ internal import GraftTensors
 
 /// A model made ready for batches of one size.
 ///
-/// Made once and used for many photos; by one thread at a time.
+/// Made once and used for many photos. Any thread may run it, one at a time, with the same answers.
 public final class Runner {
     /// The model that runs.
     public let model: Model

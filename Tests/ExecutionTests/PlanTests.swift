@@ -59,6 +59,21 @@ func near(_ a: [Float], _ b: [Float], _ tolerance: Float) -> Bool {
 }
 
 @Suite struct PlanTests {
+    @Test(arguments: [-1, 8, Int.max, Int.min])
+    func `A node that the graph lacks is an error`(node: Int) throws {
+        let (graph, weights) = residual()
+        let cause = ExecutionError.node(node, count: graph.nodes.count)
+        #expect(throws: cause) {
+            try InferencePlan(
+                graph: graph, weights: weights, input: [1, 8, 5, 5], outputs: [node])
+        }
+        #expect(throws: cause) {
+            try TrainingPlan(
+                graph: graph, weights: weights, input: [1, 8, 5, 5], trainable: ["w"],
+                output: node)
+        }
+    }
+
     @Test func `A single-convolution residual block equals the sums written out`() throws {
         let (side, c) = (5, 8)
         let (graph, weights) = residual(side: side, channels: c)

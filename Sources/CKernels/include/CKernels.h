@@ -15,13 +15,14 @@ typedef struct {
     size_t n, channels, area, block, pixel, batch_stride;
 } graft_layout;
 
-// Runs body(context, i) for i in 0..<count on the threads that OpenMP would use; in this thread
-// where there is no OpenMP.
-void graft_parallel(size_t count, void (*body)(void *context, size_t index), void *context);
+// Runs body(context, i) for i in 0..<count on `threads` threads of OpenMP's, or as many as the calling thread's
+// regions have if it is 0; in this thread where there is no OpenMP.
+void graft_parallel(
+    size_t count, size_t threads, void (*body)(void *context, size_t index), void *context);
 
-// The same, with a number for each thread that is at work, below the number of threads.
+// The same, with a number below `slots` for each thread that is at work (0: no limit).
 void graft_parallel_slots(
-    size_t count, void (*body)(void *context, size_t slot, size_t index), void *context);
+    size_t count, size_t slots, void (*body)(void *context, size_t slot, size_t index), void *context);
 
 // y = min(max(scale[c] x + shift[c], lower), upper). `scale` and `shift` are filled up to a multiple
 // of x.block; `scale_stride` floats lie between the scales of two samples (0: all have the same).
@@ -108,7 +109,7 @@ void graft_depthwise_weights(
 size_t graft_depthwise_sums_count(const graft_depthwise *w);
 
 // What this machine does at most: multiplications and additions a second in registers, and bytes a
-// second read from memory, by so many threads of the present team.
+// second read from memory, by so many threads.
 double graft_peak_operations(size_t threads);
 double graft_peak_bandwidth(size_t threads);
 

@@ -26,6 +26,7 @@ typedef struct {
     int m;                                       // 2 or 4: the side of a tile
     size_t tiles;                                // how many tiles are transformed at a time
     size_t splits;                               // into how many parts the outputs are split
+    size_t threads;                              // the most threads that run it
     int accumulate;                              // y = act(conv + bias + y)
     float lower, upper;                          // the activation: cut to this range
 } graft_winograd;
@@ -47,7 +48,7 @@ size_t graft_winograd_scratch_count(const graft_winograd *w, size_t block);
 void graft_winograd_weights(
     const graft_winograd *w, size_t block, const float *weights, int reversed, float *u);
 
-// The convolution. `bias` may be null; `scratch` serves as many threads as there are.
+// The convolution. `bias` may be null; `scratch` has room for `threads` times graft_winograd_scratch_count floats.
 void graft_winograd_run(
     const graft_winograd *w, size_t block, const float *x, const float *u, const float *bias,
     float *y, float *scratch);

@@ -153,11 +153,19 @@ static inline const char *graft_impl_info(const_dnnl_primitive_desc_t pd) {
         ? text : "";
 }
 
+// Attributes without post-operations. Here as in all others, the scratch memory of a run is the caller's: oneDNN's
+// own belongs to the thread that made the primitive, and another thread's run would use what is not there.
+static inline dnnl_status_t graft_attr_plain(dnnl_primitive_attr_t *attr) {
+    dnnl_status_t s = dnnl_primitive_attr_create(attr);
+    return s == dnnl_success
+        ? dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user) : s;
+}
+
 // Post-operations: first `sum` (add to what the destination holds) if asked, then one eltwise.
 static inline dnnl_status_t graft_attr_create(
     dnnl_primitive_attr_t *attr, int sum, int eltwise, dnnl_alg_kind_t alg, float alpha, float beta) {
     dnnl_post_ops_t ops = NULL;
-    dnnl_status_t s = dnnl_primitive_attr_create(attr);
+    dnnl_status_t s = graft_attr_plain(attr);
     if (s == dnnl_success) s = dnnl_post_ops_create(&ops);
 #if GRAFT_V3
     if (s == dnnl_success && sum) s = dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
@@ -200,7 +208,7 @@ static inline int graft_scale_argument(int argument) {
 
 static inline dnnl_status_t graft_attr_quantized(dnnl_primitive_attr_t *attr, const graft_quantized *q) {
     dnnl_post_ops_t ops = NULL;
-    dnnl_status_t s = dnnl_primitive_attr_create(attr);
+    dnnl_status_t s = graft_attr_plain(attr);
     if (s == dnnl_success) s = dnnl_post_ops_create(&ops);
 #if GRAFT_V3
     if (s == dnnl_success)
@@ -270,13 +278,14 @@ static inline dnnl_status_t graft_conv(
 // Pooling; `backward` needs the forward descriptor as `hint`.
 static inline dnnl_status_t graft_pool(
     dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, dnnl_alg_kind_t alg,
-    const graft_md *src, const graft_md *dst, const graft_window *w, const_dnnl_primitive_desc_t hint) {
+    const graft_md *src, const graft_md *dst, const graft_window *w, const_dnnl_primitive_attr_t attr,
+    const_dnnl_primitive_desc_t hint) {
 #if GRAFT_V3
     if (kind == dnnl_backward_data)
         return dnnl_pooling_backward_primitive_desc_create(pd, engine, alg, GRAFT_MD(src), GRAFT_MD(dst),
-            w->strides, w->kernel, w->dilation, w->before, w->after, hint, NULL);
+            w->strides, w->kernel, w->dilation, w->before, w->after, hint, attr);
     return dnnl_pooling_forward_primitive_desc_create(pd, engine, kind, alg, GRAFT_MD(src),
-        GRAFT_MD(dst), w->strides, w->kernel, w->dilation, w->before, w->after, NULL);
+        GRAFT_MD(dst), w->strides, w->kernel, w->dilation, w->before, w->after, attr);
 #else
     dnnl_pooling_v2_desc_t d;
     dnnl_status_t s = kind == dnnl_backward_data
@@ -284,7 +293,7 @@ static inline dnnl_status_t graft_pool(
               w->kernel, w->dilation, w->before, w->after)
         : dnnl_pooling_v2_forward_desc_init(&d, kind, alg, GRAFT_MD(src), GRAFT_MD(dst), w->strides,
               w->kernel, w->dilation, w->before, w->after);
-    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, hint) : s;
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, engine, hint) : s;
 #endif
 }
 
@@ -292,19 +301,19 @@ static inline dnnl_status_t graft_pool(
 static inline dnnl_status_t graft_eltwise(
     dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, dnnl_alg_kind_t alg,
     const graft_md *data, const graft_md *diff, float alpha, float beta,
-    const_dnnl_primitive_desc_t hint) {
+    const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t hint) {
 #if GRAFT_V3
     if (kind == dnnl_backward_data)
         return dnnl_eltwise_backward_primitive_desc_create(
-            pd, engine, alg, GRAFT_MD(diff), GRAFT_MD(diff), GRAFT_MD(data), alpha, beta, hint, NULL);
+            pd, engine, alg, GRAFT_MD(diff), GRAFT_MD(diff), GRAFT_MD(data), alpha, beta, hint, attr);
     return dnnl_eltwise_forward_primitive_desc_create(
-        pd, engine, kind, alg, GRAFT_MD(data), GRAFT_MD(data), alpha, beta, NULL);
+        pd, engine, kind, alg, GRAFT_MD(data), GRAFT_MD(data), alpha, beta, attr);
 #else
     dnnl_eltwise_desc_t d;
     dnnl_status_t s = kind == dnnl_backward_data
         ? dnnl_eltwise_backward_desc_init(&d, alg, GRAFT_MD(diff), GRAFT_MD(data), alpha, beta)
         : dnnl_eltwise_forward_desc_init(&d, kind, alg, GRAFT_MD(data), alpha, beta);
-    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, hint) : s;
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, engine, hint) : s;
 #endif
 }
 
@@ -340,14 +349,14 @@ static inline dnnl_status_t graft_linear(
 // dst = a (alg) b; b may have extents of 1 that are repeated.
 static inline dnnl_status_t graft_binary(
     dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_alg_kind_t alg, const graft_md *a,
-    const graft_md *b, const graft_md *dst) {
+    const graft_md *b, const graft_md *dst, const_dnnl_primitive_attr_t attr) {
 #if GRAFT_V3
     return dnnl_binary_primitive_desc_create(
-        pd, engine, alg, GRAFT_MD(a), GRAFT_MD(b), GRAFT_MD(dst), NULL);
+        pd, engine, alg, GRAFT_MD(a), GRAFT_MD(b), GRAFT_MD(dst), attr);
 #else
     dnnl_binary_desc_t d;
     dnnl_status_t s = dnnl_binary_desc_init(&d, alg, GRAFT_MD(a), GRAFT_MD(b), GRAFT_MD(dst));
-    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, NULL) : s;
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, engine, NULL) : s;
 #endif
 }
 
@@ -374,41 +383,43 @@ static inline dnnl_status_t graft_md_tagged(
 // Layer normalisation over the last axis with scale and shift, forward.
 static inline dnnl_status_t graft_layer_norm(
     dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *data, const graft_md *statistics,
-    float epsilon) {
+    float epsilon, const_dnnl_primitive_attr_t attr) {
     unsigned flags = dnnl_use_scale | dnnl_use_shift;
 #if GRAFT_V3
     return dnnl_layer_normalization_forward_primitive_desc_create(pd, engine, dnnl_forward_inference,
-        GRAFT_MD(data), GRAFT_MD(data), GRAFT_MD(statistics), epsilon, flags, NULL);
+        GRAFT_MD(data), GRAFT_MD(data), GRAFT_MD(statistics), epsilon, flags, attr);
 #else
     dnnl_layer_normalization_desc_t d;
     dnnl_status_t s = dnnl_layer_normalization_forward_desc_init(
         &d, dnnl_forward_inference, GRAFT_MD(data), GRAFT_MD(statistics), epsilon, flags);
-    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, NULL) : s;
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, engine, NULL) : s;
 #endif
 }
 
 static inline dnnl_status_t graft_softmax(
-    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *data, int axis) {
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *data, int axis,
+    const_dnnl_primitive_attr_t attr) {
 #if GRAFT_V3
     return dnnl_softmax_forward_primitive_desc_create(pd, engine, dnnl_forward_inference,
-        dnnl_softmax_accurate, GRAFT_MD(data), GRAFT_MD(data), axis, NULL);
+        dnnl_softmax_accurate, GRAFT_MD(data), GRAFT_MD(data), axis, attr);
 #else
     dnnl_softmax_desc_t d;
     dnnl_status_t s = dnnl_softmax_forward_desc_init(&d, dnnl_forward_inference, GRAFT_MD(data), axis);
-    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, NULL, engine, NULL) : s;
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, engine, NULL) : s;
 #endif
 }
 
 static inline dnnl_status_t graft_reorder(
-    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *from, const graft_md *to) {
-    return dnnl_reorder_primitive_desc_create(pd, GRAFT_MD(from), engine, GRAFT_MD(to), engine, NULL);
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *from, const graft_md *to,
+    const_dnnl_primitive_attr_t attr) {
+    return dnnl_reorder_primitive_desc_create(pd, GRAFT_MD(from), engine, GRAFT_MD(to), engine, attr);
 }
 
 // The same with a factor: numbers into eight bits, or out of them. In 3.x it is an argument, the source's scale.
 static inline dnnl_status_t graft_reorder_scaled(
     dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *from, const graft_md *to, float factor) {
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t s = dnnl_primitive_attr_create(&attr);
+    dnnl_status_t s = graft_attr_plain(&attr);
 #if GRAFT_V3
     (void)factor;
     if (s == dnnl_success) s = dnnl_primitive_attr_set_scales_mask(attr, DNNL_ARG_SRC, 0);
