@@ -36,20 +36,26 @@ public struct Evaluation: Sendable, Encodable {
     public let photos: Int
     /// The photos that could not be read, each with the reason.
     public let skipped: [String]
+    /// Which of the images the model was trained on.
+    public let trained: TrainingOverlap
 
     /// Evaluates `model` on labelled photos; with the `split.json` of a run, on its validation
     /// photos only. Of a folder that holds `train` and another half, the other half is evaluated:
     /// it is what `graft train` keeps back.
     ///
-    /// - Throws: `ModelError.unusable` if the model's classes are not those of the photos.
+    /// Images that the model was trained on are left out, where the run's `split.json` beside the model
+    /// tells them; ``trained`` says how many, or why they cannot be told.
+    ///
+    /// - Parameter includesTraining: Measure on images that the model was trained on too.
+    /// - Throws: `ModelError.unusable` if the model's classes are not those of the photos, or if it was
+    ///   trained on all of them.
     public init(
         _ model: Model, folder: String, reading: PhotoReading = PhotoReading(),
-        splitFile: String? = nil, progress: (Int, Int) -> Void = { _, _ in }
+        splitFile: String? = nil, includesTraining: Bool = false,
+        progress: (Int, Int) -> Void = { _, _ in }
     ) throws {
         let folder = PhotoFolder.halves(folder)?.validation ?? folder
-        var reading = reading
-        if model.task != .classification { reading.task = model.task }
-        let photos = try PhotoFolder.open(folder, reading)
+        let photos = try Evaluation.images(at: folder, reading, model)
         for name in photos.classes
         where model.task != .embedding && !model.labels.contains(name) {
             throw ModelError.unusable(
@@ -57,7 +63,10 @@ public struct Evaluation: Sendable, Encodable {
                 hint: "its classes are \(model.labels.prefix(10).joined(separator: ", "))")
         }
         let positions = photos.classes.compactMap { model.labels.firstIndex(of: $0) }
-        var items = try Evaluation.items(of: photos, splitFile: splitFile)
+        let selection = try Selection(
+            model, splitFile: splitFile, includesTraining: includesTraining)
+        var overlap = selection.overlap
+        var items = photos.items
         let detector = model.task == .detection ? try model.detector() : nil
         if detector != nil {
             items = try AnnotatedPhotos.read(folder).targets(for: items, classes: model.labels)
@@ -68,17 +77,25 @@ public struct Evaluation: Sendable, Encodable {
         var skipped: [String] = []
         var answers: [[Float]] = []
         var answered: [PhotoFolder.Item] = []
-        for start in stride(from: 0, to: items.count, by: 32) {
-            var images: [Image] = []
-            for item in items[start..<min(start + 32, items.count)] {
-                do {
-                    images.append(try item.open(covering: model.preprocessing.covering))
-                    answered.append(item)
-                } catch let error as any Diagnostic {
-                    skipped.append(error.message)
-                }
+        let preprocessing = model.preprocessing
+        let candidates = items
+        let reading = Prefetch(count: items.count) { at in
+            selection.look(at: candidates[at], preprocessing)
+        }
+        var waiting: [(item: PhotoFolder.Item, image: PreparedImage)] = []
+        for (at, item) in items.enumerated() {
+            switch reading.next() {
+            case .image(let image, let isTrained):
+                if isTrained { overlap.images += 1 }
+                waiting.append((item, image))
+            case .trained: overlap.images += 1
+            case .unreadable(let reason): skipped.append(reason)
+            case .other, nil: break
             }
-            let rows = try predictor.answers(images)
+            guard waiting.count == 8 || at == items.count - 1 else { continue }
+            let rows = try predictor.answers(waiting.map(\.image))
+            answered += waiting.map(\.item)
+            waiting.removeAll(keepingCapacity: true)
             if let detector {
                 // Row by row: they are long, and what is found in them is not.
                 for (row, item) in zip(rows, answered.suffix(rows.count)) {
@@ -93,12 +110,12 @@ public struct Evaluation: Sendable, Encodable {
             } else {
                 answers += rows
             }
-            progress(min(start + 32, items.count), items.count)
+            progress(at + 1, items.count)
         }
         guard !answered.isEmpty else {
-            throw ModelError.unusable(
-                folder, reason: "none of its photos could be read", hint: skipped.first)
+            throw selection.nothingLeft(of: folder, overlap, unreadable: skipped)
         }
+        trained = overlap
         task = model.task
         classes = model.task == .embedding ? photos.classes : model.labels
         retrieval =
@@ -161,29 +178,5 @@ public struct Evaluation: Sendable, Encodable {
             }
         top5 = isRanked ? Double(hits) / Double(answered.count) : nil
         averages = model.task == .classification ? AveragedScores(confusion) : nil
-    }
-}
-
-extension Evaluation {
-    /// All photos, or those that a run's split kept for validation.
-    private static func items(of photos: PhotoFolder, splitFile: String?) throws
-        -> [PhotoFolder.Item]
-    {
-        guard let splitFile else { return photos.items }
-        let split: Split
-        do {
-            split = try JSONDecoder().decode(
-                Split.self, from: try Data(contentsOf: URL(filePath: splitFile)))
-        } catch {
-            throw ModelError.unusable(
-                splitFile, reason: "is no split of a run", hint: "name the run's `split.json`")
-        }
-        let items = split.items(of: photos).validation
-        guard !items.isEmpty else {
-            throw ModelError.unusable(
-                splitFile, reason: "none of its validation photos is in `\(photos.path)`", hint: nil
-            )
-        }
-        return items
     }
 }

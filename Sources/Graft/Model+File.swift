@@ -49,6 +49,7 @@ extension Model {
         static let labels = "graft.labels"
         static let source = "graft.source"
         static let task = "graft.task"
+        static let training = "graft.training"
         static let ranges = "graft.ranges"
         static let bank = "neighbours.bank"
         static let bankLabels = "neighbours.labels"
@@ -108,6 +109,9 @@ extension Model {
                 path, part: Key.labels,
                 reason: "name \(labels.count) classes, the network has \(classes)")
         }
+        if state.metadata[Key.training] != nil {
+            training = try decode(TrainingOrigin.self, Key.training)
+        }
         if state.metadata[Key.ranges] != nil {
             ranges = try decode([String: ValueRange].self, Key.ranges)
             for (name, range) in ranges
@@ -159,6 +163,7 @@ extension Model {
             Key.labels: try encode(labels),
             Key.source: try encode(source),
         ]
+        if let training { state.metadata[Key.training] = try encode(training) }
         if !ranges.isEmpty { state.metadata[Key.ranges] = try encode(ranges) }
         if task != .classification || neighbours != nil {
             state.metadata[Key.task] = try encode(

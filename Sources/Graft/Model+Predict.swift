@@ -33,7 +33,15 @@ public final class Predictor {
 
     /// Photo by photo: the share of each class, of each label by itself, the numbers, or the vector.
     public func answers(_ images: [Image]) throws -> [[Float]] {
-        let rows = try runner.run(images)
+        try answers(of: try runner.run(images))
+    }
+
+    /// As ``answers(_:)``, of images that are prepared already.
+    package func answers(_ images: [PreparedImage]) throws -> [[Float]] {
+        try answers(of: try runner.run(images))
+    }
+
+    private func answers(of rows: [[Float]]) throws -> [[Float]] {
         if let neighbours = model.neighbours {
             return try neighbours.probabilities(
                 rows.flatMap { $0 }, classes: model.labels.count)

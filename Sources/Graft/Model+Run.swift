@@ -31,16 +31,31 @@ public final class Runner {
 
     /// The value of the output for each photo, (C…) each, in order.
     public func run(_ images: [Image]) throws -> [[Float]] {
+        try run(count: images.count) { index, place in
+            model.preprocessing.write(images[index], into: place)
+        }
+    }
+
+    /// The value of the output for each input, (C…) each, in order; inputs of another size than the
+    /// network's are an error of the caller.
+    func run(_ inputs: [PreparedImage]) throws -> [[Float]] {
+        try run(count: inputs.count) { index, place in
+            _ = place.update(fromContentsOf: inputs[index].values.prefix(place.count))
+        }
+    }
+
+    private func run(
+        count: Int, fill: (Int, UnsafeMutableBufferPointer<Float>) -> Void
+    ) throws -> [[Float]] {
         let shape = model.input(count: batch)
         let size = shape.count / batch
         var results: [[Float]] = []
-        for start in stride(from: 0, to: images.count, by: batch) {
-            let chunk = images[start..<min(start + batch, images.count)]
+        for start in stride(from: 0, to: count, by: batch) {
+            let chunk = start..<min(start + batch, count)
             let input = Tensor(shape: shape) { target in
-                for (index, image) in chunk.enumerated() {
-                    let place = UnsafeMutableBufferPointer(
-                        rebasing: target[(index * size)..<((index + 1) * size)])
-                    model.preprocessing.write(image, into: place)
+                for index in chunk {
+                    let at = (index - start) * size
+                    fill(index, UnsafeMutableBufferPointer(rebasing: target[at..<(at + size)]))
                 }
             }
             let values = try plan.run(input)[0]

@@ -75,6 +75,7 @@ extension Model {
             ? result.metrics.labels?.labels.map(\.threshold)
                 ?? result.classes.map { _ in 0.5 } : []
         trained.neighbours = result.neighbours
+        trained.training = result.split.map { TrainingOrigin($0) }
         if crew.rank == 0 { try trained.write(to: path) }
         return (trained, result)
     }

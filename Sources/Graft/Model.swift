@@ -34,6 +34,8 @@ public struct Model: Sendable {
     public var thresholds: [Float] = []
     /// The photos to ask, where they are the head; the graph ends in features then.
     public var neighbours: Neighbours?
+    /// The run that trained it, if one did.
+    public internal(set) var training: TrainingOrigin?
 
     /// Where weights came from.
     public struct Source: Sendable, Hashable, Codable {

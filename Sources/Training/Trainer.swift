@@ -122,15 +122,20 @@ public final class Trainer {
                 trainableParameters: options.head.isNeighbours ? 0 : parts.trainableCount,
                 parameters: parts.model.parameterCount))
         let (training, validation) = try readSamples(parts, weights)
-        let split = Split(
+        let names = Split(
             seed: options.seed, fraction: options.validationFraction,
             training: input.training.map(\.relativePath),
             validation: input.validation.map(\.relativePath))
+        var split = names
+        split.trainingDigests = training.digests.map(\.hexadecimal)
+        split.validationDigests = validation.digests.map(\.hexadecimal)
         try write(try RunFiles.json(split, pretty: true) + "\n", "split.json")
 
         if options.head.isNeighbours {
             do {
-                return try findNeighbours(parts, weights, training, validation)
+                var result = try findNeighbours(parts, weights, training, validation)
+                result.split = split
+                return result
             } catch let error as TrainingError where error.isCommon {
                 record(error, nil, parts, weights, training, validation)
                 throw error
@@ -141,10 +146,12 @@ public final class Trainer {
             if options.head == .logistic {
                 try fit(&loop, parts, training, validation)
             } else {
-                let identity = try identity(parts, split, weights)
+                let identity = try identity(parts, names, weights)
                 try learn(&loop, training, validation, identity: identity, resume: resume)
             }
-            return try finish(&loop, parts, weights, training, validation)
+            var result = try finish(&loop, parts, weights, training, validation)
+            result.split = split
+            return result
         } catch let error as TrainingError where error.isCommon {
             let error = try explained(error, parts, training)
             record(error, loop, parts, weights, training, validation)

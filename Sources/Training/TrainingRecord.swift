@@ -154,4 +154,6 @@ public struct TrainingResult: Sendable {
     public var reusedFeatures: Int
     /// The photos to ask, where these are the head; ``graph`` ends in features then.
     public var neighbours: Neighbours?
+    /// Which images were learned from, and which were validated on.
+    public internal(set) var split: Split?
 }

@@ -100,7 +100,7 @@ public struct AnnotatedPhotos: Sendable {
             classes.isEmpty ? sortedNames(photos.flatMap { $0.things.map(\.label) }) : classes
         let places = Dictionary(
             names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-        guard names.count > (reading.crops ? 1 : 0) else {
+        guard names.count > (reading.crops ? 1 : 0) || reading.isForEvaluation else {
             throw PhotoFolderError.oneClass(path, name: names.first ?? "none")
         }
         if !reading.crops { try PhotoFolder.checkTargets(path, names.count, photos.count) }

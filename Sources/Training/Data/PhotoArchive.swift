@@ -7,7 +7,9 @@ import GraftTensors
 extension PhotoFolder {
     /// The photos of a `.tar`: in folders named by class (`class/photo.jpg`), or in pairs of a photo
     /// and the text of its class (`0001.jpg`, `0001.cls`), as WebDataset has them.
-    static func archive(_ path: String) throws -> PhotoFolder {
+    static func archive(_ path: String, _ reading: PhotoReading = PhotoReading()) throws
+        -> PhotoFolder
+    {
         let members = try TarArchive.members(path)
         let file = try Storage(mapping: path)
         var classes: [String: String] = [:]
@@ -39,7 +41,9 @@ extension PhotoFolder {
         }
         let names = sortedNames(found.map(\.label))
         guard !names.isEmpty else { throw PhotoFolderError.noClasses(path, photos: 0) }
-        guard names.count > 1 else { throw PhotoFolderError.oneClass(path, name: names[0]) }
+        guard names.count > 1 || reading.isForEvaluation else {
+            throw PhotoFolderError.oneClass(path, name: names[0])
+        }
         let places = places(names)
         let items = found.map { label, member in
             var item = Item(

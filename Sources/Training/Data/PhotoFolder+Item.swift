@@ -22,7 +22,7 @@ extension PhotoFolder.Item {
         try withBytes { try open($0, covering: covering) }
     }
 
-    func open(_ bytes: UnsafeRawBufferPointer, covering: Int?) throws -> Image {
+    package func open(_ bytes: UnsafeRawBufferPointer, covering: Int?) throws -> Image {
         guard let box else {
             return try Image.decode(bytes, name: path, covering: covering)
         }
@@ -34,6 +34,9 @@ extension PhotoFolder.Item {
         }
         return part
     }
+
+    /// What a run's split knows this image by.
+    package func digest(of bytes: UnsafeRawBufferPointer) -> PhotoDigest { name(of: bytes) }
 
     /// What features of this photo are found by: its bytes, and the box if there is one.
     func name(of bytes: UnsafeRawBufferPointer) -> PhotoDigest {

@@ -75,7 +75,9 @@ public struct PhotoFolder: Sendable {
     ///
     /// Hidden files are passed over. Files that are no images, neither by extension nor by content,
     /// are left out and counted by kind in ``remarks``; so are links to files outside of the folder.
-    public static func scan(_ path: String) throws -> PhotoFolder {
+    public static func scan(_ path: String, _ reading: PhotoReading = PhotoReading()) throws
+        -> PhotoFolder
+    {
         guard let root = resolved(path) else { throw FileError("open", path) }
         guard kind(root) == S_IFDIR else { throw PhotoFolderError.notAFolder(path) }
         let names = try entries(of: root)
@@ -85,7 +87,9 @@ public struct PhotoFolder: Sendable {
             let images = names.count { others.admits(path: root + "/" + $0) }
             throw PhotoFolderError.noClasses(path, photos: images)
         }
-        guard classes.count > 1 else { throw PhotoFolderError.oneClass(path, name: classes[0]) }
+        guard classes.count > 1 || reading.isForEvaluation else {
+            throw PhotoFolderError.oneClass(path, name: classes[0])
+        }
         var items: [Item] = []
         var remarks: [String] = []
         var leftOut = LeftOutFiles()
@@ -97,7 +101,7 @@ public struct PhotoFolder: Sendable {
             var others = LeftOutFiles()
             let photos = try photos(
                 below: name, root: root, depth: 0, outward: &outward, leftOut: &others)
-            guard !photos.isEmpty else {
+            guard !photos.isEmpty || reading.isForEvaluation else {
                 throw PhotoFolderError.emptyClass(
                     path + "/" + name, links: outward, leftOut: others)
             }
@@ -180,6 +184,17 @@ public struct PhotoFolder: Sendable {
         let near = ["", "/images", "/JPEGImages", "/train", "/val"].map { base + $0 }
         let places = near + ((try? entries(of: above)) ?? []).map { above + "/" + $0 }
         return places.map { $0 + "/" + name }.first(where: isFile) ?? base + "/" + name
+    }
+
+    /// Whether the file at `path` is taken for an image.
+    package static func isImage(_ path: String) -> Bool {
+        var others = LeftOutFiles()
+        return isFile(path) && others.admits(path: path)
+    }
+
+    /// The names of the images that are in a folder itself.
+    package static func imagesDirectly(in folder: String) throws -> [String] {
+        try entries(of: folder).filter { isImage(folder + "/" + $0) }
     }
 
     /// The photos in a folder and the folders in it, in the order of their paths.

@@ -18,6 +18,8 @@ public struct PhotoReading: Sendable, Hashable {
     public var groupBefore = ""
     /// Of annotated photos, makes an example of each box instead of one of each photo.
     public var crops = false
+    /// Whether the images are only measured on: one class, an empty class and one image are enough then.
+    public var isForEvaluation = false
 
     /// As the files suggest.
     public init(task: LearningTask? = nil) { self.task = task }
@@ -40,15 +42,12 @@ extension PhotoFolder {
         if reading.task == .detection { reading.task = .multiLabel }
         let ending = path.split(separator: "/").last?.split(separator: ".").last?.lowercased()
         var photos: PhotoFolder
-        let isTable =
-            ["csv", "jsonl"].contains(ending)
-            || ["metadata.csv", "metadata.jsonl"].contains { access(path + "/" + $0, F_OK) == 0 }
-        guard isTable || reading.columns.isEmpty else { throw PhotoFolderError.noTable(path) }
+        guard isTable(path) || reading.columns.isEmpty else { throw PhotoFolderError.noTable(path) }
         switch ending {
         case "csv", "jsonl": photos = try table(path, reading)
         case "json": photos = try COCO.read(path).photos(path, reading)
         case "yaml", "yml": photos = try YOLO.read(path).photos(path, reading)
-        case "tar": photos = try archive(path)
+        case "tar": photos = try archive(path, reading)
         default:
             if let table = ["metadata.csv", "metadata.jsonl"].map({ path + "/" + $0 })
                 .first(where: { access($0, F_OK) == 0 })
@@ -57,13 +56,20 @@ extension PhotoFolder {
             } else if access(path + "/Annotations", F_OK) == 0 {
                 photos = try VOC.read(path).photos(path, reading)
             } else {
-                photos = try scan(path)
+                photos = try scan(path, reading)
             }
         }
         if let task = reading.task, task != photos.task {
             throw PhotoFolderError.otherTask(path, expected: task, found: photos.task)
         }
         return photos.grouped(reading.groupBefore)
+    }
+
+    /// Whether labels at `path` stand in the columns of a table.
+    package static func isTable(_ path: String) -> Bool {
+        let ending = path.split(separator: "/").last?.split(separator: ".").last?.lowercased()
+        return ["csv", "jsonl"].contains(ending)
+            || ["metadata.csv", "metadata.jsonl"].contains { access(path + "/" + $0, F_OK) == 0 }
     }
 
     /// Photos whose names begin alike, up to `separator`, as groups.

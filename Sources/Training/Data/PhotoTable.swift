@@ -46,7 +46,10 @@ extension PhotoFolder {
             item.group = group.map { cells[$0].joined() }
             items.append(item)
         }
-        guard task == .regression || labels.names.count > (task == .classification ? 1 : 0) else {
+        guard
+            task == .regression || labels.names.count > (task == .classification ? 1 : 0)
+                || reading.isForEvaluation
+        else {
             throw PhotoFolderError.oneClass(path, name: labels.names.first ?? "none")
         }
         let sorted = items.sorted {

@@ -12,6 +12,11 @@ public struct Split: Codable, Sendable, Hashable {
     public let training: [String]
     /// The photos to validate with, in the order of the folder.
     public let validation: [String]
+    /// SHA-256 of the contents of the images that were learned from, which find them again under
+    /// another name; nil in the files of older versions.
+    public var trainingDigests: [String]?
+    /// SHA-256 of the contents of the validation images.
+    public var validationDigests: [String]?
 
     /// Keeps `fraction` of each class back, rounded, at least one photo, and never all.
     ///
