@@ -26,12 +26,13 @@ extension Image {
 
 extension Color {
     /// Whether black is read better on it than white (luma of ITU-R BT.601).
-    fileprivate var isLight: Bool {
+    package var isLight: Bool {
         299 * Int(red) + 587 * Int(green) + 114 * Int(blue) > 140 * 1000
     }
 }
 
 private let inks = [
     Color(230, 25, 75), Color(60, 180, 75), Color(0, 130, 200), Color(245, 130, 48),
-    Color(145, 30, 180), Color(240, 200, 20),
+    Color(145, 30, 180), Color(240, 200, 20), Color(70, 200, 220), Color(240, 50, 230),
+    Color(128, 64, 0), Color(170, 220, 60), Color(0, 0, 128), Color(128, 128, 128),
 ]
