@@ -24,11 +24,15 @@ test: ## all unit, loopback and command tests
 	swift build $(RELEASE) --product graft
 	GRAFT=$(CURDIR)/$(GRAFT) OMP_WAIT_POLICY=passive swift test --disable-xctest
 
-conformance: build ## the real peers (PyTorch, Keras, safetensors, …) against graft (ONLY='hub readers' for some)
+.PHONY: harness
+harness:
+	swift build $(RELEASE) --product graft-harness
+
+conformance: build harness ## the real peers (PyTorch, Keras, safetensors, …) against graft (ONLY='hub readers' for some)
 	@Scripts/peers.sh $(VENV)
 	@Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT) $(ONLY)
 
-conformance-all: build ## the same with every network, not one of each family
+conformance-all: build harness ## the same with every network, not one of each family
 	@Scripts/peers.sh $(VENV)
 	@CONFORMANCE=all Scripts/conformance.sh $(VENV) $(CURDIR)/$(GRAFT) $(ONLY)
 

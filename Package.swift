@@ -79,14 +79,20 @@ let package = Package(
         library("CTurboJPEG", pkgConfig: "libturbojpeg", apt: "libturbojpeg0-dev"),
         library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
         library("CWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
+        // The compressions of Parquet.
+        library("CBrotli", pkgConfig: "libbrotlidec", apt: "libbrotli-dev"),
+        library("CLZ4", pkgConfig: "liblz4", apt: "liblz4-dev"),
+        library("CSnappy", apt: "libsnappy-dev"),
+        library("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        library("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
 
         module("Tensors", ["CKernels", collections]),
         module("Schemas", ["GraftTensors", protobuf]),
         module(
             "Formats",
             [
-                "GraftSchemas", "GraftTensors", "CHDF5", "CArchive", "CSandbox", collections,
-                protobuf,
+                "GraftSchemas", "GraftTensors", "CHDF5", "CArchive", "CSandbox", "CBrotli", "CLZ4",
+                "CSnappy", "CZlib", "CZstd", collections, protobuf,
             ]),
         module("Networks", ["GraftTensors", collections]),
         module(
@@ -161,6 +167,10 @@ let package = Package(
         .executableTarget(
             name: "graft-confined", dependencies: ["GraftFormats"], path: "Tests/Confined",
             swiftSettings: strict),
+        // What conformance scripts drive that is no command.
+        .executableTarget(
+            name: "graft-harness", dependencies: ["GraftFormats", "GraftTensors"],
+            path: "Tests/Harness", swiftSettings: strict),
         tests(
             "Formats",
             ["GraftCLI", "GraftFormats", "GraftTensors", "graft-confined", collections]),

@@ -2,7 +2,8 @@
 # Installs the C libraries that graft links, with apt-get, where they are missing.
 set -euo pipefail
 packages=(libcurl4-openssl-dev libhdf5-dev libarchive-dev libdnnl-dev libturbojpeg0-dev
-    libpng-dev libwebp-dev pkg-config ca-certificates)
+    libpng-dev libwebp-dev libbrotli-dev liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev
+    pkg-config ca-certificates)
 # Ubuntu's name of TurboJPEG's development package differs.
 if ! apt-cache show libturbojpeg0-dev >/dev/null 2>&1 &&
     apt-cache show libturbojpeg-dev >/dev/null 2>&1; then

@@ -63,6 +63,18 @@ extension Parser {
                 _ = try JSONValue(parsing: $0, in: Source(path: "x.json", format: "JSON"))
             }
         },
+        Parser(name: "parquet", seeds: []) { bytes, bench in
+            let file = try ParquetFile(bench.file("x.parquet", bytes))
+            for column in file.columns.indices {
+                do {
+                    let values = try file.values(column: column)
+                    precondition(values.count == file.rowCount)
+                    for value in values { try use(value, file) }
+                } catch  where error is any Diagnostic {
+                    // One column that cannot be decoded does not hide the next.
+                }
+            }
+        },
         Parser(name: "tar", seeds: []) { bytes, bench in
             let path = try bench.file("x.tar", bytes)
             for member in try TarArchive.members(path) {
@@ -77,6 +89,14 @@ extension Parser {
         isolation: Isolation = .inProcess
     ) throws {
         try load(Checkpoint.open(bench.file(name, bytes), isolation: isolation))
+    }
+
+    private static func use(_ value: ParquetValue, _ file: ParquetFile) throws {
+        switch value {
+        case .bytes(let place): try file.withBytes(place) { _ = $0.last }
+        case .list(let values): for value in values { try use(value, file) }
+        default: break
+        }
     }
 
     static func load(_ state: StateDict) throws {
