@@ -20,28 +20,28 @@ extension KerasBuilder {
     mutating func convolution(_ node: Node, _ x: Int, _ before: Shape, _ shape: Shape) throws
         -> Int
     {
-        guard case .conv2d(let outputs, let window, let groups, let bias) = node.op else {
+        guard case .conv2d(let op) = node.op else {
             throw unsupported(node, "what is no convolution")
         }
         if let first = node.inputs.first, pointwise(after: first) != nil {
             return try separable(graph.nodes[first], node, x, shape)
         }
-        if kind(node) == .dense, groups == 1, window == Window(kernel: 1) {
-            return try dense(node, [x], shape, outputs, bias)
+        if kind(node) == .dense, op.groups == 1, op.window == Window(kernel: 1) {
+            return try dense(node, [x], shape, op.outputs, op.bias)
         }
-        let (input, seen) = windowed(node, x, window, before)
+        let (input, seen) = windowed(node, x, op.window, before)
         var config = seen
-        config["use_bias"] = .bool(bias)
-        if groups > 1, groups == before[1], kind(node) != .grouped {
-            guard window.stride.height == window.stride.width else {
+        config["use_bias"] = .bool(op.bias)
+        if op.groups > 1, op.groups == before[1], kind(node) != .grouped {
+            guard op.window.stride.height == op.window.stride.width else {
                 throw unsupported(node, "a depthwise convolution of unequal strides")
             }
-            config["depth_multiplier"] = .integer(outputs / groups)
+            config["depth_multiplier"] = .integer(op.outputs / op.groups)
             return layer(
-                "DepthwiseConv2D", node.name, config, [input], shape, try weights(node, groups))
+                "DepthwiseConv2D", node.name, config, [input], shape, try weights(node, op.groups))
         }
-        config["filters"] = .integer(outputs)
-        config["groups"] = .integer(groups)
+        config["filters"] = .integer(op.outputs)
+        config["groups"] = .integer(op.groups)
         return layer("Conv2D", node.name, config, [input], shape, try weights(node, nil))
     }
 
@@ -66,9 +66,11 @@ extension KerasBuilder {
         let node = graph.nodes[index]
         guard readers[index].count == 1, index != graph.output, let next = readers[index].first,
             let input = node.inputs.first,
-            case .conv2d(_, let window, let groups, false) = node.op, groups == shapes[input][1],
-            case .conv2d(_, Window(kernel: 1), 1, _) = graph.nodes[next].op,
-            window.stride.height == window.stride.width,
+            case .conv2d(let depthwise) = node.op, !depthwise.bias,
+            depthwise.groups == shapes[input][1],
+            case .conv2d(let pointwise) = graph.nodes[next].op,
+            pointwise.window == Window(kernel: 1), pointwise.groups == 1,
+            depthwise.window.stride.height == depthwise.window.stride.width,
             let layer = node.parameters.first?.layer,
             layer == graph.nodes[next].parameters.first?.layer
         else { return nil }
@@ -78,16 +80,16 @@ extension KerasBuilder {
     private mutating func separable(
         _ depthwise: Node, _ pointwise: Node, _ x: Int, _ shape: Shape
     ) throws -> Int {
-        guard case .conv2d(let channels, let window, let groups, _) = depthwise.op,
-            case .conv2d(let outputs, _, _, let bias) = pointwise.op,
+        guard case .conv2d(let first) = depthwise.op,
+            case .conv2d(let op) = pointwise.op,
             let source = depthwise.inputs.first
         else { throw unsupported(pointwise, "half a separable convolution") }
-        let (input, seen) = windowed(pointwise, x, window, shapes[source])
+        let (input, seen) = windowed(pointwise, x, first.window, shapes[source])
         var config = seen
-        config["filters"] = .integer(outputs)
-        config["depth_multiplier"] = .integer(channels / max(groups, 1))
-        config["use_bias"] = .bool(bias)
-        let weights = try weights(depthwise, groups) + weights(pointwise, nil)
+        config["filters"] = .integer(op.outputs)
+        config["depth_multiplier"] = .integer(first.outputs / max(first.groups, 1))
+        config["use_bias"] = .bool(op.bias)
+        let weights = try weights(depthwise, first.groups) + weights(pointwise, nil)
         let names = ["depthwise_kernel", "pointwise_kernel", "bias"]
         return layer(
             "SeparableConv2D", pointwise.name, config, [input], shape,

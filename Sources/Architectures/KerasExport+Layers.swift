@@ -235,8 +235,9 @@ extension KerasBuilder {
     func isNonNegative(_ index: Int) -> Bool {
         let node = graph.nodes[index]
         return switch node.op {
-        case .activation(let it):
-            it == .relu || it == .relu6 || it == .sigmoid || it == .hardSigmoid
+        case .activation(let op):
+            op.function == .relu || op.function == .relu6 || op.function == .sigmoid
+                || op.function == .hardSigmoid
         case .maxPool, .averagePool, .concatenate, .add, .dropout, .pad, .slice, .channelShuffle:
             node.inputs.allSatisfy { isNonNegative($0) }
         case .softmax: true

@@ -92,10 +92,10 @@ struct KerasBuilder {
     init(_ graph: Graph, _ state: StateDict, _ input: Extent) throws {
         self.graph = graph
         self.state = state
-        guard case .input(let channels) = graph.nodes.first?.op else {
+        guard case .input(let images) = graph.nodes.first?.op else {
             throw NetworkError.invalidGraph("its first layer is not the input")
         }
-        shapes = try graph.shapes(input: [1, channels, input.height, input.width])
+        shapes = try graph.shapes(input: [1, images.channels, input.height, input.width])
         blueprint = graph.naming == .keras ? (try? Architectures.named(graph.name))?.blueprint : nil
         var readers = [[Int]](repeating: [], count: graph.nodes.count)
         for (index, node) in graph.nodes.enumerated() {
@@ -161,9 +161,10 @@ struct KerasBuilder {
                 "InputLayer", node.name,
                 ["batch_shape": .array(dimensions), "sparse": false, "ragged": false], [], shape)
         case .conv2d: return try convolution(node, x, before, shape)
-        case .convTranspose2d(let outputs, let window, let extra, let groups, let bias):
-            return try transposed(node, x, shape, outputs, window, extra, groups, bias)
-        case .batchNorm(let epsilon, let momentum, let scale, let shift):
+        case .convTranspose2d(let op):
+            return try transposed(
+                node, x, shape, op.outputs, op.window, op.outputPadding, op.groups, op.bias)
+        case .batchNorm(let op):
             if node.parameters.map(\.role) == [.runningMean, .runningVariance, .count] {
                 let statistics = try zip(["mean", "variance", "count"], node.parameters).map {
                     (variable: $0, tensor: try tensor($1))
@@ -174,86 +175,92 @@ struct KerasBuilder {
                     statistics)
             }
             let config: [String: JSONTree] = [
-                "axis": -1, "momentum": .number(1 - Double(momentum)),
-                "epsilon": .number(Double("\(epsilon)") ?? Double(epsilon)),
-                "scale": .bool(scale), "center": .bool(shift),
+                "axis": -1, "momentum": .number(1 - Double(op.momentum)),
+                "epsilon": .number(Double("\(op.epsilon)") ?? Double(op.epsilon)),
+                "scale": .bool(op.scale), "center": .bool(op.shift),
             ]
             return layer(
                 "BatchNormalization", node.name, config, inputs, shape, try weights(node, nil))
-        case .layerNorm(let epsilon):
+        case .layerNorm(let op):
             return layer(
                 "LayerNormalization", node.name,
-                ["axis": -1, "epsilon": .number(Double("\(epsilon)") ?? Double(epsilon))], inputs,
+                ["axis": -1, "epsilon": .number(Double("\(op.epsilon)") ?? Double(op.epsilon))],
+                inputs,
                 shape, try weights(node, nil))
-        case .linear(let outputs, let bias):
-            if kind(node) == .pixel { return try pixel(node, inputs, shape, outputs, bias) }
-            return try dense(node, inputs, shape, outputs, bias)
-        case .activation(let activation): return self.activation(activation, node, inputs, shape)
+        case .linear(let op):
+            if kind(node) == .pixel { return try pixel(node, inputs, shape, op.outputs, op.bias) }
+            return try dense(node, inputs, shape, op.outputs, op.bias)
+        case .activation(let op): return self.activation(op.function, node, inputs, shape)
         case .softmax: return simple("Softmax", ["axis": -1])
         case .unitNorm: return simple("UnitNormalization", ["axis": -1])
-        case .maxPool(let window):
-            return try pool("MaxPooling2D", node, window, x, before, shape, counts: true)
-        case .averagePool(let window, let counts):
-            return try pool("AveragePooling2D", node, window, x, before, shape, counts: counts)
-        case .globalAveragePool(let keeps):
-            return simple("GlobalAveragePooling2D", ["keepdims": .bool(keeps)])
-        case .globalMaxPool(let keeps):
-            return simple("GlobalMaxPooling2D", ["keepdims": .bool(keeps)])
-        case .adaptiveAveragePool(let height, let width):
-            if before[2] == height, before[3] == width { return x }
-            guard before[2] % height == 0, before[3] % width == 0 else {
-                throw unsupported(node, "pooling \(before) to \(height) × \(width)")
+        case .maxPool(let op):
+            return try pool("MaxPooling2D", node, op.window, x, before, shape, counts: true)
+        case .averagePool(let op):
+            return try pool(
+                "AveragePooling2D", node, op.window, x, before, shape, counts: op.countsPadding)
+        case .globalAveragePool(let op):
+            return simple("GlobalAveragePooling2D", ["keepdims": .bool(op.keepsDimensions)])
+        case .globalMaxPool(let op):
+            return simple("GlobalMaxPooling2D", ["keepdims": .bool(op.keepsDimensions)])
+        case .adaptiveAveragePool(let op):
+            if before[2] == op.height, before[3] == op.width { return x }
+            guard before[2] % op.height == 0, before[3] % op.width == 0 else {
+                throw unsupported(node, "pooling \(before) to \(op.height) × \(op.width)")
             }
-            let size = Extent(before[2] / height, before[3] / width)
+            let size = Extent(before[2] / op.height, before[3] / op.width)
             return simple(
                 "AveragePooling2D",
                 ["pool_size": pair(size), "strides": pair(size), "padding": "valid"])
         case .add, .multiply: return simple(node.op == .add ? "Add" : "Multiply")
         case .concatenate: return simple("Concatenate", ["axis": -1])
-        case .slice(let start, let count):
-            return try slice(node, x, before, shape, start: start, count: count)
-        case .flatten(let channelsLast):
-            let ordered = channelsLast ? x : permuted(x, node.name, [3, 1, 2], before)
+        case .slice(let op):
+            return try slice(node, x, before, shape, start: op.start, count: op.count)
+        case .flatten(let op):
+            let ordered = op.channelsLast ? x : permuted(x, node.name, [3, 1, 2], before)
             return layer("Flatten", node.name, [:], [ordered], shape)
-        case .reshape(let channels, let height, let width, let channelsLast):
-            let sizes = channelsLast ? [height, width, channels] : [channels, height, width]
+        case .reshape(let op):
+            let sizes =
+                op.channelsLast
+                ? [op.height, op.width, op.channels] : [op.channels, op.height, op.width]
             let target: [String: JSONTree] = [
                 "target_shape": .array(sizes.map { .integer($0) })
             ]
             let reshaped = layer("Reshape", node.name, target, inputs, shape)
-            return channelsLast ? reshaped : permuted(reshaped, node.name, [2, 3, 1], shape)
-        case .pad(let padding, let value):
-            guard value == 0 else { throw unsupported(node, "padding with \(value)") }
-            return pad(padding, x, node, before, shape)
-        case .upsample(let height, let width, let bilinear):
+            return op.channelsLast ? reshaped : permuted(reshaped, node.name, [2, 3, 1], shape)
+        case .pad(let op):
+            guard op.value == 0 else { throw unsupported(node, "padding with \(op.value)") }
+            return pad(op.padding, x, node, before, shape)
+        case .upsample(let op):
             return simple(
                 "UpSampling2D",
                 [
-                    "size": pair(Extent(height, width)),
-                    "interpolation": bilinear ? "bilinear" : "nearest",
+                    "size": pair(Extent(op.height, op.width)),
+                    "interpolation": op.bilinear ? "bilinear" : "nearest",
                 ])
-        case .channelShuffle(let groups):
+        case .channelShuffle(let op):
             let (c, h, w) = (shape[1], shape[2], shape[3])
             let split = layer(
                 "Reshape", node.name + "_split",
-                ["target_shape": .array([h, w, groups, c / groups].map { .integer($0) })], [x],
+                ["target_shape": .array([h, w, op.groups, c / op.groups].map { .integer($0) })],
+                [x],
                 shape)
             let turned = layer(
                 "Permute", node.name + "_permute", ["dims": [1, 2, 4, 3]], [split], shape)
             return layer(
                 "Reshape", node.name,
                 ["target_shape": .array([h, w, c].map { .integer($0) })], [turned], shape)
-        case .affine(let scale, let shift):
+        case .affine(let op):
             func constants(_ values: [Float]) -> JSONTree {
                 let numbers = values.map { JSONTree.number(Double($0)) }
                 return numbers.count == 1 ? numbers[0] : .array(numbers)
             }
-            return simple("Rescaling", ["scale": constants(scale), "offset": constants(shift)])
-        case .channelScale: return try channelScale(node, inputs, shape)
-        case .dropout(let rate): return simple("Dropout", ["rate": .number(Double(rate))])
-        case .dropPath(let rate):
             return simple(
-                "Dropout", ["rate": .number(Double(rate)), "noise_shape": [nil, 1, 1, 1]])
+                "Rescaling", ["scale": constants(op.scale), "offset": constants(op.shift)])
+        case .channelScale: return try channelScale(node, inputs, shape)
+        case .dropout(let op): return simple("Dropout", ["rate": .number(Double(op.rate))])
+        case .dropPath(let op):
+            return simple(
+                "Dropout", ["rate": .number(Double(op.rate)), "noise_shape": [nil, 1, 1, 1]])
         }
     }
 }

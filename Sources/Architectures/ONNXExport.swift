@@ -45,12 +45,12 @@ public struct ONNXExport {
     }
 
     private init(_ graph: Graph, _ state: StateDict, _ input: Extent) throws {
-        guard case .input(let channels) = graph.nodes.first?.op else {
+        guard case .input(let images) = graph.nodes.first?.op else {
             throw NetworkError.invalidGraph("its first layer is not the input")
         }
         self.graph = graph
         self.state = state
-        shapes = try graph.shapes(input: [1, channels, input.height, input.width])
+        shapes = try graph.shapes(input: [1, images.channels, input.height, input.width])
     }
 
     private mutating func run(_ preprocessing: Input?) throws -> [UInt8] {
@@ -231,46 +231,53 @@ public struct ONNXExport {
         }
         switch node.op {
         case .input: return x
-        case .conv2d(_, let window, let groups, _):
+        case .conv2d(let op):
             let weights = try node.parameters.map { try weight($0) }
             return emit(
                 "Conv", [x] + weights, name,
-                geometry(window, before, after) + [("group", .integer(groups))])
-        case .convTranspose2d(_, let window, let extra, let groups, _):
+                geometry(op.window, before, after) + [("group", .integer(op.groups))])
+        case .convTranspose2d(let op):
             let weights = try node.parameters.map { try weight($0) }
-            guard case .explicit(let padding) = window.padding else {
+            guard case .explicit(let padding) = op.window.padding else {
                 throw ArchitectureError.onnx(node: name, reason: "its padding is not explicit")
             }
             return emit(
                 "ConvTranspose", [x] + weights, name,
                 [
-                    ("kernel_shape", .integers([window.kernel.height, window.kernel.width])),
-                    ("strides", .integers([window.stride.height, window.stride.width])),
-                    ("dilations", .integers([window.dilation.height, window.dilation.width])),
+                    ("kernel_shape", .integers([op.window.kernel.height, op.window.kernel.width])),
+                    ("strides", .integers([op.window.stride.height, op.window.stride.width])),
+                    (
+                        "dilations",
+                        .integers([op.window.dilation.height, op.window.dilation.width])
+                    ),
                     (
                         "pads",
                         .integers([padding.top, padding.left, padding.bottom, padding.right])
                     ),
-                    ("output_padding", .integers([extra.height, extra.width])),
-                    ("group", .integer(groups)),
+                    (
+                        "output_padding",
+                        .integers([op.outputPadding.height, op.outputPadding.width])
+                    ),
+                    ("group", .integer(op.groups)),
                 ])
-        case .batchNorm(let epsilon, _, let scale, let shift):
+        case .batchNorm(let op):
             // How many samples Keras' Normalization saw is no part of it.
             var weights = try node.parameters.filter { $0.role != .count }.map { try weight($0) }
             let channels = before[1]
-            if !scale {
+            if !op.scale {
                 let ones = [Float](repeating: 1, count: channels)
                 weights.insert(constant(name + ".ones", ones, [channels]), at: 0)
             }
-            if !shift {
+            if !op.shift {
                 let zeros = [Float](repeating: 0, count: channels)
                 weights.insert(constant(name + ".zeros", zeros, [channels]), at: 1)
             }
-            return emit("BatchNormalization", [x] + weights, name, [("epsilon", .number(epsilon))])
-        case .layerNorm(let epsilon):
+            return emit(
+                "BatchNormalization", [x] + weights, name, [("epsilon", .number(op.epsilon))])
+        case .layerNorm(let op):
             let weights = try node.parameters.map { try weight($0) }
             let settings: [(String, Setting)] = [
-                ("axis", .integer(-1)), ("epsilon", .number(epsilon)),
+                ("axis", .integer(-1)), ("epsilon", .number(op.epsilon)),
             ]
             guard isMap else { return emit("LayerNormalization", [x] + weights, name, settings) }
             let last = emit("Transpose", [x], name + ".last", [("perm", .integers([0, 2, 3, 1]))])
@@ -279,36 +286,37 @@ public struct ONNXExport {
         case .linear:
             let weights = try node.parameters.map { try weight($0) }
             return emit("Gemm", [x] + weights, name, [("transB", .integer(1))])
-        case .activation(let activation): return self.activation(activation, x, name)
-        case .maxPool(let window):
-            guard case .zeroSame = window.padding else {
-                return emit("MaxPool", [x], name, geometry(window, before, after))
+        case .activation(let op): return self.activation(op.function, x, name)
+        case .maxPool(let op):
+            guard case .zeroSame = op.window.padding else {
+                return emit("MaxPool", [x], name, geometry(op.window, before, after))
             }
             // ONNX pads a maximum with −∞, and here the zeros are values.
-            let padding = window.resolvedPadding(height: before[2], width: before[3])
+            let padding = op.window.resolvedPadding(height: before[2], width: before[3])
             let padded = pad(padding, 0, x, name + ".padded")
-            var (bare, grown) = (window, before)
+            var (bare, grown) = (op.window, before)
             bare.padding = .valid
             grown[2] += padding.top + padding.bottom
             grown[3] += padding.left + padding.right
             return emit("MaxPool", [padded], name, geometry(bare, grown, after))
-        case .averagePool(let window, let counts):
+        case .averagePool(let op):
             return emit(
                 "AveragePool", [x], name,
-                geometry(window, before, after) + [("count_include_pad", .integer(counts ? 1 : 0))])
-        case .globalAveragePool(let keeps), .globalMaxPool(let keeps):
-            let op =
-                if case .globalMaxPool = node.op { "GlobalMaxPool" } else { "GlobalAveragePool" }
-            guard !keeps else { return emit(op, [x], name) }
-            let pooled = emit(op, [x], name + ".map")
-            return emit("Flatten", [pooled], name, [("axis", .integer(1))])
-        case .adaptiveAveragePool(let height, let width):
-            if before[2] == height, before[3] == width { return x }
-            guard before[2] % height == 0, before[3] % width == 0 else {
+                geometry(op.window, before, after) + [
+                    ("count_include_pad", .integer(op.countsPadding ? 1 : 0))
+                ])
+        case .globalAveragePool(let op):
+            return pooled(
+                x, kind: "GlobalAveragePool", name: name, keepsDimensions: op.keepsDimensions)
+        case .globalMaxPool(let op):
+            return pooled(x, kind: "GlobalMaxPool", name: name, keepsDimensions: op.keepsDimensions)
+        case .adaptiveAveragePool(let op):
+            if before[2] == op.height, before[3] == op.width { return x }
+            guard before[2] % op.height == 0, before[3] % op.width == 0 else {
                 throw ArchitectureError.onnx(
-                    node: name, reason: "it pools \(before) to \(height) × \(width)")
+                    node: name, reason: "it pools \(before) to \(op.height) × \(op.width)")
             }
-            let cell = [before[2] / height, before[3] / width]
+            let cell = [before[2] / op.height, before[3] / op.width]
             return emit(
                 "AveragePool", [x], name,
                 [("kernel_shape", .integers(cell)), ("strides", .integers(cell))])
@@ -321,28 +329,31 @@ public struct ONNXExport {
             }
             return sum
         case .concatenate: return emit("Concat", inputs, name, [("axis", .integer(1))])
-        case .slice(let start, let count):
+        case .slice(let op):
             let bounds = [
-                constant(name + ".start", [start]), constant(name + ".end", [start + count]),
+                constant(name + ".start", [op.start]),
+                constant(name + ".end", [op.start + op.count]),
                 constant(name + ".axis", [1]),
             ]
             return emit("Slice", [x] + bounds, name)
-        case .flatten(let channelsLast):
+        case .flatten(let op):
             let ordered =
-                channelsLast
+                op.channelsLast
                 ? emit("Transpose", [x], name + ".last", [("perm", .integers([0, 2, 3, 1]))]) : x
             return emit("Flatten", [ordered], name, [("axis", .integer(1))])
-        case .reshape(let channels, let height, let width, let channelsLast):
-            let sizes = channelsLast ? [0, height, width, channels] : [0, channels, height, width]
+        case .reshape(let op):
+            let sizes =
+                op.channelsLast
+                ? [0, op.height, op.width, op.channels] : [0, op.channels, op.height, op.width]
             let shape = constant(name + ".shape", sizes)
-            guard channelsLast else { return emit("Reshape", [x, shape], name) }
+            guard op.channelsLast else { return emit("Reshape", [x, shape], name) }
             let last = emit("Reshape", [x, shape], name + ".last")
             return emit("Transpose", [last], name, [("perm", .integers([0, 3, 1, 2]))])
-        case .pad(let padding, let value): return pad(padding, value, x, name)
-        case .upsample(let height, let width, let bilinear):
-            let scales = constant(name + ".scales", [1, 1, Float(height), Float(width)], [4])
+        case .pad(let op): return pad(op.padding, op.value, x, name)
+        case .upsample(let op):
+            let scales = constant(name + ".scales", [1, 1, Float(op.height), Float(op.width)], [4])
             let settings: [(String, Setting)] =
-                bilinear
+                op.bilinear
                 ? [
                     ("mode", .text("linear")),
                     ("coordinate_transformation_mode", .text("half_pixel")),
@@ -352,17 +363,17 @@ public struct ONNXExport {
                     ("coordinate_transformation_mode", .text("asymmetric")),
                 ]
             return emit("Resize", [x, "", scales], name, settings)
-        case .channelShuffle(let groups):
+        case .channelShuffle(let op):
             let (c, h, w) = (after[1], after[2], after[3])
-            let split = constant(name + ".split", [0, groups, c / groups, h, w])
+            let split = constant(name + ".split", [0, op.groups, c / op.groups, h, w])
             let joined = constant(name + ".joined", [0, c, h, w])
             let parts = emit("Reshape", [x, split], name + ".parts")
             let turned = emit(
                 "Transpose", [parts], name + ".turned", [("perm", .integers([0, 2, 1, 3, 4]))])
             return emit("Reshape", [turned, joined], name)
-        case .affine(let scale, let shift):
-            let factor = constant(name + ".scale", scale, constantShape(scale))
-            let offset = constant(name + ".shift", shift, constantShape(shift))
+        case .affine(let op):
+            let factor = constant(name + ".scale", op.scale, constantShape(op.scale))
+            let offset = constant(name + ".shift", op.shift, constantShape(op.shift))
             let scaled = emit("Mul", [x, factor], name + ".scaled")
             return emit("Add", [scaled, offset], name)
         case .channelScale:
@@ -376,6 +387,15 @@ public struct ONNXExport {
             return emit(
                 "LpNormalization", [x], name, [("axis", .integer(1)), ("p", .integer(2))])
         }
+    }
+
+    /// A pooling over the whole map, flattened unless it `keepsDimensions`.
+    private mutating func pooled(_ x: String, kind: String, name: String, keepsDimensions: Bool)
+        -> String
+    {
+        guard !keepsDimensions else { return emit(kind, [x], name) }
+        let map = emit(kind, [x], name + ".map")
+        return emit("Flatten", [map], name, [("axis", .integer(1))])
     }
 
     private mutating func activation(_ activation: Activation, _ x: String, _ name: String)

@@ -359,7 +359,7 @@ extension ONNXReader {
             case "Add", "Mul":
                 // x · sigmoid(x) is one operation.
                 for (x, gate) in [(a, b), (b, a)] {
-                    if op == "Mul", case .activation(.sigmoid) = builder.nodes[gate].op,
+                    if op == "Mul", builder.nodes[gate].op == .activation(.sigmoid),
                         builder.nodes[gate].inputs == [x]
                     {
                         return try result(node, .node(try emit(node, .activation(.swish), [x])))

@@ -87,20 +87,20 @@ private struct Traits {
         weighted = graph.nodes.indices.filter { !graph.nodes[$0].parameters.isEmpty }
         for (index, node) in graph.nodes.enumerated() {
             switch node.op {
-            case .conv2d(_, let window, _, let bias):
+            case .conv2d(let op):
                 // A classifier may be a convolution over a map of one.
                 guard shapes[index][2] * shapes[index][3] > 1 else { continue }
                 convolutions += 1
-                biases += bias ? 1 : 0
-                if window.stride != 1 {
-                    count(name(window.kernel), &strides)
-                    count(padding(window, node), &paddings)
+                biases += op.bias ? 1 : 0
+                if op.window.stride != 1 {
+                    count(name(op.window.kernel), &strides)
+                    count(padding(op.window, node), &paddings)
                 }
-            case .batchNorm(let epsilon, _, _, _), .layerNorm(let epsilon):
-                epsilons.insert(epsilon)
-            case .maxPool(let window), .averagePool(let window, _):
-                count("\(name(window.kernel)) by \(window.stride.height)", &pools)
-            case .activation(let activation): count(activation.rawValue, &activations)
+            case .batchNorm(let op): epsilons.insert(op.epsilon)
+            case .layerNorm(let op): epsilons.insert(op.epsilon)
+            case .maxPool(let op): count(pooling(op.window), &pools)
+            case .averagePool(let op): count(pooling(op.window), &pools)
+            case .activation(let op): count(op.function.rawValue, &activations)
             default: break
             }
         }
@@ -110,13 +110,18 @@ private struct Traits {
         counts[key, default: 0] += 1
     }
 
+    private func pooling(_ window: Window) -> String {
+        "\(name(window.kernel)) by \(window.stride.height)"
+    }
+
     private func name(_ extent: Extent) -> String { "\(extent.height) × \(extent.width)" }
 
     /// The amounts around a map, those of a layer of padding before it included.
     private func padding(_ window: Window, _ node: Node) -> String {
         let input = node.inputs[0]
         var all = window.resolvedPadding(height: shapes[input][2], width: shapes[input][3])
-        if case .pad(let before, _) = graph.nodes[input].op {
+        if case .pad(let pad) = graph.nodes[input].op {
+            let before = pad.padding
             all = Padding(
                 top: all.top + before.top, left: all.left + before.left,
                 bottom: all.bottom + before.bottom, right: all.right + before.right)
@@ -161,7 +166,7 @@ private struct Traits {
         guard case .linear = graph.nodes[index].op else { return nil }
         var input = graph.nodes[index].inputs[0]
         while case .dropout = graph.nodes[input].op { input = graph.nodes[input].inputs[0] }
-        guard case .flatten(channelsLast: true) = graph.nodes[input].op else { return nil }
+        guard graph.nodes[input].op == .flatten(channelsLast: true) else { return nil }
         return shapes[graph.nodes[input].inputs[0]]
     }
 

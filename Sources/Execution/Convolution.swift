@@ -91,12 +91,10 @@ extension Compiler {
     /// The dims of a kernel as oneDNN has them: grouped ones have an axis more.
     func kernelDims(_ node: Node) -> [Int] {
         guard let shape = node.parameters.first?.shape else { return [] }
-        if case .convTranspose2d(_, _, _, let groups, _) = node.op, groups > 1 {
-            return [groups, shape[0] / groups] + shape.dimensions.dropFirst()
-        }
-        if case .conv2d(_, _, let groups, _) = node.op, groups > 1 {
-            return [groups, shape[0] / groups] + shape.dimensions.dropFirst()
-        }
+        var groups = 1
+        if case .convTranspose2d(let convolution) = node.op { groups = convolution.groups }
+        if case .conv2d(let convolution) = node.op { groups = convolution.groups }
+        if groups > 1 { return [groups, shape[0] / groups] + shape.dimensions.dropFirst() }
         return shape.dimensions
     }
 
@@ -172,7 +170,7 @@ extension Compiler {
         let pointers = { (body: (UnsafePointer<graft_md>?) -> dnnl_status_t) -> dnnl_status_t in
             biases.map { $0.withPointer { body($0) } } ?? body(nil)
         }
-        guard case .conv2d(_, let window, _, _) = node.op else {
+        guard case .conv2d(let convolution) = node.op else {
             // The matrix reads what lies row-major already.
             return try Primitive("plan layer `\(node.name)`", engine) { pd in
                 src.withPointer { src in
@@ -188,7 +186,7 @@ extension Compiler {
                 }
             }
         }
-        var geometry = self.window(window, input: input, output: output, extra: extra)
+        var geometry = self.window(convolution.window, input: input, output: output, extra: extra)
         return try Primitive("plan layer `\(node.name)`", engine) { pd in
             src.withPointer { src in
                 weights.withPointer { weights in

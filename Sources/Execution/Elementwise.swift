@@ -35,8 +35,8 @@ extension Compiler {
     func batchNorm(
         _ node: Node, _ source: Memory, _ shape: Shape, activation: Activation? = nil
     ) throws -> Memory {
-        guard case .batchNorm(let epsilon, _, _, _) = node.op else { return source }
-        let (scale, shift) = try affine(node, epsilon: epsilon)
+        guard case .batchNorm(let norm) = node.op else { return source }
+        let (scale, shift) = try affine(node, epsilon: norm.epsilon)
         return try channelAffine(
             source, shape, scale: scale, shift: shift, as: node.name, activation: activation)
     }

@@ -150,24 +150,24 @@ struct Fusion {
             values[index] = try compiler.transposedProduct(
                 node, try value(of: node.inputs[0]), shapes[node.inputs[0]], shapes[index])
         case .dropout, .dropPath: values[index] = try stored(node.inputs[0])
-        case .pad(let padding, let fill):
-            if canMerge(padding, fill, into: only(index), from: node.inputs[0]) {
-                padded[index] = padding
+        case .pad(let op):
+            if canMerge(op.padding, op.value, into: only(index), from: node.inputs[0]) {
+                padded[index] = op.padding
                 values[index] = try stored(node.inputs[0])
             } else {
                 values[index] = try compiler.plainLoop(
                     node, [try value(of: node.inputs[0])], shapes, index)
             }
-        case .activation(let activation):
-            values[index] = try compiler.activate(node, try value(of: node.inputs[0]), activation)
+        case .activation(let op):
+            values[index] = try compiler.activate(node, try value(of: node.inputs[0]), op.function)
         case .batchNorm:
             // An activation after it that only cuts costs nothing.
             var activation: Activation?
             var last = index
-            if let next = only(index), case .activation(let kind) = graph.nodes[next].op,
-                kind.bounds != nil
+            if let next = only(index), case .activation(let cut) = graph.nodes[next].op,
+                cut.function.bounds != nil
             {
-                activation = kind
+                activation = cut.function
                 last = next
                 done.insert(next)
             }
@@ -190,22 +190,23 @@ struct Fusion {
             values[index] = try compiler.combine(
                 node, sources, node.inputs.map { shapes[$0] }, shapes[index],
                 free: zip(node.inputs, sources).map { isFree($0, $1) })
-        case .flatten(let channelsLast):
+        case .flatten(let op):
             values[index] = try compiler.flatten(
                 try value(of: node.inputs[0]), shapes[node.inputs[0]], shapes[index],
-                channelsLast: channelsLast)
+                channelsLast: op.channelsLast)
         case .softmax:
             values[index] = try compiler.softmax(node, try value(of: node.inputs[0]), shapes[index])
-        case .layerNorm(let epsilon):
+        case .layerNorm(let op):
             values[index] = try compiler.layerNorm(
-                node, try value(of: node.inputs[0]), shapes[index], epsilon)
+                node, try value(of: node.inputs[0]), shapes[index], op.epsilon)
         case .concatenate: try join(index)
-        case .slice(let start, _):
+        case .slice(let op):
             values[index] = try compiler.cut(
-                try value(of: node.inputs[0]), shapes[node.inputs[0]], start: start, shapes[index])
-        case .channelShuffle(let groups):
+                try value(of: node.inputs[0]), shapes[node.inputs[0]], start: op.start,
+                shapes[index])
+        case .channelShuffle(let op):
             values[index] = try compiler.shuffled(
-                try value(of: node.inputs[0]), shapes[index], groups: groups)
+                try value(of: node.inputs[0]), shapes[index], groups: op.groups)
         case .reshape, .upsample, .affine, .channelScale, .unitNorm:
             values[index] = try compiler.plainLoop(
                 node, try node.inputs.map { try value(of: $0) }, shapes, index)
@@ -222,11 +223,11 @@ struct Fusion {
         else { return false }
         switch graph.nodes[consumer].op {
         case .conv2d: return true
-        case .maxPool(let window):
-            guard case .activation(let activation) = graph.nodes[input].op,
-                case .explicit = window.padding
+        case .maxPool(let op):
+            guard case .activation(let before) = graph.nodes[input].op,
+                case .explicit = op.window.padding
             else { return false }
-            return activation == .relu || activation == .relu6
+            return before.function == .relu || before.function == .relu6
         default: return false
         }
     }
@@ -237,8 +238,8 @@ struct Fusion {
         let inputShape = shape(into: node)
         var last = index
         var norm: (node: Node, epsilon: Float)?
-        if let next = only(last), case .batchNorm(let epsilon, _, _, _) = graph.nodes[next].op {
-            norm = (graph.nodes[next], epsilon)
+        if let next = only(last), case .batchNorm(let fused) = graph.nodes[next].op {
+            norm = (graph.nodes[next], fused.epsilon)
             last = next
         }
         let weights = ProductWeights(compiler, node, norm: norm)
@@ -260,10 +261,10 @@ struct Fusion {
             }
         }
         var activation: Activation?
-        if let next = only(last), case .activation(let kind) = graph.nodes[next].op,
-            kind.algorithms.count == 1
+        if let next = only(last), case .activation(let fused) = graph.nodes[next].op,
+            fused.function.algorithms.count == 1
         {
-            activation = kind
+            activation = fused.function
             last = next
         }
         for fused in [index, last] { done.insert(fused) }
@@ -389,8 +390,8 @@ extension Op {
 
     /// Whether it is a maximum that pads with nothing.
     fileprivate var isPlainMaxPool: Bool {
-        guard case .maxPool(let window) = self else { return false }
-        if case .zeroSame = window.padding { return false }
+        guard case .maxPool(let pool) = self else { return false }
+        if case .zeroSame = pool.window.padding { return false }
         return true
     }
 }

@@ -50,7 +50,9 @@ extension GradientBuilder {
             (sum, last) = ((next, other), next)
         }
         var activation: Int?
-        if let next = only(last), case .activation(let kind) = nodes[next].op, kind.bounds != nil {
+        if let next = only(last), case .activation(let cut) = nodes[next].op,
+            cut.function.bounds != nil
+        {
             (activation, last) = (next, next)
         }
         guard last != index else { return nil }
@@ -65,8 +67,8 @@ extension GradientBuilder {
         let shape = shapes[fused.product]
         let kernel = node.parameters[0]
         var activation: Activation?
-        if let index = fused.activation, case .activation(let kind) = nodes[index].op {
-            activation = kind
+        if let index = fused.activation, case .activation(let cut) = nodes[index].op {
+            activation = cut.function
         }
         let fold = try fused.norm.map { try Fold(self, node, nodes[$0]) }
         let bias =
@@ -197,13 +199,13 @@ final class Fold {
         compiler = builder.compiler
         self.node = node
         name = norm.name
-        guard case .batchNorm(let epsilon, _, _, _) = norm.op,
+        guard case .batchNorm(let rule) = norm.op,
             let mean = compiler.parameter(norm, .runningMean),
             let variance = compiler.parameter(norm, .runningVariance)
         else { throw ExecutionError.unsupported(layer: norm.name, reason: "it has no statistics") }
         self.mean = try compiler.weight(mean)
         inverse = try compiler.weight(variance).map {
-            Float(1 / (Double($0) + Double(epsilon)).squareRoot())
+            Float(1 / (Double($0) + Double(rule.epsilon)).squareRoot())
         }
         channels = inverse.count
         func slot(_ node: Node, _ role: Parameter.Role) -> GradientBuilder.Slot? {

@@ -148,30 +148,30 @@ extension GradientBuilder {
         var others: [Memory] = []
         let body: (Floats, Floats) throws -> Void
         switch node.op {
-        case .slice(let start, let count):
+        case .slice(let op):
             body = { g, dx in
                 for sample in 0..<x[0] {
-                    for element in 0..<(count * area) {
-                        dx[(sample * x[1] + start) * area + element] =
-                            g[sample * count * area + element]
+                    for element in 0..<(op.count * area) {
+                        dx[(sample * x[1] + op.start) * area + element] =
+                            g[sample * op.count * area + element]
                     }
                 }
             }
-        case .channelShuffle(let groups):
-            let each = x[1] / groups
+        case .channelShuffle(let op):
+            let each = x[1] / op.groups
             body = { g, dx in
                 for plane in 0..<(x[0] * x[1]) {
                     let (sample, channel) = plane.quotientAndRemainder(dividingBy: x[1])
-                    let from = sample * x[1] + (channel % groups) * each + channel / groups
+                    let from = sample * x[1] + (channel % op.groups) * each + channel / op.groups
                     for element in 0..<area {
                         dx[from * area + element] = g[plane * area + element]
                     }
                 }
             }
-        case .reshape(_, _, _, let channelsLast):
+        case .reshape(let op):
             let plane = y[2] * y[3]
             body = { g, dx in
-                guard channelsLast else {
+                guard op.channelsLast else {
                     _ = dx.update(fromContentsOf: g)
                     return
                 }
@@ -182,19 +182,19 @@ extension GradientBuilder {
                     }
                 }
             }
-        case .upsample(let height, let width, let bilinear) where !bilinear:
+        case .upsample(let op) where !op.bilinear:
             body = { g, dx in
                 for plane in 0..<(y[0] * y[1]) {
                     for row in 0..<y[2] {
                         for column in 0..<y[3] {
-                            dx[(plane * x[2] + row / height) * x[3] + column / width] +=
+                            dx[(plane * x[2] + row / op.height) * x[3] + column / op.width] +=
                                 g[(plane * y[2] + row) * y[3] + column]
                         }
                     }
                 }
             }
-        case .upsample(let height, let width, _):
-            let (rows, columns) = (taps(x[2], height), taps(x[3], width))
+        case .upsample(let op):
+            let (rows, columns) = (taps(x[2], op.height), taps(x[3], op.width))
             body = { g, dx in
                 for plane in 0..<(y[0] * y[1]) {
                     let to = plane * x[2] * x[3]

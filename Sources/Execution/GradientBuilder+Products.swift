@@ -104,11 +104,13 @@ extension GradientBuilder {
         bias: Memory?, into home: Memory?
     ) throws -> Memory? {
         let input = shapes[node.inputs[0]]
-        guard case .conv2d(_, let window, let groups, _) = node.op, groups > 1,
-            groups == input[1], groups == output[1],
+        guard case .conv2d(let convolution) = node.op, convolution.groups > 1,
+            convolution.groups == input[1], convolution.groups == output[1],
             !instead.implementation.hasPrefix("jit"), !instead.implementation.hasPrefix("brg"),
             let layout = try compiler.mapLayout(source, input), layout.order != .planes
         else { return nil }
+        let groups = convolution.groups
+        let window = convolution.window
         let block = layout.order == .channelsLast ? (groups % 16 == 0 ? 16 : 8) : layout.block
         let to = MapLayout(output, layout.order)
         let geometry = compiler.window(window, input: input, output: output)

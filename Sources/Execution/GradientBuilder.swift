@@ -110,17 +110,17 @@ final class GradientBuilder {
             }
         case .convTranspose2d:
             values[index] = try transposedProduct(index, node, x)
-        case .batchNorm(let epsilon, let momentum, _, _) where learnsStatistics(node):
+        case .batchNorm(let op) where learnsStatistics(node):
             values[index] = try learningNorm(
-                index, node, x, epsilon: epsilon, momentum: momentum)
-        case .batchNorm(let epsilon, _, _, _):
-            values[index] = try batchNorm(index, node, x, epsilon)
-        case .activation(let activation) where activation.bounds != nil:
+                index, node, x, epsilon: op.epsilon, momentum: op.momentum)
+        case .batchNorm(let op):
+            values[index] = try batchNorm(index, node, x, op.epsilon)
+        case .activation(let op) where op.function.bounds != nil:
             // Its gradient is read off its value.
-            values[index] = try compiler.activate(node, x, activation)
-        case .activation(let activation):
+            values[index] = try compiler.activate(node, x, op.function)
+        case .activation(let op):
             var value = x
-            for algorithm in activation.algorithms {
+            for algorithm in op.function.algorithms {
                 let (primitive, output) = try compiler.eltwise(
                     node, value, dnnl_forward_training, algorithm)
                 chains[index, default: []].append((primitive, value, algorithm))
@@ -137,22 +137,22 @@ final class GradientBuilder {
         case .add, .multiply:
             values[index] = try compiler.combine(
                 node, inputs, node.inputs.map { shapes[$0] }, shapes[index])
-        case .flatten(let channelsLast):
+        case .flatten(let op):
             values[index] = try compiler.flatten(
-                x, inputShape, shapes[index], channelsLast: channelsLast)
-        case .dropout(let rate): values[index] = try dropout(index, x, rate)
+                x, inputShape, shapes[index], channelsLast: op.channelsLast)
+        case .dropout(let op): values[index] = try dropout(index, x, op.rate)
         case .dropPath: values[index] = x
         case .softmax: values[index] = try compiler.softmax(node, x, shapes[index])
-        case .layerNorm(let epsilon):
-            values[index] = try layerNorm(index, node, x, epsilon)
+        case .layerNorm(let op):
+            values[index] = try layerNorm(index, node, x, op.epsilon)
         case .channelScale: values[index] = try channelScale(index, node, x)
         case .concatenate:
             values[index] = try compiler.joined(
                 inputs, node.inputs.map { shapes[$0] }, shapes[index])
-        case .slice(let start, _):
-            values[index] = try compiler.cut(x, inputShape, start: start, shapes[index])
-        case .channelShuffle(let groups):
-            values[index] = try compiler.shuffled(x, shapes[index], groups: groups)
+        case .slice(let op):
+            values[index] = try compiler.cut(x, inputShape, start: op.start, shapes[index])
+        case .channelShuffle(let op):
+            values[index] = try compiler.shuffled(x, shapes[index], groups: op.groups)
         case .pad, .reshape, .upsample, .affine, .unitNorm:
             values[index] = try compiler.plainLoop(node, inputs, shapes, index)
         }
@@ -213,7 +213,7 @@ final class GradientBuilder {
             return
         }
         let from = node.inputs[0]
-        if case .activation(let kind) = node.op, let bounds = kind.bounds {
+        if case .activation(let cut) = node.op, let bounds = cut.function.bounds {
             guard learns[from], let parts = gradients[index] else { return }
             try accumulate(from, try maskedSum(parts, try value(index), bounds, node.name))
             gradients[index] = nil
@@ -225,11 +225,11 @@ final class GradientBuilder {
         case .input: break
         case .conv2d, .linear: try productBackward(index, node, dy)
         case .convTranspose2d: try transposedProductBackward(index, node, dy)
-        case .batchNorm(let epsilon, _, _, _):
+        case .batchNorm(let op):
             if let norm = learningNorms[index] {
                 try learningNormBackward(index, node, dy, norm)
             } else {
-                try batchNormBackward(index, node, dy, epsilon)
+                try batchNormBackward(index, node, dy, op.epsilon)
             }
         case .activation: try activationBackward(index, dy)
         case .adaptiveAveragePool where !compiler.dividesEvenly(node, shapes[from]):
@@ -242,18 +242,21 @@ final class GradientBuilder {
                 try accumulate(input, try summed(dy, shapes[index], to: shapes[input]))
             }
         case .multiply: try multiplyBackward(index, node, dy)
-        case .flatten(let channelsLast):
+        case .flatten(let op):
             let plain = try compiler.plain(dy, shapes[index].dimensions)
             let dims = shapes[from].dimensions
             try accumulate(
                 from,
                 try Memory(
-                    channelsLast ? .channelsLast(dims) : .plain(dims), plain.buffer, compiler.engine
+                    op.channelsLast ? .channelsLast(dims) : .plain(dims), plain.buffer,
+                    compiler.engine
                 ))
         case .dropout: try dropoutBackward(index, from, dy)
         case .dropPath: try accumulate(from, dy)
-        case .pad(let p, _):
-            let crop = Padding(top: -p.top, left: -p.left, bottom: -p.bottom, right: -p.right)
+        case .pad(let op):
+            let crop = Padding(
+                top: -op.padding.top, left: -op.padding.left, bottom: -op.padding.bottom,
+                right: -op.padding.right)
             try accumulate(from, try moved(.pad(crop, value: 0), node, dy, index, from))
         case .concatenate:
             var start = 0
@@ -265,13 +268,13 @@ final class GradientBuilder {
                 }
                 start += count
             }
-        case .layerNorm(let epsilon): try layerNormBackward(index, node, dy, epsilon)
+        case .layerNorm(let op): try layerNormBackward(index, node, dy, op.epsilon)
         case .channelScale: try channelScaleBackward(index, node, dy)
-        case .affine(let scale, _):
+        case .affine(let op):
             try accumulate(
                 from,
                 try compiler.channelAffine(
-                    dy, shapes[index], scale: scale, shift: nil, as: node.name))
+                    dy, shapes[index], scale: op.scale, shift: nil, as: node.name))
         case .softmax, .unitNorm, .slice, .reshape, .upsample, .channelShuffle:
             if learns[from] { try loopBackward(index, node, dy) }
         }

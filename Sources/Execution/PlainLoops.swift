@@ -13,8 +13,9 @@ extension Compiler {
         let inputs = node.inputs.map { shapes[$0] }
         let shape = shapes[index]
         let x = try zip(sources, inputs).map { try plain($0, $1.dimensions) }
-        if case .affine(let scale, let shift) = node.op {
-            return try channelAffine(x[0], shape, scale: scale, shift: shift, as: node.name)
+        if case .affine(let affine) = node.op {
+            return try channelAffine(
+                x[0], shape, scale: affine.scale, shift: affine.shift, as: node.name)
         }
         if case .channelScale = node.op, let gamma = node.parameters.first {
             return try channelAffine(
@@ -40,16 +41,16 @@ extension Compiler {
         let x = inputs[0]
         let area = x.rank == 4 ? x[2] * x[3] : 1
         switch node.op {
-        case .pad(let padding, let fill):
+        case .pad(let op):
             return { sources, target in
-                target.update(repeating: fill)
+                target.update(repeating: op.value)
                 for plane in 0..<(y[0] * y[1]) {
-                    for row in max(0, padding.top)..<min(y[2], padding.top + x[2]) {
-                        for column in max(0, padding.left)..<min(y[3], padding.left + x[3]) {
+                    for row in max(0, op.padding.top)..<min(y[2], op.padding.top + x[2]) {
+                        for column in max(0, op.padding.left)..<min(y[3], op.padding.left + x[3]) {
                             target[(plane * y[2] + row) * y[3] + column] =
                                 sources[0][
-                                    (plane * x[2] + row - padding.top) * x[3] + column
-                                        - padding.left]
+                                    (plane * x[2] + row - op.padding.top) * x[3] + column
+                                        - op.padding.left]
                         }
                     }
                 }
@@ -68,21 +69,21 @@ extension Compiler {
                     }
                 }
             }
-        case .slice(let start, let count):
+        case .slice(let op):
             return { sources, target in
                 for sample in 0..<y[0] {
-                    for element in 0..<(count * area) {
-                        target[sample * count * area + element] =
-                            sources[0][(sample * x[1] + start) * area + element]
+                    for element in 0..<(op.count * area) {
+                        target[sample * op.count * area + element] =
+                            sources[0][(sample * x[1] + op.start) * area + element]
                     }
                 }
             }
-        case .channelShuffle(let groups):
-            let each = x[1] / groups
+        case .channelShuffle(let op):
+            let each = x[1] / op.groups
             return { sources, target in
                 for sample in 0..<y[0] {
                     for channel in 0..<x[1] {
-                        let from = (channel % groups) * each + channel / groups
+                        let from = (channel % op.groups) * each + channel / op.groups
                         for element in 0..<area {
                             target[(sample * x[1] + channel) * area + element] =
                                 sources[0][(sample * x[1] + from) * area + element]
@@ -90,9 +91,9 @@ extension Compiler {
                     }
                 }
             }
-        case .reshape(_, _, _, let channelsLast):
+        case .reshape(let op):
             return { sources, target in
-                guard channelsLast else {
+                guard op.channelsLast else {
                     _ = target.update(fromContentsOf: sources[0])
                     return
                 }
@@ -106,8 +107,8 @@ extension Compiler {
                     }
                 }
             }
-        case .adaptiveAveragePool(let height, let width):
-            let (rows, columns) = (cells(x[2], height), cells(x[3], width))
+        case .adaptiveAveragePool(let op):
+            let (rows, columns) = (cells(x[2], op.height), cells(x[3], op.width))
             return { sources, target in
                 for plane in 0..<(y[0] * y[1]) {
                     for (i, row) in rows.enumerated() {
@@ -116,25 +117,26 @@ extension Compiler {
                             for r in row {
                                 for c in column { sum += sources[0][(plane * x[2] + r) * x[3] + c] }
                             }
-                            target[(plane * height + i) * width + j] =
+                            target[(plane * op.height + i) * op.width + j] =
                                 sum / Float(row.count * column.count)
                         }
                     }
                 }
             }
-        case .upsample(let height, let width, let bilinear) where !bilinear:
+        case .upsample(let op) where !op.bilinear:
             return { sources, target in
                 for plane in 0..<(y[0] * y[1]) {
                     for row in 0..<y[2] {
                         for column in 0..<y[3] {
                             target[(plane * y[2] + row) * y[3] + column] =
-                                sources[0][(plane * x[2] + row / height) * x[3] + column / width]
+                                sources[0][
+                                    (plane * x[2] + row / op.height) * x[3] + column / op.width]
                         }
                     }
                 }
             }
-        case .upsample(let height, let width, _):
-            let (rows, columns) = (taps(x[2], height), taps(x[3], width))
+        case .upsample(let op):
+            let (rows, columns) = (taps(x[2], op.height), taps(x[3], op.width))
             return { sources, target in
                 for plane in 0..<(y[0] * y[1]) {
                     let from = plane * x[2] * x[3]
@@ -161,7 +163,7 @@ extension Compiler {
                     }
                 }
             }
-        case .layerNorm(let epsilon):
+        case .layerNorm(let op):
             let gamma = try weight(node.parameters[0])
             let beta = try weight(node.parameters[1])
             return { sources, target in
@@ -176,7 +178,7 @@ extension Compiler {
                             let d = Double(sources[0][base + c * area]) - mean
                             squares += d * d
                         }
-                        let scale = 1 / (squares / Double(x[1]) + Double(epsilon)).squareRoot()
+                        let scale = 1 / (squares / Double(x[1]) + Double(op.epsilon)).squareRoot()
                         for c in 0..<x[1] {
                             let normal = (Double(sources[0][base + c * area]) - mean) * scale
                             target[base + c * area] = Float(normal) * gamma[c] + beta[c]

@@ -21,15 +21,16 @@ extension Compiler {
 
     /// Whether a pool is one primitive: the cells of an adaptive one may differ in size.
     func dividesEvenly(_ node: Node, _ input: Shape) -> Bool {
-        guard case .adaptiveAveragePool(let height, let width) = node.op else { return true }
-        return input[2] % height == 0 && input[3] % width == 0
+        guard case .adaptiveAveragePool(let cells) = node.op else { return true }
+        return input[2] % cells.height == 0 && input[3] % cells.width == 0
     }
 
     func pool(
         _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape, extra: Padding,
         training: Bool
     ) throws -> Pooled {
-        if case .maxPool(var window) = node.op, case .zeroSame = window.padding {
+        if case .maxPool(let zeroed) = node.op, case .zeroSame = zeroed.window.padding {
+            var window = zeroed.window
             // The zeros are values here, and oneDNN pads a maximum with −∞.
             let p = window.resolvedPadding(height: input[2], width: input[3])
             let shape: Shape = [
@@ -48,12 +49,13 @@ extension Compiler {
         let window: Window
         var algorithm = dnnl_pooling_max
         switch node.op {
-        case .maxPool(let w): window = w
-        case .averagePool(let w, let countsPadding):
-            window = w
+        case .maxPool(let op): window = op.window
+        case .averagePool(let op):
+            window = op.window
             algorithm =
-                countsPadding ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding
-            if countsPadding, w.roundsUp {
+                op.countsPadding
+                ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding
+            if op.countsPadding, op.window.roundsUp {
                 throw ExecutionError.unsupported(
                     layer: node.name, reason: "rounds up and counts padding at once")
             }
@@ -61,9 +63,9 @@ extension Compiler {
             window = Window(kernel: Extent(input[2], input[3]))
             if case .globalAveragePool = node.op { algorithm = dnnl_pooling_avg_exclude_padding }
             map = [input[0], input[1], 1, 1]
-        case .adaptiveAveragePool(let height, let width):
+        case .adaptiveAveragePool(let op):
             // What does not divide is a loop: see `dividesEvenly`.
-            let cell = Extent(input[2] / height, input[3] / width)
+            let cell = Extent(input[2] / op.height, input[3] / op.width)
             window = Window(kernel: cell, stride: cell)
             algorithm = dnnl_pooling_avg_exclude_padding
         default: throw ExecutionError.unsupported(layer: node.name, reason: "is no pooling")

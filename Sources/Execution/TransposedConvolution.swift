@@ -7,12 +7,14 @@ import GraftTensors
 extension Compiler {
     /// The convolution that leads from the output of a transposed one to its input.
     func reverse(_ node: Node, input: Shape) throws -> Node {
-        guard case .convTranspose2d(_, let window, _, let groups, _) = node.op,
+        guard case .convTranspose2d(let transposed) = node.op,
             let kernel = node.parameters.first
         else { throw ExecutionError.unsupported(layer: node.name, reason: "it has no weights") }
         return Node(
             name: node.name,
-            op: .conv2d(outputs: input[1], window: window, groups: groups, bias: false),
+            op: .conv2d(
+                outputs: input[1], window: transposed.window, groups: transposed.groups, bias: false
+            ),
             inputs: node.inputs, parameters: [kernel])
     }
 

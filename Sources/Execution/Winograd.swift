@@ -21,9 +21,10 @@ extension Compiler {
         transform: ConvolutionChoice.Transform, target: MapLayout? = nil, reversed: Bool = false
     ) throws -> (work: graft_winograd, block: Int, y: MapLayout)? {
         let (from, to) = reversed ? (output, input) : (input, output)
-        guard case .conv2d(_, let window, 1, _) = node.op,
-            window.kernel == Extent(3, 3), window.stride == Extent(1, 1),
-            window.dilation == Extent(1, 1), activation == nil || activation?.bounds != nil,
+        guard case .conv2d(let convolution) = node.op, convolution.groups == 1,
+            convolution.window.kernel == Extent(3, 3), convolution.window.stride == Extent(1, 1),
+            convolution.window.dilation == Extent(1, 1),
+            activation == nil || activation?.bounds != nil,
             let x = try mapLayout(source, from), x.order != .planes
         else { return nil }
         let y = target ?? MapLayout(to, x.order)
@@ -32,7 +33,8 @@ extension Compiler {
         guard block > 0, y.order == x.order, x.order == .channelsLast || x.block == block else {
             return nil
         }
-        let before = self.window(window, input: input, output: output, extra: extra).before
+        let before = self.window(convolution.window, input: input, output: output, extra: extra)
+            .before
         let top = reversed ? 2 - before.0 : before.0
         let left = reversed ? 2 - before.1 : before.1
         guard min(before.0, before.1, top, left) >= 0 else { return nil }

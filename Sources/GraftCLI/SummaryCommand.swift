@@ -62,11 +62,11 @@ struct SummaryCommand: ParsableCommand {
 
     func run() throws {
         let (graph, usual) = try load()
-        guard case .input(let channels) = graph.nodes.first?.op else {
+        guard case .input(let images) = graph.nodes.first?.op else {
             throw NetworkError.invalidGraph("its first layer is not the input")
         }
         let extent = self.extent ?? usual
-        let input: Shape = [1, channels, extent.height, extent.width]
+        let input: Shape = [1, images.channels, extent.height, extent.width]
         if svg { return try answer(Drawing(graph, input: input).svg) }
         let summary = try Summary(graph, input: input)
         let width = output == nil ? Terminal.answerWidth : nil

@@ -44,7 +44,7 @@ public struct Drawing: Sendable {
                     title: node.name,
                     detail: "\(node.op.kind) · \(size)"
                         + (weights > 0 ? " · \(grouped(weights))" : ""),
-                    fill: Self.fill(node.op), inputs: node.inputs))
+                    fill: Self.fill(node.op.rule.family), inputs: node.inputs))
         }
         let longest = boxes.map { max($0.title.count, $0.detail.count) }.max() ?? 0
         let letters = min(max(longest, Self.letters.lowerBound), Self.letters.upperBound)
@@ -107,20 +107,19 @@ public struct Drawing: Sendable {
         let isLane: Bool
     }
 
-    /// A colour by what the operation does.
-    private static func fill(_ op: Op) -> String {
-        switch op {
+    /// The colour of a box, by what its operation does.
+    private static func fill(_ family: OpFamily) -> String {
+        switch family {
         case .input: "#e8e8e8"
-        case .conv2d(_, _, let groups, _): groups > 1 ? "#bcd7f2" : "#9cc4ee"
-        case .convTranspose2d: "#9cd0ee"
-        case .linear: "#8fb4e8"
-        case .batchNorm, .layerNorm, .affine, .channelScale, .unitNorm: "#d9ead3"
-        case .activation, .softmax: "#fbe3b5"
-        case .maxPool, .averagePool, .globalAveragePool, .globalMaxPool, .adaptiveAveragePool:
-            "#f3c6c0"
-        case .add, .multiply, .concatenate: "#d8c9ec"
-        case .slice, .flatten, .reshape, .pad, .upsample, .channelShuffle, .dropout, .dropPath:
-            "#efefef"
+        case .convolution: "#9cc4ee"
+        case .groupedConvolution: "#bcd7f2"
+        case .transposedConvolution: "#9cd0ee"
+        case .product: "#8fb4e8"
+        case .normalization: "#d9ead3"
+        case .activation: "#fbe3b5"
+        case .pooling: "#f3c6c0"
+        case .combination: "#d8c9ec"
+        case .movement: "#efefef"
         }
     }
 

@@ -12,7 +12,7 @@ extension Graph {
     /// The shapes of all nodes at some size that this graph accepts: what does not depend on the
     /// size of images (channels, ranks, embeddings) can be read off it.
     public func shapesAtSomeSize() throws(NetworkError) -> [Shape] {
-        guard case .input(let channels) = nodes.first?.op else {
+        guard case .input(let images) = nodes.first?.op else {
             throw .invalidGraph("its first layer is not the input")
         }
         var failure: NetworkError?
@@ -21,7 +21,7 @@ extension Graph {
             64, 56, 32, 28, 14, 8, 7, 1, 512, 640, 1024,
         ] {
             do throws(NetworkError) {
-                return try shapes(input: [1, channels, size, size])
+                return try shapes(input: [1, images.channels, size, size])
             } catch {
                 failure = failure ?? error
             }

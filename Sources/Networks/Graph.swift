@@ -45,13 +45,12 @@ public struct Graph: Sendable, Hashable, Codable {
     public var classes: Int? {
         var node = logits
         while let index = node, nodes.indices.contains(index) {
-            switch nodes[index].op {
-            case .linear(let outputs, _), .conv2d(let outputs, _, _, _): return outputs
-            case .flatten, .reshape, .globalAveragePool, .dropout, .activation:
-                // Nodes read only what is before them, so that this ends.
-                node = nodes[index].inputs.first.flatMap { $0 < index ? $0 : nil }
-            default: return nil
-            }
+            let op = nodes[index].op
+            if case .linear(let linear) = op { return linear.outputs }
+            if case .conv2d(let convolution) = op { return convolution.outputs }
+            guard op.rule.keepsScores else { return nil }
+            // Nodes read only what is before them, so that this ends.
+            node = nodes[index].inputs.first.flatMap { $0 < index ? $0 : nil }
         }
         return nil
     }

@@ -26,7 +26,7 @@ public struct GraphBuilder: Sendable {
             throw .invalidGraph("expected an input (N, C, H, W), got \(input)")
         }
         let node = Node(name: inputName, op: .input(channels: input[1]), inputs: [])
-        shapes = [try ShapeInference(node: node, inputs: []).shape(of: input, first: true)]
+        shapes = [try node.outputType(reading: [ValueType(input)]).shape]
         nodes = [node]
         names = [inputName]
     }
@@ -65,14 +65,21 @@ public struct GraphBuilder: Sendable {
         guard names.insert(full).inserted else {
             throw .invalidGraph("two layers are called `\(full)`")
         }
-        let sources = inputs.map { shapes[$0] }
+        if case .input = op { throw .invalidNode(full, reason: "a second input") }
+        let sources = inputs.map { ValueType(shapes[$0]) }
+        let expected: [ExpectedParameter]
+        do {
+            expected = own == nil ? try op.rule.parameters(reading: sources) : []
+        } catch {
+            throw .invalidNode(full, reason: error.explanation)
+        }
+        let made = expected.filter { !$0.isOptional }.map {
+            Parameter(name: naming.parameter($0.role, of: full), shape: $0.shape, role: $0.role)
+        }
         let node = Node(
-            name: full, op: op, inputs: inputs,
-            parameters: own ?? parameters(of: op, name: full, input: sources.first), stage: stage)
-        let shape = try ShapeInference(node: node, inputs: sources).shape(
-            of: shapes[0], first: false)
+            name: full, op: op, inputs: inputs, parameters: own ?? made, stage: stage)
+        shapes.append(try node.outputType(reading: sources).shape)
         nodes.append(node)
-        shapes.append(shape)
         return last
     }
 
@@ -81,43 +88,6 @@ public struct GraphBuilder: Sendable {
         Graph(
             name: name, nodes: nodes, output: output, features: features, logits: logits,
             naming: naming)
-    }
-
-    private func parameters(of op: Op, name: String, input: Shape?) -> [Parameter] {
-        guard let input, input.rank >= 2 else { return [] }
-        let channels = input[1]
-        func parameter(_ role: Parameter.Role, _ shape: Shape) -> Parameter {
-            Parameter(name: naming.parameter(role, of: name), shape: shape, role: role)
-        }
-        switch op {
-        case .conv2d(let outputs, let window, let groups, let bias):
-            let depthwise = groups > 1 && groups == channels
-            let shape: Shape = [
-                outputs, channels / max(groups, 1), window.kernel.height, window.kernel.width,
-            ]
-            return [parameter(depthwise ? .depthwiseKernel : .kernel, shape)]
-                + (bias ? [parameter(.bias, [outputs])] : [])
-        case .convTranspose2d(let outputs, let window, _, let groups, let bias):
-            let shape: Shape = [
-                channels, outputs / max(groups, 1), window.kernel.height, window.kernel.width,
-            ]
-            return [parameter(.kernel, shape)] + (bias ? [parameter(.bias, [outputs])] : [])
-        case .batchNorm(_, _, let scale, let shift):
-            return (scale ? [parameter(.scale, [channels])] : [])
-                + (shift ? [parameter(.shift, [channels])] : [])
-                + [parameter(.runningMean, [channels]), parameter(.runningVariance, [channels])]
-        case .layerNorm:
-            return [parameter(.scale, [channels]), parameter(.shift, [channels])]
-        case .linear(let outputs, let bias):
-            return [parameter(.matrix, [outputs, channels])]
-                + (bias ? [parameter(.bias, [outputs])] : [])
-        case .channelScale: return [parameter(.scale, [channels])]
-        case .input, .activation, .maxPool, .averagePool, .globalAveragePool, .globalMaxPool,
-            .adaptiveAveragePool, .add, .multiply, .concatenate, .slice, .flatten, .reshape, .pad,
-            .upsample, .channelShuffle, .affine, .dropout, .dropPath, .softmax,
-            .unitNorm:
-            return []
-        }
     }
 }
 
@@ -144,41 +114,6 @@ extension Naming {
             case .runningVariance: layer + "/moving_variance"
             case .count: layer + "/count"
             }
-        }
-    }
-}
-
-extension Op {
-    /// What the operation is called in a summary and in names that nobody gave.
-    public var kind: String {
-        switch self {
-        case .input: "input"
-        case .conv2d(_, _, let groups, _): groups > 1 ? "grouped_conv2d" : "conv2d"
-        case .convTranspose2d: "conv2d_transpose"
-        case .batchNorm: "batch_norm"
-        case .layerNorm: "layer_norm"
-        case .linear: "linear"
-        case .activation(let activation): activation.rawValue
-        case .maxPool: "max_pool"
-        case .averagePool: "average_pool"
-        case .globalAveragePool: "global_average_pool"
-        case .globalMaxPool: "global_max_pool"
-        case .adaptiveAveragePool: "adaptive_average_pool"
-        case .add: "add"
-        case .multiply: "multiply"
-        case .concatenate: "concatenate"
-        case .slice: "slice"
-        case .flatten: "flatten"
-        case .reshape: "reshape"
-        case .pad: "pad"
-        case .upsample: "upsample"
-        case .channelShuffle: "channel_shuffle"
-        case .affine: "affine"
-        case .channelScale: "channel_scale"
-        case .dropout: "dropout"
-        case .dropPath: "drop_path"
-        case .softmax: "softmax"
-        case .unitNorm: "unit_norm"
         }
     }
 }

@@ -46,7 +46,9 @@ public struct Window: Sendable, Hashable, Codable {
 }
 
 /// A height and a width; a bare integer is a square.
-public struct Extent: Sendable, Hashable, Codable, ExpressibleByIntegerLiteral {
+public struct Extent: Sendable, Hashable, Codable, ExpressibleByIntegerLiteral,
+    CustomStringConvertible
+{
     /// Rows.
     public var height: Int
     /// Columns.
@@ -61,6 +63,9 @@ public struct Extent: Sendable, Hashable, Codable, ExpressibleByIntegerLiteral {
     public init(_ side: Int) { self.init(side, side) }
     /// A square.
     public init(integerLiteral side: Int) { self.init(side, side) }
+
+    /// `3 × 5`: rows by columns.
+    public var description: String { "\(height) × \(width)" }
 }
 
 /// How a window meets the border of a map.

@@ -27,7 +27,7 @@ final class HeadLearner: Learner {
             switch node.op {
             case .input where index == 0: continue
             case .flatten where index == 1: continue
-            case .dropout(let share): rate = share
+            case .dropout(let op): rate = op.rate
             case .linear: head = node
             default: return nil
             }

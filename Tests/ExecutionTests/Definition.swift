@@ -72,80 +72,83 @@ private struct Layer {
     func value() -> [Double] {
         switch node.op {
         case .input: return []
-        case .conv2d(let outputs, let window, let groups, let bias):
-            let (each, per) = (input[1] / groups, outputs / groups)
-            let taps = window.kernel.height * window.kernel.width
+        case .conv2d(let op):
+            let (each, per) = (input[1] / op.groups, op.outputs / op.groups)
+            let taps = op.window.kernel.height * op.window.kernel.width
             return self.each { n, o, h, w in
-                var sum = bias ? parameters[1][o] : 0
+                var sum = op.bias ? parameters[1][o] : 0
                 for i in 0..<each {
-                    for (tap, value, _) in seen(window, n, o / per * each + i, h, w) {
+                    for (tap, value, _) in seen(op.window, n, o / per * each + i, h, w) {
                         sum += (value ?? 0) * parameters[0][(o * each + i) * taps + tap]
                     }
                 }
                 return sum
             }
-        case .convTranspose2d(let outputs, let window, _, let groups, let bias):
-            guard case .explicit(let padding) = window.padding else { return [] }
-            let (each, per) = (input[1] / groups, outputs / groups)
-            let (rows, columns) = (window.kernel.height, window.kernel.width)
+        case .convTranspose2d(let op):
+            guard case .explicit(let padding) = op.window.padding else { return [] }
+            let (each, per) = (input[1] / op.groups, op.outputs / op.groups)
+            let (rows, columns) = (op.window.kernel.height, op.window.kernel.width)
             return self.each { n, o, h, w in
-                var sum = bias ? parameters[1][o] : 0
+                var sum = op.bias ? parameters[1][o] : 0
                 for i in (o / per * each)..<(o / per * each + each) {
                     for tap in 0..<(rows * columns) {
-                        let y = h + padding.top - tap / columns * window.dilation.height
-                        let z = w + padding.left - tap % columns * window.dilation.width
-                        guard y % window.stride.height == 0, z % window.stride.width == 0 else {
+                        let y = h + padding.top - tap / columns * op.window.dilation.height
+                        let z = w + padding.left - tap % columns * op.window.dilation.width
+                        guard y % op.window.stride.height == 0, z % op.window.stride.width == 0
+                        else {
                             continue
                         }
                         let weight = parameters[0][(i * per + o % per) * rows * columns + tap]
                         sum +=
-                            (at(n, i, y / window.stride.height, z / window.stride.width) ?? 0)
+                            (at(n, i, y / op.window.stride.height, z / op.window.stride.width) ?? 0)
                             * weight
                     }
                 }
                 return sum
             }
-        case .linear(_, let bias):
+        case .linear(let op):
             return each { n, o, _, _ in
-                (0..<input[1]).reduce(bias ? parameters[1][o] : 0) {
+                (0..<input[1]).reduce(op.bias ? parameters[1][o] : 0) {
                     $0 + x[0][n * input[1] + $1] * parameters[0][o * input[1] + $1]
                 }
             }
-        case .batchNorm(let epsilon, _, let scales, let shifts):
+        case .batchNorm(let op):
             var rest = parameters
-            let gamma = scales ? rest.removeFirst() : nil
-            let beta = shifts ? rest.removeFirst() : nil
+            let gamma = op.scale ? rest.removeFirst() : nil
+            let beta = op.shift ? rest.removeFirst() : nil
             return byChannel { c, value in
-                (value - rest[0][c]) / (rest[1][c] + Double(epsilon)).squareRoot()
+                (value - rest[0][c]) / (rest[1][c] + Double(op.epsilon)).squareRoot()
                     * (gamma?[c] ?? 1) + (beta?[c] ?? 0)
             }
-        case .layerNorm(let epsilon):
+        case .layerNorm(let op):
             return overChannels { vector in
                 let mean = vector.reduce(0, +) / Double(vector.count)
                 let variance =
                     vector.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(vector.count)
                 return vector.indices.map {
-                    (vector[$0] - mean) / (variance + Double(epsilon)).squareRoot()
+                    (vector[$0] - mean) / (variance + Double(op.epsilon)).squareRoot()
                         * parameters[0][$0] + parameters[1][$0]
                 }
             }
-        case .activation(let activation): return x[0].map { applied(activation, $0) }
-        case .maxPool(let window):
+        case .activation(let op): return x[0].map { applied(op.function, $0) }
+        case .maxPool(let op):
             return each { n, c, h, w in
-                seen(window, n, c, h, w).compactMap(\.value).max() ?? -.infinity
+                seen(op.window, n, c, h, w).compactMap(\.value).max() ?? -.infinity
             }
-        case .averagePool(let window, let countsPadding):
+        case .averagePool(let op):
             return each { n, c, h, w in
-                let taps = seen(window, n, c, h, w)
-                let count = taps.count { countsPadding ? $0.isPadding : $0.value != nil }
+                let taps = seen(op.window, n, c, h, w)
+                let count = taps.count { op.countsPadding ? $0.isPadding : $0.value != nil }
                 return taps.reduce(0) { $0 + ($1.value ?? 0) } / Double(count)
             }
         case .globalAveragePool: return planes { $0.reduce(0, +) / Double($0.count) }
         case .globalMaxPool: return planes { $0.max() ?? 0 }
-        case .adaptiveAveragePool(let height, let width):
+        case .adaptiveAveragePool(let op):
             return each { n, c, h, w in
-                let rows = (h * input[2] / height)..<(((h + 1) * input[2] + height - 1) / height)
-                let columns = (w * input[3] / width)..<(((w + 1) * input[3] + width - 1) / width)
+                let rows =
+                    (h * input[2] / op.height)..<(((h + 1) * input[2] + op.height - 1) / op.height)
+                let columns =
+                    (w * input[3] / op.width)..<(((w + 1) * input[3] + op.width - 1) / op.width)
                 var sum = 0.0
                 for row in rows { for column in columns { sum += at(n, c, row, column) ?? 0 } }
                 return sum / Double(rows.count * columns.count)
@@ -165,35 +168,39 @@ private struct Layer {
                 }
                 return .nan
             }
-        case .slice(let start, _):
+        case .slice(let op):
             return each { n, c, h, w in
-                x[0][(n * input[1] + start + c) * area + h * (input.rank == 4 ? input[3] : 1) + w]
+                x[0][
+                    (n * input[1] + op.start + c) * area + h * (input.rank == 4 ? input[3] : 1) + w]
             }
-        case .flatten(let last):
+        case .flatten(let op):
             return each { n, k, _, _ in
-                let (c, rest) = last ? (k % input[1], k / input[1]) : (k / area, k % area)
+                let (c, rest) =
+                    op.channelsLast ? (k % input[1], k / input[1]) : (k / area, k % area)
                 return x[0][(n * input[1] + c) * area + rest]
             }
-        case .reshape(_, _, _, let last):
+        case .reshape(let op):
             return each { n, c, h, w in
                 let plane = output[2] * output[3]
                 let place = h * output[3] + w
                 return x[0][
                     n * output[1] * plane
-                        + (last ? place * output[1] + c : c * plane + place)]
+                        + (op.channelsLast ? place * output[1] + c : c * plane + place)]
             }
-        case .pad(let p, let fill):
-            return each { n, c, h, w in at(n, c, h - p.top, w - p.left) ?? Double(fill) }
-        case .upsample(let height, let width, _):
-            return each { n, c, h, w in at(n, c, h / height, w / width) ?? .nan }
-        case .channelShuffle(let groups):
+        case .pad(let op):
             return each { n, c, h, w in
-                at(n, c % groups * (input[1] / groups) + c / groups, h, w) ?? .nan
+                at(n, c, h - op.padding.top, w - op.padding.left) ?? Double(op.value)
             }
-        case .affine(let scale, let shift):
+        case .upsample(let op):
+            return each { n, c, h, w in at(n, c, h / op.height, w / op.width) ?? .nan }
+        case .channelShuffle(let op):
+            return each { n, c, h, w in
+                at(n, c % op.groups * (input[1] / op.groups) + c / op.groups, h, w) ?? .nan
+            }
+        case .affine(let op):
             return byChannel { c, value in
-                Double(scale[scale.count == 1 ? 0 : c]) * value
-                    + Double(shift[shift.count == 1 ? 0 : c])
+                Double(op.scale[op.scale.count == 1 ? 0 : c]) * value
+                    + Double(op.shift[op.shift.count == 1 ? 0 : c])
             }
         case .channelScale: return byChannel { c, value in parameters[0][c] * value }
         case .dropout, .dropPath: return x[0]

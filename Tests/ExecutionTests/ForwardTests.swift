@@ -16,11 +16,11 @@ struct Chain {
         let name = "n\(nodes.count)"
         var roles: [Parameter.Role] = []
         switch op {
-        case .conv2d(_, _, _, let bias): roles = bias ? [.kernel, .bias] : [.kernel]
-        case .convTranspose2d(_, _, _, _, let bias): roles = bias ? [.kernel, .bias] : [.kernel]
-        case .linear(_, let bias): roles = bias ? [.matrix, .bias] : [.matrix]
-        case .batchNorm(_, _, let scale, let shift):
-            roles = (scale ? [.scale] : []) + (shift ? [.shift] : [])
+        case .conv2d(let op): roles = op.bias ? [.kernel, .bias] : [.kernel]
+        case .convTranspose2d(let op): roles = op.bias ? [.kernel, .bias] : [.kernel]
+        case .linear(let op): roles = op.bias ? [.matrix, .bias] : [.matrix]
+        case .batchNorm(let op):
+            roles = (op.scale ? [.scale] : []) + (op.shift ? [.shift] : [])
             roles += [.runningMean, .runningVariance]
         case .layerNorm: roles = [.scale, .shift]
         case .channelScale: roles = [.scale]
@@ -203,7 +203,9 @@ struct Chain {
                 Op.maxPool(window), .averagePool(window, countsPadding: false),
                 .averagePool(window, countsPadding: true),
             ] {
-                if case .averagePool(let window, true) = op, window.roundsUp { continue }
+                if case .averagePool(let pool) = op, pool.countsPadding, window.roundsUp {
+                    continue
+                }
                 var chain = Chain(channels: 16)
                 chain.add(op)
                 try chain.check([2, 16, size.0, size.1])

@@ -110,11 +110,12 @@ import Testing
             var single = node
             single.inputs = [0]
             var source = sources[0]
-            if case .linear(let outputs, let bias) = node.op {
+            if case .linear(let linear) = node.op {
                 single.op = .conv2d(
-                    outputs: outputs, window: Window(kernel: 1), groups: 1, bias: bias)
+                    outputs: linear.outputs, window: Window(kernel: 1), groups: 1,
+                    bias: linear.bias)
                 single.parameters[0] = Parameter(
-                    name: node.parameters[0].name, shape: [outputs, source.shape[1], 1, 1],
+                    name: node.parameters[0].name, shape: [linear.outputs, source.shape[1], 1, 1],
                     role: .kernel)
                 source = Tensor(source.floats, shape: [source.shape[0], source.shape[1], 1, 1])
             }

@@ -1,0 +1,75 @@
+// Operations in the native file: an object of one key, the name of the operation.
+
+extension Op: Codable {
+    /// The name of an operation as a key.
+    private struct Name: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    private typealias Reader =
+        @Sendable (KeyedDecodingContainer<Name>, Name) throws -> Op
+
+    /// How an operation of each name is read; the names are for ever.
+    private static let readers: [String: Reader] = [
+        Input.name: { .input(try $0.decode(Input.self, forKey: $1)) },
+        Conv2d.name: { .conv2d(try $0.decode(Conv2d.self, forKey: $1)) },
+        ConvTranspose2d.name: { .convTranspose2d(try $0.decode(ConvTranspose2d.self, forKey: $1)) },
+        BatchNorm.name: { .batchNorm(try $0.decode(BatchNorm.self, forKey: $1)) },
+        LayerNorm.name: { .layerNorm(try $0.decode(LayerNorm.self, forKey: $1)) },
+        Linear.name: { .linear(try $0.decode(Linear.self, forKey: $1)) },
+        Activate.name: { .activation(try $0.decode(Activate.self, forKey: $1)) },
+        MaxPool.name: { .maxPool(try $0.decode(MaxPool.self, forKey: $1)) },
+        AveragePool.name: { .averagePool(try $0.decode(AveragePool.self, forKey: $1)) },
+        GlobalAveragePool.name: {
+            .globalAveragePool(try $0.decode(GlobalAveragePool.self, forKey: $1))
+        },
+        GlobalMaxPool.name: { .globalMaxPool(try $0.decode(GlobalMaxPool.self, forKey: $1)) },
+        AdaptiveAveragePool.name: {
+            .adaptiveAveragePool(try $0.decode(AdaptiveAveragePool.self, forKey: $1))
+        },
+        Add.name: { .add(try $0.decode(Add.self, forKey: $1)) },
+        Multiply.name: { .multiply(try $0.decode(Multiply.self, forKey: $1)) },
+        Concatenate.name: { .concatenate(try $0.decode(Concatenate.self, forKey: $1)) },
+        Slice.name: { .slice(try $0.decode(Slice.self, forKey: $1)) },
+        Flatten.name: { .flatten(try $0.decode(Flatten.self, forKey: $1)) },
+        Reshape.name: { .reshape(try $0.decode(Reshape.self, forKey: $1)) },
+        Pad.name: { .pad(try $0.decode(Pad.self, forKey: $1)) },
+        Upsample.name: { .upsample(try $0.decode(Upsample.self, forKey: $1)) },
+        ChannelShuffle.name: { .channelShuffle(try $0.decode(ChannelShuffle.self, forKey: $1)) },
+        Affine.name: { .affine(try $0.decode(Affine.self, forKey: $1)) },
+        ChannelScale.name: { .channelScale(try $0.decode(ChannelScale.self, forKey: $1)) },
+        Dropout.name: { .dropout(try $0.decode(Dropout.self, forKey: $1)) },
+        DropPath.name: { .dropPath(try $0.decode(DropPath.self, forKey: $1)) },
+        Softmax.name: { .softmax(try $0.decode(Softmax.self, forKey: $1)) },
+        UnitNorm.name: { .unitNorm(try $0.decode(UnitNorm.self, forKey: $1)) },
+    ]
+
+    /// Reads `{"conv2d": {…}}`.
+    ///
+    /// - Throws: `DecodingError` if there is not exactly one known operation.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Name.self)
+        guard container.allKeys.count == 1, let name = container.allKeys.first,
+            let read = Self.readers[name.stringValue]
+        else {
+            let names = container.allKeys.map(\.stringValue).sorted()
+            throw DecodingError.dataCorrupted(
+                .init(
+                    codingPath: decoder.codingPath,
+                    debugDescription: "expected one known operation, found \(names)"))
+        }
+        self = try read(container, name)
+    }
+
+    /// Writes `{"conv2d": {…}}`.
+    public func encode(to encoder: any Encoder) throws {
+        func write<Rule: OpRule>(_ rule: Rule) throws {
+            var container = encoder.container(keyedBy: Name.self)
+            try container.encode(rule, forKey: Name(stringValue: Rule.name))
+        }
+        try write(rule)
+    }
+}
