@@ -57,9 +57,10 @@ sanitize: ## plans on many threads under the address sanitizer (by command; its 
 format: ## rewrite the sources in the house style
 	swift format -i -r Package.swift Sources Registry Cache Tests
 
-lint: ## check the house style, and that the C kernels compile for other processors
+lint: ## check the house style (Scripts/house.py --list shows where), and that the C kernels compile for other processors
 	swift format lint --strict -r Package.swift Sources Registry Cache Tests
 	@Scripts/portable.sh
+	@Scripts/house.py
 
 PREFIX ?= /usr/local
 install: build ## to $(PREFIX)/bin (PREFIX=… for another place)

@@ -174,6 +174,8 @@ let package = Package(
         tests(
             "Formats",
             ["GraftCLI", "GraftFormats", "GraftTensors", "graft-confined", collections]),
+        // Reads sources, and needs none of them.
+        tests("House", []),
         tests("Networks", ["GraftNetworks", "GraftTensors", collections]),
         tests(
             "Architectures", ["GraftArchitectures", "GraftNetworks", "GraftTensors", collections]),
