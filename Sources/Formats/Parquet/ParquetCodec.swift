@@ -25,27 +25,31 @@ extension ParquetCodec {
     {
         let found: Int? =
             switch self {
-            case .uncompressed: copy(source, target)
-            case .snappy: snappy(source, target)
-            case .gzip: gzip(source, target)
-            case .brotli: brotli(source, target)
-            case .lz4Hadoop: hadoop(source, target) ?? lz4(source, target)
-            case .lz4: lz4(source, target)
-            case .zstd: zstd(source, target)
+            case .uncompressed: copy(source, into: target)
+            case .snappy: snappy(source, into: target)
+            case .gzip: gzip(source, into: target)
+            case .brotli: brotli(source, into: target)
+            case .lz4Hadoop: hadoop(source, into: target) ?? lz4(source, into: target)
+            case .lz4: lz4(source, into: target)
+            case .zstd: zstd(source, into: target)
             }
         guard found == target.count else {
             throw .decompression(name, expected: target.count, found: found)
         }
     }
 
-    private func copy(_ source: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer)
+    private func copy(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    )
         -> Int?
     {
         if source.count == target.count { target.copyMemory(from: source) }
         return source.count
     }
 
-    private func snappy(_ source: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer)
+    private func snappy(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    )
         -> Int?
     {
         let bytes = source.assumingMemoryBound(to: CChar.self)
@@ -59,7 +63,9 @@ extension ParquetCodec {
         return status == SNAPPY_OK ? count : nil
     }
 
-    private func zstd(_ source: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer)
+    private func zstd(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    )
         -> Int?
     {
         let count = ZSTD_decompress(
@@ -67,7 +73,9 @@ extension ParquetCodec {
         return ZSTD_isError(count) == 0 ? count : nil
     }
 
-    private func lz4(_ source: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer)
+    private func lz4(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    )
         -> Int?
     {
         guard let size = Int32(exactly: source.count), let room = Int32(exactly: target.count)
@@ -79,7 +87,9 @@ extension ParquetCodec {
     }
 
     /// Frames of two big-endian sizes, decompressed and compressed, and a block.
-    private func hadoop(_ source: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer)
+    private func hadoop(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    )
         -> Int?
     {
         var (at, filled) = (0, 0)
@@ -93,14 +103,16 @@ extension ParquetCodec {
             guard stored <= source.count - at, size <= target.count - filled else { return nil }
             let block = UnsafeRawBufferPointer(rebasing: source[at..<(at + stored)])
             let room = UnsafeMutableRawBufferPointer(rebasing: target[filled..<(filled + size)])
-            guard lz4(block, room) == size else { return nil }
+            guard lz4(block, into: room) == size else { return nil }
             at += stored
             filled += size
         }
         return filled
     }
 
-    private func brotli(_ source: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer)
+    private func brotli(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    )
         -> Int?
     {
         var count = target.count
@@ -110,7 +122,9 @@ extension ParquetCodec {
         return status == BROTLI_DECODER_RESULT_SUCCESS ? count : nil
     }
 
-    private func gzip(_ source: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer)
+    private func gzip(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    )
         -> Int?
     {
         var stream = z_stream()

@@ -126,7 +126,7 @@ package final class ParquetFile: Sendable {
                 var values: [ParquetValue] = []
                 for group in footer.groups[groups] {
                     let chunk = group.chunks[column]
-                    var walker = try PageWalker(bytes, columns[column], chunk)
+                    var walker = try PageWalker(of: columns[column], chunk: chunk, in: bytes)
                     var builder = RecordBuilder(columns[column])
                     while let page = try walker.next() {
                         try builder.add(page, limit: group.rowCount)
@@ -154,7 +154,7 @@ package final class ParquetFile: Sendable {
                 return try body(UnsafeRawBufferPointer(rebasing: bytes[range]))
             }
         case .page(let header, let codec, let range):
-            return try page(header, codec).withBytes { bytes in
+            return try page(at: header, codec: codec).withBytes { bytes in
                 guard range.lowerBound >= 0, range.upperBound <= bytes.count else {
                     throw ParquetError(
                         path: path,
@@ -173,18 +173,18 @@ package final class ParquetFile: Sendable {
     }
 
     /// A decompressed page, kept for who asks for its next value.
-    private func page(_ header: Int, _ codec: ParquetCodec) throws -> Storage {
+    private func page(at header: Int, codec: ParquetCodec) throws -> Storage {
         if let page = recent.withLock({ $0.find(header) }) { return page }
         let page = try Self.wrapping(path) { () throws(ParquetFlaw) in
             try storage.withBytes { (bytes) throws(ParquetFlaw) in
                 let head = try PageHeader(bytes, at: header)
-                return try PageBytes.withValues(bytes, head, at: header, codec) {
+                return try PageBytes.withValues(of: head, at: header, in: bytes, codec: codec) {
                     (values, _) throws(ParquetFlaw) in
                     Storage(byteCount: values.count) { $0.copyMemory(from: values) }
                 }
             }
         }
-        recent.withLock { $0.keep(page, header) }
+        recent.withLock { $0.keep(page, at: header) }
         return page
     }
 }
@@ -202,7 +202,7 @@ private struct RecentPages {
         return found.page
     }
 
-    mutating func keep(_ page: Storage, _ header: Int) {
+    mutating func keep(_ page: Storage, at header: Int) {
         pages.removeAll { $0.header == header }
         pages.append((header, page))
         var total = pages.reduce(0) { $0 + $1.page.byteCount }

@@ -164,7 +164,7 @@ extension SchemaElement {
             case (7, .int32): element.scale = try reader.integer()
             case (10, .structure):
                 try reader.structure { (reader, field, kind) throws(ParquetFlaw) in
-                    try element.annotate(logical: field, kind, &reader)
+                    try element.annotate(logical: field, kind: kind, from: &reader)
                 }
             default: return false
             }
@@ -192,7 +192,7 @@ extension SchemaElement {
 
     /// What the newer annotation says; it is a union.
     private mutating func annotate(
-        logical field: Int, _ kind: ThriftReader.Kind, _ reader: inout ThriftReader
+        logical field: Int, kind: ThriftReader.Kind, from reader: inout ThriftReader
     ) throws(ParquetFlaw) -> Bool {
         switch field {
         case 1, 4, 12: isText = true

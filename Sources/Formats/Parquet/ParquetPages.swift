@@ -18,7 +18,7 @@ struct PageWalker {
     private var dictionary: [ParquetValue]?
     private var left: Int
 
-    init(_ file: UnsafeRawBufferPointer, _ column: ParquetColumn, _ chunk: ColumnChunk)
+    init(of column: ParquetColumn, chunk: ColumnChunk, in file: UnsafeRawBufferPointer)
         throws(ParquetFlaw)
     {
         guard chunk.start <= file.count, chunk.byteCount <= file.count - chunk.start else {
@@ -60,7 +60,7 @@ struct PageWalker {
         }
         let decoder = ValueDecoder(column: column)
         let codec = chunk.codec
-        dictionary = try PageBytes.withValues(file, header, at: place, codec) {
+        dictionary = try PageBytes.withValues(of: header, at: place, in: file, codec: codec) {
             (bytes, where_) throws(ParquetFlaw) in
             var reader = PageReader(bytes)
             return try decoder.values(
@@ -84,7 +84,7 @@ struct PageWalker {
         }
         let isFirst = header.kind == .data
         let start = page
-        return try PageBytes.withValues(file, header, at: place, chunk.codec) {
+        return try PageBytes.withValues(of: header, at: place, in: file, codec: chunk.codec) {
             (bytes, place) throws(ParquetFlaw) in
             var page = start
             var reader = PageReader(bytes)
@@ -97,13 +97,14 @@ struct PageWalker {
             let limit = column.maximumDefinition
             let count =
                 limit == 0 ? header.valueCount : page.definitions.count { Int($0) == limit }
-            page.values = try values(&reader, header.encoding, count, place)
+            page.values = try values(
+                from: &reader, encoding: header.encoding, count: count, at: place)
             return page
         }
     }
 
     private func values(
-        _ reader: inout PageReader, _ encoding: Int, _ count: Int, _ place: PagePlace
+        from reader: inout PageReader, encoding: Int, count: Int, at place: PagePlace
     ) throws(ParquetFlaw) -> [ParquetValue] {
         guard encoding == 2 || encoding == 8 else {
             return try ValueDecoder(column: column).values(
@@ -152,8 +153,8 @@ enum PageBytes {
     /// Lends what is compressed in a page, or stored as it is: of version 1 the levels and values, of
     /// version 2 the values.
     static func withValues<R>(
-        _ file: UnsafeRawBufferPointer, _ header: PageHeader, at place: Int, _ codec: ParquetCodec,
-        _ body: (UnsafeRawBufferPointer, PagePlace) throws(ParquetFlaw) -> R
+        of header: PageHeader, at place: Int, in file: UnsafeRawBufferPointer,
+        codec: ParquetCodec, _ body: (UnsafeRawBufferPointer, PagePlace) throws(ParquetFlaw) -> R
     ) throws(ParquetFlaw) -> R {
         let start = place + header.headerByteCount
         let whole = UnsafeRawBufferPointer(

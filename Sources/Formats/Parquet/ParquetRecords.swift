@@ -21,12 +21,13 @@ struct RecordBuilder {
                 rows.append(value)
                 continue
             }
-            try add(value, Int(page.repetitions[entry]), definition)
+            try add(
+                value, repetition: Int(page.repetitions[entry]), definition: definition)
         }
         guard rows.count <= limit else { throw .valueCount(expected: limit, found: rows.count) }
     }
 
-    private mutating func add(_ value: ParquetValue, _ repetition: Int, _ definition: Int)
+    private mutating func add(_ value: ParquetValue, repetition: Int, definition: Int)
         throws(ParquetFlaw)
     {
         if repetition == 0 {

@@ -33,8 +33,9 @@ extension ParquetColumn {
         var at = 1
         for _ in 0..<root.childCount {
             try add(
-                schema, &at, Path(names: [], definition: 0, lists: [], isInList: false, depth: 1),
-                &columns)
+                schema, at: &at,
+                below: Path(names: [], definition: 0, lists: [], isInList: false, depth: 1),
+                to: &columns)
         }
         guard at == schema.count else { throw .brokenSchema(element: at) }
         return columns
@@ -53,7 +54,8 @@ extension ParquetColumn {
     }
 
     private static func add(
-        _ schema: [SchemaElement], _ at: inout Int, _ above: Path, _ columns: inout [ParquetColumn]
+        _ schema: [SchemaElement], at: inout Int, below above: Path,
+        to columns: inout [ParquetColumn]
     ) throws(ParquetFlaw) {
         guard at < schema.count, above.depth < maximumDepth else {
             throw .brokenSchema(element: at)
@@ -89,6 +91,6 @@ extension ParquetColumn {
                     listDefinitions: path.lists))
             return
         }
-        for _ in 0..<element.childCount { try add(schema, &at, path, &columns) }
+        for _ in 0..<element.childCount { try add(schema, at: &at, below: path, to: &columns) }
     }
 }

@@ -58,18 +58,20 @@ struct ValueDecoder {
         _ reader: inout PageReader, encoding: Int, count: Int, place: PagePlace
     ) throws(ParquetFlaw) -> [ParquetValue] {
         switch (encoding, column.type) {
-        case (0, _): try plain(&reader, count, place)
-        case (3, .boolean): try runs(&reader, count)
-        case (5, .int32), (5, .int64): try deltas(&reader, count)
-        case (6, .byteArray): try lengths(&reader, count, place)
-        case (7, .byteArray), (7, .fixedLengthByteArray): try prefixes(&reader, count)
+        case (0, _): try plain(from: &reader, count: count, at: place)
+        case (3, .boolean): try runs(from: &reader, count: count)
+        case (5, .int32), (5, .int64): try deltas(from: &reader, count: count)
+        case (6, .byteArray): try lengths(from: &reader, count: count, at: place)
+        case (7, .byteArray), (7, .fixedLengthByteArray): try prefixes(from: &reader, count: count)
         case (9, .int32), (9, .int64), (9, .float), (9, .double), (9, .fixedLengthByteArray):
-            try streams(&reader, count)
+            try streams(from: &reader, count: count)
         default: throw .encoding(encoding, type: typeName)
         }
     }
 
-    private func plain(_ reader: inout PageReader, _ count: Int, _ place: PagePlace)
+    private func plain(
+        from reader: inout PageReader, count: Int, at place: PagePlace
+    )
         throws(ParquetFlaw) -> [ParquetValue]
     {
         var values: [ParquetValue] = []
@@ -131,7 +133,7 @@ struct ValueDecoder {
         return .number(Double(Float16(bitPattern: bits)))
     }
 
-    private func runs(_ reader: inout PageReader, _ count: Int) throws(ParquetFlaw)
+    private func runs(from reader: inout PageReader, count: Int) throws(ParquetFlaw)
         -> [ParquetValue]
     {
         var part = PageReader(try sized(&reader))
@@ -148,7 +150,7 @@ struct ValueDecoder {
         return UnsafeRawBufferPointer(rebasing: reader.bytes[range])
     }
 
-    private func deltas(_ reader: inout PageReader, _ count: Int) throws(ParquetFlaw)
+    private func deltas(from reader: inout PageReader, count: Int) throws(ParquetFlaw)
         -> [ParquetValue]
     {
         var values: [ParquetValue] = []
@@ -161,7 +163,7 @@ struct ValueDecoder {
         return values
     }
 
-    private func sizes(_ reader: inout PageReader, _ count: Int) throws(ParquetFlaw) -> [Int] {
+    private func sizes(from reader: inout PageReader, count: Int) throws(ParquetFlaw) -> [Int] {
         var sizes: [Int] = []
         try reader.deltas(limit: count) { (value) throws(ParquetFlaw) in
             guard let size = Int(exactly: value), size >= 0, size <= PageHeader.maximumSize else {
@@ -173,22 +175,24 @@ struct ValueDecoder {
         return sizes
     }
 
-    private func lengths(_ reader: inout PageReader, _ count: Int, _ place: PagePlace)
+    private func lengths(
+        from reader: inout PageReader, count: Int, at place: PagePlace
+    )
         throws(ParquetFlaw) -> [ParquetValue]
     {
         var values: [ParquetValue] = []
-        for size in try sizes(&reader, count) {
+        for size in try sizes(from: &reader, count: count) {
             values.append(.bytes(place.bytes(try reader.take(size))))
         }
         return values
     }
 
     /// Each value is the start of the one before it, and bytes of its own.
-    private func prefixes(_ reader: inout PageReader, _ count: Int) throws(ParquetFlaw)
+    private func prefixes(from reader: inout PageReader, count: Int) throws(ParquetFlaw)
         -> [ParquetValue]
     {
-        let shared = try sizes(&reader, count)
-        let own = try sizes(&reader, count)
+        let shared = try sizes(from: &reader, count: count)
+        let own = try sizes(from: &reader, count: count)
         var values: [ParquetValue] = []
         var last: [UInt8] = []
         // Values that repeat what is before them may be many times the page.
@@ -209,7 +213,7 @@ struct ValueDecoder {
     }
 
     /// The first bytes of all values, then the second bytes of all, and so on.
-    private func streams(_ reader: inout PageReader, _ count: Int) throws(ParquetFlaw)
+    private func streams(from reader: inout PageReader, count: Int) throws(ParquetFlaw)
         -> [ParquetValue]
     {
         let width =

@@ -309,7 +309,7 @@ package struct ParquetWriter: ~Copyable {
             }
             writer.add(3, int64: rows)
             writer.add(4, listOf: .structure, count: groups.count) { writer, index in
-                writer.put { writer in put(groups[index], &writer) }
+                writer.put { writer in put(groups[index], into: &writer) }
             }
             if !metadata.isEmpty {
                 writer.add(5, listOf: .structure, count: metadata.count) { writer, index in
@@ -324,7 +324,7 @@ package struct ParquetWriter: ~Copyable {
         return writer.bytes
     }
 
-    private func put(_ group: Written, _ writer: inout ThriftWriter) {
+    private func put(_ group: Written, into writer: inout ThriftWriter) {
         writer.add(1, listOf: .structure, count: columns.count) { writer, index in
             let (column, chunk) = (columns[index], group.chunks[index])
             let names = path(column)

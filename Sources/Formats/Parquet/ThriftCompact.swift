@@ -154,7 +154,7 @@ struct ThriftWriter {
         varint(UInt64(bitPattern: Int64(value << 1 ^ value >> 63)))
     }
 
-    private mutating func head(_ field: Int, _ kind: ThriftReader.Kind) {
+    private mutating func head(_ field: Int, kind: ThriftReader.Kind) {
         let step = field - (fields.last ?? 0)
         if (1...15).contains(step) {
             bytes.append(UInt8(step) << 4 | kind.rawValue)
@@ -166,19 +166,19 @@ struct ThriftWriter {
     }
 
     mutating func add(_ field: Int, int32 value: Int) {
-        head(field, .int32)
+        head(field, kind: .int32)
         zigzag(value)
     }
 
     mutating func add(_ field: Int, int64 value: Int) {
-        head(field, .int64)
+        head(field, kind: .int64)
         zigzag(value)
     }
 
-    mutating func add(_ field: Int, bool value: Bool) { head(field, value ? .yes : .no) }
+    mutating func add(_ field: Int, bool value: Bool) { head(field, kind: value ? .yes : .no) }
 
     mutating func add(_ field: Int, text value: String) {
-        head(field, .binary)
+        head(field, kind: .binary)
         put(text: value)
     }
 
@@ -190,7 +190,7 @@ struct ThriftWriter {
     mutating func put(int32 value: Int) { zigzag(value) }
 
     mutating func add(_ field: Int, structure body: (inout ThriftWriter) -> Void) {
-        head(field, .structure)
+        head(field, kind: .structure)
         put(structure: body)
     }
 
@@ -206,7 +206,7 @@ struct ThriftWriter {
         _ field: Int, listOf kind: ThriftReader.Kind, count: Int,
         _ body: (inout ThriftWriter, Int) -> Void
     ) {
-        head(field, .list)
+        head(field, kind: .list)
         if count < 15 {
             bytes.append(UInt8(count) << 4 | kind.rawValue)
         } else {
