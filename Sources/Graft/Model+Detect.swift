@@ -37,15 +37,22 @@ extension Model {
         let detector = try detector()
         let predictor = try Predictor(self, batch: min(8, max(images.count, 1)))
         return zip(images, try predictor.answers(images)).map { image, row in
-            let (width, height) = (Double(image.width), Double(image.height))
-            return row.withUnsafeBufferPointer { detector.found($0) }
-                .filter { $0.score >= threshold }.map { found in
-                    FoundThing(
-                        label: labels[found.label], score: found.score,
-                        box: Box(
-                            left: found.box.left * width, top: found.box.top * height,
-                            right: found.box.right * width, bottom: found.box.bottom * height))
-                }
+            found(row, detector, width: Double(image.width), height: Double(image.height))
+                .filter { $0.score >= threshold }
+        }
+    }
+
+    /// What a row of answers finds in an image of this size, the best first.
+    func found(_ row: [Float], _ detector: Detector, width: Double, height: Double) -> [FoundThing]
+    {
+        row.withUnsafeBufferPointer { detector.found($0) }.map { found in
+            FoundThing(
+                label: labels.indices.contains(found.label)
+                    ? labels[found.label] : "\(found.label)",
+                score: found.score,
+                box: Box(
+                    left: found.box.left * width, top: found.box.top * height,
+                    right: found.box.right * width, bottom: found.box.bottom * height))
         }
     }
 }

@@ -79,33 +79,48 @@ extension Model {
     ///
     /// - Throws: `ModelError.unusable` if the network does not classify.
     public func predict(_ images: [Image], top: Int = 5) throws -> [[Prediction]] {
-        guard task != .detection else {
-            throw ModelError.unusable(
-                graph.name, reason: "the network finds boxes, not the class of a photo", hint: nil)
-        }
-        guard task != .embedding else {
-            throw ModelError.unusable(
-                graph.name, reason: "the network tells how alike photos are, not classes",
-                hint: "`graft features` gives their vectors")
-        }
-        guard task != .regression else {
-            throw ModelError.unusable(
-                graph.name, reason: "the network tells numbers, not classes", hint: nil)
-        }
+        guard task == .classification || task == .multiLabel else { throw refusesClasses() }
         let predictor = try Predictor(self, batch: min(8, max(images.count, 1)))
-        return try predictor.answers(images).map { probabilities in
-            // Of equal probabilities the first class wins, so that the order is always the same.
-            let order = probabilities.indices.sorted {
-                probabilities[$0] != probabilities[$1]
-                    ? probabilities[$0] > probabilities[$1] : $0 < $1
+        return try predictor.answers(images).map { predictions($0, top: top) }
+    }
+
+    /// The most probable of the classes or labels that have these probabilities.
+    func predictions(_ probabilities: [Float], top: Int) -> [Prediction] {
+        // Of equal probabilities the first class wins, so that the order is always the same.
+        let order = probabilities.indices.sorted {
+            probabilities[$0] != probabilities[$1]
+                ? probabilities[$0] > probabilities[$1] : $0 < $1
+        }
+        return order.prefix(max(top, 0)).map { index in
+            let threshold = thresholds.indices.contains(index) ? thresholds[index] : 0.5
+            return Prediction(
+                index: index,
+                label: labels.indices.contains(index) ? labels[index] : "\(index)",
+                probability: probabilities[index],
+                holds: task == .multiLabel ? probabilities[index] >= threshold : nil)
+        }
+    }
+
+    /// Why the model answers no classes.
+    func refusesClasses() -> ModelError {
+        let (reason, hint): (String, String?) =
+            switch task {
+            case .detection: ("the network finds boxes, not the class of an image", nil)
+            case .embedding:
+                (
+                    "the network tells how alike images are, not classes",
+                    "`graft features` gives their vectors"
+                )
+            default: ("the network predicts values, not classes", nil)
             }
-            return order.prefix(top).map { index in
-                Prediction(
-                    index: index,
-                    label: labels.indices.contains(index) ? labels[index] : "\(index)",
-                    probability: probabilities[index],
-                    holds: task == .multiLabel ? probabilities[index] >= thresholds[index] : nil)
-            }
+        return .unusable(graph.name, reason: reason, hint: hint)
+    }
+
+    /// The values of a row of answers, by name.
+    func values(_ row: [Float]) -> [PredictedValue] {
+        row.enumerated().map { index, value in
+            PredictedValue(
+                name: labels.indices.contains(index) ? labels[index] : "\(index)", value: value)
         }
     }
 
@@ -118,11 +133,6 @@ extension Model {
                 graph.name, reason: "the network tells classes, not numbers", hint: nil)
         }
         let predictor = try Predictor(self, batch: min(8, max(images.count, 1)))
-        return try predictor.answers(images).map { row in
-            row.enumerated().map { index, value in
-                PredictedValue(
-                    name: labels.indices.contains(index) ? labels[index] : "\(index)", value: value)
-            }
-        }
+        return try predictor.answers(images).map { values($0) }
     }
 }

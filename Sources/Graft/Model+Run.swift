@@ -38,7 +38,7 @@ public final class Runner {
 
     /// The value of the output for each input, (C…) each, in order; inputs of another size than the
     /// network's are an error of the caller.
-    func run(_ inputs: [PreparedImage]) throws -> [[Float]] {
+    package func run(_ inputs: [PreparedImage]) throws -> [[Float]] {
         try run(count: inputs.count) { index, place in
             _ = place.update(fromContentsOf: inputs[index].values.prefix(place.count))
         }

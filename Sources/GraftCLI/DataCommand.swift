@@ -50,12 +50,12 @@ struct DataCommand: ParsableCommand {
                 reading: reading.reading
             ).divided
             let photos = try PhotoFolder.open(source.path, source.reading)
+            let progress = JobProgress("checking")
             let check = DataCheck(
                 photos,
                 validation: try source.validation.map { try PhotoFolder.open($0, source.reading) }
             ) { done, total in
-                Terminal.redraw(
-                    Terminal.bar("check", done: done, of: total, detail: "\(done) of \(total)"))
+                progress.show(done, of: total)
             }
             Terminal.redraw("")
             let doubts = try await doubts(photos)
@@ -100,12 +100,10 @@ struct DataCommand: ParsableCommand {
                     model, reason: "doubts are about photos of one class each", hint: nil)
             }
             var doubts: [Doubt] = []
+            let progress = JobProgress("checking labels")
             for start in stride(from: 0, to: photos.items.count, by: 64) {
                 let items = photos.items[start..<min(start + 64, photos.items.count)]
-                Terminal.redraw(
-                    Terminal.bar(
-                        "labels", done: start, of: photos.items.count,
-                        detail: "\(start) of \(photos.items.count)"))
+                progress.show(start, of: photos.items.count)
                 let readable = items.compactMap { item in
                     (try? item.open(covering: network.preprocessing.covering)).map { (item, $0) }
                 }

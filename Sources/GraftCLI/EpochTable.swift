@@ -14,6 +14,7 @@ final class EpochTable: Sendable {
     }
 
     private let task: LearningTask
+    private let reading = JobProgress("reading")
     private let state = Mutex(State())
 
     init(_ task: LearningTask) { self.task = task }
@@ -33,12 +34,9 @@ final class EpochTable: Sendable {
         case .duplicate(let path, let twin):
             Terminal.say("warning: validation photo \(path) is the same as \(twin)")
         case .features(let done, let total, let reused):
-            Terminal.redraw(
-                Terminal.bar(
-                    "features", done: done, of: total, detail: "\(done) of \(total), \(reused) kept"
-                ))
+            reading.show(
+                done, of: total, note: reused > 0 ? "\(grouped(reused)) from the cache" : "")
             if done == total {
-                Terminal.redraw("")
                 Terminal.say("features of \(total) photos, \(reused) of them from the cache")
             }
         case .resumed(let epoch): Terminal.say("going on after epoch \(epoch)")

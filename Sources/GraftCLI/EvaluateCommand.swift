@@ -33,14 +33,14 @@ struct EvaluateCommand: AsyncParsableCommand {
         if let half = PhotoFolder.halves(folder)?.validation {
             Terminal.say("`\(data)` comes divided: evaluating `\(half)`")
         }
+        let progress = JobProgress("evaluating")
         let evaluation = try Evaluation(
             model, folder: folder, reading: reading.reading, splitFile: split,
             includesTraining: includeTraining
         ) { done, total in
-            Terminal.redraw(
-                Terminal.bar("evaluate", done: done, of: total, detail: "\(done) of \(total)"))
+            progress.show(done, of: total)
         }
-        Terminal.redraw("")
+        progress.end()
         if let remark = Report.overlap(evaluation) { Terminal.say(remark) }
         for skipped in evaluation.skipped { Terminal.say("warning: skipped \(skipped)") }
         Terminal.answer(json ? try JSON.line(evaluation) : Report.text(evaluation))

@@ -1,4 +1,4 @@
-// Embeddings with the names of their photos, whole or in parts that fit together again.
+// Embeddings with the names of their images, whole or in parts that fit together again.
 
 import Crypto
 import FoundationEssentials
@@ -6,21 +6,31 @@ import GraftFormats
 import GraftTensors
 import OrderedCollections
 
-/// Rows of features, and what says which part of which photos they are.
+/// Rows of features, and what says which part of which images they are.
 struct FeatureTable {
-    /// The photos of the rows.
+    /// An image that could not be read: its place among the images of the part.
+    struct Skipped: Codable, Equatable {
+        var place: Int
+        var name: String
+    }
+
+    /// The images of the rows.
     var names: [String]
-    /// The features, one row a photo.
-    var rows: [[Float]]
-    var width: Int
+    /// The features, one row per image.
+    var features: Tensor
+    /// The images without a row.
+    var skipped: [Skipped] = []
     /// The digest of the model's source, and the layer.
     var source: String
     var layer: String
-    /// Part `index` of `count`, of `total` photos whose names have the digest `list`.
+    /// Part `index` of `count`, of `total` images whose names have the digest `list`.
     var index: Int
     var count: Int
     var total: Int
     var list: String
+
+    /// The numbers of a row.
+    var width: Int { features.shape[1] }
 
     private struct Notes: Codable {
         var names: [String]
@@ -30,6 +40,7 @@ struct FeatureTable {
         var count: Int
         var total: Int
         var list: String
+        var skipped: [Skipped]?
     }
 
     private static let key = "graft.features"
@@ -40,10 +51,10 @@ struct FeatureTable {
     }
 
     init(
-        names: [String], rows: [[Float]], width: Int, source: String, layer: String, index: Int,
-        count: Int, total: Int, list: String
+        names: [String], features: Tensor, source: String, layer: String, index: Int, count: Int,
+        total: Int, list: String
     ) {
-        (self.names, self.rows, self.width) = (names, rows, width)
+        (self.names, self.features) = (names, features)
         (self.source, self.layer, self.list) = (source, layer, list)
         (self.index, self.count, self.total) = (index, count, total)
     }
@@ -57,20 +68,18 @@ struct FeatureTable {
         }
         guard let text = file.metadata[Self.key],
             let notes = try? JSONDecoder().decode(Notes.self, from: Data(text.utf8)),
-            let tensor = file["features"], tensor.shape.rank == 2,
+            let tensor = file["features"], tensor.shape.rank == 2, tensor.dtype == .f32,
             tensor.shape[0] == notes.names.count, notes.count > 0,
             (0..<notes.count).contains(notes.index), notes.total >= notes.names.count
         else { throw refuse("it is no part of features") }
-        let numbers = try tensor.load().floats
-        let width = tensor.shape[1]
         self.init(
-            names: notes.names,
-            rows: notes.names.indices.map { Array(numbers[($0 * width)..<(($0 + 1) * width)]) },
-            width: width, source: notes.source, layer: notes.layer, index: notes.index,
-            count: notes.count, total: notes.total, list: notes.list)
+            names: notes.names, features: try tensor.load(), source: notes.source,
+            layer: notes.layer, index: notes.index, count: notes.count, total: notes.total,
+            list: notes.list)
+        skipped = notes.skipped ?? []
     }
 
-    /// The parts together: row i is row i / N of part i mod N, whatever order they are given in.
+    /// The parts together: image i is image i / N of part i mod N, whatever order they are given in.
     init(merging parts: [(path: String, table: FeatureTable)]) throws {
         func refuse(_ path: String, _ reason: String) -> FormatError {
             .unsupported(
@@ -78,7 +87,7 @@ struct FeatureTable {
                 hint: "compute the missing parts, or name all of one run")
         }
         guard let first = parts.first else { throw refuse("", "there are no parts") }
-        var byIndex: [Int: FeatureTable] = [:]
+        var byIndex: [Int: Cursor] = [:]
         for (path, table) in parts {
             guard table.list == first.table.list, table.source == first.table.source,
                 table.layer == first.table.layer, table.count == first.table.count,
@@ -86,46 +95,123 @@ struct FeatureTable {
             else {
                 throw refuse(
                     path,
-                    "it is of other photos, another model or another number of parts than `\(first.path)`"
+                    "it is of other images, another model or another number of parts than `\(first.path)`"
                 )
             }
-            guard byIndex.updateValue(table, forKey: table.index) == nil else {
+            guard byIndex.updateValue(Cursor(table), forKey: table.index) == nil else {
                 throw refuse(path, "part \(table.index) is there twice")
             }
         }
-        let count = first.table.count
+        let (count, width) = (first.table.count, first.table.width)
         for index in 0..<count where byIndex[index] == nil {
             throw refuse(first.path, "part \(index) of \(count) is missing")
         }
-        var (names, rows): ([String], [[Float]]) = ([], [])
-        for photo in 0..<first.table.total {
-            guard let part = byIndex[photo % count], part.rows.indices.contains(photo / count)
-            else {
+        let rowCount = parts.reduce(0) { $0 + $1.table.names.count }
+        let spool = try Spool(byteCount: rowCount * width * 4)
+        var (all, names): ([String], [String]) = ([], [])
+        var skipped: [Skipped] = []
+        for image in 0..<first.table.total {
+            guard let (name, row) = byIndex[image % count]?.next() else {
                 throw refuse(first.path, "a part is shorter than it should be")
             }
-            names.append(part.names[photo / count])
-            rows.append(part.rows[photo / count])
+            all.append(name)
+            guard let row else {
+                skipped.append(Skipped(place: image, name: name))
+                continue
+            }
+            guard names.count < rowCount else {
+                throw refuse(first.path, "a part is longer than it should be")
+            }
+            let offset = names.count * width * 4
+            try row.withUnsafeBytes { try spool.put($0, at: offset) }
+            names.append(name)
         }
-        guard Self.digest(names) == first.table.list else {
-            throw refuse(first.path, "the parts' photos are not those that were divided")
+        guard Self.digest(all) == first.table.list, names.count == rowCount else {
+            throw refuse(first.path, "the parts' images are not those that were divided")
         }
         self.init(
-            names: names, rows: rows, width: first.table.width, source: first.table.source,
-            layer: first.table.layer, index: 0, count: 1, total: names.count,
-            list: first.table.list)
+            names: names,
+            features: Tensor(.f32, [names.count, width], storage: try spool.finish()),
+            source: first.table.source, layer: first.table.layer, index: 0, count: 1,
+            total: all.count, list: first.table.list)
+        self.skipped = skipped
     }
 
-    func write(to path: String) throws {
-        let tensor = Tensor(rows.flatMap { $0 }, shape: [rows.count, width])
+    /// Walks over the images of a part, those without a row among them.
+    private struct Cursor {
+        private let table: FeatureTable
+        private let missing: [Int: String]
+        private var place = 0
+        private var row = 0
+
+        init(_ table: FeatureTable) {
+            self.table = table
+            missing = Dictionary(
+                table.skipped.map { ($0.place, $0.name) }, uniquingKeysWith: { first, _ in first })
+        }
+
+        mutating func next() -> (name: String, row: [Float]?)? {
+            defer { place += 1 }
+            if let name = missing[place] { return (name, nil) }
+            guard table.names.indices.contains(row) else { return nil }
+            defer { row += 1 }
+            let start = row * table.width
+            return (
+                table.names[row],
+                table.features.withFloats { Array($0[start..<(start + table.width)]) }
+            )
+        }
+    }
+
+    /// Writes the rows: `.safetensors` holds the names, `.csv` begins each row with its own, and beside
+    /// `.npy` they are the lines of `NAME.names.txt`.
+    ///
+    /// - Returns: The files.
+    @discardableResult
+    func write(to path: String) throws -> [String] {
+        if path.hasSuffix(".csv") {
+            try writeRows(to: path)
+            return [path]
+        }
         guard path.hasSuffix(".safetensors") else {
-            try Npy.write(tensor, to: path)
-            return
+            try Npy.write(features, to: path)
+            let beside = Self.namesFile(of: path)
+            var file = try AtomicFile(replacing: beside)
+            for name in names { try file.write(Array((Self.line(name) + "\n").utf8)) }
+            try file.commit()
+            return [path, beside]
         }
         let notes = Notes(
             names: names, source: source, layer: layer, index: index, count: count, total: total,
-            list: list)
+            list: list, skipped: skipped.isEmpty ? nil : skipped)
         try Safetensors.write(
-            StateDict(["features": LazyTensor(tensor)], metadata: [Self.key: try JSON.line(notes)]),
+            StateDict(
+                ["features": LazyTensor(features)], metadata: [Self.key: try JSON.line(notes)]),
             to: path)
+        return [path]
+    }
+
+    /// The file beside an `.npy` that names its rows.
+    static func namesFile(of path: String) -> String {
+        (path.hasSuffix(".npy") ? String(path.dropLast(4)) : path) + ".names.txt"
+    }
+
+    /// A name as one line.
+    private static func line(_ name: String) -> String {
+        name.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\\n")
+    }
+
+    private func writeRows(to path: String) throws {
+        var file = try AtomicFile(replacing: path)
+        try file.write(
+            Array((CSVLine.text(["path"] + (0..<width).map { "f\($0)" }) + "\n").utf8))
+        for (row, name) in names.enumerated() {
+            let start = row * width
+            let cells = features.withFloats { floats in
+                floats[start..<(start + width)].map { "\($0)" }
+            }
+            try file.write(Array((CSVLine.text([name] + cells) + "\n").utf8))
+        }
+        try file.commit()
     }
 }

@@ -1,7 +1,6 @@
-// `graft predict`: the labels of photos.
+// `graft predict`: what a model answers of images, one by one as it is known.
 
 import ArgumentParser
-import FoundationEssentials
 import Graft
 import GraftImages
 import GraftTensors
@@ -10,146 +9,165 @@ import GraftTraining
 struct PredictCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "predict",
-        abstract: "Say what photos show: the most probable classes, or things and where they are.",
-        discussion: "Example: graft predict run/model.safetensors photo.jpg")
+        abstract: "Predict classes, labels, values or objects and their boxes.",
+        discussion: """
+            Example: graft predict run/model.safetensors image.jpg
+            Example: graft predict run/model.safetensors images --csv > labels.csv
+            Example: find . -name '*.jpg' | graft predict run/model.safetensors --files-from - --jsonl
+
+            An image that cannot be read is named and skipped, and the exit code is 1 then.
+            """)
 
     @Argument(help: "A native model, a registry name or a weight file.") var model: String
-    @Argument(help: "Photos: JPEG, PNG or WebP.") var photos: [String]
-    @Option(help: "How many classes a photo.") var top = 5
-    @Option(help: "From which score on a thing is said to be there, of a model that finds boxes.")
-    var threshold = 0.5
+    @OptionGroup var images: InputSettings
+    @Option(
+        help:
+            "Number of classes or labels per image (default: 5; 1 for several images and with --csv)."
+    )
+    var top: Int?
+    @Option(
+        help:
+            "Minimum score of a detection (default: 0.5), or probability of a label (default: the model's)."
+    )
+    var threshold: Double?
     @Option(
         help: ArgumentHelp(
-            "Draw what is found and where, of a model that finds boxes.",
+            "Draw the boxes of a detection model.",
             discussion: """
-                A PNG to write; for several photos, or with a / at its end, a folder, in which each \
-                photo's is called NAME.boxes.png. Each class has a colour of its own.
+                A PNG to write; for several images, or with a / at its end, a folder, in which each \
+                image's is called NAME.boxes.png. Each class has a colour of its own.
                 """)) var draw: String?
+    @Option(help: "Folder in which to link the images, in a folder per class; nothing is moved.")
+    var sortInto: String?
     @Option(help: "The architecture of a weight file.") var architecture: String?
     @OptionGroup var execution: ExecutionSettings
     @Flag(help: "Print one JSON object.") var json = false
+    @Flag(help: "Print a JSON object per image and line.") var jsonl = false
+    @Flag(help: "Print comma-separated rows with a header, which `graft train` reads.") var csv =
+        false
 
-    struct Answer: Encodable {
-        let path: String
-        var predictions: [Prediction]?
-        var values: [PredictedValue]?
-        var things: [FoundThing]?
-        var drawing: String?
+    func validate() throws {
+        if let top, top < 1 { throw ValidationError("--top must be at least 1, found \(top)") }
+        if let threshold, !(0...1).contains(threshold) {
+            throw ValidationError("--threshold must be 0 to 1, found \(threshold)")
+        }
+        guard [json, jsonl, csv].count(where: \.self) <= 1 else {
+            throw ValidationError("--json, --jsonl and --csv exclude each other")
+        }
     }
 
     func run() async throws {
-        guard top > 0 else { throw ValidationError("--top must be at least 1") }
+        let inputs = try await images.inputs()
         var model = try await Models.open(self.model, architecture: architecture)
         model.execution = execution.options()
-        let drawings = try draw.map { try paths(of: $0, model) }
-        var answers: [Answer] = []
-        // Decoded a batch at a time, so that a thousand photos do not fill the memory.
-        for start in stride(from: 0, to: photos.count, by: 32) {
-            let chunk = Array(photos[start..<min(start + 32, photos.count)])
-            if model.task == .detection {
-                // Whole photos: boxes are in their pixels.
-                let images = try chunk.map { try Image.decode(path: $0) }
-                let found = try model.detect(images, threshold: threshold)
-                for (at, things) in found.enumerated() {
-                    let drawing = drawings?[start + at]
-                    if let drawing {
-                        try Self.drawn(images[at], things, model.labels).writePNG(to: drawing)
-                    }
-                    answers.append(Answer(path: chunk[at], things: things, drawing: drawing))
-                }
-                continue
-            }
-            let images = try chunk.map { try model.preprocessing.open($0) }
-            guard model.task != .regression else {
-                for (path, values) in zip(chunk, try model.values(images)) {
-                    answers.append(Answer(path: path, values: values))
-                }
-                continue
-            }
-            for (path, predictions) in zip(chunk, try model.predict(images, top: top)) {
-                answers.append(Answer(path: path, predictions: predictions))
-            }
+        try refuseIdle(model)
+        let isSingle = inputs.count == 1 && !inputs[0].isVideo
+        let isShort = !isSingle && !json && !jsonl || csv
+        let top = top ?? (isShort && model.task == .classification ? 1 : 5)
+        let answers = try ImageAnswers(
+            model, batch: inputs.contains(where: \.isVideo) ? 1 : min(8, inputs.count),
+            top: model.task == .multiLabel && (isShort && self.top == nil) ? .max : top,
+            threshold: threshold)
+        var sinks: [any PredictionSink] = []
+        if let sortInto { sinks.append(try ClassLinks(sortInto, model)) }
+        var drawings = try draw.map {
+            try BoxDrawings($0, model, reference: self.model, isSingle: isSingle)
         }
         if json {
-            Terminal.answer(try JSON.line(["photos": answers]))
-            return
+            sinks.append(AnswerObject())
+        } else if jsonl {
+            sinks.append(AnswerObjects())
+        } else if csv {
+            sinks.append(AnswerRows(model, top: top))
+        } else if isSingle {
+            sinks.append(AnswerTable(task: model.task))
+        } else {
+            sinks.append(AnswerLines(inputs))
         }
-        for answer in answers {
-            if let drawing = answer.drawing { Terminal.say("drawn to \(drawing)") }
-            if photos.count > 1 { Terminal.answer(answer.path) }
-            if let things = answer.things {
-                var table = Table(
-                    ["thing", "score", "left", "top", "right", "bottom"], numeric: [1, 2, 3, 4, 5])
-                for thing in things {
-                    let box = thing.box
-                    table.add(
-                        [thing.label, decimals(thing.score, 3)]
-                            + [box.left, box.top, box.right, box.bottom].map { decimals($0, 1) })
-                }
-                Terminal.answer(table.text)
-                continue
+        let stream = ImageStream(
+            inputs, every: images.every, model.preprocessing, covering: answers.covering)
+        // The bar would only hide what a person reads as it comes.
+        let progress = Terminal.answerWidth == nil && !isSingle ? JobProgress("predicting") : nil
+        var tally = Tally()
+        var waiting: [(input: ImageInput, image: PreparedImage)] = []
+        func flush() throws {
+            for ((input, image), answer) in zip(waiting, try answers.answers(waiting.map(\.image)))
+            {
+                var report = ImageReport(
+                    input.name, answer, width: image.width, height: image.height)
+                report.drawing = drawings?.path(of: input.name)
+                try drawings?.add(report, of: input)
+                tally.count(report)
+                for index in sinks.indices { try sinks[index].add(report, of: input) }
             }
-            if let values = answer.values {
-                var table = Table(["value", ""], numeric: [1])
-                for value in values { table.add([value.name, decimals(value.value, 4)]) }
-                Terminal.answer(table.text)
-                continue
-            }
-            let holds = model.task == .multiLabel
-            var table = Table(
-                [holds ? "label" : "class", "probability"] + (holds ? ["holds"] : []) + [""],
-                numeric: [1])
-            for prediction in answer.predictions ?? [] {
-                let cells = Int((prediction.probability * 20).rounded())
-                table.add(
-                    [prediction.label, decimals(prediction.probability, 3)]
-                        + (holds ? [prediction.holds == true ? "yes" : "no"] : [])
-                        + [String(repeating: "█", count: cells)])
-            }
-            Terminal.answer(table.text)
+            waiting.removeAll(keepingCapacity: true)
+            progress?.show(tally.done, of: stream.total)
         }
+        let batch = min(8, inputs.count)
+        while let (input, image) = stream.read() {
+            switch image {
+            case .success(let image):
+                waiting.append((input, image))
+                if waiting.count == batch || stream.total == nil { try flush() }
+            case .failure(let error):
+                // Answers keep the order of the images.
+                try flush()
+                // Of one file there is nothing else to say.
+                if inputs.count == 1 { throw error }
+                let report = ImageReport(input.name, error: error)
+                tally.count(report)
+                Terminal.say("warning: skipped \(input.name): \(report.error ?? "")")
+                for index in sinks.indices { try sinks[index].add(report, of: input) }
+            }
+        }
+        try flush()
+        progress?.end()
+        for index in sinks.indices { try sinks[index].finish() }
+        drawings?.finish()
+        if let remark = tally.remark(threshold: threshold ?? 0.5) { Terminal.say(remark) }
+        if tally.failed > 0 { throw InputError.skipped(tally.failed, of: tally.done) }
     }
 
-    /// Where the drawing of each photo goes.
-    private func paths(of place: String, _ model: Model) throws -> [String] {
-        guard model.task == .detection else {
-            throw ModelError.unusable(
-                self.model, reason: "finds no boxes that could be drawn",
-                hint: "`graft train ANNOTATIONS --task detection` makes a model that does")
-        }
-        var isFolder = false
-        let isThere = FileManager.default.fileExists(atPath: place, isDirectory: &isFolder)
-        guard photos.count > 1 || place.hasSuffix("/") || isFolder else { return [place] }
-        if isThere, !isFolder {
+    /// Refuses options that would change nothing of what this model answers.
+    private func refuseIdle(_ model: Model) throws {
+        if top != nil, model.task == .detection || model.task == .regression {
             throw ValidationError(
-                "--draw takes a folder for several photos, and `\(place)` is a file")
+                "--top does nothing with a model for \(model.task.rawValue), which ranks no classes"
+            )
         }
-        do {
-            try FileManager.default.createDirectory(
-                atPath: place, withIntermediateDirectories: true)
-        } catch {
-            throw FileError("create", place)
-        }
-        // Photos of one name from several folders, or in several formats, get numbers.
-        var taken: [String: Int] = [:]
-        return photos.map { photo in
-            let file = photo.split(separator: "/").last.map(String.init) ?? photo
-            let name = file.lastIndex(of: ".").map { String(file[..<$0]) } ?? file
-            let number = taken[name, default: 0] + 1
-            taken[name] = number
-            let start = place.hasSuffix("/") ? place : place + "/"
-            return start + name + (number > 1 ? "-\(number)" : "") + ".boxes.png"
+        if threshold != nil, model.task != .detection, model.task != .multiLabel {
+            throw ValidationError(
+                "--threshold does nothing with a model for \(model.task.rawValue): "
+                    + "it is for detection and multi-label models")
         }
     }
+}
 
-    /// The photo with what was found in it, the surest on top.
-    private static func drawn(_ image: Image, _ things: [FoundThing], _ labels: [String]) -> Image {
-        var image = image
-        for thing in things.reversed() {
-            image.outline(
-                thing.box, saying: "\(thing.label) \(decimals(thing.score, 2))",
-                Image.ink(labels.firstIndex(of: thing.label) ?? 0))
-        }
-        return image
+/// What was answered so far.
+private struct Tally {
+    private(set) var done = 0
+    private(set) var failed = 0
+    private var empty = 0
+    private var best: FoundThing?
+
+    mutating func count(_ report: ImageReport) {
+        done += 1
+        if report.error != nil { failed += 1 }
+        guard report.things?.isEmpty == true else { return }
+        empty += 1
+        if let found = report.best, found.score > best?.score ?? 0 { best = found }
+    }
+
+    /// What to say where nothing reached the threshold; nil where something did.
+    func remark(threshold: Double) -> String? {
+        guard empty > 0, empty == done - failed else { return nil }
+        let what = done == 1 ? "no object" : "no object in any of \(done) images"
+        guard let best else { return "note: \(what) has a score above 0.01" }
+        // A round number below the best, so that at least that one is shown.
+        let share = (best.score * 20).rounded(.down) / 20
+        let lower = share > 0 && share < threshold ? share : best.score * 0.9
+        return "note: \(what) reaches the threshold \(decimals(threshold, 2)): the best score is "
+            + "\(decimals(best.score, 3)) (`\(best.label)`); try --threshold "
+            + decimals(lower, lower < 0.05 ? 3 : 2)
     }
 }

@@ -34,9 +34,12 @@ enum Terminal {
     }
 
     /// Writes the answer to stdout, as a line; as it is, unless a person watches.
-    static func answer(_ text: String) {
+    static func answer(_ text: String) { answer(text, terminator: "\n") }
+
+    /// Writes a part of the answer to stdout, with what ends it.
+    static func answer(_ text: String, terminator: String) {
         wipe()
-        write((isatty(STDOUT_FILENO) == 1 ? harmless(text) : text) + "\n", to: STDOUT_FILENO)
+        write((isatty(STDOUT_FILENO) == 1 ? harmless(text) : text) + terminator, to: STDOUT_FILENO)
     }
 
     /// Writes a remark to stderr, as a line.
