@@ -176,6 +176,7 @@ let package = Package(
             ["GraftCLI", "GraftFormats", "GraftTensors", "graft-confined", collections]),
         // Reads sources, and needs none of them.
         tests("House", []),
+        tests("Tensors", ["GraftTensors", collections]),
         tests("Networks", ["GraftNetworks", "GraftTensors", collections]),
         tests(
             "Architectures", ["GraftArchitectures", "GraftNetworks", "GraftTensors", collections]),
