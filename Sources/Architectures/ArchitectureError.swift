@@ -16,9 +16,18 @@ public enum ArchitectureError: Diagnostic, Equatable {
     /// An ONNX model has, or would need, something that graft does not do.
     case onnx(node: String, reason: String)
 
+    /// A network with several outputs, none of which is chosen, or none of the chosen name.
+    case outputs([String], selected: String?)
+
     /// What happened.
     public var message: String {
         switch self {
+        case .outputs(let names, let selected):
+            (selected.map { "no output is called `\($0)`; " } ?? "")
+                + (names.isEmpty
+                    ? "the network has one output"
+                    : "the network has \(names.count) outputs: "
+                        + names.map { "`\($0)`" }.joined(separator: ", "))
         case .onnx(let node, let reason): "the ONNX node `\(node)`: \(reason)"
         case .keras(let layer, let reason): "the Keras layer `\(layer)`: \(reason)"
         case .variant(let name, let other, let differences):
@@ -34,6 +43,9 @@ public enum ArchitectureError: Diagnostic, Equatable {
     public var hint: String? {
         switch self {
         case .onnx: nil
+        case .outputs(let names, _):
+            names.first.map { "choose one by its name: `--select \($0)`" }
+                ?? "leave out `--select`"
         case .variant(let name, _, _): "use them as what they are: `--architecture \(name)`"
         case .keras: "save the model without that layer, or convert only its weights"
         case .unknown(_, let candidates):

@@ -3,7 +3,8 @@
 import FoundationEssentials
 
 /// Any JSON value.
-indirect enum JSONTree: Codable, Equatable, ExpressibleByStringLiteral, ExpressibleByBooleanLiteral,
+package indirect enum JSONTree: Codable, Equatable, Sendable, ExpressibleByStringLiteral,
+    ExpressibleByBooleanLiteral,
     ExpressibleByIntegerLiteral, ExpressibleByNilLiteral, ExpressibleByArrayLiteral,
     ExpressibleByDictionaryLiteral
 {
@@ -15,16 +16,16 @@ indirect enum JSONTree: Codable, Equatable, ExpressibleByStringLiteral, Expressi
     case array([JSONTree])
     case object([String: JSONTree])
 
-    init(nilLiteral: ()) { self = .null }
-    init(booleanLiteral value: Bool) { self = .bool(value) }
-    init(integerLiteral value: Int) { self = .integer(value) }
-    init(stringLiteral value: String) { self = .string(value) }
-    init(arrayLiteral elements: JSONTree...) { self = .array(elements) }
-    init(dictionaryLiteral elements: (String, JSONTree)...) {
+    package init(nilLiteral: ()) { self = .null }
+    package init(booleanLiteral value: Bool) { self = .bool(value) }
+    package init(integerLiteral value: Int) { self = .integer(value) }
+    package init(stringLiteral value: String) { self = .string(value) }
+    package init(arrayLiteral elements: JSONTree...) { self = .array(elements) }
+    package init(dictionaryLiteral elements: (String, JSONTree)...) {
         self = .object(Dictionary(elements) { $1 })
     }
 
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
             self = .null
@@ -43,7 +44,7 @@ indirect enum JSONTree: Codable, Equatable, ExpressibleByStringLiteral, Expressi
         }
     }
 
-    func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {
         case .null: try container.encodeNil()
@@ -58,7 +59,7 @@ indirect enum JSONTree: Codable, Equatable, ExpressibleByStringLiteral, Expressi
 
     /// How many arrays and objects of a JSON text are inside each other at its deepest. What is
     /// deeper than a configuration can be is not given to a decoder that calls itself for each.
-    static func depth(of text: String) -> Int {
+    package static func depth(of text: String) -> Int {
         var (depth, deepest) = (0, 0)
         var (isQuoted, isEscaped) = (false, false)
         for byte in text.utf8 {
@@ -81,21 +82,21 @@ indirect enum JSONTree: Codable, Equatable, ExpressibleByStringLiteral, Expressi
         return deepest
     }
 
-    subscript(key: String) -> JSONTree? {
+    package subscript(key: String) -> JSONTree? {
         if case .object(let members) = self { members[key] } else { nil }
     }
-    var string: String? { if case .string(let text) = self { text } else { nil } }
-    var array: [JSONTree]? { if case .array(let values) = self { values } else { nil } }
-    var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    package var string: String? { if case .string(let text) = self { text } else { nil } }
+    package var array: [JSONTree]? { if case .array(let values) = self { values } else { nil } }
+    package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
     /// A whole number, also one that is written `2.0`.
-    var integer: Int? {
+    package var integer: Int? {
         switch self {
         case .integer(let value): value
         case .number(let value): Int(exactly: value)
         default: nil
         }
     }
-    var number: Double? {
+    package var number: Double? {
         switch self {
         case .integer(let value): Double(value)
         case .number(let value): value
@@ -104,7 +105,7 @@ indirect enum JSONTree: Codable, Equatable, ExpressibleByStringLiteral, Expressi
     }
 
     /// Compact JSON with sorted keys.
-    func text() throws -> String {
+    package func text() throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(self), as: UTF8.self)

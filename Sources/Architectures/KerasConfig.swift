@@ -10,25 +10,31 @@ public enum KerasConfig {
     /// The network that `json` describes, its weights out of `state` and the size of image that it
     /// was built for (224 where any will do).
     ///
+    /// `select` names the output to take, of a model with several.
+    ///
     /// - Throws: ``ArchitectureError/keras(layer:reason:)`` that names the layer which graft cannot
-    ///   run, or `NetworkError` if the weights do not fit.
-    public static func open(_ json: String, state: StateDict) throws -> (
+    ///   run, ``ArchitectureError/outputs(_:selected:)`` that lists the outputs, or `NetworkError`
+    ///   if the weights do not fit.
+    public static func open(_ json: String, state: StateDict, select: String? = nil) throws -> (
         graph: Graph, weights: StateDict, input: Extent
     ) {
         guard JSONTree.depth(of: json) <= 160 else {
             throw ArchitectureError.keras(
                 layer: "model", reason: "its configuration nests over 160 deep")
         }
-        let root: JSONTree
+        var root: JSONTree
         do {
             root = try JSONDecoder().decode(JSONTree.self, from: Data(json.utf8))
         } catch {
             throw ArchitectureError.keras(layer: "model", reason: "its configuration is not JSON")
         }
+        let choice = try KerasOutputs(root, select: select)
+        root = choice.root
         let version = state.metadata["keras_version"] ?? "3"
         let (input, shape) = try inputShape(root)
         var reader = try KerasReader(
             input: shape, inputName: input, state: state, isKeras3: version.hasPrefix("3"))
+        reader.unneeded = choice.unneeded
         let outputs = try reader.model(root, path: [], classPath: [], inputs: [0], depth: 0)
         guard outputs.count == 1, let output = outputs.first else {
             throw ArchitectureError.keras(

@@ -9,6 +9,8 @@ struct KerasReader {
     var builder: GraphBuilder
     let state: StateDict
     let isKeras3: Bool
+    /// Layers of the whole model that the chosen output does not need.
+    var unneeded: Set<String> = []
     /// Names of parameters that the builder's rule does not give.
     var renames: [String: String] = [:]
     /// What files may call the variables of layers, where it is not only what the graph calls them.
@@ -99,7 +101,10 @@ struct KerasReader {
         let firsts = Self.firstNodes(config, entries)
         // Layers stand in some order: call whatever has all that it reads, until nothing is left.
         var waiting: [(entry: Int, call: Int)] = []
-        for (index, entry) in entries.enumerated() where entry.layer.kind != "InputLayer" {
+        for (index, entry) in entries.enumerated()
+        where entry.layer.kind != "InputLayer"
+            && !(depth == 0 && unneeded.contains(entry.layer.name))
+        {
             for call in entry.calls.indices { waiting.append((index, call)) }
         }
         // A model of thousands of layers that stand in the opposite order is no model.
@@ -258,7 +263,13 @@ struct KerasReader {
         for (file, tensor) in state.tensors where !used.contains(file) {
             renamed[files[file] ?? file] = tensor
         }
-        return (graph, try graph.bound(renamed))
+        guard !unneeded.isEmpty else { return (graph, try graph.bound(renamed)) }
+        // What the other outputs need has no place here.
+        var (weights, report) = graph.binding(renamed)
+        report.unexpected = []
+        guard report.isClean else { throw NetworkError.binding(report) }
+        weights.metadata = renamed.metadata
+        return (graph, weights)
     }
 
     /// Tensors that became constants of the graph.

@@ -8,13 +8,24 @@ import OrderedCollections
 /// Reads an ONNX model as a graph with weights.
 public enum ONNXImport {
     /// The network in a file, its weights and the size of image it was exported for.
-    /// `initializers` are the weights as the file's reader has them, wherever they lie.
+    /// `initializers` are the weights as the file's reader has them, wherever they lie. `select`
+    /// names the output to take, of a model with several.
     ///
-    /// - Throws: ``ArchitectureError/onnx(node:reason:)`` that names the node which graft cannot run.
-    public static func open(_ path: String, initializers: StateDict) throws -> (
-        graph: Graph, weights: StateDict, input: Extent
-    ) {
-        let model: Onnx_ModelProto
+    /// - Throws: ``ArchitectureError/onnx(node:reason:)`` that names the node which graft cannot run,
+    ///   ``ArchitectureError/outputs(_:selected:)`` that lists the outputs.
+    public static func open(
+        _ path: String, initializers: StateDict, select: String? = nil
+    ) throws -> (graph: Graph, weights: StateDict, input: Extent) {
+        let (graph, weights, input, _) = try read(
+            path, initializers: initializers, select: select)
+        return (graph, weights, input)
+    }
+
+    /// The network in a file, and the properties that its metadata hold.
+    package static func read(
+        _ path: String, initializers: StateDict, select: String? = nil
+    ) throws -> (graph: Graph, weights: StateDict, input: Extent, metadata: [String: String]) {
+        var model: Onnx_ModelProto
         do {
             model = try ONNXModel.read(try Storage(mapping: path))
         } catch let problem as ONNXModel.Problem {
@@ -25,11 +36,32 @@ public enum ONNXImport {
                 node: path,
                 reason: "it has \(model.graph.node.count) nodes, expected at most 100000")
         }
+        try choose(select, in: &model.graph)
         let opset = model.opsetImport.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }
         var reader = try ONNXReader(
             model.graph, initializers, opset: Int(clamping: opset?.version ?? 1))
         for node in model.graph.node { try reader.add(node) }
-        return try reader.finish()
+        let (graph, weights, input) = try reader.finish()
+        let metadata = Dictionary(model.metadataProps.map { ($0.key, $0.value) }) { $1 }
+        return (graph, weights, input, metadata)
+    }
+
+    /// Leaves the output called `select` alone, and the nodes that it needs.
+    private static func choose(_ select: String?, in graph: inout Onnx_GraphProto) throws {
+        let names = graph.output.map(\.name)
+        guard names.count != 1 || select != nil && select != names[0] else { return }
+        guard let select, let output = graph.output.first(where: { $0.name == select }) else {
+            throw ArchitectureError.outputs(names, selected: select)
+        }
+        graph.output = [output]
+        var needed: Set<String> = [select]
+        var kept: [Onnx_NodeProto] = []
+        // Every node stands after those that it reads.
+        for node in graph.node.reversed() where node.output.contains(where: needed.contains) {
+            needed.formUnion(node.input)
+            kept.append(node)
+        }
+        graph.node = kept.reversed()
     }
 }
 

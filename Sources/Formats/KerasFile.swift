@@ -30,6 +30,9 @@ enum KerasFile {
                 try JSONValue(parsing: $0, in: source)["keras_version"]?.string
             }
             state.metadata["keras_version"] = version
+            state.metadata["graft"] = try text.withUnsafeBytes {
+                try JSONValue(parsing: $0, in: source)["graft"]?.string
+            }
         }
         return state
     }
@@ -60,7 +63,7 @@ enum KerasFile {
     /// The tensors of an open file: what libhdf5 says, to be checked by whoever uses it.
     static func listing(_ file: borrowing HDF5File) throws -> HDF5Listing {
         var state = HDF5Listing()
-        for name in ["model_config", "keras_version"] {
+        for name in ["model_config", "keras_version", "training_config", "graft"] {
             state.metadata[name] = try file.strings("", name)?.first
         }
         if try list(file, "", "layer_names") != nil {

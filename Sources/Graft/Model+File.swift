@@ -60,6 +60,7 @@ extension Model {
         var task: LearningTask
         var thresholds: [Float]?
         var neighbours: Int?
+        var activation: OutputActivation?
     }
 
     /// Whether these tensors came from a native model.
@@ -93,22 +94,18 @@ extension Model {
                 path, part: Key.format,
                 reason: "is `\(try text(Key.format))`, expected `1`: a newer graft wrote it")
         }
-        let graph = try Graph.decode(json: try text(Key.graph))
+        let preprocessing = try decode(Preprocessing.self, Key.input)
+        try preprocessing.validate()
+        let graph = try Graph.decode(
+            json: try text(Key.graph),
+            input: [1, preprocessing.channels, preprocessing.height, preprocessing.width])
         let (bank, bankLabels) = (state[Key.bank], state[Key.bankLabels])
         var state = state
         (state[Key.bank], state[Key.bankLabels]) = (nil, nil)
         self.init(
             graph: graph, weights: try graph.bound(state),
-            preprocessing: try decode(Preprocessing.self, Key.input),
-            labels: try decode([String].self, Key.labels),
+            preprocessing: preprocessing, labels: try decode([String].self, Key.labels),
             source: try decode(Source.self, Key.source))
-        try preprocessing.validate()
-        _ = try graph.shapes(input: input())
-        if let classes, !labels.isEmpty, labels.count != classes {
-            throw ModelError.broken(
-                path, part: Key.labels,
-                reason: "name \(labels.count) classes, the network has \(classes)")
-        }
         if state.metadata[Key.training] != nil {
             training = try decode(TrainingOrigin.self, Key.training)
         }
@@ -121,16 +118,32 @@ extension Model {
                     reason: "say that `\(name)` lies between \(range.lower) and \(range.upper)")
             }
         }
-        guard state.metadata[Key.task] != nil else { return }
-        let described = try decode(Task.self, Key.task)
-        task = described.task
-        thresholds = described.thresholds ?? []
+        let isDescribed = state.metadata[Key.task] != nil
+        let described = isDescribed ? try decode(Task.self, Key.task) : nil
+        if let described {
+            task = described.task
+            activation = described.activation
+            thresholds = described.thresholds ?? []
+        } else {
+            // A classifier, or a file of before networks' last layers were looked at.
+            try settleAnswer(isClassifier: true)
+        }
+        let outputs = outputCount
+        if let outputs, !labels.isEmpty, graph.classes != nil, labels.count != outputs,
+            !(isBinary && labels.count == 2), described?.neighbours == nil
+        {
+            throw ModelError.broken(
+                path, part: Key.labels,
+                reason: "name \(labels.count) classes, the network has \(outputs)")
+        }
         func reject(_ reason: String) -> ModelError {
             .broken(path, part: Key.task, reason: reason)
         }
-        if task == .multiLabel, thresholds.count != labels.count {
-            throw reject("has \(thresholds.count) thresholds for \(labels.count) labels")
+        let named = labels.isEmpty ? outputs ?? 0 : labels.count
+        if task == .multiLabel, thresholds.count != named {
+            throw reject("has \(thresholds.count) thresholds for \(named) labels")
         }
+        guard let described else { return }
         if task == .detection, (try? detector()) == nil {
             throw reject("says that it finds boxes, which its network does not")
         }
@@ -165,11 +178,12 @@ extension Model {
         ]
         if let training { state.metadata[Key.training] = try encode(training) }
         if !ranges.isEmpty { state.metadata[Key.ranges] = try encode(ranges) }
-        if task != .classification || neighbours != nil {
+        // One score does not say by itself whether it is a number or a probability's.
+        if task != .classification || neighbours != nil || activation != nil || outputCount == 1 {
             state.metadata[Key.task] = try encode(
                 Task(
                     task: task, thresholds: thresholds.isEmpty ? nil : thresholds,
-                    neighbours: neighbours?.count))
+                    neighbours: neighbours?.count, activation: activation))
         }
         if let neighbours {
             let rows = neighbours.labels.count

@@ -10,25 +10,18 @@ public final class Predictor {
     /// The model that answers.
     public let model: Model
     private let runner: Runner
+    private let answer: Model.Answer
 
     /// Plans `model` for batches of `batch` photos.
     ///
-    /// - Throws: `ModelError.unusable` if the network ends in features.
+    /// - Throws: `ModelError.unusable` if the network ends in features, takes no images, or has
+    ///   other labels or thresholds than outputs.
     public init(_ model: Model, batch: Int = 8) throws {
-        let output: Int? =
-            if model.task == .embedding || model.task == .detection {
-                model.graph.output
-            } else {
-                model.neighbours == nil ? model.graph.logits : model.graph.features
-            }
-        guard let output else {
-            throw ModelError.unusable(
-                model.graph.name,
-                reason: "the network has no classes to predict: it ends in features",
-                hint: "train a head for it: `graft train PHOTOS --backbone MODEL -o RUN`")
-        }
+        answer = try model.answer()
+        try model.validate()
+        try model.requireImages()
         self.model = model
-        runner = try Runner(model, batch: batch, output: output)
+        runner = try Runner(model, batch: batch, output: answer.node)
     }
 
     /// Photo by photo: the share of each class, of each label by itself, the numbers, or the vector.
@@ -46,11 +39,7 @@ public final class Predictor {
             return try neighbours.probabilities(
                 rows.flatMap { $0 }, classes: model.labels.count)
         }
-        switch model.task {
-        case .classification: return rows.map(softmax)
-        case .multiLabel: return rows.map { $0.map { Float(sigmoid(Double($0))) } }
-        case .regression, .embedding, .detection: return rows
-        }
+        return model.answers(rows, answer)
     }
 }
 
@@ -62,7 +51,8 @@ public struct Prediction: Sendable, Hashable, Codable {
     public var label: String
     /// Its share of the softmax, 0 to 1; of labels, its own probability.
     public var probability: Float
-    /// Of labels, whether it is said to hold: at its threshold or above.
+    /// Of labels, whether it is said to hold: at its threshold or above. Of a binary classifier
+    /// without two labels, whether its one probability is a half or more.
     public var holds: Bool?
 }
 
@@ -91,13 +81,16 @@ extension Model {
             probabilities[$0] != probabilities[$1]
                 ? probabilities[$0] > probabilities[$1] : $0 < $1
         }
+        let isAlone = probabilities.count == 1 && isBinary
         return order.prefix(max(top, 0)).map { index in
+            let probability = probabilities[index]
             let threshold = thresholds.indices.contains(index) ? thresholds[index] : 0.5
             return Prediction(
                 index: index,
-                label: labels.indices.contains(index) ? labels[index] : "\(index)",
-                probability: probabilities[index],
-                holds: task == .multiLabel ? probabilities[index] >= threshold : nil)
+                label: labels.indices.contains(index)
+                    ? labels[index] : isAlone ? "positive" : "\(index)",
+                probability: probability,
+                holds: task == .multiLabel || isAlone ? probability >= threshold : nil)
         }
     }
 

@@ -30,6 +30,12 @@ public struct Model: Sendable {
     public var execution = ExecutionOptions()
     /// What the network answers.
     public var task = LearningTask.classification
+    /// What is applied to the network's last values to answer; nil: what its last layer and the task
+    /// say. Never applied to what the last layer has made probabilities already.
+    public var activation: OutputActivation?
+    /// What was assumed, or read beside the weights, when the model was opened; not a part of the
+    /// file.
+    public var notes: [String] = []
     /// With many labels: the share from which each is said to hold.
     public var thresholds: [Float] = []
     /// The photos to ask, where they are the head; the graph ends in features then.
@@ -66,15 +72,18 @@ public struct Model: Sendable {
         self.source = source
     }
 
-    /// The shape of a batch of `count` photos as the model expects them: (N, 3, H, W).
+    /// The shape of a batch of `count` photos as the model expects them: (N, C, H, W).
     public func input(count: Int = 1) -> Shape {
-        [count, 3, preprocessing.height, preprocessing.width]
+        [count, graph.inputChannels, preprocessing.height, preprocessing.width]
     }
 
     /// The node of the vector that stands for a photo: of a model that learned one, its output; of
     /// others, what the head reads.
     public var embedding: Int { task == .embedding ? graph.output : graph.features }
 
-    /// The number of classes, if the network classifies.
-    public var classes: Int? { graph.classes ?? (labels.isEmpty ? nil : labels.count) }
+    /// The number of classes, if the network classifies; 2 of a binary classifier with two labels.
+    public var classes: Int? {
+        if labels.count == 2, isBinary { return 2 }
+        return graph.classes ?? (labels.isEmpty ? nil : labels.count)
+    }
 }

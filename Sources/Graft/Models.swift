@@ -58,64 +58,111 @@ public enum Models {
     /// A path is opened; anything else is fetched, verified and kept in the cache. A native model
     /// says itself what it is; a weight file's architecture is `architecture`, or what the names of
     /// its tensors leave no doubt about.
+    /// What lies beside a weight file (`config.json`, `preprocessor_config.json`, `labels.txt`…) is
+    /// read, and `overrides` go first; ``Model/notes`` say what was taken or assumed.
     /// - Throws: any `Diagnostic` of Hub, Formats or Networks, and `ModelError`.
     public static func open(
-        _ reference: String, architecture: String? = nil, hub: Hub = Hub(),
+        _ reference: String, architecture: String? = nil,
+        overrides: ModelOverrides = ModelOverrides(), hub: Hub = Hub(),
         progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> Model {
-        if reference == tinyName { return try tiny() }
+        let (model, isSelected) = try await opened(
+            reference, architecture: architecture, select: overrides.select, hub: hub,
+            progress: progress)
+        var overrides = overrides
+        if isSelected { overrides.select = nil }
+        return try model.with(overrides)
+    }
+
+    /// The model that `reference` names, and whether `select` chose its output.
+    private static func opened(
+        _ reference: String, architecture: String?, select: String?, hub: Hub,
+        progress: (@Sendable (Int64, Int64?) -> Void)?
+    ) async throws -> (Model, isSelected: Bool) {
+        if reference == tinyName { return (try tiny(), false) }
         // A native model says itself where it came from: a file that is here is not hashed for that.
         var opened: StateDict?
         if architecture == nil, isPath(reference) {
             let path = try Checkpoint.file(at: reference)
             let state = try Checkpoint.open(path)
             if Model.isNative(state) {
-                return try Model(native: state, path: path).read(from: path)
+                return (try Model(native: state, path: path).read(from: path), false)
             }
             opened = state
         }
         let fetched = try await file(reference, hub, progress)
         let state = try opened ?? Checkpoint.open(fetched.path)
+        let source = Model.Source(reference: reference, sha256: fetched.sha256)
         if architecture == nil, try Checkpoint.kind(of: fetched.path) == .onnx {
-            let (graph, weights, input) = try ONNXImport.open(fetched.path, initializers: state)
-            return Model(
-                graph: graph, weights: weights,
-                preprocessing: .squash(height: input.height, width: input.width, .passThrough),
-                labels: [], source: Model.Source(reference: reference, sha256: fetched.sha256))
+            let (graph, weights, input, metadata) = try ONNXImport.read(
+                fetched.path, initializers: state, select: select)
+            var model = Model(
+                graph: graph, weights: weights, preprocessing: .unknown(for: graph, input),
+                labels: [], source: source)
+            try model.adopt(
+                metadata: metadata, companions: CompanionFiles(beside: fetched.path))
+            return (model, select != nil)
         }
         if Model.isNative(state) {
             let model = try Model(native: state, path: fetched.path).read(from: fetched.path)
-            guard let architecture, architecture != model.graph.name else { return model }
+            guard let architecture, architecture != model.graph.name else { return (model, false) }
             // The same network under other names, or the refusal that says what differs.
             let (_, graph, weights) = try Architectures.open(state, named: architecture)
-            return Model(
-                graph: graph, weights: weights, preprocessing: model.preprocessing,
-                labels: model.labels, source: model.source)
+            return (
+                Model(
+                    graph: graph, weights: weights, preprocessing: model.preprocessing,
+                    labels: model.labels, source: model.source), false
+            )
         }
         // What is there as a file is that file, whatever the registry calls by its name.
         let entry = isPath(reference) ? nil : try? Registry.find(reference)
+        let companions = entry == nil ? CompanionFiles(beside: fetched.path) : nil
         if architecture == nil, entry == nil, let config = state.metadata["model_config"] {
-            let (graph, weights, input) = try KerasConfig.open(config, state: state)
-            return Model(
-                graph: graph, weights: weights,
-                preprocessing: .squash(height: input.height, width: input.width, .passThrough),
-                labels: [], source: Model.Source(reference: reference, sha256: fetched.sha256))
+            let (graph, weights, input) = try KerasConfig.open(
+                config, state: state, select: select)
+            var model = Model(
+                graph: graph, weights: weights, preprocessing: .unknown(for: graph, input),
+                labels: [], source: source)
+            try model.adopt(
+                metadata: state.metadata, companions: companions,
+                loss: KerasLoss(metadata: state.metadata, output: select))
+            return (model, select != nil)
         }
-        let (found, graph, weights) = try Architectures.open(
-            state, named: architecture ?? entry?.architecture)
+        let named = try architecture ?? entry?.architecture ?? companions?.knownArchitecture()
+        let (found, graph, weights) = try Architectures.open(state, named: named)
         let publication =
             try entry ?? Registry.publication(ofArchitecture: found.name)
         let labels = try publication?.labels.map { try Registry.labels($0) } ?? []
-        return Model(
+        var model = Model(
             graph: graph, weights: weights,
             preprocessing: publication?.input?.preprocessing
-                ?? .squash(
-                    height: found.defaultInput.height, width: found.defaultInput.width,
-                    .passThrough),
+                ?? .unknown(for: graph, found.defaultInput),
             labels: graph.classes == labels.count ? labels : [],
             source: Model.Source(
-                reference: reference, sha256: fetched.sha256, licence: publication?.licence)
-        ).read(from: fetched.path)
+                reference: reference, sha256: fetched.sha256, licence: publication?.licence))
+        try model.adopt(
+            metadata: [:], companions: companions, isClassifier: true,
+            isPrepared: publication?.input != nil)
+        return (model.read(from: fetched.path), false)
+    }
+}
+
+extension CompanionFiles {
+    /// graft's name of the network that timm's `config.json` names, if graft has it.
+    fileprivate func knownArchitecture() throws -> String? {
+        guard let architecture else { return nil }
+        let name = "timm/" + architecture
+        return (try? Architectures.named(name)) == nil ? nil : name
+    }
+}
+
+extension Preprocessing {
+    /// The preprocessing of a network that says nothing of its images: pixels as they are.
+    static func unknown(for graph: Graph, _ input: Extent) -> Preprocessing {
+        let none = Normalization.passThrough
+        return .squash(
+            height: input.height, width: input.width,
+            none.forChannels(graph.inputChannels) ?? none)
     }
 }
 

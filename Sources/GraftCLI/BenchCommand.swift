@@ -23,6 +23,7 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: "How often to run; the first run does not count.") var runs = 10
     @Option(help: "Height and width of the input; the model's own by default.") var size: Int?
     @Option(help: "The architecture of a weight file.") var architecture: String?
+    @OptionGroup var selection: OutputSelection
     @Flag(help: "Take an architecture without its weights: nothing is fetched.")
     var untrained = false
     @Flag(help: "Measure a step of training: forward and backward.") var train = false
@@ -91,7 +92,8 @@ struct BenchCommand: AsyncParsableCommand {
         let model =
             untrained
             ? try Models.untrained(self.model, size: size)
-            : try await Models.open(self.model, architecture: architecture)
+            : try await Models.open(
+                self.model, architecture: architecture, overrides: selection.overrides)
         var shape = model.input(count: batch)
         if let size { (shape[2], shape[3]) = (size, size) }
         var graph = model.graph

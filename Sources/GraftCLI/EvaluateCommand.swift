@@ -23,11 +23,12 @@ struct EvaluateCommand: AsyncParsableCommand {
                 By default they are left out: the split.json beside the model tells them, by their \
                 contents.
                 """)) var includeTraining = false
+    @OptionGroup(title: "Model") var settings: ModelSettings
     @OptionGroup var execution: ExecutionSettings
     @Flag(help: "Print one JSON object.") var json = false
 
     func run() async throws {
-        var model = try await Models.open(self.model)
+        var model = try await settings.open(self.model)
         model.execution = execution.options()
         let folder = try await Models.photos(at: data)
         if let half = PhotoFolder.halves(folder)?.validation {

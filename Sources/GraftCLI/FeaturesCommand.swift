@@ -59,6 +59,7 @@ struct FeaturesCommand: AsyncParsableCommand {
         @Option(help: "Compute part I of N only, counted from 0: every Nth image.") var shard:
             Shard?
         @Option(help: "The architecture of a weight file.") var architecture: String?
+        @OptionGroup(title: "Model") var settings: ModelSettings
         @OptionGroup var execution: ExecutionSettings
 
         func validate() throws {
@@ -74,7 +75,7 @@ struct FeaturesCommand: AsyncParsableCommand {
                 throw InputError.video(video.name)
             }
             let mine = all.indices.filter { $0 % count == index }.map { all[$0] }
-            var model = try await Models.open(self.model, architecture: architecture)
+            var model = try await settings.open(self.model, architecture: architecture)
             model.execution = execution.options()
             let node = try layer.map { try model.graph.node(named: $0) } ?? model.embedding
             let width = try model.graph.shapes(input: model.input())[node].count

@@ -40,6 +40,8 @@ struct PredictCommand: AsyncParsableCommand {
     @Option(help: "Folder in which to link the images, in a folder per class; nothing is moved.")
     var sortInto: String?
     @Option(help: "The architecture of a weight file.") var architecture: String?
+    @OptionGroup(title: "Model") var settings: ModelSettings
+    @OptionGroup(title: "Model") var answers: AnswerSettings
     @OptionGroup var execution: ExecutionSettings
     @Flag(help: "Print one JSON object.") var json = false
     @Flag(help: "Print a JSON object per image and line.") var jsonl = false
@@ -58,7 +60,8 @@ struct PredictCommand: AsyncParsableCommand {
 
     func run() async throws {
         let inputs = try await images.inputs()
-        var model = try await Models.open(self.model, architecture: architecture)
+        var model = try await settings.open(
+            self.model, architecture: architecture, task: self.answers.task)
         model.execution = execution.options()
         try refuseIdle(model)
         let isSingle = inputs.count == 1 && !inputs[0].isVideo

@@ -27,6 +27,7 @@ struct QuantizeCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "Where to write the model.") var output: String
     @Option(help: "How many of the photos to use, evenly chosen.") var count = 128
     @Option(help: "The architecture of a weight file.") var architecture: String?
+    @OptionGroup var selection: OutputSelection
     @Flag(help: "Print one JSON object.") var json = false
 
     struct Answer: Encodable {
@@ -39,7 +40,8 @@ struct QuantizeCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard count > 1 else { throw ValidationError("--count must be at least 2") }
-        var model = try await Models.open(self.model, architecture: architecture)
+        var model = try await Models.open(
+            self.model, architecture: architecture, overrides: selection.overrides)
         model.execution.memory = ExecutionSettings.memory()
         let all = try photos.flatMap { try PhotoFolder.isFolder($0) ? PhotoFolder.list($0) : [$0] }
         let used = min(count, all.count)

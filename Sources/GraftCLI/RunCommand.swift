@@ -24,11 +24,13 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "Stop after this layer, `features` or `logits`, and write its value.")
     var until: String?
     @Option(help: "The architecture of a weight file.") var architecture: String?
+    @OptionGroup var selection: OutputSelection
     @Option(help: "Threads to use; all by default.") var threads: Int?
     @OptionGroup var execution: ExecutionSettings
 
     func run() async throws {
-        let model = try await Models.open(self.model, architecture: architecture)
+        let model = try await Models.open(
+            self.model, architecture: architecture, overrides: selection.overrides)
         var x = try Npy.read(input)
         guard x.shape.rank == 4 else {
             throw ModelError.unusable(

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import Graft
 import GraftArchitectures
 import GraftFormats
 import GraftNetworks
@@ -38,6 +39,8 @@ struct SummaryCommand: ParsableCommand {
 
     @Flag(help: "A drawing of the network: SVG.")
     var svg = false
+
+    @OptionGroup var selection: OutputSelection
 
     @Option(name: .shortAndLong, help: "A file to write instead of stdout.")
     var output: String?
@@ -91,18 +94,19 @@ struct SummaryCommand: ParsableCommand {
             return (graph, architecture.defaultInput)
         }
         let state = try Checkpoint.open(network)
-        if let json = state.metadata[Graph.metadataKey] {
-            let graph = try Graph.decode(json: json)
-            let shape = try graph.shapesAtSomeSize()[0]
-            return (graph, Extent(shape[2], shape[3]))
+        if Models.isNative(state) {
+            let model = try Model.open(Checkpoint.file(at: network))
+            let shape = model.input()
+            return (model.graph, Extent(shape[2], shape[3]))
         }
         if let config = state.metadata["model_config"] {
-            let (graph, _, input) = try KerasConfig.open(config, state: state)
+            let (graph, _, input) = try KerasConfig.open(
+                config, state: state, select: selection.select)
             return (graph, input)
         }
         if try Checkpoint.kind(of: network) == .onnx {
             let (graph, _, input) = try ONNXImport.open(
-                Checkpoint.file(at: network), initializers: state)
+                Checkpoint.file(at: network), initializers: state, select: selection.select)
             return (graph, input)
         }
         let found = try Architectures.open(state, input: extent)

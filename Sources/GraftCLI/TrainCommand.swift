@@ -31,6 +31,7 @@ struct TrainCommand: AsyncParsableCommand {
     var validation: String?
     @OptionGroup var reading: DataSettings
     @OptionGroup var settings: TrainSettings
+    @OptionGroup(title: "Backbone") var backboneSettings: ModelSettings
     @OptionGroup(title: "Embeddings") var likeness: EmbeddingArguments
     @Option(help: "The architecture of a weight file.") var architecture: String?
     @Flag(help: "Go on from the checkpoint in the run's folder.") var resume = false
@@ -106,8 +107,9 @@ struct TrainCommand: AsyncParsableCommand {
         let photos = try PhotoFolder.open(source.path, source.reading)
         for remark in photos.remarks where speaks { Terminal.say("warning: left out \(remark)") }
         if speaks { Terminal.say("\(Self.count(photos)), \(photos.items.count) photos") }
-        let model = try await Models.open(
-            backbone, architecture: architecture, progress: Progress.fetching(backbone))
+        let model = try await backboneSettings.open(
+            backbone, architecture: architecture, quiet: !speaks,
+            progress: Progress.fetching(backbone))
         let cache = Cache().root
         var options = try settings.options()
         options.embedding = try likeness.settings(reading.task)

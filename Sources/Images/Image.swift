@@ -71,6 +71,21 @@ public struct Image: Sendable, Hashable {
         }
     }
 
+    /// The picture in shades of grey: in all three channels the luma of ITU-R 601, rounded as Pillow's
+    /// `convert("L")` rounds it.
+    public func grey() -> Image {
+        var result = self
+        for at in stride(from: 0, to: pixels.count - 2, by: 3) {
+            let sum =
+                Int(pixels[at]) * 19595 + Int(pixels[at + 1]) * 38470 + Int(pixels[at + 2]) * 7471
+            let value = UInt8(truncatingIfNeeded: (sum + 0x8000) >> 16)
+            result.pixels[at] = value
+            result.pixels[at + 1] = value
+            result.pixels[at + 2] = value
+        }
+        return result
+    }
+
     /// A picture whose pixel (x, y) is this one's pixel `source(x, y)`.
     private func rearranged(
         _ newWidth: Int, _ newHeight: Int, _ source: (_ x: Int, _ y: Int) -> (Int, Int)

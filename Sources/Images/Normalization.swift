@@ -6,6 +6,10 @@ public enum ChannelOrder: String, Codable, Sendable, Hashable {
     case rgb
     /// Blue first, as Caffe's networks and those ported from it.
     case bgr
+    /// One channel: the luma of ITU-R 601, as Pillow's `convert("L")` computes it.
+    case grey
+    /// Channels that no image file has; only tensors can be given.
+    case bands
 }
 
 /// The arithmetic on a colour value: `x = (value · scale − mean) / std`, a mean and a std for
@@ -20,7 +24,7 @@ public struct Normalization: Codable, Sendable, Hashable {
     /// What is divided by at last, by channel of the tensor.
     public var std: [Double]
 
-    /// An arithmetic; `mean` and `std` have three values.
+    /// An arithmetic; `mean` and `std` have a value per channel.
     public init(
         channels: ChannelOrder = .rgb, scale: Double, mean: [Double] = [0, 0, 0],
         std: [Double] = [1, 1, 1]
@@ -47,14 +51,44 @@ public struct Normalization: Codable, Sendable, Hashable {
     /// `x / 255`: 0…1.
     public static let unit = Normalization(scale: 1 / 255)
 
+    /// `x / 255`, then the means and deviations of OpenAI's CLIP.
+    public static let clip = Normalization(
+        scale: 1 / 255, mean: [0.48145466, 0.4578275, 0.40821073],
+        std: [0.26862954, 0.26130258, 0.27577711])
+
     /// The presets by the names that publishers give them.
     public static let presets: [String: Normalization] = [
-        "caffe": .caffe, "tf": .tf, "torch": .torch, "half": .half, "pass-through": .passThrough,
-        "unit": .unit,
+        "caffe": .caffe, "tf": .tf, "torch": .torch, "imagenet": .torch, "half": .half,
+        "unit": .unit, "clip": .clip, "none": .passThrough, "pass-through": .passThrough,
     ]
 
+    /// The same arithmetic for a network of `count` channels; nil where the channels of this one
+    /// differ, so that there is none. One channel is grey.
+    public func forChannels(_ count: Int) -> Normalization? {
+        if count == mean.count, count == std.count {
+            var same = self
+            if count == 1 { same.channels = .grey }
+            if count == 3, channels != .bgr { same.channels = .rgb }
+            return same
+        }
+        guard count > 0, Set(mean).count == 1, Set(std).count == 1, let mean = mean.first,
+            let std = std.first
+        else { return nil }
+        let order: ChannelOrder = count == 1 ? .grey : count == 3 ? .rgb : .bands
+        return Normalization(
+            channels: order, scale: scale, mean: Array(repeating: mean, count: count),
+            std: Array(repeating: std, count: count))
+    }
+
     /// For each channel of the tensor, the channel of RGB that it comes from.
-    var sources: [Int] { channels == .rgb ? [0, 1, 2] : [2, 1, 0] }
+    public var sources: [Int] {
+        switch channels {
+        case .rgb: [0, 1, 2]
+        case .bgr: [2, 1, 0]
+        case .grey: [0]
+        case .bands: []
+        }
+    }
 
     /// What a colour value becomes in `channel` of the tensor.
     func apply(_ value: Double, channel: Int) -> Double {

@@ -9,7 +9,8 @@ public import GraftTensors
 public struct Preprocessing: Codable, Sendable, Hashable {
     /// How a photo is brought to the size of the input.
     public enum Resize: String, Codable, Sendable, Hashable {
-        /// Both sides to the size of the input; the photo's proportions are lost. Keras.
+        /// Both sides to the size of the input, or to ``Preprocessing/shorterSide`` and then the
+        /// centre of the input's size; the photo's proportions are lost. Keras.
         case squash
         /// The shorter side to ``Preprocessing/shorterSide``, then the centre of the input's
         /// size. torchvision and timm.
@@ -18,7 +19,8 @@ public struct Preprocessing: Codable, Sendable, Hashable {
 
     /// How a photo is brought to the size of the input.
     public var resize: Resize
-    /// The length of the shorter side before the crop; nil with ``Resize/squash``.
+    /// The length of the shorter side before the crop; with ``Resize/squash`` that of both sides,
+    /// or nil where nothing is cropped.
     public var shorterSide: Int?
     /// The resize kernel.
     public var kernel: Resampling
@@ -54,7 +56,7 @@ public struct Preprocessing: Codable, Sendable, Hashable {
     /// then every pixel of the whole photo decides (TensorFlow's kernel, nearest).
     public var covering: Int? {
         guard kernel != .tensorflowBilinear, kernel != .nearest else { return nil }
-        return 2 * max(height, width, resize == .shorterSide ? shorterSide ?? 0 : 0)
+        return 2 * max(height, width, shorterSide ?? 0)
     }
 
     /// Reads a photo as large as this preprocessing needs it.
@@ -62,8 +64,14 @@ public struct Preprocessing: Codable, Sendable, Hashable {
         try Image.decode(path: path, covering: covering)
     }
 
+    /// The number of channels of the tensor.
+    public var channels: Int { normalization.mean.count }
+
+    /// Whether images can be given: networks of other channels than grey or RGB take tensors only.
+    public var takesImages: Bool { !normalization.sources.isEmpty }
+
     /// The shape of one photo's tensor.
-    public var shape: Shape { [1, 3, height, width] }
+    public var shape: Shape { [1, channels, height, width] }
 
     /// Throws unless every number makes sense; call it on what came from a file.
     public func validate() throws(ImageError) {
@@ -73,17 +81,21 @@ public struct Preprocessing: Codable, Sendable, Hashable {
             throw reject(
                 "expected a height and a width of 1 to \(sides), found \(height) × \(width)")
         }
-        if resize == .shorterSide {
+        if resize == .shorterSide || shorterSide != nil {
             guard let shorterSide, (1...sides).contains(shorterSide) else {
                 throw reject(
                     "expected a `shorterSide` of 1 to \(sides), found "
                         + (shorterSide.map { "\($0)" } ?? "none"))
             }
         }
-        guard normalization.mean.count == 3, normalization.std.count == 3 else {
+        let sources = normalization.sources.count
+        let (expected, count) =
+            sources > 0 ? ("\(sources)", sources) : ("1 or more", max(normalization.mean.count, 1))
+        guard normalization.mean.count == count, normalization.std.count == count, count <= 65536
+        else {
             throw reject(
-                "expected 3 means and 3 deviations, found \(normalization.mean.count) and "
-                    + "\(normalization.std.count)")
+                "expected \(expected) means and as many deviations, found "
+                    + "\(normalization.mean.count) and \(normalization.std.count)")
         }
         guard normalization.std.allSatisfy({ $0.isFinite && $0 != 0 }),
             normalization.mean.allSatisfy(\.isFinite), normalization.scale.isFinite
@@ -92,19 +104,21 @@ public struct Preprocessing: Codable, Sendable, Hashable {
         }
     }
 
-    /// The input for one photo: (1, 3, height, width).
+    /// The input for one photo: (1, channels, height, width).
     public func tensor(_ image: Image) -> Tensor {
         Tensor(shape: shape) { write(image, into: $0) }
     }
 
-    /// Writes the input for one photo, 3 · height · width numbers, channel by channel: a row of
-    /// a batch.
+    /// Writes the input for one photo, channels · height · width numbers, channel by channel: a row
+    /// of a batch. What does not take images gets zeros.
     public func write(_ image: Image, into target: UnsafeMutableBufferPointer<Float>) {
-        precondition(target.count >= 3 * height * width)
+        precondition(target.count >= channels * height * width)
+        guard takesImages else { return target.update(repeating: 0) }
+        let image = normalization.channels == .grey ? image.grey() : image
         let placed = placement(image.width, image.height)
         if placed.region.width < width || placed.region.height < height {
             // The crop is larger than the photo: torchvision pads with black.
-            for channel in 0..<3 {
+            for channel in 0..<channels {
                 let black = Float(normalization.apply(0, channel: channel))
                 let plane = channel * height * width
                 for at in 0..<(height * width) { target[plane + at] = black }
@@ -127,14 +141,15 @@ public struct Preprocessing: Codable, Sendable, Hashable {
 
     /// The size that the photo is resized to, the part of it that is kept, and where that goes.
     private func placement(_ oldWidth: Int, _ oldHeight: Int) -> Placement {
-        guard resize == .shorterSide, let side = shorterSide else {
+        guard let side = shorterSide else {
             let all = Region(x: 0, y: 0, width: width, height: height)
             return Placement(width: width, height: height, region: all, left: 0, top: 0)
         }
+        let isSquashed = resize == .squash
         // torchvision: the longer side is cut to an integer, not rounded.
         func longer(_ long: Int, _ short: Int) -> Int { Int(Double(side * long) / Double(short)) }
-        let newWidth = oldWidth <= oldHeight ? side : longer(oldWidth, oldHeight)
-        let newHeight = oldWidth <= oldHeight ? longer(oldHeight, oldWidth) : side
+        let newWidth = isSquashed || oldWidth <= oldHeight ? side : longer(oldWidth, oldHeight)
+        let newHeight = isSquashed || oldWidth > oldHeight ? side : longer(oldHeight, oldWidth)
         // (first row or column kept, how many, where they go)
         func cut(_ new: Int, _ wanted: Int) -> (Int, Int, Int) {
             guard new < wanted else {
@@ -157,7 +172,7 @@ public struct Preprocessing: Codable, Sendable, Hashable {
         let resized = image.resized(placed.width, placed.height, kernel, keeping: placed.region)
         let region = placed.region
         resized.pixels.withUnsafeBufferPointer { source in
-            for channel in 0..<3 {
+            for channel in 0..<channels {
                 let table = (0..<256).map {
                     Float(normalization.apply(Double($0), channel: channel))
                 }
@@ -186,7 +201,7 @@ public struct Preprocessing: Codable, Sendable, Hashable {
             $1 = count
         }
         values.withUnsafeBufferPointer { source in
-            for channel in 0..<3 {
+            for channel in 0..<channels {
                 let scale = Float(normalization.scale / normalization.std[channel])
                 let shift = Float(-normalization.mean[channel] / normalization.std[channel])
                 var from = normalization.sources[channel]

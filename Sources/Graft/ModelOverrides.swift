@@ -1,0 +1,92 @@
+// What a caller says of a model, where its file does not or says otherwise.
+
+internal import GraftImages
+internal import GraftNetworks
+internal import GraftTensors
+public import GraftTraining
+
+/// What a caller says of a model, where its file does not or says otherwise.
+public struct ModelOverrides: Sendable {
+    /// The name of the output to take, of a network with several.
+    public var select: String?
+    /// The names of the outputs.
+    public var labels: [String]?
+    /// What the outputs answer.
+    public var task: LearningTask?
+    /// What is applied to the outputs.
+    public var activation: OutputActivation?
+    /// How images become inputs.
+    public var preprocessing = PreprocessingChanges()
+
+    /// Nothing said.
+    public init() {}
+
+    /// Throws unless there are two labels or more, all different and none empty.
+    func checkedLabels() throws -> [String]? {
+        guard let labels else { return nil }
+        var seen: Set<String> = []
+        for label in labels {
+            guard !label.isEmpty, seen.insert(label).inserted else {
+                throw ModelError.unusable(
+                    "--labels",
+                    reason: label.isEmpty ? "a label is empty" : "duplicate label `\(label)`",
+                    hint: "name each output once, in their order")
+            }
+        }
+        return labels
+    }
+}
+
+extension Model {
+    /// The model with what `overrides` say.
+    ///
+    /// - Throws: `ModelError.unusable` if that does not fit the network.
+    public func with(_ overrides: ModelOverrides) throws -> Model {
+        var model = self
+        if let select = overrides.select, select != graph.nodes[graph.output].name,
+            select != "output"
+        {
+            throw ModelError.unusable(
+                graph.name, reason: "no output is called `\(select)`",
+                hint: "its only output is `\(graph.nodes[graph.output].name)`")
+        }
+        if let labels = try overrides.checkedLabels() { model.labels = labels }
+        if overrides.labels != nil || overrides.task != nil || overrides.activation != nil {
+            guard task != .detection, neighbours == nil || overrides.activation == nil else {
+                throw ModelError.unusable(
+                    graph.name, reason: "a detector's labels and outputs are those of its training",
+                    hint: nil)
+            }
+            if overrides.task != nil || overrides.activation != nil
+                || (1...2).contains(model.labels.count) && outputCount == 1
+            {
+                model.notes.removeAll { $0.contains("--activation") }
+                try model.settleAnswer(
+                    task: overrides.task, activation: overrides.activation ?? nil,
+                    isClassifier: true)
+            }
+        }
+        if !overrides.preprocessing.isEmpty {
+            model.preprocessing = try overrides.preprocessing.applied(
+                to: preprocessing, channels: graph.inputChannels)
+            model.notes.removeAll { $0.contains("--preprocess") }
+        }
+        if overrides.labels != nil || !overrides.preprocessing.isEmpty {
+            try model.checkParts()
+        }
+        return model
+    }
+
+    /// Throws unless labels and the size of input fit the network.
+    private func checkParts() throws {
+        _ = try graph.shapes(input: input())
+        let outputs = outputCount
+        guard neighbours == nil, let outputs, graph.ending != .features, !labels.isEmpty,
+            labels.count != outputs, !(isBinary && labels.count == 2)
+        else { return }
+        throw ModelError.unusable(
+            graph.name,
+            reason: "expected \(outputs) labels, one per output, found \(labels.count)",
+            hint: "`--labels` takes a file of one name per line, or names separated by commas")
+    }
+}
