@@ -9,23 +9,6 @@ internal import SwiftProtobuf
 
 /// Writes a network with its weights as an ONNX model.
 public struct ONNXExport {
-    /// What is done to colour values before the first layer: `(x[source] · scale − mean) / std`.
-    public struct Input: Sendable {
-        /// For each channel of the network, the channel of RGB that it comes from.
-        public var sources: [Int]
-        /// The factor by channel.
-        public var scale: [Float]
-        /// What is added then, by channel.
-        public var shift: [Float]
-
-        /// An arithmetic on RGB values of 0…255.
-        public init(sources: [Int], scale: [Float], shift: [Float]) {
-            self.sources = sources
-            self.scale = scale
-            self.shift = shift
-        }
-    }
-
     private var model = Onnx_ModelProto()
     private var nodes: [Onnx_NodeProto] = []
     private var initializers: [Onnx_TensorProto] = []
@@ -36,11 +19,19 @@ public struct ONNXExport {
     private var byteCount = 0
 
     /// The bytes of the model for images of height and width `input`, batches of any size. With
-    /// `preprocessing`, the model takes RGB values of 0…255.
+    /// `preprocessing`, the model takes images of bytes of any size. `metadata` become the model's
+    /// properties.
     public static func bytes(
-        _ graph: Graph, weights: StateDict, input: Extent, preprocessing: Input? = nil
+        _ graph: Graph, weights: StateDict, input: Extent, preprocessing: Input? = nil,
+        metadata: [(key: String, value: String)] = []
     ) throws -> [UInt8] {
         var export = try ONNXExport(graph, weights, input)
+        export.model.metadataProps = metadata.map { key, value in
+            var property = Onnx_StringStringEntryProto()
+            property.key = key
+            property.value = value
+            return property
+        }
         return try export.run(preprocessing)
     }
 
@@ -56,7 +47,8 @@ public struct ONNXExport {
     private mutating func run(_ preprocessing: Input?) throws -> [UInt8] {
         for (index, node) in graph.nodes.enumerated() {
             if index == 0 {
-                names.append(try prepared(preprocessing))
+                names.append(
+                    prepared(preprocessing, height: shapes[0][2], width: shapes[0][3]))
                 continue
             }
             let inputs = node.inputs.map { names[$0] }
@@ -67,12 +59,13 @@ public struct ONNXExport {
         proto.name = graph.name
         proto.node = nodes
         proto.initializer = initializers
-        proto.input = [value("input", shapes[0])]
+        proto.input = [preprocessing == nil ? value("input", shapes[0]) : Self.images("input")]
         proto.output = [value("output", shapes[graph.output])]
         var opset = Onnx_OperatorSetIdProto()
         opset.version = 20
         model.irVersion = 9
         model.producerName = "graft"
+        model.producerVersion = Self.version
         model.opsetImport = [opset]
         model.graph = proto
         guard byteCount < 2_000_000_000 else {
@@ -80,6 +73,27 @@ public struct ONNXExport {
                 node: graph.name, reason: "its weights pass the 2 GB that a protobuf can hold")
         }
         return try model.serializedBytes()
+    }
+
+    /// The version of graft that writes the file.
+    static let version = "0.1.0"
+
+    /// Images of bytes, (batch, height, width, 3), of any size.
+    private static func images(_ name: String) -> Onnx_ValueInfoProto {
+        var tensor = Onnx_TypeProto.Tensor()
+        tensor.elemType = 2
+        for name in ["batch", "height", "width"] {
+            var dimension = Onnx_TensorShapeProto.Dimension()
+            dimension.dimParam = name
+            tensor.shape.dim.append(dimension)
+        }
+        var channels = Onnx_TensorShapeProto.Dimension()
+        channels.dimValue = 3
+        tensor.shape.dim.append(channels)
+        var value = Onnx_ValueInfoProto()
+        value.name = name
+        value.type.tensorType = tensor
+        return value
     }
 
     private func value(_ name: String, _ shape: Shape) -> Onnx_ValueInfoProto {
@@ -101,7 +115,7 @@ public struct ONNXExport {
     }
 
     /// An attribute's value.
-    private enum Setting {
+    enum Setting {
         case integer(Int)
         case integers([Int])
         case number(Float)
@@ -109,7 +123,7 @@ public struct ONNXExport {
     }
 
     @discardableResult
-    private mutating func emit(
+    mutating func emit(
         _ op: String, _ inputs: [String], _ output: String, _ settings: [(String, Setting)] = []
     ) -> String {
         var node = Onnx_NodeProto()
@@ -140,7 +154,7 @@ public struct ONNXExport {
         return output
     }
 
-    private mutating func constant(_ name: String, _ values: [Float], _ shape: [Int]) -> String {
+    mutating func constant(_ name: String, _ values: [Float], _ shape: [Int]) -> String {
         var tensor = Onnx_TensorProto()
         tensor.name = name
         tensor.dataType = 1
@@ -150,7 +164,7 @@ public struct ONNXExport {
         return name
     }
 
-    private mutating func constant(_ name: String, _ values: [Int]) -> String {
+    mutating func constant(_ name: String, _ values: [Int]) -> String {
         var tensor = Onnx_TensorProto()
         tensor.name = name
         tensor.dataType = 7
@@ -172,20 +186,6 @@ public struct ONNXExport {
         byteCount += tensor.rawData.count
         initializers.append(tensor)
         return parameter.name
-    }
-
-    private mutating func prepared(_ preprocessing: Input?) throws -> String {
-        guard let preprocessing else { return "input" }
-        var x = "input"
-        let channels = preprocessing.scale.count
-        if preprocessing.sources != Array(0..<channels) {
-            let order = constant("input.order", preprocessing.sources)
-            x = emit("Gather", [x, order], "input.ordered", [("axis", .integer(1))])
-        }
-        let scale = constant("input.scale", preprocessing.scale, [1, channels, 1, 1])
-        let shift = constant("input.shift", preprocessing.shift, [1, channels, 1, 1])
-        x = emit("Mul", [x, scale], "input.scaled")
-        return emit("Add", [x, shift], "input.normalized")
     }
 
     private func geometry(_ window: Window, _ before: Shape, _ after: Shape) -> [(String, Setting)]

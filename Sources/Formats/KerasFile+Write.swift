@@ -41,8 +41,10 @@ public enum KerasWriter {
 
     /// The legacy format. With `config`, the JSON of a model, `keras.models.load_model` opens it;
     /// `load_weights` does in either case. `layers` are in the order of `model.layers`.
-    public static func writeLegacy(_ layers: [KerasLayer], config: String?, to path: String) throws
-    {
+    /// `properties` are what graft says of the model, as JSON; Keras does not read them.
+    public static func writeLegacy(
+        _ layers: [KerasLayer], config: String?, to path: String, properties: String? = nil
+    ) throws {
         var root = HDF5Group()
         var weights = HDF5Group()
         weights.attributes["layer_names"] = .list(layers.map(\.name))
@@ -67,6 +69,7 @@ public enum KerasWriter {
             root.attributes["keras_version"] = .one(version)
             root.attributes["backend"] = .one("tensorflow")
             root.attributes["model_config"] = .one(config)
+            if let properties { root.attributes["graft"] = .one(properties) }
             root.groups["model_weights"] = weights
         } else {
             root = weights
@@ -98,8 +101,10 @@ public enum KerasWriter {
     }
 
     /// Keras 3's `.keras`: `config.json`, `metadata.json` and the weights.
-    public static func writeArchive(_ layers: [KerasLayer], config: String, to path: String) throws
-    {
+    /// `properties` are what graft says of the model, as JSON; Keras does not read them.
+    public static func writeArchive(
+        _ layers: [KerasLayer], config: String, to path: String, properties: String? = nil
+    ) throws {
         // The weights' size must be known before they can be stored: a file beside the archive.
         let inner = path + ".weights.tmp"
         let weights = try AtomicFile(replacing: inner)
@@ -108,8 +113,9 @@ public enum KerasWriter {
         let tensor = LazyTensor(Tensor(.u8, [image.byteCount], storage: image))
         var file = try AtomicFile(replacing: path)
         let archive = try ZipWriter(file.descriptor, path: path)
+        let more = properties.map { ", \"graft\": \($0.jsonQuoted)" } ?? ""
         let metadata =
-            "{\"keras_version\": \"\(version)\", \"date_saved\": \"1980-01-01@00:00:00\"}"
+            "{\"keras_version\": \"\(version)\", \"date_saved\": \"1980-01-01@00:00:00\"\(more)}"
         try archive.add("metadata.json", Array(metadata.utf8))
         try archive.add("config.json", Array(config.utf8))
         try archive.add("model.weights.h5", byteCount: image.byteCount) { try tensor.stream($0) }

@@ -5,6 +5,7 @@ internal import GraftFormats
 internal import GraftImages
 internal import GraftNetworks
 public import GraftTensors
+internal import GraftTraining
 internal import OrderedCollections
 
 /// The formats that graft writes.
@@ -33,6 +34,24 @@ public enum OutputFormat: String, Sendable, CaseIterable {
         case .safetensors, .npz, .torch, .kerasH5: false
         }
     }
+}
+
+/// What goes into an export besides the network.
+public struct ExportOptions: Sendable {
+    /// The type of floating-point numbers; as they are where nil.
+    public var dtype: DType?
+    /// The largest safetensors file; nil for one of any size.
+    public var shardByteCount: Int?
+    /// Whether the way from pixels to probabilities is part of the network. An ONNX model then takes
+    /// uint8 images (N, H, W, 3) of any size; a Keras model takes colours of 0 to 255 of its size.
+    public var withPreprocessing = false
+    /// The function of the outputs that becomes a layer of the network.
+    public var activation = OutputActivation.none
+    /// Whether BatchNorm is folded into the layers before it.
+    public var folds = false
+
+    /// The network as it is.
+    public init() {}
 }
 
 extension StateDict {
@@ -75,18 +94,34 @@ extension Model {
         for parameter in model.graph.parameters {
             model.weights[parameter.name] = weights[parameter.name]
         }
-        model.labels = []
+        (model.labels, model.thresholds) = ([], [])
+        model.neighbours = nil
+        model.activation = nil
+        model.task = .classification
         return model
     }
 
-    /// Writes the model in another program's format; with preprocessing, an ONNX model takes RGB
-    /// values of 0…255. Gives the paths of what was written.
+    /// Writes the model in another program's format. Gives the paths of what was written.
+    ///
+    /// - Throws: `ModelError.unusable` if the format cannot hold what the model is.
     public func write(
-        to path: String, as format: OutputFormat, dtype: DType? = nil, shardByteCount: Int? = nil,
-        withPreprocessing: Bool = false
+        to path: String, as format: OutputFormat, options: ExportOptions = ExportOptions()
     ) throws -> [String] {
-        var model = self
-        model.weights = weights.converted(to: dtype)
+        try requireHead(in: format)
+        var model = options.folds ? try folded() : self
+        let writesNetwork = format.needsNetwork || format == .kerasH5
+        if options.activation != .none {
+            model = try model.withProbabilities(options.activation)
+        } else if options.withPreprocessing, writesNetwork, model.neighbours == nil,
+            task == .classification || task == .multiLabel, graph.ending != .features
+        {
+            let function = model.probabilityFunction
+            if function != .none { model = try model.withProbabilities(function) }
+        }
+        if options.withPreprocessing, format != .onnx, writesNetwork {
+            model = try model.withPreprocessingLayers()
+        }
+        model.weights = model.weights.converted(to: options.dtype)
         switch format {
         case .native: try model.write(to: path, durably: false)
         case .safetensors, .npz, .torch:
@@ -94,29 +129,86 @@ extension Model {
             if format == .torch, let version = Architectures.torchVersion(of: graph.name) {
                 published.metadata[TorchWriter.versionKey] = String(version)
             }
-            return try published.write(to: path, as: format, shardByteCount: shardByteCount)
+            return try published.write(
+                to: path, as: format, shardByteCount: options.shardByteCount)
         case .kerasH5:
             let (config, layers) = try model.keras()
-            try KerasWriter.writeLegacy(layers, config: config, to: path)
+            try KerasWriter.writeLegacy(
+                layers, config: config, to: path, properties: try model.kerasProperties(options))
         case .onnx:
             let bytes = try ONNXExport.bytes(
-                graph, weights: weights, input: Extent(preprocessing.height, preprocessing.width),
-                preprocessing: withPreprocessing ? onnxInput() : nil)
+                model.graph, weights: model.weights,
+                input: Extent(preprocessing.height, preprocessing.width),
+                preprocessing: options.withPreprocessing ? try onnxInput() : nil,
+                metadata: try model.onnxProperties(options))
             var file = try AtomicFile(replacing: path)
             try file.write(bytes)
             try file.commit(durably: false)
         case .kerasWeights: try KerasWriter.writeWeights(try model.keras().layers, to: path)
         case .keras:
             let (config, layers) = try model.keras()
-            try KerasWriter.writeArchive(layers, config: config, to: path)
+            try KerasWriter.writeArchive(
+                layers, config: config, to: path, properties: try model.kerasProperties(options))
         }
         return [path]
     }
 
-    private func onnxInput() -> ONNXExport.Input {
+    /// Throws if the head asks stored images and the format has no room for them.
+    private func requireHead(in format: OutputFormat) throws {
+        guard let neighbours, format != .native else { return }
+        throw ModelError.unusable(
+            graph.name,
+            reason: "its head compares an image with \(neighbours.labels.count) stored ones (knn), "
+                + "which \(format.rawValue) cannot hold",
+            hint: "export the backbone alone with `--notop`, or train with `--head linear`")
+    }
+
+    /// What is said of the input and the outputs of an ONNX file.
+    private func onnxProperties(_ options: ExportOptions) throws -> [(key: String, value: String)] {
+        let note =
+            options.withPreprocessing
+            ? "uint8 (batch, height, width, 3), RGB, any size; resized, cropped and normalised inside"
+            : "float32 (batch, channels, height, width), prepared as `input` says"
+        return try properties(
+            input: preprocessing, inputNote: note, activation: remainingActivation)
+    }
+
+    private func kerasProperties(_ options: ExportOptions) throws -> String {
+        let note =
+            options.withPreprocessing
+            ? "0 to 255 (batch, height, width, channels), resized; normalised inside"
+            : "(batch, height, width, channels), prepared as `input` says"
+        return try propertyText(
+            try properties(input: preprocessing, inputNote: note, activation: remainingActivation))
+    }
+
+    /// What is still to be applied to the outputs of the network as it is.
+    private var remainingActivation: OutputActivation {
+        endingFunction == .none ? probabilityFunction : .none
+    }
+
+    private func onnxInput() throws -> ONNXExport.Input {
+        try requireImages()
         let it = preprocessing.normalization
+        let kernel: ONNXExport.Input.Kernel
+        switch preprocessing.kernel {
+        case .nearest: kernel = .nearest
+        case .bilinear: kernel = .triangle
+        case .bicubic: kernel = .cubic
+        case .tensorflowBilinear: kernel = .fourNeighbours
+        case .lanczos:
+            throw ModelError.unusable(
+                graph.name, reason: "ONNX has no resize by the kernel `lanczos`",
+                hint: "choose another: `--interpolation bicubic`")
+        }
+        let resize: ONNXExport.Input.Resize =
+            switch (preprocessing.resize, preprocessing.shorterSide) {
+            case (.shorterSide, let side?): .shorterSide(side)
+            case (_, let side?): .sides(height: side, width: side)
+            case (_, nil): .sides(height: preprocessing.height, width: preprocessing.width)
+            }
         return ONNXExport.Input(
-            sources: it.channels == .rgb ? [0, 1, 2] : [2, 1, 0],
+            resize: resize, kernel: kernel, sources: it.sources,
             scale: it.std.map { Float(it.scale / $0) },
             shift: zip(it.mean, it.std).map { Float(-$0 / $1) })
     }

@@ -21,7 +21,12 @@ public struct ModelOverrides: Sendable {
     /// Nothing said.
     public init() {}
 
-    /// Throws unless there are two labels or more, all different and none empty.
+    /// Whether nothing is said.
+    public var isEmpty: Bool {
+        select == nil && labels == nil && task == nil && activation == nil && preprocessing.isEmpty
+    }
+
+    /// The labels, all different and none empty.
     func checkedLabels() throws -> [String]? {
         guard let labels else { return nil }
         var seen: Set<String> = []

@@ -4,6 +4,7 @@ public import ArgumentParser
 public import Graft
 import GraftNetworks
 import GraftTensors
+import GraftTraining
 
 extension OutputFormat: ExpressibleByArgument {}
 
@@ -13,7 +14,8 @@ struct ConvertCommand: AsyncParsableCommand {
         abstract: "Convert weights: to a native model, or to what another program reads.",
         discussion: """
             graft convert resnet50_weights.h5 -o resnet50.safetensors
-            graft convert model.safetensors --to keras -o model.keras
+            graft convert model.safetensors -o model.keras
+            graft convert model.safetensors --with-preprocessing --card -o model/model.onnx
             graft convert big.safetensors --to safetensors --dtype f16 --shard-size 2GB -o half.safetensors
 
             safetensors, npz, torch and keras-h5 take the tensors of any file, names and axes as they \
@@ -33,16 +35,33 @@ struct ConvertCommand: AsyncParsableCommand {
 
     @Argument(help: "A registry name, a reference or a weight file.") var reference: String
     @Option(name: .shortAndLong, help: "Where to write.") var output: String
-    @Option(help: "The format to write.") var to: OutputFormat = .native
+    @Option(
+        help: ArgumentHelp(
+            "The format to write (default: by the extension of the output).",
+            discussion: """
+                .onnx, .keras, .h5, .weights.h5, .npz, .pth and .pt say it; anything else is a native \
+                model.
+                """)) var to: OutputFormat?
     @Option(help: "The type of floating-point numbers; as they are by default.")
     var dtype: Precision?
     @Flag(help: "Leave off the classifier.") var notop = false
     @Option(help: "Split safetensors into files of at most this size: 5GB, 500MB.")
     var shardSize: ByteSize?
-    @Flag(help: "Put the arithmetic on colours into an ONNX model: it takes RGB of 0 to 255.")
-    var withPreprocessing = false
+    @Flag(
+        help: ArgumentHelp(
+            "Embed preprocessing and probabilities in the model.",
+            discussion: """
+                An ONNX model takes uint8 images (N, H, W, 3) of any size and answers as `graft \
+                predict`. A Keras model takes values of 0 to 255 of its input size.
+                """)) var withPreprocessing = false
+    @Flag(help: "End in the softmax that makes probabilities of the scores.") var softmax = false
+    @Flag(help: "End in the sigmoid that makes probabilities of the scores.") var sigmoid = false
+    @Flag(help: "Fold BatchNorm into the layers before it.") var fold = false
+    @Flag(help: "Write a model card, README.md, and labels.txt beside the output.") var card = false
     @Option(help: "The architecture, as `graft models` names it, where the file leaves doubt.")
     var architecture: String?
+    @OptionGroup(title: "Model") var settings: ModelSettings
+    @OptionGroup(title: "Model") var answers: AnswerSettings
     @Flag(help: "Print one JSON object instead of the path.") var json = false
 
     struct Answer: Encodable {
@@ -55,51 +74,112 @@ struct ConvertCommand: AsyncParsableCommand {
         let labels: Int
     }
 
+    /// The format: what `--to` says, or the extension of the output.
+    private var format: OutputFormat { to ?? OutputFormat(extensionOf: output) ?? .native }
+
     func validate() throws {
-        guard !withPreprocessing || to == .onnx else {
-            throw ValidationError("--with-preprocessing: only --to onnx has room for it")
+        if let to, let named = OutputFormat.formats(extensionOf: output), !named.contains(to) {
+            throw ValidationError(
+                "--to \(to.rawValue): `\(output)` has the extension of "
+                    + named.map(\.rawValue).joined(separator: " or "))
         }
-        guard to != .onnx || dtype == nil || dtype == .f32 else {
+        let hasLayers = format.needsNetwork || format == .kerasH5
+        guard !withPreprocessing || [.onnx, .keras, .kerasH5].contains(format) else {
+            throw ValidationError(
+                "--with-preprocessing: only onnx, keras and keras-h5 have room for it")
+        }
+        guard !softmax || !sigmoid else {
+            throw ValidationError("--softmax and --sigmoid exclude each other")
+        }
+        guard !softmax && !sigmoid && !fold || hasLayers else {
+            throw ValidationError(
+                "--softmax, --sigmoid and --fold change the network, which \(format.rawValue) does "
+                    + "not hold")
+        }
+        guard format != .onnx || dtype == nil || dtype == .f32 else {
             throw ValidationError("--dtype: graft writes ONNX in f32 only")
         }
-        guard shardSize == nil || to == .safetensors else {
+        guard shardSize == nil || format == .safetensors else {
             throw ValidationError("--shard-size: only --to safetensors has shards")
         }
     }
 
     func run() async throws {
-        let answer = try await needsNetwork ? convertModel() : convertWeights()
+        let overrides = try settings.overrides(task: answers.task)
+        let answer = try await needsNetwork(overrides) ? convertModel() : convertWeights()
         Terminal.say(
             "\(answer.architecture ?? answer.format): \(answer.tensors) tensors, "
                 + "\(grouped(answer.parameters)) parameters")
         Terminal.answer(json ? try JSON.line(answer) : answer.paths.joined(separator: "\n"))
     }
 
-    private var needsNetwork: Bool { to.needsNetwork || notop || architecture != nil }
+    private func needsNetwork(_ overrides: ModelOverrides) -> Bool {
+        format.needsNetwork || notop || architecture != nil || withPreprocessing || softmax
+            || sigmoid || fold || card || !overrides.isEmpty
+    }
 
     private func convertModel() async throws -> Answer {
-        var model = try await Models.open(
-            reference, architecture: architecture, progress: Progress.fetching(reference))
+        if card { try ModelCard.check(beside: output) }
+        var model = try await settings.open(
+            reference, architecture: architecture, task: answers.task,
+            progress: Progress.fetching(reference))
         if notop { model = try model.withoutHead() }
-        let paths = try model.write(
-            to: output, as: to, dtype: dtype?.dtype, shardByteCount: shardSize?.count,
-            withPreprocessing: withPreprocessing)
+        if model.task == .detection, format != .native {
+            Terminal.say(
+                "note: the exported output is the detector's raw vector: boxes are not decoded, and "
+                    + "no suppression is applied")
+        }
+        var options = ExportOptions()
+        options.dtype = dtype?.dtype
+        options.shardByteCount = shardSize?.count
+        options.withPreprocessing = withPreprocessing
+        options.activation = softmax ? .softmax : sigmoid ? .sigmoid : .none
+        options.folds = fold
+        var paths = try model.write(to: output, as: format, options: options)
+        if card {
+            paths += try ModelCard(
+                model, files: paths, format: format, options: options, reference: reference,
+                command: (["graft"] + CommandLine.arguments.dropFirst()).map(shellQuoted)
+                    .joined(separator: " ")
+            ).write()
+        }
         return Answer(
-            path: output, paths: paths, format: to.rawValue, architecture: model.graph.name,
+            path: output, paths: paths, format: format.rawValue, architecture: model.graph.name,
             parameters: model.graph.parameterCount, tensors: model.graph.parameters.count,
             labels: model.labels.count)
     }
 
     private func convertWeights() async throws -> Answer {
         let state = try await Models.weights(reference, progress: Progress.fetching(reference))
-        if to == .kerasH5, Models.hasNetwork(state) { return try await convertModel() }
+        if format == .kerasH5, Models.hasNetwork(state) { return try await convertModel() }
         // PyTorch's own code loads it: in its publisher's shapes.
-        if to == .torch, Models.isNative(state) { return try await convertModel() }
+        if format == .torch, Models.isNative(state) { return try await convertModel() }
         let paths = try state.converted(to: dtype?.dtype).write(
-            to: output, as: to, shardByteCount: shardSize?.count)
+            to: output, as: format, shardByteCount: shardSize?.count)
         return Answer(
-            path: output, paths: paths, format: to.rawValue, architecture: nil,
+            path: output, paths: paths, format: format.rawValue, architecture: nil,
             parameters: state.elementCount, tensors: state.count, labels: 0)
+    }
+}
+
+extension OutputFormat {
+    /// The formats that a file of this name can hold, the usual one first; nil for a name that says
+    /// none.
+    static func formats(extensionOf path: String) -> [OutputFormat]? {
+        let name = (path.split(separator: "/").last ?? "").lowercased()
+        let all: [(String, [OutputFormat])] = [
+            (".weights.h5", [.kerasWeights, .kerasH5]), (".h5", [.kerasH5, .kerasWeights]),
+            (".hdf5", [.kerasH5, .kerasWeights]), (".onnx", [.onnx]), (".keras", [.keras]),
+            (".npz", [.npz]), (".pth", [.torch]), (".pt", [.torch]), (".ckpt", [.torch]),
+            (".bin", [.torch]), (".safetensors", [.native, .safetensors]),
+        ]
+        return all.first { name.hasSuffix($0.0) }?.1
+    }
+
+    /// The usual format of a file of this name.
+    init?(extensionOf path: String) {
+        guard let usual = Self.formats(extensionOf: path)?.first else { return nil }
+        self = usual
     }
 }
 

@@ -225,7 +225,7 @@ private func threeDigits(_ value: Double) -> Double {
 }
 
 /// An argument as a shell reads it back.
-private func shellQuoted(_ text: String) -> String {
+func shellQuoted(_ text: String) -> String {
     let plain = text.utf8.allSatisfy { byte in
         (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
             || "-_./:=@,+".utf8.contains(byte)
