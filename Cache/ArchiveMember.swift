@@ -18,8 +18,10 @@ public enum ArchiveMember {
         _ name: String, from path: String, to destination: String
     ) throws -> (name: String, sums: ContentSums) {
         let names = try files(path)
-        var matches = names.filter { $0 == name }
-        if matches.isEmpty { matches = names.filter { $0.hasSuffix("/" + name) } }
+        var matches = names.filter { ExactText($0) == ExactText(name) }
+        if matches.isEmpty {
+            matches = names.filter { $0.utf8.reversed().starts(with: "/\(name)".utf8.reversed()) }
+        }
         guard matches.count == 1, let member = matches.first else {
             let shown = (matches.isEmpty ? names : matches).prefix(12).map { "`\($0)`" }
             throw ArchiveError(
@@ -28,13 +30,13 @@ public enum ArchiveMember {
                     : "`\(name)` names \(matches.count) files",
                 hint: "it holds " + shown.joined(separator: ", "))
         }
-        let fileName = member.split(separator: "/").last.map(String.init) ?? ""
+        let fileName = member.pathLast
         guard Files.isPlainName(fileName) else {
             throw ArchiveError.refused(path, member, "is not a file name")
         }
         let reader = try ArchiveReader(path)
         while let found = try reader.next() {
-            guard found.kind == .file, found.path == member else { continue }
+            guard found.kind == .file, ExactText(found.path) == ExactText(member) else { continue }
             var file = try AtomicFile(replacing: destination)
             var hasher = ContentHasher()
             try reader.forEachPiece { bytes in

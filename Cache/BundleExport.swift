@@ -51,13 +51,12 @@ public struct BundleExport {
                 HubCache.isCommit(revision.commit)
             else { throw CacheError.notPortable(item.reference) }
             let tree = TreeListing.read(revision.commit, of: repository)
-            var files: [String: BundleManifest.File] = [:]
+            var files = ByPath<BundleManifest.File>()
             for entry in revision.entries {
                 let file = repository.files[entry.file]
                 let path = "\(repository.folder)/\(file.path)"
-                let blob =
-                    file.path.hasPrefix("blobs/")
-                    ? String(file.path.dropFirst("blobs/".count)) : tree?.files[entry.path]?.etag
+                // What the commit lists counts: bytes that are none of its are not handed on.
+                let blob = tree?.files[entry.path]?.etag ?? file.blobName
                 let sha256 = try Self.sha256(path, blob)
                 add(sha256, file.byteCount, path)
                 files[entry.path] = BundleManifest.File(
@@ -71,7 +70,7 @@ public struct BundleExport {
         }
         self.items = items
         self.sources = sources
-        byteCount = contents.reduce(0) { $0 + $1.byteCount }
+        byteCount = contents.map(\.byteCount).clampedSum
         contentCount = contents.count
         manifest = BundleManifest(repositories: packed, files: own, contents: contents)
     }
@@ -94,7 +93,7 @@ public struct BundleExport {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         try archive.add(
-            Array(try encoder.encode(manifest)), as: BundleManifest.memberName)
+            JSONKeys.plain(Array(try encoder.encode(manifest))), as: BundleManifest.memberName)
         var done = 0
         for content in manifest.contents {
             guard let source = sources[content.sha256] else { continue }

@@ -85,6 +85,9 @@ public struct BundleImport {
             notes.append("`\(path)` is here with another size: see `graft cache repair`")
         }
         for ref in repository.refs {
+            if !hub.canHold(name, ref) || RelativePath.conflict(among: repository.refs) != nil {
+                notes.append("`\(ref)` may be left out: another ref is a part of its name")
+            }
             if let here = hub.commit(name, ref), here != repository.commit {
                 notes.append("`\(ref)` stays at commit `\(here)`")
             }
@@ -92,7 +95,7 @@ public struct BundleImport {
         return Outcome(
             reference: "\(name)@\(repository.commit)",
             state: !missing.isEmpty ? .added : notes.isEmpty ? .present : .kept,
-            files: missing.count, bytes: missing.reduce(0) { $0 + $1.value.byteCount },
+            files: missing.count, bytes: missing.map(\.value.byteCount).clampedSum,
             notes: notes)
     }
 
@@ -103,7 +106,7 @@ public struct BundleImport {
                 reference: entry.reference, state: state, files: state == .added ? 1 : 0,
                 bytes: state == .added ? entry.byteCount : 0, notes: notes)
         }
-        if let here = cache.entry(for: entry.reference) {
+        if let here = cache.entry(like: entry) {
             return here.sha256 == entry.sha256
                 ? outcome(.present) : outcome(.kept, ["`sha256:\(here.sha256)` stays"])
         }
@@ -126,18 +129,21 @@ public struct BundleImport {
     /// Puts into the caches what is not there yet.
     public func execute(progress: ((Int, Int) -> Void)? = nil) throws -> [Outcome] {
         guard !cache.root.isEmpty else { throw CacheError.noHome }
+        for repository in manifest.repositories { try compareWithListing(repository) }
         let plan = plan()
         var needed: [String: Int] = [:]
         for repository in manifest.repositories {
             guard let name = repository.name else { continue }
+            let etags = etags(repository, name)
             for (path, file) in repository.files where isMissing(path, name, repository) {
-                guard Files.size(of: hub.blob(name, file.etag)) != file.byteCount else { continue }
+                let etag = etags[path] ?? file.etag
+                guard Files.size(of: hub.blob(name, etag)) != file.byteCount else { continue }
                 needed[file.sha256] = file.byteCount
             }
         }
         for (own, outcome) in zip(manifest.files, plan.suffix(manifest.files.count))
         where outcome.state == .added { needed[own.entry.sha256] = own.entry.byteCount }
-        let total = needed.values.reduce(0, +)
+        let total = Array(needed.values).clampedSum
         if let free = Files.freeBytes(at: cache.root), free < total {
             throw CacheError.noSpace(cache.root, needed: total, free: free)
         }
@@ -152,6 +158,37 @@ public struct BundleImport {
         return plan
     }
 
+    /// What this machine knows of a commit is not overruled by a bundle.
+    private func compareWithListing(_ repository: BundleManifest.Repository) throws {
+        guard let name = repository.name,
+            let known = TreeListing.read(hub.tree(name, repository.commit))
+        else { return }
+        for (path, file) in repository.files {
+            guard let listed = known.files[path] else {
+                throw ArchiveError.refused(
+                    archive, path, "is not a file of commit `\(repository.commit)`")
+            }
+            let isSame =
+                listed.etag == file.etag || listed.etag == file.sha256
+                || !HubCache.isHex(file.etag, 40) && !HubCache.isHex(file.etag, 64)
+                    && HubCache.isCommit(listed.etag)
+            guard isSame, listed.byteCount == file.byteCount else {
+                throw ArchiveError.refused(
+                    archive, path, "is not the file that commit `\(repository.commit)` lists")
+            }
+        }
+    }
+
+    /// What a file is called here: the digest that its commit lists, where one is known.
+    private func etags(
+        _ repository: BundleManifest.Repository, _ name: HubName
+    ) -> ByPath<String> {
+        let tree = repository.tree ?? TreeListing.read(hub.tree(name, repository.commit))
+        var etags = ByPath<String>()
+        for (path, file) in repository.files { etags[path] = tree?.files[path]?.etag ?? file.etag }
+        return etags
+    }
+
     /// Reads the contents that are needed to files that nothing leads to, and proves them.
     private func stage(
         _ needed: [String: Int], in staging: Staging, _ total: Int,
@@ -162,8 +199,14 @@ public struct BundleImport {
         let sizes = Dictionary(
             manifest.contents.map { ($0.sha256, $0.byteCount) }, uniquingKeysWith: { a, _ in a })
         var etags: [String: Set<String>] = [:]
-        for file in manifest.repositories.flatMap(\.files.values)
-        where HubCache.isCommit(file.etag) { etags[file.sha256, default: []].insert(file.etag) }
+        for repository in manifest.repositories {
+            guard let name = repository.name else { continue }
+            let names = self.etags(repository, name)
+            for (path, file) in repository.files {
+                let etag = names[path] ?? file.etag
+                if HubCache.isCommit(etag) { etags[file.sha256, default: []].insert(etag) }
+            }
+        }
         var seen: Set<String> = []
         var done = 0
         while let member = try reader.next() {
@@ -211,15 +254,17 @@ public struct BundleImport {
         let isHere = Files.isFolder(hub.snapshot(name, commit))
         try hub.prepare(name, commit: commit)
         let links = hub.usesLinks()
+        let etags = etags(repository, name)
         for (path, file) in repository.files.sorted(by: { $0.key < $1.key })
         where isMissing(path, name, repository) {
-            try Files.locked(hub.lock(name, file.etag)) {
+            let etag = etags[path] ?? file.etag
+            try Files.locked(hub.lock(name, etag)) {
                 guard isMissing(path, name, repository) else { return }
-                let blob = hub.blob(name, file.etag)
+                let blob = hub.blob(name, etag)
                 let isNew = Files.size(of: blob) != file.byteCount
                 if isNew { try staging.put(file.sha256, at: blob) }
                 try hub.place(
-                    name, commit, path, etag: file.etag, links: links, isNew: isNew)
+                    name, commit, path, etag: etag, links: links, isNew: isNew)
             }
         }
         let tree = hub.tree(name, commit)
@@ -227,7 +272,8 @@ public struct BundleImport {
             try listing.write(to: tree)
         }
         // What nothing leads to is there by now: the names come last, and never change.
-        for ref in repository.refs where hub.commit(name, ref) == nil {
+        for ref in repository.refs
+        where hub.commit(name, ref) == nil && hub.canHold(name, ref) {
             try hub.setCommit(name, ref, commit)
         }
         if !isHere { cache.usage.add(hub.snapshot(name, commit), at: used(repository.used)) }
@@ -236,7 +282,7 @@ public struct BundleImport {
     private func publish(_ own: BundleManifest.Own, _ staging: Staging) throws {
         let entry = own.entry
         try cache.locked(entry.url) {
-            guard cache.entry(for: entry.reference) == nil else { return }
+            guard cache.entry(like: entry) == nil else { return }
             let path = cache.path(of: entry)
             if Files.size(of: path) != entry.byteCount {
                 try Files.makeFolder(UsageRecord.parent(of: path))

@@ -15,7 +15,7 @@ struct BundleManifest: Codable {
         let id: String
         let commit: String
         let refs: [String]
-        let files: [String: File]
+        let files: ByPath<File>
         /// What the commit holds in all, where that is known.
         let tree: TreeListing?
         /// When graft last used it, in seconds since 1970.
@@ -67,7 +67,10 @@ struct BundleManifest: Codable {
                     + "\(Self.format)",
                 hint: "use a newer graft")
         }
-        guard let manifest = try? decoder.decode(Self.self, from: Data(bytes)) else {
+        guard
+            let manifest = try? decoder.decode(
+                Self.self, from: Data(JSONKeys.protected(bytes)))
+        else {
             throw Self.noBundle(archive)
         }
         self = manifest
@@ -95,14 +98,20 @@ struct BundleManifest: Codable {
         }
         var sizes: [String: Int] = [:]
         for content in contents {
-            guard HubCache.isHex(content.sha256, 64), content.byteCount >= 0 else {
-                throw refuse(content.sha256, "is not a SHA-256")
+            guard HubCache.isHex(content.sha256, 64), ByteCount.isSound(content.byteCount) else {
+                throw refuse(content.sha256, "is not a SHA-256 with a size")
             }
             guard sizes.updateValue(content.byteCount, forKey: content.sha256) == nil else {
                 throw refuse(content.sha256, "is there twice")
             }
         }
+        guard contents.map(\.byteCount).checkedSum != nil else {
+            throw refuse(Self.memberName, "lists contents of more than \(ByteCount.maximum) bytes")
+        }
         for repository in repositories {
+            guard repository.files.map(\.value.byteCount).checkedSum != nil else {
+                throw refuse(repository.id, "has files of more than \(ByteCount.maximum) bytes")
+            }
             guard repository.name != nil else {
                 throw refuse(repository.id, "is no name of a repository")
             }
@@ -130,7 +139,7 @@ struct BundleManifest: Codable {
                     throw refuse(path, "is not the file that its commit lists")
                 }
             }
-            if let (file, inside) = RelativePath.conflict(among: Array(repository.files.keys)) {
+            if let (file, inside) = RelativePath.conflict(among: repository.files.keys) {
                 throw refuse(inside, "lies in the file `\(file)`")
             }
             guard repository.tree?.isSound ?? true else {

@@ -31,13 +31,18 @@ public struct Cache: Sendable {
         public let fileName: String
         /// When, RFC 3339.
         public let fetched: String
+        /// The SHA-256 of the reference as it was asked for, where that has a signature or a token in it,
+        /// which is not written down.
+        package let key: String?
 
         /// An entry fetched now.
         public init(
             reference: String, url: String, sha256: String, byteCount: Int, fileName: String
         ) {
-            self.reference = reference
-            self.url = url
+            let plain = Secrets.withoutUser(reference)
+            self.reference = Secrets.masked(reference)
+            self.url = Secrets.masked(url)
+            key = self.reference == plain ? nil : ContentHasher.sha256(of: plain)
             self.sha256 = sha256
             self.byteCount = byteCount
             self.fileName = fileName
@@ -60,7 +65,9 @@ public struct Cache: Sendable {
 
     /// The entry of a reference, if its file is there in full.
     public func entry(for reference: String) -> Entry? {
-        guard let entry = read(referencePath(reference)), entry.reference == reference,
+        let plain = Secrets.withoutUser(reference)
+        guard let entry = read(referencePath(plain)),
+            entry.reference == Secrets.masked(reference),
             size(of: path(of: entry)) == entry.byteCount
         else { return nil }
         return entry
@@ -92,17 +99,20 @@ public struct Cache: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
         try Files.write(
-            Array(try encoder.encode(entry)), to: referencePath(entry.reference), durably: false)
+            Array(try encoder.encode(entry)), to: referencePath(of: entry), durably: false,
+            isPrivate: entry.key != nil)
     }
 
     /// Forgets a reference, and its file when no other reference needs it; returns the bytes freed.
     public func remove(_ reference: String) throws(any Error) -> Int {
-        guard let entry = read(referencePath(reference)) else {
-            throw CacheError.unknown(reference)
+        let reference = Secrets.withoutUser(reference)
+        let known = read(referencePath(reference)) ?? entries().first { $0.reference == reference }
+        guard let entry = known else { throw CacheError.unknown(Secrets.masked(reference)) }
+        guard !isLocked(entry.url), !isLocked(reference) else {
+            throw CacheError.inUse(entry.reference)
         }
-        guard !isLocked(entry.url), !isLocked(reference) else { throw CacheError.inUse(reference) }
-        guard unlink(referencePath(reference)) == 0 else {
-            throw FileError("remove", referencePath(reference))
+        guard unlink(referencePath(of: entry)) == 0 else {
+            throw FileError("remove", referencePath(of: entry))
         }
         let others = entries().filter { $0.sha256 == entry.sha256 }
         guard !others.contains(where: { $0.fileName == entry.fileName }) else { return 0 }
@@ -115,7 +125,7 @@ public struct Cache: Sendable {
 
     /// Forgets an entry, its file and what that unpacks to, whoever else names them: the bytes are wrong.
     func forget(_ entry: Entry) throws -> Int {
-        removeFile(referencePath(entry.reference))
+        removeFile(referencePath(of: entry))
         let freed = try Files.remove(path(of: entry)) + removeUnpacked(entry.sha256)
         Unflushed(self).forget(path(of: entry))
         rmdir("\(root)/blobs/sha256/\(entry.sha256)")
@@ -141,8 +151,17 @@ public struct Cache: Sendable {
     /// The lock that is held while a URL is fetched.
     public func lockPath(_ url: String) throws -> String {
         guard !root.isEmpty else { throw CacheError.noHome }
-        try Files.makeFolder(root + "/locks")
+        try makeFolder("locks")
         return "\(root)/locks/\(ContentHasher.sha256(of: url)).lock"
+    }
+
+    /// Makes a folder of the cache; what keeps it from that is said with how to name another one.
+    private func makeFolder(_ name: String) throws {
+        do {
+            try Files.makeFolder("\(root)/\(name)")
+        } catch {
+            throw CacheError.unwritable(root, code: error.code, variable: "GRAFT_CACHE")
+        }
     }
 
     /// Where it is written down which parts of a file arrived, for files outside of this cache too;
@@ -153,19 +172,38 @@ public struct Cache: Sendable {
 
     /// Where the bytes of a URL gather until they are complete.
     public func partialPath(_ url: String) throws -> String {
-        try Files.makeFolder(root + "/partial")
+        try makeFolder("partial")
         return "\(root)/partial/\(ContentHasher.sha256(of: url))"
     }
 
     /// A new name beside the partial files.
     public func temporaryPath() throws -> String {
-        try Files.makeFolder(root + "/partial")
+        try makeFolder("partial")
         let suffix = String(UInt64.random(in: 0 ... .max), radix: 36)
         return "\(root)/partial/\(getpid())-\(suffix).tmp"
     }
 
-    func referencePath(_ reference: String) -> String {
+    private func referencePath(_ reference: String) -> String {
         "\(root)/refs/\(ContentHasher.sha256(of: reference)).json"
+    }
+
+    /// Where it is written down.
+    func referencePath(of entry: Entry) -> String {
+        entry.key.map { "\(root)/refs/\($0).json" } ?? referencePath(entry.reference)
+    }
+
+    /// What is here under the name of an entry, if its file is there in full.
+    func entry(like entry: Entry) -> Entry? {
+        guard let found = read(referencePath(of: entry)), found.reference == entry.reference,
+            size(of: path(of: found)) == found.byteCount
+        else { return nil }
+        return found
+    }
+
+    /// The caches of others, which are read before this one and never written: `$GRAFT_CACHE_PATH`, a list
+    /// with `:` between its folders.
+    public static var shared: [Cache] {
+        (variable("GRAFT_CACHE_PATH") ?? "").split(separator: ":").map { Cache(root: String($0)) }
     }
 
     /// An entry whose names cannot lead out of the cache.
@@ -173,7 +211,8 @@ public struct Cache: Sendable {
         guard let bytes = Files.read(path, limit: 1 << 20),
             let entry = try? JSONDecoder().decode(Entry.self, from: Data(bytes)),
             entry.sha256.utf8.count == 64, entry.sha256.utf8.allSatisfy(isHexDigit),
-            Files.isPlainName(entry.fileName)
+            Files.isPlainName(entry.fileName), ByteCount.isSound(entry.byteCount),
+            entry.key.map({ HubCache.isHex($0, 64) }) ?? true
         else { return nil }
         return entry
     }

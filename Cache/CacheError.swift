@@ -2,6 +2,12 @@
 
 public import GraftTensors
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// A thing that the cache cannot do.
 public enum CacheError: Diagnostic, Equatable {
     /// A digest that is not `algorithm:hex`.
@@ -26,6 +32,8 @@ public enum CacheError: Diagnostic, Equatable {
     case inUse(String)
     /// A disk that is too small.
     case noSpace(String, needed: Int, free: Int)
+    /// A folder that cannot be made or written to; the variable names another one.
+    case unwritable(String, code: Int32, variable: String)
     /// Neither `GRAFT_CACHE` nor `HOME` says where the cache is.
     case noHome
 
@@ -50,6 +58,8 @@ public enum CacheError: Diagnostic, Equatable {
         case .inUse(let name): "`\(name)` is in use: another program is fetching it"
         case .noSpace(let path, let needed, let free):
             "no room at `\(path)`: expected \(needed) bytes, found \(free)"
+        case .unwritable(let path, let code, _):
+            "cannot write to the cache `\(path)`: \(String(cString: strerror(code)).lowercased())"
         case .noHome: "no folder for the cache: neither `GRAFT_CACHE` nor `HOME` is set"
         }
     }
@@ -69,8 +79,9 @@ public enum CacheError: Diagnostic, Equatable {
             "conditions are `size>1GB`, `used>30d`, `modified<1w`, `type=model`, `refs=main`, "
                 + "`name=timm/*` and `pinned=true`"
         case .pinned: "`graft cache unpin` frees them"
-        case .inUse: "wait until it ended, or end it"
+        case .inUse: "wait for it to finish, or stop it"
         case .noSpace: "free some space, for example with `graft cache gc --max-size`"
+        case .unwritable(_, _, let variable): "set `\(variable)` to a folder that you can write to"
         case .noHome: "set `GRAFT_CACHE` to a folder"
         }
     }

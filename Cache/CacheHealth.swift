@@ -33,12 +33,12 @@ public enum CacheHealth {
             checks.append(
                 HealthCheck(
                     "cache", "consistency", .note,
-                    "\(inventory.problems.count) things do not fit together, the first: "
+                    "\(inventory.problems.count) inconsistencies, the first: "
                         + (inventory.problems.first.map { "\($0.id): \($0.problem)" } ?? ""),
                     hint: "`graft cache repair --dry-run` shows them all"))
         }
         let litter = Litter(of: inventory).pieces
-        let bytes = litter.reduce(0) { $0 + $1.byteCount }
+        let bytes = litter.map(\.byteCount).clampedSum
         checks.append(
             litter.isEmpty
                 ? HealthCheck("cache", "leftovers", .ok, "none")

@@ -47,6 +47,7 @@ public struct CacheItem: Sendable, Equatable {
     /// Whether `text` names the item: its id, the id with a commit or ref, the commit, or
     /// the `model/org/name` and `hf://models/org/name` of Python's `hf cache`.
     public func isNamed(_ text: String) -> Bool {
+        let text = Secrets.masked(text)
         if text == id || text == reference || (commit != nil && text == commit) { return true }
         guard commit != nil else { return false }
         let name = id.dropFirst("hf://".count + (kind == .model ? 0 : kind.rawValue.count + 2))

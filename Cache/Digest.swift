@@ -125,6 +125,9 @@ public struct ContentHasher {
         hex(SHA256.hash(data: Array(text.utf8)))
     }
 
+    /// The SHA-256 of some bytes.
+    package static func sha256(of bytes: [UInt8]) -> String { hex(SHA256.hash(data: bytes)) }
+
     /// What git calls a file of these bytes: the SHA-1 of `blob <size>`, a zero and the bytes.
     public static func gitBlob(of bytes: [UInt8]) -> String {
         hex(Insecure.SHA1.hash(data: Array("blob \(bytes.count)\0".utf8) + bytes))

@@ -28,9 +28,10 @@ public struct Duplicates: Sendable {
         var files: [String: [(path: String, file: StoredFile)]] = [:]
         for repository in inventory.repositories {
             for file in repository.files
-            where file.sharedTarget == nil && file.path.hasPrefix("blobs/") {
-                let name = String(file.path.dropFirst("blobs/".count))
-                guard name.utf8.count == 64, name.utf8.allSatisfy(isHexDigit) else { continue }
+            where file.sharedTarget == nil {
+                guard let name = file.blobName, name.utf8.count == 64,
+                    name.utf8.allSatisfy(isHexDigit)
+                else { continue }
                 files[name, default: []].append(("\(repository.folder)/\(file.path)", file))
             }
         }
@@ -57,7 +58,9 @@ public struct Duplicates: Sendable {
     }
 
     /// The bytes that linking frees.
-    public var byteCount: Int { groups.reduce(0) { $0 + $1.byteCount * ($1.paths.count - 1) } }
+    public var byteCount: Int {
+        groups.flatMap { group in group.paths.dropFirst().map { _ in group.byteCount } }.clampedSum
+    }
 
     /// Links them; the bytes freed. What stays is hashed first, so that damage does not spread.
     public func link() throws -> Int {

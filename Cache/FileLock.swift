@@ -11,11 +11,21 @@ public import GraftTensors
 /// A `flock` that lasts as long as the value. Lock files are never deleted.
 public final class FileLock: Sendable {
     private let descriptor: Int32
+    /// What is held instead where the file system has no locks that keep others out.
+    private let soft: SoftLock?
     /// Whether others are kept out: some file systems have no locks.
     public let isExclusive: Bool
 
     /// Takes the lock at once, making the file where it is missing; nil where somebody holds it.
     public init?(trying path: String, mode: UInt32 = 0o664) throws(FileError) {
+        guard LockSupport.works(beside: path) else {
+            guard let soft = SoftLock(trying: path) else { return nil }
+            self.soft = soft
+            descriptor = -1
+            isExclusive = false
+            return
+        }
+        soft = nil
         var found = try Self.attempt(path, mode)
         // Somebody may have deleted the file between our opening and locking it.
         for _ in 0..<8 {
@@ -56,10 +66,14 @@ public final class FileLock: Sendable {
         return (descriptor, true)
     }
 
-    deinit { close(descriptor) }
+    deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// Whether somebody holds a lock that exists.
     public static func isHeld(_ path: String) -> Bool {
+        var status = stat()
+        if lstat(path + ".owner", &status) == 0, !SoftLock.isAbandoned(path + ".owner") {
+            return true
+        }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }

@@ -13,10 +13,10 @@ public enum Files {
     /// Makes a folder and those above it.
     public static func makeFolder(_ path: String) throws(FileError) {
         if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
-        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
+        guard errno == ENOENT, let parent = path.pathParent, !parent.isEmpty else {
             throw FileError("create", path)
         }
-        try makeFolder(String(path[..<slash]))
+        try makeFolder(parent)
         guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw FileError("create", path) }
     }
 
@@ -77,25 +77,25 @@ public enum Files {
     /// Writes a small file that appears complete or not at all. `durably` waits for the disk; what can
     /// be had again at any time need not.
     public static func write(
-        _ bytes: [UInt8], to path: String, durably: Bool = true
+        _ bytes: [UInt8], to path: String, durably: Bool = true, isPrivate: Bool = false
     ) throws(FileError) {
         var file = try AtomicFile(replacing: path)
+        if isPrivate, fchmod(file.descriptor, 0o600) != 0 { throw FileError("protect", path) }
         try file.write(bytes)
         try file.commit(durably: durably)
     }
 
     /// The bytes that may still be written to the file system that `path` is, or would be, on.
     public static func freeBytes(at path: String) -> Int? {
-        var path = path[...]
+        var path = path
         var status = statvfs()
-        while statvfs(String(path), &status) != 0 {
-            guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return nil }
-            path = path[..<slash]
+        while statvfs(path, &status) != 0 {
+            guard let parent = path.pathParent, !parent.isEmpty else { return nil }
+            path = parent
         }
-        return Int(
-            clamping: UInt64(status.f_bavail).multipliedReportingOverflow(
-                by: UInt64(status.f_frsize)
-            ).partialValue)
+        let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(
+            by: UInt64(status.f_frsize))
+        return overflow ? .max : Int(clamping: bytes)
     }
 
     /// A file name that stays in its folder.
@@ -104,9 +104,19 @@ public enum Files {
             && name.utf8.allSatisfy { $0 != 47 && $0 != 92 && $0 >= 32 && $0 != 127 }
     }
 
-    /// Runs `body` while holding the `flock` of a file.
+    /// Runs `body` while holding the `flock` of a file, or what takes its place.
     public static func locked<Result>(_ path: String, _ body: () throws -> Result) throws -> Result
     {
+        guard LockSupport.works(beside: path) else {
+            while true {
+                if let lock = SoftLock(trying: path) {
+                    return try withExtendedLifetime(lock) { try body() }
+                }
+                // Nobody's lock can be made where nobody can write.
+                guard access(path.pathParent ?? ".", W_OK) == 0 else { return try body() }
+                usleep(20_000)
+            }
+        }
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o664)
         guard descriptor >= 0 else { throw FileError("open", path) }
         defer { close(descriptor) }

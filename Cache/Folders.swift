@@ -20,13 +20,21 @@ public enum Folders {
         let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
         var folder = Glibc.open(root, flags)
         guard folder >= 0 else { throw FileError("open", root) }
-        let parts = path.split(separator: "/").map(String.init)
+        let parts = path.pathParts
         for part in parts.dropLast() {
             mkdirat(folder, part, 0o777)
             let next = openat(folder, part, flags | O_NOFOLLOW)
             let code = errno
+            guard next >= 0 else {
+                // The system says of a link that it is not a folder.
+                var status = stat()
+                let isLink =
+                    fstatat(folder, part, &status, AT_SYMLINK_NOFOLLOW) == 0
+                    && status.st_mode & S_IFMT == S_IFLNK
+                close(folder)
+                throw FileError("open", "\(root)/\(path)", code: isLink ? ELOOP : code)
+            }
             close(folder)
-            guard next >= 0 else { throw FileError("open", "\(root)/\(path)", code: code) }
             folder = next
         }
         return (folder, parts.last ?? "")

@@ -20,6 +20,21 @@ public struct HubCache: Sendable {
             ?? Self.home + "/hub"
     }
 
+    /// The Hub caches of others, which are read before this one and never written: in the folders of
+    /// `$GRAFT_CACHE_PATH`, and in `hub` in them.
+    public static var shared: [HubCache] {
+        Cache.shared.flatMap { ["\($0.root)", "\($0.root)/hub", "\($0.root)/huggingface/hub"] }
+            .filter { Files.isFolder($0) }.map { HubCache(root: $0) }
+    }
+
+    /// What the link under a path of a commit leads to: the name of a blob; nil for a file itself.
+    package func blobName(_ name: HubName, _ commit: String, _ path: String) -> String? {
+        guard let target = linkTarget("\(snapshot(name, commit))/\(path)"),
+            target.pathParent?.pathLast == "blobs"
+        else { return nil }
+        return target.pathLast
+    }
+
     /// `$HF_HOME`: tokens and caches of huggingface_hub.
     public static var home: String {
         setting("HF_HOME") ?? (setting("XDG_CACHE_HOME") ?? expanded("~/.cache")) + "/huggingface"
@@ -98,7 +113,11 @@ public struct HubCache: Sendable {
 
     /// Makes the folders of a repository, and the tag that tells backups to leave it out.
     public func prepare(_ name: HubName, commit: String) throws(any Error) {
-        try Files.makeFolder(blobs(name))
+        do {
+            try Files.makeFolder(blobs(name))
+        } catch {
+            throw CacheError.unwritable(root, code: error.code, variable: "HF_HUB_CACHE")
+        }
         try Files.makeFolder(snapshot(name, commit))
         try Files.makeFolder("\(root)/.locks/\(name.folderName)")
         Self.tag(root)
@@ -118,6 +137,20 @@ public struct HubCache: Sendable {
         try? Files.write(Array(text.utf8), to: path, durably: false)
     }
 
+    /// Whether a branch or tag can be written down: `main` and `main/x` are a file and a folder here, so
+    /// that only one of them can.
+    public func canHold(_ name: HubName, _ revision: String) -> Bool {
+        guard let path = ref(name, revision) else { return false }
+        if Files.isFolder(path) { return false }
+        let root = folder(name) + "/refs"
+        var above = path
+        while let parent = above.pathParent, parent.utf8.count > root.utf8.count {
+            if Files.size(of: parent) != nil { return false }
+            above = parent
+        }
+        return true
+    }
+
     /// Writes down which commit a branch or tag is. The snapshot must be there: scanners drop a
     /// repository whose ref names none.
     public func setCommit(_ name: HubName, _ revision: String, _ commit: String) throws(any Error) {
@@ -125,11 +158,15 @@ public struct HubCache: Sendable {
         guard let path = ref(name, revision) else {
             throw FileError("write", revision, code: EINVAL)
         }
-        try Files.makeFolder(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        try Files.makeFolder(UsageRecord.parent(of: path))
         // Every file under `refs` counts as a ref: the temporary one stays out of it.
         let temporary = "\(blobs(name))/ref.\(Self.infix()).incomplete"
         try Files.write(Array(commit.utf8), to: temporary, durably: false)
-        guard rename(temporary, path) == 0 else { throw FileError("rename to", path) }
+        guard rename(temporary, path) == 0 else {
+            let code = errno
+            unlink(temporary)
+            throw FileError("rename to", path, code: code)
+        }
     }
 
     /// Writes down that a commit is known not to hold a file.

@@ -44,7 +44,7 @@ public struct Inventory: Sendable {
                     CacheItem(
                         kind: CacheItem.Kind(rawValue: repository.kind.rawValue) ?? .model, id: id,
                         commit: revision.commit, refs: revision.refs, path: path,
-                        byteCount: files.reduce(0) { $0 + repository.files[$1].byteCount },
+                        byteCount: files.map { repository.files[$0].byteCount }.clampedSum,
                         fileCount: revision.entries.count, modified: revision.modified,
                         used: used[path] ?? revision.modified,
                         isPinned: !pins.isEmpty
@@ -63,21 +63,21 @@ public struct Inventory: Sendable {
             items.append(
                 CacheItem(
                     kind: .file, id: entry.reference, commit: nil, refs: [], path: path,
-                    byteCount: inside.reduce(file?.byteCount ?? 0) { $0 + $1.byteCount },
+                    byteCount: ([file?.byteCount ?? 0] + inside.map(\.byteCount)).clampedSum,
                     fileCount: inside.count + (file == nil ? 0 : 1),
                     modified: file?.modified ?? 0,
                     used: used[UsageRecord.parent(of: path)] ?? file?.modified ?? 0,
                     isPinned: pins.contains(entry.reference)))
         }
         for (folder, files) in features {
-            let id = "features/" + (folder.split(separator: "/").last ?? "")
+            let id = "features/" + folder.pathLast
             let modified = files.map(\.modified).max() ?? 0
             // Who uses features only reads them, and sets the time of that.
             let read = files.map { StoredFile.accessed("\(folder)/\($0.path)") }.max() ?? 0
             items.append(
                 CacheItem(
                     kind: .features, id: id, commit: nil, refs: [], path: folder,
-                    byteCount: files.reduce(0) { $0 + $1.byteCount }, fileCount: files.count,
+                    byteCount: files.map(\.byteCount).clampedSum, fileCount: files.count,
                     modified: modified, used: max(used[folder] ?? 0, modified, read),
                     isPinned: pins.contains(id)))
         }
@@ -137,7 +137,7 @@ public struct Inventory: Sendable {
         seen.reserveCapacity(repositories.reduce(0) { $0 + $1.files.count })
         var total = 0
         func add(_ file: StoredFile) {
-            if seen.insert(file.inode).inserted { total += file.byteCount }
+            if seen.insert(file.inode).inserted { total = [total, file.byteCount].clampedSum }
         }
         for repository in repositories {
             repository.files.forEach(add)

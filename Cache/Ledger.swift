@@ -6,7 +6,7 @@ struct Ledger {
         let file: StoredFile
         var count = 0
     }
-    private var needs: [String: Need] = [:]
+    private var needs: [ExactText: Need] = [:]
     private var names: [StoredFile.Inode: Int] = [:]
     private var filesOfItem: [String: [String]] = [:]
     /// By repository: how many commits are left, and what else goes with the last one.
@@ -53,7 +53,7 @@ struct Ledger {
     }
 
     private mutating func add(_ path: String, _ file: StoredFile) {
-        needs[path, default: Need(file: file)].count += 1
+        needs[ExactText(path), default: Need(file: file)].count += 1
         if file.sharedTarget == nil { names[file.inode] = file.links }
     }
 
@@ -62,8 +62,8 @@ struct Ledger {
         var freed = 0
         for path in filesOfItem.removeValue(forKey: item.kind == .file ? item.id : item.path) ?? []
         {
-            needs[path]?.count -= 1
-            guard let need = needs[path], need.count == 0 else { continue }
+            needs[ExactText(path)]?.count -= 1
+            guard let need = needs[ExactText(path)], need.count == 0 else { continue }
             freed += drop(need.file)
         }
         if item.commit != nil, let left = commits[item.id] {

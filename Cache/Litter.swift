@@ -40,9 +40,9 @@ public struct Litter: Sendable {
         self.root = root
         var pieces: [Piece] = []
         for repository in inventory.repositories {
-            let folderName = repository.folder.split(separator: "/").last ?? ""
+            let folderName = repository.folder.pathLast
             func add(_ file: StoredFile, _ kind: Piece.Kind) {
-                let name = file.path.split(separator: "/").last ?? ""
+                let name = file.path.pathLast
                 let etag = name.prefix { $0 != "." }
                 guard !FileLock.isHeld("\(root)/.locks/\(folderName)/\(etag).lock") else { return }
                 let freed = file.sharedTarget == nil && file.links == 1 ? file.byteCount : 0
@@ -57,7 +57,7 @@ public struct Litter: Sendable {
         }
         let cache = inventory.cache
         for file in inventory.partials {
-            let name = file.path.split(separator: "/").last ?? ""
+            let name = file.path.pathLast
             guard !FileLock.isHeld("\(cache.root)/locks/\(name.prefix(64)).lock"),
                 !isOfLivingProcess(name)
             else { continue }
@@ -92,7 +92,7 @@ public struct Litter: Sendable {
             case .shared: freed += SharedStore.sweep(piece.path, root: root)
             case .content:
                 freed += try Files.remove(piece.path)
-                rmdir(String(piece.path[..<(piece.path.lastIndex(of: "/") ?? piece.path.endIndex)]))
+                rmdir(UsageRecord.parent(of: piece.path))
             case .partial, .blob: freed += try Files.remove(piece.path)
             }
         }
@@ -101,7 +101,7 @@ public struct Litter: Sendable {
 }
 
 /// Whether the process whose number a temporary file begins with still runs.
-private func isOfLivingProcess(_ name: Substring) -> Bool {
+private func isOfLivingProcess(_ name: String) -> Bool {
     guard let dash = name.firstIndex(of: "-"), let process = pid_t(name[..<dash]) else {
         return false
     }

@@ -33,9 +33,18 @@ public struct LocalFolder: Sendable {
     public init(_ root: String) { self.root = Files.absolute(root) }
 
     private var bookkeeping: String { root + "/.cache/huggingface" }
-    private func note(_ path: String) -> String { "\(bookkeeping)/download/\(path).metadata" }
+    private func note(_ path: String) -> String { beside(path, ".metadata") }
     /// What is held while a file is fetched.
-    public func lock(_ path: String) -> String { "\(bookkeeping)/download/\(path).lock" }
+    public func lock(_ path: String) -> String { beside(path, ".lock") }
+    /// A name for what is known of a file; a digest stands for one that has no room for the ending.
+    private func beside(_ path: String, _ ending: String) -> String {
+        let last = path.pathLast
+        guard last.utf8.count + ending.utf8.count > 255 else {
+            return "\(bookkeeping)/download/\(path)\(ending)"
+        }
+        let folder = path.pathParent.map { $0 + "/" } ?? ""
+        return "\(bookkeeping)/download/\(folder)\(ContentHasher.sha256(of: last))\(ending)"
+    }
     /// What a commit holds.
     public func tree(_ commit: String) -> String { "\(bookkeeping)/trees/\(commit).json" }
 
@@ -51,11 +60,10 @@ public struct LocalFolder: Sendable {
     /// A new name for the partial file of `path`.
     public func newPartial(_ path: String, etag: String) -> String {
         let place = note(path)
-        let slash = place.lastIndex(of: "/") ?? place.startIndex
-        let name = place[place.index(after: slash)...]
+        let name = place.pathLast
         let sum = Data(Insecure.SHA1.hash(data: Array(name.utf8))).base64EncodedString()
         let safe = String(sum.map { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 })
-        return "\(place[...slash])\(safe).\(etag).\(HubCache.infix()).incomplete"
+        return "\(UsageRecord.parent(of: place))/\(safe).\(etag).\(HubCache.infix()).incomplete"
     }
 
     /// What is known of a file that is there and was not touched since; nil otherwise.

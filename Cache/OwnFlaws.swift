@@ -16,7 +16,7 @@ struct OwnFlaws {
     init(_ inventory: Inventory) {
         let cache = inventory.cache
         guard !cache.root.isEmpty else { return }
-        let known = Set(inventory.entries.map { cache.referencePath($0.reference) })
+        let known = Set(inventory.entries.map { cache.referencePath(of: $0) })
         for name in Files.names(in: cache.root + "/refs") {
             let path = "\(cache.root)/refs/\(name)"
             if name.hasSuffix(".tmp") {
@@ -25,12 +25,12 @@ struct OwnFlaws {
                 found.append(Flaw(.brokenRecord, path, detail: "it is not the record of a file"))
             }
         }
-        for entry in inventory.entries where cache.entry(for: entry.reference) == nil {
+        for entry in inventory.entries where cache.entry(like: entry) == nil {
             let size = Files.size(of: cache.path(of: entry))
             guard !cache.isLocked(entry.url) else { continue }
             found.append(
                 Flaw(
-                    .missingContent, cache.referencePath(entry.reference), item: entry.reference,
+                    .missingContent, cache.referencePath(of: entry), item: entry.reference,
                     detail: "expected a file of \(entry.byteCount) bytes, found "
                         + (size.map { "\($0)" } ?? "none")))
         }
@@ -42,8 +42,9 @@ struct OwnFlaws {
             found.append(
                 Flaw(.brokenRecord, path, detail: "it is not what an address held at first"))
         }
-        for item in inventory.items where item.kind == .plan && !Files.isJSON(item.path) {
-            found.append(Flaw(.brokenRecord, item.path, item: item.id, detail: "it is not JSON"))
+        for item in inventory.items where item.kind == .plan {
+            guard let flaw = Files.planFlaw(item.path) else { continue }
+            found.append(Flaw(.brokenRecord, item.path, item: item.id, detail: flaw))
         }
         let pins = cache.root + "/pins.json"
         if Files.size(of: pins) != nil, !cache.hasSoundPins {
@@ -64,6 +65,13 @@ struct OwnFlaws {
 }
 
 extension Files {
+    /// What is wrong with a plan, which is prepared weights or, with measured choices, JSON; nil where
+    /// nothing is.
+    static func planFlaw(_ path: String) -> String? {
+        if path.hasSuffix(".plan") { return PlanFileHead.flaw(path) }
+        return isJSON(path) ? nil : "it is not JSON"
+    }
+
     /// Whether a file is JSON of any kind.
     static func isJSON(_ path: String) -> Bool {
         struct Anything: Decodable { init(from decoder: any Decoder) throws {} }

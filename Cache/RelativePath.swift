@@ -2,22 +2,39 @@
 
 /// Paths that others chose for files that we write.
 public enum RelativePath {
+    /// Why a path is not taken.
+    package enum Flaw: String, Sendable {
+        case empty = "it is empty"
+        case long = "it is longer than 4096 bytes"
+        case control = "it holds a control character"
+        case outside = "it leads out of its folder"
+        case part = "a part of it is longer than 255 bytes"
+        case drive = "it begins with a drive such as `C:`, as only some systems know them"
+    }
+
     /// Whether a path stays under the folder that it is put in, on every platform.
     ///
     /// Refused are `..`, `.` and empty parts (also behind `\`), absolute paths, drives and network
     /// names, control characters, and parts of more than 255 bytes.
-    public static func isSafe(_ path: String) -> Bool {
+    public static func isSafe(_ path: String) -> Bool { flaw(path) == nil }
+
+    /// Why a path is not safe; nil where it is.
+    package static func flaw(_ path: String) -> Flaw? {
         let bytes = path.utf8
-        guard !bytes.isEmpty, bytes.count <= 4096,
-            bytes.allSatisfy({ $0 >= 32 && $0 != 127 })
-        else { return false }
+        if bytes.isEmpty { return .empty }
+        if bytes.count > 4096 { return .long }
+        if !bytes.allSatisfy({ $0 >= 32 && $0 != 127 }) { return .control }
         let parts = bytes.split(omittingEmptySubsequences: false) {
             $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\")
         }
-        return parts.allSatisfy { part in
-            !part.isEmpty && part.count <= 255 && !part.elementsEqual(".".utf8)
-                && !part.elementsEqual("..".utf8) && !isDrive(part)
+        for part in parts {
+            if part.isEmpty || part.elementsEqual(".".utf8) || part.elementsEqual("..".utf8) {
+                return .outside
+            }
+            if part.count > 255 { return .part }
+            if isDrive(part) { return .drive }
         }
+        return nil
     }
 
     /// `C:` and what follows it.
@@ -28,12 +45,12 @@ public enum RelativePath {
 
     /// A file that is also the folder of another one, where there is such a pair.
     public static func conflict(among paths: [String]) -> (file: String, inside: String)? {
-        let files = Set(paths)
+        let files = Set(paths.map { ExactText($0) })
         for path in paths {
-            var rest = path[...]
-            while let slash = rest.lastIndex(of: "/") {
-                rest = rest[..<slash]
-                if files.contains(String(rest)) { return (String(rest), path) }
+            var rest = path
+            while let parent = rest.pathParent {
+                rest = parent
+                if files.contains(ExactText(rest)) { return (rest, path) }
             }
         }
         return nil

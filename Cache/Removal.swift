@@ -103,8 +103,8 @@ public struct Removal: Sendable {
 extension Inventory {
     /// The name of the folder of the repository of an item.
     func folder(of item: CacheItem) -> String {
-        let parts = item.path.split(separator: "/")
-        return parts.count >= 3 ? String(parts[parts.count - 3]) : ""
+        let parts = item.path.pathParts
+        return parts.count >= 3 ? parts[parts.count - 3] : ""
     }
 
     /// Whether another program holds a lock on an item.

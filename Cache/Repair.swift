@@ -104,10 +104,14 @@ public struct Repair {
     private func removeDamaged(_ flaw: Flaw, _ cache: Cache) throws -> Int {
         let path = flaw.path
         if let repository = inventory.repositories.first(where: {
-            path.hasPrefix($0.folder + "/")
+            path.hasBytes($0.folder + "/")
         }) {
-            let name = String(path.dropFirst(repository.folder.utf8.count + 1))
-            guard let index = repository.files.firstIndex(where: { $0.path == name }) else {
+            let name = path.droppingBytes(repository.folder.utf8.count + 1)
+            guard
+                let index = repository.files.firstIndex(where: {
+                    ExactText($0.path) == ExactText(name)
+                })
+            else {
                 return 0
             }
             for revision in repository.revisions {

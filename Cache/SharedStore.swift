@@ -20,7 +20,7 @@ enum SharedStore {
 
     /// The absolute path of the payload that a link in `<repository>/blobs` points to.
     static func target(_ link: String, root: String) -> String? {
-        let parts = link.split(separator: "/")
+        let parts = link.pathParts
         guard parts.count >= 3, let hash = parts.last, hash.utf8.count == 64,
             hash.utf8.allSatisfy(isHexDigit), parts[parts.count - 2] == hash.prefix(2),
             parts[parts.count - 3] == folderName

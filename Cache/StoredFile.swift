@@ -21,6 +21,9 @@ public struct StoredFile: Sendable, Equatable {
     /// The file in the store of blobs shared between repositories that this name is a link to.
     public let sharedTarget: String?
 
+    /// What the blob is called, where it is one of a repository.
+    var blobName: String? { path.hasBytes("blobs/") ? path.droppingBytes(6) : nil }
+
     /// What the file system calls the bytes of a file.
     public struct Inode: Hashable, Sendable {
         let device: UInt64

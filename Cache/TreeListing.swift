@@ -44,7 +44,8 @@ public struct TreeListing: Sendable, Codable, Equatable {
         public var byteCount: Int { largeSize ?? size }
         /// Whether both digests have the length and digits of such, and the sizes are sizes.
         var isSound: Bool {
-            size >= 0 && (largeSize ?? 0) >= 0 && HubCache.isHex(blobID, 40)
+            ByteCount.isSound(size) && ByteCount.isSound(largeSize ?? 0)
+                && HubCache.isHex(blobID, 40)
                 && (sha256.map { HubCache.isHex($0, 64) } ?? true)
                 && (chunkHash.map { HubCache.isHex($0, 64) } ?? true)
         }
@@ -52,8 +53,10 @@ public struct TreeListing: Sendable, Codable, Equatable {
 
     /// Another number means another meaning.
     public let format: Int
-    /// The files, by path.
-    public let files: [String: File]
+    /// The files whose paths can become paths on this machine.
+    public let files: ByPath<File>
+    /// The others: they belong to the commit, and are never written.
+    package let refused: ByPath<File>
 
     enum CodingKeys: String, CodingKey {
         case format = "format_version"
@@ -61,35 +64,59 @@ public struct TreeListing: Sendable, Codable, Equatable {
     }
 
     /// The listing of `files`.
-    public init(files: [String: File]) {
+    public init(files: ByPath<File>) {
         format = 1
-        self.files = files
+        var (taken, refused) = (ByPath<File>(), ByPath<File>())
+        for (path, file) in files {
+            if RelativePath.isSafe(path) { taken[path] = file } else { refused[path] = file }
+        }
+        self.files = taken
+        self.refused = refused
     }
 
-    /// The bytes of all files; nil where nobody can count so far.
-    public var byteCount: Int? {
-        files.values.reduce(0 as Int?) { sum, file in
-            sum.flatMap {
-                let (next, overflow) = $0.addingReportingOverflow(file.byteCount)
-                return overflow ? nil : next
-            }
+    /// Reads a listing; its bytes went through `JSONKeys`.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        let format = try container.decode(Int.self, forKey: .format)
+        guard format == 1 else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .format, in: container, debugDescription: "expected format 1")
         }
+        self.init(files: try container.decode(ByPath<File>.self, forKey: .files))
     }
+
+    /// Writes a listing; its bytes have to go through `JSONKeys`.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(format, forKey: .format)
+        try container.encode(all, forKey: .files)
+    }
+
+    /// Every file of the commit, whatever its path.
+    private var all: ByPath<File> {
+        var all = files
+        for (path, file) in refused { all[path] = file }
+        return all
+    }
+
+    /// The bytes of all files; nil where that is more than sizes may be.
+    public var byteCount: Int? { all.map(\.value.byteCount).checkedSum }
 
     /// The listing that a file holds; nil where there is none, or none whose form and paths are sound.
     public static func read(_ path: String) -> TreeListing? {
         guard let bytes = Files.read(path, limit: 1 << 28),
-            let listing = try? JSONDecoder().decode(TreeListing.self, from: Data(bytes)),
+            let listing = try? JSONDecoder().decode(
+                TreeListing.self, from: Data(JSONKeys.protected(bytes))),
             listing.isSound
         else { return nil }
         return listing
     }
 
-    /// Whether it is of the format that is known, its paths stay where they belong, and its digests
-    /// are digests of files that can be counted together.
+    /// Whether its digests are digests of files that can be counted together, and no file is a folder
+    /// of another one.
     var isSound: Bool {
-        format == 1 && files.allSatisfy { RelativePath.isSafe($0.key) && $0.value.isSound }
-            && byteCount != nil
+        all.allSatisfy { $0.value.isSound } && byteCount != nil
+            && RelativePath.conflict(among: files.keys) == nil
     }
 
     /// Whether a file is no listing of any format.
@@ -112,7 +139,7 @@ public struct TreeListing: Sendable, Codable, Equatable {
 
     /// Writes the listing as Python would, byte for byte; other users of the cache may read it.
     public func write(to path: String) throws(any Error) {
-        let entries = files.sorted {
+        let entries = all.sorted {
             $0.key.unicodeScalars.lexicographicallyPrecedes($1.key.unicodeScalars)
         }
         .map { path, file in
@@ -125,7 +152,7 @@ public struct TreeListing: Sendable, Codable, Equatable {
         }
         let body = entries.isEmpty ? "{}" : "{\n\(entries.joined(separator: ",\n"))\n }"
         let text = "{\n \"format_version\": 1,\n \"files\": \(body)\n}"
-        try Files.makeFolder(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        try Files.makeFolder(UsageRecord.parent(of: path))
         try Files.write(Array(text.utf8), to: path, durably: false)
     }
 

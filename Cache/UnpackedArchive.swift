@@ -30,7 +30,8 @@ extension Cache {
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
                 guard rename(temporary, folder) == 0 else { throw FileError("rename to", folder) }
-                try Files.write(Array(try encoder.encode(listing)), to: folder + ".json")
+                try Files.write(
+                    JSONKeys.plain(Array(try encoder.encode(listing))), to: folder + ".json")
             } catch {
                 _ = try? Files.removeTree(temporary)
                 throw error
@@ -42,9 +43,11 @@ extension Cache {
     /// What the folder of an archive must hold; nil where it is not unpacked.
     func unpackedListing(_ sha256: String) -> Unpacking.Listing? {
         guard let bytes = Files.read(unpackedPath(sha256) + ".json", limit: 64 << 20),
-            let listing = try? JSONDecoder().decode(Unpacking.Listing.self, from: Data(bytes)),
+            let listing = try? JSONDecoder().decode(
+                Unpacking.Listing.self, from: Data(JSONKeys.protected(bytes))),
             listing.files.allSatisfy({
                 RelativePath.isSafe($0.key) && HubCache.isHex($0.value.sha256, 64)
+                    && ByteCount.isSound($0.value.byteCount)
             })
         else { return nil }
         return listing
@@ -53,7 +56,7 @@ extension Cache {
     /// The files of the folder of an archive, with their absolute paths; none where it is not unpacked.
     func unpackedFiles(_ sha256: String) -> [StoredFile] {
         guard let listing = unpackedListing(sha256) else { return [] }
-        return listing.files.keys.sorted().compactMap {
+        return listing.files.keys.compactMap {
             StoredFile("\(unpackedPath(sha256))/\($0)")
         }
     }

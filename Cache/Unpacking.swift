@@ -17,7 +17,7 @@ enum Unpacking {
             let sha256: String
         }
         /// The files, by their path in the folder.
-        var files: [String: File] = [:]
+        var files = ByPath<File>()
     }
 
     /// How much an archive may become: what the smallest ones may always, what they may grow by, and
@@ -44,7 +44,7 @@ enum Unpacking {
         guard let size = Files.size(of: archive) else { throw FileError("open", archive) }
         let allowed = limit.bytes(size)
         var listing = Listing()
-        var folders: Set<String> = []
+        var folders: Set<ExactText> = []
         var (total, count) = (0, 0)
         let reader = try ArchiveReader(archive)
         try Files.makeFolder(folder)
@@ -66,25 +66,25 @@ enum Unpacking {
                 guard listing.files[path] == nil else {
                     throw ArchiveError.refused(archive, path, "is there as a file too")
                 }
-                folders.insert(path)
+                folders.insert(ExactText(path))
                 let (parent, _) = try Folders.open(folder, parentOf: path + "/.")
                 close(parent)
                 continue
             }
-            guard listing.files[path] == nil, !folders.contains(path) else {
+            guard listing.files[path] == nil, !folders.contains(ExactText(path)) else {
                 throw ArchiveError.refused(archive, path, "is there twice")
             }
             if let size = member.byteCount, size > allowed - total {
                 throw ArchiveError.tooLarge(archive, "\(allowed) bytes")
             }
             // The folders above, none of which may be a file.
-            var above = path[...]
-            while let slash = above.lastIndex(of: "/") {
-                above = above[..<slash]
-                guard listing.files[String(above)] == nil else {
+            var above = path
+            while let parent = above.pathParent {
+                above = parent
+                guard listing.files[above] == nil else {
                     throw ArchiveError.refused(archive, path, "lies in a file")
                 }
-                folders.insert(String(above))
+                folders.insert(ExactText(above))
             }
             let (parent, _) = try Folders.open(folder, parentOf: path)
             close(parent)

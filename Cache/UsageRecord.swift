@@ -26,7 +26,9 @@ struct UsageRecord {
                 let time = Int(String(decoding: line[..<space], as: UTF8.self))
             else { continue }
             let folder = String(decoding: line[(space + 1)...], as: UTF8.self)
-            used[folder] = max(used[folder] ?? 0, time)
+            // Ages are differences: what is written there must not overflow them.
+            let moment = min(Swift.max(time, 0), 1 << 53)
+            used[folder] = Swift.max(used[folder] ?? 0, moment)
         }
         return used
     }
@@ -52,7 +54,8 @@ struct UsageRecord {
 
     /// The snapshot of the Hub cache that a path is in.
     static func snapshot(of path: String) -> String? {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        let parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            .map { path[$0.startIndex..<$0.endIndex] }
         guard let index = parts.lastIndex(of: "snapshots"), index > 0, index + 1 < parts.count,
             HubRepository.parse(folderName: String(parts[index - 1])) != nil
         else { return nil }
@@ -61,12 +64,12 @@ struct UsageRecord {
 
     /// The last part of a path.
     static func name(of path: String) -> String {
-        path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
+        path.pathLast
     }
 
     /// The folder that a file is in.
     static func parent(of path: String) -> String {
-        path.lastIndex(of: "/").map { String(path[..<$0]) } ?? path
+        path.pathParent ?? path
     }
 }
 

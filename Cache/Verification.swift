@@ -42,7 +42,7 @@ public struct FileCheck: Sendable {
         case sha256(String)
         case gitBlob(String)
         case features
-        case json
+        case plan
         case none
     }
 }
@@ -54,7 +54,7 @@ public struct Verification: Sendable {
 
     /// The check of items of an inventory.
     public init(_ items: [CacheItem], of inventory: Inventory) {
-        var seen: Set<String> = []
+        var seen: Set<ExactText> = []
         let repositories = Dictionary(
             inventory.repositories.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         let entries = Dictionary(
@@ -64,7 +64,7 @@ public struct Verification: Sendable {
             _ proof: FileCheck.Proof,
             _ outcome: FileCheck.Outcome = .unknown
         ) {
-            guard seen.insert(path).inserted else { return }
+            guard seen.insert(ExactText(path)).inserted else { return }
             checks.append(
                 FileCheck(
                     item: item, name: name, path: path, byteCount: size, outcome: outcome,
@@ -79,7 +79,7 @@ public struct Verification: Sendable {
                     item, entry.fileName, item.path,
                     Files.size(of: item.path) ?? entry.byteCount, .sha256(entry.sha256),
                     isThere ? .unknown : .missing)
-                let inside = inventory.cache.unpackedListing(entry.sha256)?.files ?? [:]
+                let inside = inventory.cache.unpackedListing(entry.sha256)?.files ?? ByPath()
                 for (name, file) in inside.sorted(by: { $0.key < $1.key }) {
                     let path = inventory.cache.unpackedPath(entry.sha256) + "/" + name
                     add(
@@ -91,7 +91,7 @@ public struct Verification: Sendable {
                 }
             case .plan:
                 add(
-                    item, UsageRecord.name(of: item.path), item.path, item.byteCount, .json)
+                    item, UsageRecord.name(of: item.path), item.path, item.byteCount, .plan)
             case .features:
                 let files = inventory.features.first { $0.folder == item.path }?.files ?? []
                 for file in files where file.path == "values" {
@@ -104,18 +104,18 @@ public struct Verification: Sendable {
                 let tree = TreeListing.read(revision.commit, of: repository)
                 for entry in revision.entries {
                     let file = repository.files[entry.file]
-                    let etag =
-                        file.path.hasPrefix("blobs/")
-                        ? String(file.path.dropFirst("blobs/".count))
-                        : tree?.files[entry.path]?.etag ?? ""
+                    // What the commit lists counts: the name of a blob may be a server's own, or belong
+                    // to other bytes than those of this file.
+                    let etag = tree?.files[entry.path]?.etag ?? file.blobName ?? ""
                     add(
                         item, entry.path, "\(repository.folder)/\(file.path)", file.byteCount,
                         Self.proof(etag))
                 }
-                let here = Set(revision.entries.map(\.path))
-                for (path, file) in tree?.files ?? [:] where !here.contains(path) {
+                let here = Set(revision.entries.map { ExactText($0.path) })
+                for (path, file) in tree?.files ?? ByPath()
+                where !here.contains(ExactText(path)) {
                     add(
-                        item, path, "\(item.path)/\(path)", file.size, Self.proof(file.etag),
+                        item, path, "\(item.path)/\(path)", file.byteCount, Self.proof(file.etag),
                         .missing)
                 }
             }
@@ -133,7 +133,7 @@ public struct Verification: Sendable {
 
     /// The bytes that there are to read.
     public var byteCount: Int {
-        checks.reduce(0) { $0 + ($1.outcome == .missing ? 0 : $1.byteCount) }
+        checks.map { $0.outcome == .missing ? 0 : $0.byteCount }.clampedSum
     }
 
     /// Reads and hashes every file; `progress` hears how many bytes were read in all.
@@ -160,9 +160,10 @@ public struct Verification: Sendable {
             let (expected, found): (String, String)
             switch check.proof {
             case .none: return .unknown
-            case .json:
-                return Files.isJSON(check.path)
-                    ? .intact : .damaged(expected: "JSON", found: "something else")
+            case .plan:
+                return Files.planFlaw(check.path).map {
+                    .damaged(expected: "a plan of graft", found: $0)
+                } ?? .intact
             case .sha256(let hex):
                 expected = "sha256:" + hex
                 found = "sha256:" + (try FileDigest.sha256(check.path, read))

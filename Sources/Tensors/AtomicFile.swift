@@ -21,8 +21,13 @@ public struct AtomicFile: ~Copyable {
         self.path = path
         var name = ""
         var handle: Int32 = -1
+        // Beside its destination; a long name leaves room for what is added.
+        let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+        let start = slash.map { path.utf8.index(after: $0) } ?? path.utf8.startIndex
+        let isLong = path.utf8[start...].count > 220
+        let stem = isLong ? path[..<start] + "graft" : path[...]
         for _ in 0..<16 {
-            name = "\(path).\(getpid())-\(String(UInt32.random(in: 0 ... .max), radix: 36)).tmp"
+            name = "\(stem).\(getpid())-\(String(UInt32.random(in: 0 ... .max), radix: 36)).tmp"
             handle = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
             guard handle < 0, errno == EEXIST else { break }
         }
@@ -70,7 +75,7 @@ public struct AtomicFile: ~Copyable {
         guard close(descriptor) == 0 || errno == EINTR else { throw FileError("write", path) }
         guard durably else { return }
         // The name itself is durable once its folder is.
-        let slash = path.lastIndex(of: "/")
+        let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
         let folder = slash.map { String(path[...$0]) } ?? "."
         let handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         if handle >= 0 {

@@ -35,6 +35,8 @@ public struct FileError: Diagnostic, Equatable {
         case ENOSPC, EDQUOT: "free some space there, or name another folder"
         case EEXIST: "name another place, or remove what is there"
         case EISDIR: "name a file, not a folder"
+        case ELOOP: "a part of the path is a symbolic link, which is not followed here"
+        case ENAMETOOLONG: "name a folder with a shorter path"
         case ENOTDIR: "a part of the path is a file, not a folder"
         default: nil
         }
