@@ -115,8 +115,8 @@ extension CacheCommand {
                 }
                 bar?.end()
             }
-            let files = outcomes.reduce(0) { $0 + $1.files }
-            let bytes = outcomes.reduce(0) { $0 + $1.bytes }
+            let files = outcomes.map(\.files).clampedSum
+            let bytes = outcomes.map(\.bytes).clampedSum
             if json {
                 Terminal.answer(
                     try JSON.line(

@@ -128,10 +128,10 @@ extension CacheCommand {
                 kinds[line.kind, default: Answer.Kind()].items += 1
                 kinds[line.kind, default: Answer.Kind()].bytes += line.bytes
             }
-            let litter = Litter(of: inventory).pieces.reduce(0) { $0 + $1.byteCount }
+            let litter = Litter(of: inventory).pieces.map(\.byteCount).clampedSum
             let partials =
-                inventory.partials.reduce(0) { $0 + $1.byteCount }
-                + inventory.repositories.flatMap(\.partials).reduce(0) { $0 + $1.byteCount }
+                (inventory.partials + inventory.repositories.flatMap(\.partials))
+                .map(\.byteCount).clampedSum
             let answer = Answer(
                 kinds: kinds, bytesOnDisk: inventory.byteCountOnDisk, bytesOfPartials: partials,
                 bytesOfDuplicates: Duplicates(of: inventory).byteCount, bytesOfLitter: litter)
@@ -206,7 +206,7 @@ struct CacheLine: Encodable {
         if let repository {
             let chosen = repository.revisions.filter { commits.contains($0.commit) }
             let indices = repository.fileIndices(of: chosen)
-            bytes = indices.reduce(0) { $0 + repository.files[$1].byteCount }
+            bytes = indices.map { repository.files[$0].byteCount }.clampedSum
             files = indices.count
             path = repository.folder
         } else {

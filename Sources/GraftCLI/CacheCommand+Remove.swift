@@ -110,8 +110,9 @@ extension CacheCommand {
             let duplicates = Duplicates(of: rest)
             if dryRun {
                 let gone = Set(removal.items.map(\.path))
-                freed += litter.pieces.filter { !gone.contains($0.path) }
-                    .reduce(0) { $0 + $1.byteCount }
+                freed +=
+                    litter.pieces.filter { !gone.contains($0.path) }
+                    .map(\.byteCount).clampedSum
                 freed += duplicates.byteCount
             } else {
                 freed += try litter.remove()

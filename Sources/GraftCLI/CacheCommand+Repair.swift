@@ -59,15 +59,20 @@ extension CacheCommand {
             if repair.flaws.isEmpty {
                 Terminal.say("nothing is wrong")
             } else if dryRun {
-                Terminal.say("\(grouped(mended)) things would be mended")
+                Terminal.say("would repair \(counted(mended, "flaw"))")
             } else {
-                Terminal.say("mended \(grouped(mended)), freed \(readableBytes(freed))")
+                Terminal.say("repaired \(counted(mended, "flaw")), freed \(readableBytes(freed))")
                 if repair.flaws.contains(where: \.isLoss) {
                     Terminal.say("hint: `graft fetch` brings back what was lost")
                 }
             }
         }
     }
+}
+
+/// A number of things: `1 flaw`, `2 flaws`.
+func counted(_ count: Int, _ name: String) -> String {
+    "\(grouped(count)) \(name)\(count == 1 ? "" : "s")"
 }
 
 /// A bar of a hundred steps, for work that many threads do.
@@ -83,7 +88,7 @@ final class StepBar: Sendable {
 
     /// Shows how many bytes are done, where that makes a difference.
     func show(_ done: Int) {
-        let step = total > 0 ? min(done, total) * 100 / total : 100
+        let step = total > 0 ? Int(Double(min(done, total)) / Double(total) * 100) : 100
         guard step > shown.exchange(step, ordering: .relaxed) else { return }
         Terminal.redraw(
             Terminal.bar(

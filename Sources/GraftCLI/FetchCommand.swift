@@ -48,6 +48,9 @@ struct FetchCommand: AsyncParsableCommand {
     @Flag(help: "Take only what the lock file holds; all of it where nothing is named.")
     var locked = false
     @Option(help: "The lock file.") var lockFile = LockFile.fileName
+    @Option(
+        help: "Host that may be asked over plain http (repeatable; also GRAFT_ALLOW_HTTP).")
+    var allowHTTP: [String] = []
     @Option(help: "A file that holds the token; else HF_TOKEN and the token of `hf auth login`.")
     var tokenFile: String?
     @Option(help: "The token itself; other users of this machine can read it.") var token: String?
@@ -58,6 +61,8 @@ struct FetchCommand: AsyncParsableCommand {
     @Option(help: "A hub that has the same files, for their bytes only.") var mirror: [String] = []
     @Flag(help: "Send nothing; answer from the cache or fail.") var offline = false
     @Flag(name: .shortAndLong, help: "Print no progress.") var quiet = false
+    @Flag(name: .shortAndLong, help: "Show requests, without secrets (also HF_DEBUG=1).")
+    var verbose = false
     @Option(help: "`bar`, or `json`: one object a line on stderr.") var progress = "bar"
     @Option(help: "How to answer: `auto`, `human`, `json` (as --json) or `quiet` (as --quiet).")
     var format = Format.auto
@@ -79,6 +84,14 @@ struct FetchCommand: AsyncParsableCommand {
         guard !locked || (digest == nil && include.isEmpty && exclude.isEmpty && kind == nil) else {
             throw ValidationError(
                 "--locked takes the files that are locked: no --digest, --include, --exclude or --repo-type"
+            )
+        }
+        if let pattern = references.dropFirst().first(where: { $0.contains { "*?[".contains($0) } }
+        ),
+            references[0].hasPrefix("hf://")
+        {
+            throw ValidationError(
+                "`\(pattern)` is a pattern, not a file: write `--include '\(pattern)'`, once for each"
             )
         }
         guard digest == nil || references.count == 1 else {
@@ -124,11 +137,19 @@ struct FetchCommand: AsyncParsableCommand {
         options.files = maxWorkers
         options.connections = connections
         options.mirrors = mirror
+        options.plainHTTPHosts = allowHTTP
         return options
     }
 
+    /// References as they are meant: the address of a page of the Hub is a repository.
+    private func resolved(_ options: FetchOptions) -> [String] {
+        let hub = Hub(offline: offline, options: options)
+        return named(references.map { $0 == references.first ? hub.resolved($0) : $0 })
+            .map { hub.resolved($0) }
+    }
+
     /// What is named, the files behind a repository as places in it, as `hf download` takes them.
-    private var named: [String] {
+    private func named(_ references: [String]) -> [String] {
         guard let repository = references.first, references.count > 1,
             repository.hasPrefix("hf://"), Hub.isRepository(repository),
             !repository.hasSuffix("/"),
@@ -142,6 +163,7 @@ struct FetchCommand: AsyncParsableCommand {
 
     func run() async throws {
         let options = try options()
+        if verbose { Notices.trace() }
         let (quiet, json) = (isQuiet, isJSON)
         if token != nil {
             Terminal.say(
@@ -154,7 +176,8 @@ struct FetchCommand: AsyncParsableCommand {
             var answer = Answer()
             let lock = locked ? try LockFile(reading: lockFile) : nil
             let wanted =
-                references.isEmpty ? lock?.references.keys.sorted() ?? [] : named
+                references.isEmpty
+                ? lock?.references.keys ?? [] : locked ? references : resolved(options)
             // All of them are looked up before the first is fetched.
             let entries = try wanted.map { reference in
                 try lock.map { lock in
@@ -176,7 +199,8 @@ struct FetchCommand: AsyncParsableCommand {
                 } else if dryRun, !reference.hasPrefix("hf://") {
                     let plan = try hub.plan(
                         entry?.source ?? reference,
-                        digest: entry?.files.values.first.map { "sha256:" + $0.sha256 } ?? digest)
+                        digest: entry?.files.first { _ in true }.map { "sha256:" + $0.value.sha256 }
+                            ?? digest)
                     show(plan)
                     answer.plans = (answer.plans ?? []) + [plan]
                 } else if Hub.isRepository(reference)
@@ -191,7 +215,7 @@ struct FetchCommand: AsyncParsableCommand {
                         progress: { done, total in
                             report(
                                 FetchProgress(
-                                    file: String(reference.split(separator: "/").last ?? ""),
+                                    file: Secrets.masked(reference).pathLast,
                                     bytes: Int(done), totalBytes: total.map { Int($0) }))
                         })
                     show(file, &answer)
@@ -241,13 +265,15 @@ struct FetchCommand: AsyncParsableCommand {
     private func show(_ found: FetchedRepository) {
         for warning in found.warnings { Terminal.say("warning: " + warning) }
         let missing = found.files.filter { !$0.fromCache }
-        let bytes = missing.reduce(0) { $0 + $1.byteCount }
+        let bytes = missing.map(\.byteCount).clampedSum
         guard !dryRun else {
             if !isJSON {
                 var table = Table(["file", "size", "here"], numeric: [1])
                 for file in found.files {
                     table.add([
-                        file.path, readableBytes(file.byteCount), file.fromCache ? "yes" : "no",
+                        // Names are a stranger's, and a table is read by people.
+                        Terminal.harmless(file.path), readableBytes(file.byteCount),
+                        file.fromCache ? "yes" : "no",
                     ])
                 }
                 Terminal.answer(table.text)
@@ -262,7 +288,7 @@ struct FetchCommand: AsyncParsableCommand {
         }
         if found.completeness == .unknown {
             Terminal.say(
-                "warning: nobody wrote down what \(found.commit) holds: more files may be missing")
+                "warning: no file listing for commit \(found.commit): more files may be missing")
         }
         if !isJSON { Terminal.answer(found.path) }
     }

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import GraftCache
 import GraftFormats
 import GraftTensors
 
@@ -56,6 +57,7 @@ enum Program {
             Terminal.answer(GraftCommand.configuration.version)
             return
         }
+        Notices.listen { Terminal.say($0) }
         waitAsleep(arguments.first { !$0.hasPrefix("-") })
         Isolation.current = .process(program: "/proc/self/exe")
         Confinement.onFirstWeakness { held in

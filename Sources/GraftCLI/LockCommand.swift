@@ -37,7 +37,12 @@ struct LockCommand: AsyncParsableCommand {
     var tokenFile: String?
     @Flag(help: "Send nothing; lock what is in the cache or fail.") var offline = false
     @Flag(help: "Only show what would change.") var dryRun = false
+    @Option(
+        help: "Host that may be asked over plain http (repeatable; also GRAFT_ALLOW_HTTP).")
+    var allowHTTP: [String] = []
     @Flag(name: .shortAndLong, help: "Print no progress.") var quiet = false
+    @Flag(name: .shortAndLong, help: "Show requests, without secrets (also HF_DEBUG=1).")
+    var verbose = false
     @Flag(help: "Print one JSON object.") var json = false
 
     struct Answer: Encodable {
@@ -59,6 +64,7 @@ struct LockCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if verbose { Notices.trace() }
         let old = try Files.size(of: lockFile) == nil ? LockFile() : LockFile(reading: lockFile)
         var new = old
         if remove {
@@ -67,14 +73,16 @@ struct LockCommand: AsyncParsableCommand {
             }
         } else {
             if references.isEmpty { _ = try LockFile(reading: lockFile) }
-            let wanted = references.isEmpty ? old.references.keys.sorted() : references
+            let wanted = references.isEmpty ? old.references.keys : references
             let report = Progress.fetching(quiet: quiet, json: false)
             for reference in wanted {
                 let known = references.isEmpty ? old.references[reference] : nil
                 let locked = try await Hub(offline: offline, options: options(known))
                     .lock(reference, progress: report)
-                if let before = old.references[reference], before.isSame(as: locked) { continue }
-                new.references[reference] = locked
+                // What only its sender may know is not committed.
+                let name = Secrets.masked(reference)
+                if let before = old.references[name], before.isSame(as: locked) { continue }
+                new.references[name] = locked
             }
         }
         if !dryRun, new != old || Files.size(of: lockFile) == nil { try new.write(to: lockFile) }
@@ -85,6 +93,7 @@ struct LockCommand: AsyncParsableCommand {
     private func options(_ known: LockFile.Locked?) -> FetchOptions {
         var options = FetchOptions()
         options.hubRoot = cacheDir
+        options.plainHTTPHosts = allowHTTP
         options.tokenFile = tokenFile
         options.kind = kind.flatMap(HubName.Kind.init)
         options.revision = revision ?? known?.revision
@@ -95,7 +104,8 @@ struct LockCommand: AsyncParsableCommand {
     }
 
     private func say(_ old: LockFile, _ new: LockFile) throws {
-        let names = Set(old.references.keys).union(new.references.keys).sorted()
+        let names = Set((old.references.keys + new.references.keys).map { ExactText($0) }).sorted()
+            .map(\.text)
         func those(_ test: (LockFile.Locked?, LockFile.Locked?) -> Bool) -> [String] {
             names.filter { test(old.references[$0], new.references[$0]) }
         }

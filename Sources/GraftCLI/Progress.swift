@@ -1,6 +1,7 @@
 // Progress with the time left: a bar on a terminal, a line now and then elsewhere.
 
 import Dispatch
+import GraftCache
 import GraftHub
 import GraftTensors
 import Synchronization
@@ -9,7 +10,7 @@ import Synchronization
 enum Progress {
     /// A bar for a download; draws nothing where nobody watches.
     static func fetching(_ reference: String) -> @Sendable (Int64, Int64?) -> Void {
-        let name = String(reference.split(separator: "/").last ?? "download")
+        let name = Secrets.masked(reference).pathLast
         let drawn = LastDrawn()
         return { done, total in
             guard Terminal.isInteractive else { return }

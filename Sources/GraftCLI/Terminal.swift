@@ -97,9 +97,10 @@ enum Terminal {
     /// A bar such as `name  [=====>    ] 45 % 12 MB of 27 MB`.
     static func bar(_ name: String, done: Int, of total: Int, detail: String) -> String {
         let cells = 24
-        let full = total > 0 ? min(cells, done * cells / total) : 0
+        let share = total > 0 ? min(1, Double(max(done, 0)) / Double(total)) : 0
+        let full = Int(share * Double(cells))
         let bar = String(repeating: "█", count: full) + String(repeating: "░", count: cells - full)
-        let percent = total > 0 ? min(100, done * 100 / total) : 0
+        let percent = Int(share * 100 + 1e-9)
         return "\(name)  \(bar) \(percent) %  \(detail)"
     }
 

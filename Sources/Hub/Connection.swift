@@ -21,11 +21,16 @@ final class Connection {
     /// Where the next byte goes.
     var cursor: Int
     private(set) var location: Location
-    private(set) var hops = 0
+    private var redirects: Redirects
+    var hops: Int { redirects.count }
+    private let begun: Double
+    private var received = 0
     private(set) var head = Head()
     /// The first bytes of an answer that is no file.
     private(set) var detail: [UInt8] = []
     private(set) var failure: (any Error)?
+    /// The part that was asked for; nil for the whole file.
+    private(set) var range: String?
     /// Whether its part is complete, or is no longer wanted.
     private(set) var isSatisfied = false
     /// Whether it waits for the allowance of the rate limit.
@@ -46,6 +51,8 @@ final class Connection {
         self.source = source
         self.claim = claim
         self.location = location
+        redirects = Redirects(location)
+        begun = now
         cursor = claim.lowerBound
         lastByte = now
     }
@@ -59,8 +66,16 @@ final class Connection {
         headers = nil
         func add(_ header: String) { headers = curl_slist_append(headers, header) }
         add("Accept-Encoding: identity")
-        if let header = transfer.credentials(of: source)?.header(for: location) { add(header) }
-        if let range = transfer.rangeHeader(for: self) {
+        if let header = transfer.credentials(of: source)?.header(for: location) {
+            add(header)
+        } else {
+            http.useNetrc(easy)
+        }
+        if transfer.isCoded {
+            graft_curl_set_string(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate")
+        }
+        range = transfer.rangeHeader(for: self)
+        if let range {
             add("Range: bytes=" + range)
             if let etag = transfer.etagForIfRange(source) { add("If-Range: " + etag) }
         }
@@ -86,19 +101,14 @@ final class Connection {
             guard let context else { return 0 }
             let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
             Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue()
-                .head.readLine(String(decoding: line, as: UTF8.self))
+                .head.readLine(line)
             return size * count
         }
     }
 
     /// Asks the next place of a chain of redirects.
-    func follow(_ next: Location) throws {
-        guard location.scheme == next.scheme || next.scheme == "https" else {
-            throw HubError("`\(location.shown)` redirects from https to http: refused")
-        }
-        hops += 1
-        guard hops <= 20 else { throw HubError("`\(location.shown)` redirects more than 20 times") }
-        location = next
+    func follow(_ target: String, _ http: HTTP) throws {
+        location = try redirects.next(target, of: location, http)
         head = Head()
         detail = []
     }
@@ -117,7 +127,15 @@ final class Connection {
         curl_easy_pause(easy, CURLPAUSE_CONT)
     }
 
+    /// Shows the request, now that it ended.
+    func show(now: Double) {
+        Notices.show(
+            "GET", location, range: range, status: head.status, bytes: received,
+            seconds: now - begun)
+    }
+
     private func receive(_ bytes: UnsafeRawBufferPointer) -> Int {
+        received += bytes.count
         guard (200..<300).contains(head.status) else {
             if detail.count < 4096 { detail += bytes.prefix(4096 - detail.count) }
             return bytes.count

@@ -12,6 +12,7 @@ extension Errand {
             progress: { progress?(Int64($0.bytes), $0.totalBytes.map { Int64($0) }) })
         if let path = errand.reference.path, !path.hasSuffix("/") {
             let found = try errand.fetchFile(path)
+            for warning in errand.warnings { Notices.say("warning: " + warning) }
             return try answer(found.path, fromCache: found.isOld)
         }
         // The whole is looked at, the weights alone are fetched.
@@ -22,6 +23,7 @@ extension Errand {
                 hint: "name one of its files: `\(reference)/…`")
         }
         let fetched = try errand.fetch(Patterns(include: weights.all.map(Patterns.escaped)))
+        for warning in fetched.warnings { Notices.say("warning: " + warning) }
         let isOld = fetched.files.allSatisfy(\.fromCache)
         return try answer("\(fetched.path)/\(weights.main)", fromCache: isOld)
     }

@@ -20,7 +20,7 @@ extension Errand {
         let wasKnown = cache.firstSeen(module.address) != nil
         let archive = try fetchURL(
             module.address, named: module.text, digest: digest,
-            credentials: try module.credentials()
+            credentials: try module.credentials(), refusesImpostors: false
         ) { try checkIsArchive($0, module) }
         guard let entry = cache.entry(for: module.text) else {
             throw CacheError.unknown(module.text)
@@ -42,18 +42,27 @@ extension Errand {
     /// The module with its version, where it means the newest.
     private func versioned(_ module: ModuleReference) throws -> ModuleReference {
         guard module.publisher == .kaggle, module.version == nil else { return module }
+        let here = (Cache.shared + [cache]).flatMap { $0.entries() }.compactMap { entry -> Int? in
+            guard entry.reference.hasPrefix(module.text + "/") else { return nil }
+            return Int(entry.reference.dropFirst(module.text.utf8.count + 1))
+        }
         guard !hub.offline else {
-            let here = cache.entries().compactMap { entry -> Int? in
-                guard entry.reference.hasPrefix(module.text + "/") else { return nil }
-                return Int(entry.reference.dropFirst(module.text.utf8.count + 1))
-            }
             guard let newest = here.max() else { throw HubError.offline(module.text) }
             return module.with(version: newest)
         }
         struct Instance: Decodable { let versionNumber: Int }
         let address = module.newestAddress
-        let (_, body) = try http.text(
-            try Location(address), credentials: try module.credentials())
+        let body: [UInt8]
+        do {
+            body = try http.explaining {
+                try http.text(try Location(address), credentials: try module.credentials()).1
+            }
+        } catch let error as Unreachable {
+            guard let newest = here.max() else { throw error.reason }
+            Notices.say(
+                "warning: \(error.reason.message): using version \(newest), which is in the cache")
+            return module.with(version: newest)
+        }
         guard let found = try? JSONDecoder().decode(Instance.self, from: Data(body)),
             found.versionNumber > 0
         else {

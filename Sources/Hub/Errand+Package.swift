@@ -23,7 +23,8 @@ extension Errand {
             .archive(of: package, version: wanted.version)
         let archive = try errand.fetchURL(
             found.url, named: member.isEmpty ? reference : found.url,
-            digest: try (member.isEmpty ? digest : nil) ?? found.digest.map { try Digest($0) })
+            digest: try (member.isEmpty ? digest : nil) ?? found.digest.map { try Digest($0) },
+            credentials: found.credentials)
         guard !member.isEmpty else { return archive }
         return try cache.locked(reference) {
             if let fetched = try cached(reference, digest) { return fetched }

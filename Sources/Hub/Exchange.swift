@@ -1,6 +1,7 @@
 // One HTTP request and its answer, on libcurl's easy interface; the only caller of libcurl's transfers.
 
 import CCurl
+import GraftCache
 import Synchronization
 
 #if canImport(Glibc)
@@ -14,17 +15,34 @@ struct Head {
     var status = 0
     /// Names in lower case.
     var fields: [String: String] = [:]
+    /// Every `Link` field, of which there may be several.
+    var links: [String] = []
 
-    /// Reads a line of a head; a status line begins a new one.
-    mutating func readLine(_ line: String) {
-        if line.hasPrefix("HTTP/") {
+    /// Fields beyond so many say nothing that is needed.
+    private static let maximumFieldCount = 1000
+
+    /// Reads a line of a head; a status line begins a new one. Taken apart at bytes: what a stranger sends
+    /// need not be text, and a mark behind a colon does not hide it.
+    mutating func readLine(_ line: UnsafeRawBufferPointer) {
+        if line.starts(with: "HTTP/".utf8) {
             self = Head()
-            status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-        } else if let colon = line.firstIndex(of: ":") {
-            let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
-            let end = value.lastIndex { !$0.isWhitespace }
-            fields[line[..<colon].lowercased()] = end.map { String(value[...$0]) } ?? ""
+            let code = line.split(separator: 32).dropFirst().first ?? line[..<0]
+            status = ByteCount.parsed(trimmed(code)) ?? 0
+        } else if let colon = line.firstIndex(of: UInt8(ascii: ":")),
+            fields.count < Self.maximumFieldCount, links.count < Self.maximumFieldCount
+        {
+            let name = String(decoding: line[..<colon], as: UTF8.self).lowercased()
+            let value = trimmed(line[(colon + 1)...])
+            fields[name] = value
+            if name == "link" { links.append(value) }
         }
+    }
+
+    private func trimmed(_ bytes: Slice<UnsafeRawBufferPointer>) -> String {
+        func isBlank(_ byte: UInt8) -> Bool { byte <= 32 }
+        let rest = bytes.drop(while: isBlank)
+        let end = rest.lastIndex { !isBlank($0) }
+        return end.map { String(decoding: rest[...$0], as: UTF8.self) } ?? ""
     }
 }
 
@@ -37,6 +55,7 @@ final class Cancellation: Sendable {
 private final class Exchange {
     var head = Head()
     var failure: (any Error)?
+    var received = 0
     var accept: (Head, UnsafeRawBufferPointer) throws -> Void
     let cancellation: Cancellation
 
@@ -69,7 +88,7 @@ struct HTTP: Sendable {
 
     /// Sends one request, without following redirects, and hands over the body as it comes.
     func exchange(
-        _ location: Location, headers: [String], head only: Bool = false,
+        _ location: Location, headers: [String], head only: Bool = false, decodes: Bool = false,
         _ accept: (Head, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Head {
         guard HTTP.isReady, let curl = handles.take() else { throw HubError("libcurl failed") }
@@ -82,7 +101,14 @@ struct HTTP: Sendable {
             configure(curl, location, exchange)
             graft_curl_set_list(curl, CURLOPT_HTTPHEADER, list)
             if only { graft_curl_set_long(curl, CURLOPT_NOBODY, 1) }
+            // A proxy may code an answer although the bytes as they are were asked for.
+            if decodes { graft_curl_set_string(curl, CURLOPT_ACCEPT_ENCODING, "gzip, deflate") }
+            if !headers.contains(where: { $0.hasPrefix("Authorization:") }) { useNetrc(curl) }
+            let start = monotonicSeconds()
             let code = withExtendedLifetime(exchange) { curl_easy_perform(curl) }
+            Notices.show(
+                only ? "HEAD" : "GET", location, range: nil, status: exchange.head.status,
+                bytes: exchange.received, seconds: monotonicSeconds() - start)
             if let failure = exchange.failure { throw failure }
             if cancellation.isCancelled.load(ordering: .relaxed) { throw CancellationError() }
             guard code == CURLE_OK else { throw HTTP.failure(code, location) }
@@ -104,6 +130,7 @@ struct HTTP: Sendable {
             let exchange = Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue()
             let total = size * count
             guard !exchange.cancellation.isCancelled.load(ordering: .relaxed) else { return 0 }
+            exchange.received += total
             do {
                 try exchange.accept(
                     exchange.head, UnsafeRawBufferPointer(start: bytes, count: total))
@@ -118,8 +145,16 @@ struct HTTP: Sendable {
             guard let context else { return 0 }
             let exchange = Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue()
             let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
-            exchange.head.readLine(String(decoding: line, as: UTF8.self))
+            exchange.head.readLine(line)
             return size * count
+        }
+    }
+
+    /// Has libcurl look for the host in `$NETRC` or ~/.netrc, as pip and huggingface_hub do.
+    func useNetrc(_ curl: UnsafeMutableRawPointer) {
+        graft_curl_set_long(curl, CURLOPT_NETRC, Int(CURL_NETRC_OPTIONAL.rawValue))
+        if let file = variable("NETRC") {
+            graft_curl_set_string(curl, CURLOPT_NETRC_FILE, file)
         }
     }
 
@@ -150,7 +185,7 @@ struct HTTP: Sendable {
         )
         switch code {
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_UNSUPPORTED_PROTOCOL,
-            CURLE_URL_MALFORMAT, CURLE_OUT_OF_MEMORY:
+            CURLE_URL_MALFORMAT, CURLE_OUT_OF_MEMORY, CURLE_BAD_CONTENT_ENCODING:
             return reason
         default: return TransientError(reason: reason)
         }

@@ -28,6 +28,10 @@ public struct FetchOptions: Sendable {
     public var bytesPerSecond: Int?
     /// Hubs that have the same files, for bytes only: what is right, the hub itself says.
     public var mirrors: [String] = []
+    /// The hub to ask; nil for `$HF_ENDPOINT`, or the Hugging Face Hub.
+    public var endpoint: String?
+    /// Hosts that may be asked over plain http, besides this machine: `host` or `host:port`.
+    public var plainHTTPHosts: [String] = []
     /// A file that holds the token.
     public var tokenFile: String?
     /// The token itself, before any other.

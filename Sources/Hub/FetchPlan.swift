@@ -25,11 +25,14 @@ extension Hub {
     /// - Throws: what the fetch would throw before its first request.
     public func plan(_ reference: String, digest: String? = nil) throws -> FetchPlan {
         let wanted = try digest.map { try Digest($0) }
-        guard let entry = try published(reference) else {
-            return try plan(reference, as: reference, wanted, byteCount: nil)
+        let reference = resolved(reference)
+        return try PlainHTTP.$hosts.withValue(options.plainHTTPHosts) {
+            guard let entry = try published(reference) else {
+                return try plan(reference, as: reference, wanted, byteCount: nil)
+            }
+            let digest = try wanted ?? entry.digest.map { try Digest($0) }
+            return try plan(entry.url, as: reference, digest, byteCount: entry.byteCount)
         }
-        let digest = try wanted ?? entry.digest.map { try Digest($0) }
-        return try plan(entry.url, as: reference, digest, byteCount: entry.byteCount)
     }
 
     private func plan(
@@ -37,7 +40,8 @@ extension Hub {
     ) throws -> FetchPlan {
         func plan(_ url: String, _ digest: Digest?, _ size: Int?, _ path: String?) -> FetchPlan {
             FetchPlan(
-                reference: reference, url: url, digest: digest?.description, byteCount: size,
+                reference: Secrets.masked(reference), url: Secrets.masked(url),
+                digest: digest?.description, byteCount: size,
                 fromCache: path != nil, path: path)
         }
         if let module = try ModuleReference(address) {
@@ -66,7 +70,7 @@ extension Hub {
         if address.hasPrefix("hf://") {
             let parsed = try HubReference(address, kind: options.kind)
             let revision = options.revision ?? parsed.revision ?? "main"
-            let access = try HubAccess(tokenFile: options.tokenFile)
+            let access = try HubAccess(tokenFile: options.tokenFile, endpoint: options.endpoint)
             let hub = HubCache(root: options.hubRoot)
             guard let path = parsed.path, !path.hasSuffix("/") else {
                 let url =
@@ -83,7 +87,9 @@ extension Hub {
             return plan(
                 try Location(url).text, digest, size ?? byteCount, size == nil ? nil : here)
         }
-        guard let size = Files.size(of: address) else { throw FileError("read", address) }
+        guard let size = Files.size(of: address) else {
+            throw FileError("read", Secrets.masked(address))
+        }
         return plan(address, digest, size, address)
     }
 }

@@ -1,5 +1,6 @@
 // Redirects followed by hand, refusals explained, and what may pass tried again.
 
+import GraftCache
 import Synchronization
 
 #if canImport(Glibc)
@@ -17,11 +18,12 @@ extension HTTP {
         _ accept: (Head, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Head {
         var location = start
-        for _ in 0...20 {
+        var redirects = Redirects(start)
+        while true {
             var all = headers + ["Accept-Encoding: identity"]
             if let header = credentials?.header(for: location) { all.append(header) }
             var detail: [UInt8] = []
-            let head = try exchange(location, headers: all) { head, bytes in
+            let head = try exchange(location, headers: all, decodes: true) { head, bytes in
                 if (200..<300).contains(head.status) {
                     try accept(head, bytes)
                 } else if detail.count < 4096 {
@@ -29,17 +31,12 @@ extension HTTP {
                 }
             }
             if (300..<400).contains(head.status), let target = head.fields["location"] {
-                let next = rewritten(try Location(target, relativeTo: location))
-                guard location.scheme == next.scheme || next.scheme == "https" else {
-                    throw HubError("`\(location.shown)` redirects from https to http: refused")
-                }
-                location = next
+                location = try redirects.next(target, of: location, self)
                 continue
             }
             if (200..<300).contains(head.status) || head.status == 416 { return head }
-            throw refusal(location, head, detail)
+            throw refusal(location, head, detail, credentials: credentials)
         }
-        throw HubError("`\(start.shown)` redirects more than 20 times")
     }
 
     /// A whole small answer.
@@ -51,7 +48,7 @@ extension HTTP {
             var body: [UInt8] = []
             let head = try get(start, headers: headers, credentials: credentials) { _, bytes in
                 guard body.count + bytes.count <= limit else {
-                    throw HubError("the answer of `\(start.text)` is longer than \(limit) bytes")
+                    throw HubError("the answer of `\(start.shown)` is longer than \(limit) bytes")
                 }
                 body += bytes
             }
@@ -61,13 +58,7 @@ extension HTTP {
 
     /// A mirror's answers may name the hub that it mirrors: the mirror is asked instead.
     func rewritten(_ location: Location) -> Location {
-        guard let endpoint, location.origin == "https://huggingface.co:443",
-            endpoint.origin != location.origin
-        else { return location }
-        let path = location.text.dropFirst("https://".count).drop { $0 != "/" }
-        var base = endpoint.text
-        while base.hasSuffix("/") { base.removeLast() }
-        return (try? Location(base + path)) ?? location
+        HubHosts.mirrored(location, at: endpoint)
     }
 
     /// Tries again what may pass, waiting twice as long each time; progress starts the count anew.
@@ -76,6 +67,7 @@ extension HTTP {
     ) throws -> Result {
         var failed = 0
         var reached = progress()
+        var waited = 0.0
         while true {
             do {
                 return try body()
@@ -86,7 +78,14 @@ extension HTTP {
                 }
                 failed += 1
                 guard failed < attempts else { throw error.final }
-                try sleep(seconds: error.retryAfter ?? RetryAfter.backOff(failed))
+                let wait = error.retryAfter ?? RetryAfter.backOff(failed)
+                // Nobody looks at a program for longer without thinking that it hangs.
+                guard waited + wait <= RetryAfter.longest else {
+                    throw error.tooLong(waited: waited)
+                }
+                waited += wait
+                if let why = error.waiting(wait) { Notices.say(why) }
+                try sleep(seconds: wait)
             }
         }
     }

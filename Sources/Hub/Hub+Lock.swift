@@ -16,6 +16,7 @@ extension Hub {
     public func lock(
         _ reference: String, progress: (@Sendable (FetchProgress) -> Void)? = nil
     ) async throws -> LockFile.Locked {
+        let reference = resolved(reference)
         let source = try published(reference)?.url ?? reference
         if source.hasPrefix("hf://") { return try await lockHub(source, progress) }
         guard source.contains(":") else {
@@ -33,6 +34,7 @@ extension Hub {
         // A reference without a version was one: that is what is written down.
         let entry =
             cache.entry(for: name)
+            ?? Cache.shared.lazy.compactMap { $0.entry(for: name) }.first
             ?? cache.entries().first {
                 $0.sha256 == fetched.sha256 && $0.reference.hasPrefix(name + "/")
             }
@@ -40,6 +42,11 @@ extension Hub {
         let file = LockFile.File(
             bytes: fetched.byteCount, sha256: fetched.sha256, gitSHA1: nil, isLarge: nil,
             url: String(entry.url.prefix { $0 != "#" }))
+        if entry.key != nil {
+            Notices.say(
+                "warning: `\(entry.reference)` is locked without its signature or token: who fetches "
+                    + "what is locked needs one of their own")
+        }
         return LockFile.Locked(
             type: "file", source: try versioned(entry, source),
             locked: Quantity.moment(Quantity.now),
@@ -71,8 +78,10 @@ extension Hub {
         let found = try await hub.fetchRepository(source, progress: progress)
         let parsed = try HubReference(source, kind: options.kind)
         let tree = TreeListing.read(HubCache(root: options.hubRoot).tree(parsed.name, found.commit))
-        let endpoint = try HubAccess(tokenFile: options.tokenFile).endpoint
-        var files: [String: LockFile.File] = [:]
+        let endpoint = try PlainHTTP.$hosts.withValue(options.plainHTTPHosts) {
+            try HubAccess(tokenFile: options.tokenFile, endpoint: options.endpoint).endpoint
+        }
+        var files = ByPath<LockFile.File>()
         for file in found.files {
             let path = "\(found.path)/\(file.path)"
             let sums = try ContentHasher.over(path, for: .gitBlob("")).finalize()
@@ -115,7 +124,9 @@ extension Hub {
         progress: (@Sendable (FetchProgress) -> Void)? = nil
     ) async throws -> LockedResult {
         guard let commit = locked.commit else {
-            guard let file = locked.files.values.first else { throw CacheError.unknown(reference) }
+            guard let file = locked.files.first(where: { _ in true })?.value else {
+                throw CacheError.unknown(reference)
+            }
             let found = try await fetch(
                 locked.source, digest: "sha256:" + file.sha256,
                 progress: { done, total in

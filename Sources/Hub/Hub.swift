@@ -24,6 +24,15 @@ public struct Fetched: Sendable, Codable {
     public let reference: String
     /// Whether it was there already.
     public let fromCache: Bool
+
+    init(path: String, byteCount: Int, sha256: String, reference: String, fromCache: Bool) {
+        self.path = path
+        self.byteCount = byteCount
+        self.sha256 = sha256
+        // Passwords and signatures in it were for the server alone.
+        self.reference = Secrets.masked(reference)
+        self.fromCache = fromCache
+    }
 }
 
 /// Fetches references: addresses, `pypi:` packages, `hf://` repositories and paths.
@@ -49,6 +58,7 @@ public struct Hub: Sendable {
         progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> Fetched {
         let wanted = try digest.map { try Digest($0) }
+        let reference = resolved(reference)
         return try await onOwnThread { cancellation in
             let errand = Errand(
                 hub: self, reference: reference, digest: wanted,
@@ -65,7 +75,8 @@ public struct Hub: Sendable {
     public func fetchRepository(
         _ reference: String, progress: (@Sendable (FetchProgress) -> Void)? = nil
     ) async throws -> FetchedRepository {
-        try await onOwnThread { cancellation in
+        let reference = resolved(reference)
+        return try await onOwnThread { cancellation in
             var errand = try RepositoryErrand(
                 reference, options, offline: offline, own: cache,
                 http: HTTP(cancellation: cancellation), progress: progress)
@@ -105,7 +116,9 @@ public struct Hub: Sendable {
                 DispatchQueue.global().async {
                     // What a power cut took is fetched anew.
                     _ = Unflushed(cache).settle()
-                    continuation.resume(with: Swift.Result { try body(cancellation) })
+                    PlainHTTP.$hosts.withValue(options.plainHTTPHosts) {
+                        continuation.resume(with: Swift.Result { try body(cancellation) })
+                    }
                 }
             }
         } onCancel: {
@@ -151,7 +164,7 @@ struct Errand: Sendable {
         let fetched = try errand.run()
         // Without a published digest, what it was the first time is what it has to be ever after.
         if published == nil {
-            try cache.compareWithFirstSeen(
+            try compareWithFirstSeen(
                 entry.url, sha256: fetched.sha256, byteCount: fetched.byteCount)
         }
         return Fetched(
@@ -178,6 +191,14 @@ struct Errand: Sendable {
 
     /// What the cache holds for a name, unless another digest is wanted.
     func cached(_ name: String, _ digest: Digest?) throws -> Fetched? {
+        guard !hub.options.isForced else { return nil }
+        for cache in Cache.shared + [cache] {
+            if let found = try cached(name, digest, in: cache) { return found }
+        }
+        return nil
+    }
+
+    private func cached(_ name: String, _ digest: Digest?, in cache: Cache) throws -> Fetched? {
         guard let entry = cache.entry(for: name) else { return nil }
         let path = cache.path(of: entry)
         switch digest {
@@ -203,6 +224,7 @@ struct Errand: Sendable {
     /// `check` looks at the bytes before they are kept.
     func fetchURL(
         _ address: String, named name: String, digest: Digest?, credentials: Credentials? = nil,
+        refusesImpostors: Bool = true,
         check: @escaping @Sendable (_ path: String) throws -> Void = { _ in }
     ) throws -> Fetched {
         let wanted = try digest ?? Self.fragmentDigest(address)
@@ -213,7 +235,9 @@ struct Errand: Sendable {
         let answer = Mutex<Fetched?>(nil)
         let order = TransferOrder(
             name: location.fileName ?? location.host,
-            sources: [Source(location: location, credentials: credentials)],
+            sources: [
+                Source(location: location, credentials: location.credentials ?? credentials)
+            ],
             digest: wanted, newPartial: { partial }, journal: partial + ".journal",
             lock: try cache.lockPath(location.text),
             isThere: {
@@ -222,6 +246,7 @@ struct Errand: Sendable {
                 answer.withLock { $0 = found }
                 return found != nil
             },
+            refusesImpostors: refusesImpostors,
             publish: { partial, sums in
                 do {
                     try check(partial)
@@ -240,6 +265,19 @@ struct Errand: Sendable {
         return fetched
     }
 
+    /// An address without a published digest holds what it held at first, unless a fetch is forced: then
+    /// what it holds now counts, which is said.
+    private func compareWithFirstSeen(_ url: String, sha256: String, byteCount: Int) throws {
+        guard hub.options.isForced else {
+            return try cache.compareWithFirstSeen(url, sha256: sha256, byteCount: byteCount)
+        }
+        if cache.replaceFirstSeen(url, sha256: sha256, byteCount: byteCount) {
+            Notices.say(
+                "warning: `\(url)` changed since it was first fetched: it is `sha256:\(sha256)` now"
+            )
+        }
+    }
+
     /// Puts what an address held into the cache.
     private func publish(
         _ partial: String, _ sums: ContentSums, _ name: String, _ location: Location,
@@ -247,7 +285,7 @@ struct Errand: Sendable {
     ) throws -> Fetched {
         if !isProven {
             do {
-                try cache.compareWithFirstSeen(
+                try compareWithFirstSeen(
                     location.text, sha256: sums.sha256, byteCount: sums.byteCount)
             } catch {
                 unlink(partial)

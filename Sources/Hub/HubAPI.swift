@@ -12,58 +12,52 @@ struct HubAPI {
         var http = http
         http.endpoint = access.location
         if let seconds = variable("HF_HUB_ETAG_TIMEOUT").flatMap({ Int($0) }), seconds > 0 {
-            http.patience = seconds
+            http.patience = min(seconds, 86_400)
         }
         self.http = http
         self.access = access
     }
 
-    /// The commit that a branch or tag is now.
-    func commit(_ name: HubName, _ revision: String) throws -> String {
-        struct Info: Decodable { let sha: String }
+    /// A revision as the hub knows it.
+    struct Revision {
+        let commit: String
+        /// The paths that it names; none where it names none.
+        let siblings: [String]
+    }
+
+    /// What a branch or tag is now.
+    func revision(_ name: HubName, _ revision: String) throws -> Revision {
+        struct Info: Decodable {
+            struct Sibling: Decodable { let rfilename: String }
+            let sha: String
+            let siblings: [Sibling]?
+        }
         let address =
             "\(access.endpoint)/api/\(name.apiPath)/revision/\(PercentCoding.encoded(revision))"
         let (_, body) = try http.text(try Location(address), credentials: access.credentials)
         guard let info = try? JSONDecoder().decode(Info.self, from: Data(body)),
             HubCache.isCommit(info.sha)
-        else { throw noHub(address, "a commit") }
-        return info.sha
+        else { throw Self.noHub(address, "a commit") }
+        return Revision(
+            commit: info.sha, siblings: (info.siblings ?? []).map(\.rfilename))
     }
 
     /// Every file of a commit, by path; pages are followed to the last.
-    func tree(_ name: HubName, _ commit: String) throws -> TreeListing {
-        let address =
-            "\(access.endpoint)/api/\(name.apiPath)/tree/\(commit)?recursive=true&expand=false"
-        var next: Location? = try Location(address)
-        var files: [String: TreeListing.File] = [:]
-        var pages = 0
+    func tree(
+        _ name: HubName, _ commit: String, siblings: [String] = []
+    ) throws -> TreeListing {
+        let start = try Location(
+            "\(access.endpoint)/api/\(name.apiPath)/tree/\(commit)?recursive=true&expand=false")
+        var pages = TreePages(name)
+        var next: Location? = start
         while let location = next {
+            try pages.ask(location)
             let (head, body) = try http.text(location, credentials: access.credentials)
-            guard let page = try? JSONDecoder().decode([Entry].self, from: Data(body)) else {
-                throw noHub(location.shown, "a list of files")
-            }
-            for entry in page where entry.type == "file" {
-                guard RelativePath.isSafe(entry.path) else {
-                    throw HubError(
-                        "`\(name)` holds a file whose name leads out of its folder: "
-                            + "`\(entry.path)`",
-                        hint: "it is refused as a whole; tell its authors")
-                }
-                guard let file = entry.file else { throw noHub(location.shown, "digests") }
-                guard files.updateValue(file, forKey: entry.path).map({ $0 == file }) ?? true else {
-                    throw HubError("`\(name)` lists `\(entry.path)` twice, with other content")
-                }
-            }
-            pages += 1
-            guard pages <= 10_000 else { throw noHub(address, "an end of its pages") }
+            try compare(head, with: commit, location)
+            try pages.add(body, of: location)
             next = try following(head, location)
         }
-        if let (file, inside) = RelativePath.conflict(among: Array(files.keys)) {
-            throw HubError("`\(name)` holds `\(file)` as a file and `\(inside)` in it")
-        }
-        let listing = TreeListing(files: files)
-        guard listing.byteCount != nil else { throw noHub(address, "sizes that files have") }
-        return listing
+        return try pages.listing(start, siblings: siblings)
     }
 
     /// What a file is, without its bytes.
@@ -86,11 +80,24 @@ struct HubAPI {
             tag.drop { $0 == "W" || $0 == "/" || $0 == "\"" }.prefix { $0 != "\"" })
         guard let commit = head.fields["x-repo-commit"], HubCache.isCommit(commit),
             Files.isPlainName(etag), etag.utf8.count <= 200
-        else { throw noHub(access.endpoint, "`X-Repo-Commit` and `ETag`") }
+        else { throw Self.noHub(access.endpoint, "`X-Repo-Commit` and `ETag`") }
+        if HubCache.isCommit(revision) { try compare(head, with: revision, start) }
         let isFile = (200..<300).contains(head.status)
         let size =
             head.fields["x-linked-size"] ?? (isFile ? head.fields["content-length"] : nil)
-        return FileHead(commit: commit, etag: etag, byteCount: size.flatMap { Int($0) })
+        let byteCount = size.flatMap { ByteCount.parsed($0) }
+        guard size == nil || byteCount != nil else {
+            throw Self.noHub(start.shown, "a size that a file has, not `\(size ?? "")`")
+        }
+        return FileHead(commit: commit, etag: etag, byteCount: byteCount)
+    }
+
+    /// A commit that was asked for is the commit that is answered.
+    private func compare(_ head: Head, with commit: String, _ location: Location) throws {
+        guard let found = head.fields["x-repo-commit"], found != commit else { return }
+        throw HubError(
+            "`\(location.shown)` answered for another commit: expected `\(commit)`, found `\(found)`",
+            hint: "the hub or a proxy before it is broken; ask another one with `HF_ENDPOINT`")
     }
 
     /// Where the bytes of a file are, at the hub and at its mirrors.
@@ -99,7 +106,8 @@ struct HubAPI {
             location: try location(name, revision, path), credentials: access.credentials)
         return try [first]
             + access.mirrors.map {
-                Source(location: try location(name, revision, path, at: $0), credentials: nil)
+                let location = try location(name, revision, path, at: $0)
+                return Source(location: location, credentials: location.credentials)
             }
     }
 
@@ -114,7 +122,8 @@ struct HubAPI {
     /// The answer that describes the file: the last one of the hub itself, before its store.
     private func metadata(_ start: Location, _ missing: (String) -> Void) throws -> Head {
         var location = start
-        for _ in 0...20 {
+        var redirects = Redirects(start)
+        while true {
             let token = access.credentials?.header(for: location)
             let head = try http.exchange(
                 location, headers: ["Accept-Encoding: identity"] + (token.map { [$0] } ?? []),
@@ -125,58 +134,48 @@ struct HubAPI {
                 if head.fields["x-error-code"] == "EntryNotFound" {
                     head.fields["x-repo-commit"].map(missing)
                 }
-                throw http.refusal(location, head)
+                throw http.refusal(location, head, credentials: access.credentials)
             }
-            let next = http.rewritten(try Location(target, relativeTo: location))
-            guard next.origin == start.origin else { return head }
+            // Whoever names the commit is the hub, and what it points to is its store.
+            let next = try redirects.next(target, of: location, http)
+            let isHub = next.origin == start.origin || HubHosts.origins.contains(next.origin)
+            guard isHub || head.fields["x-repo-commit"] == nil else { return head }
             location = next
         }
-        throw HubError("`\(start.shown)` redirects more than 20 times")
     }
 
-    /// The next page: `Link: <address>; rel="next"`.
+    /// The next page.
     private func following(_ head: Head, _ location: Location) throws -> Location? {
-        guard let links = head.fields["link"] else { return nil }
-        for link in links.split(separator: ",") where link.contains("rel=\"next\"") {
-            guard let start = link.firstIndex(of: "<"), let end = link.firstIndex(of: ">"),
-                start < end
-            else { continue }
-            let target = String(link[link.index(after: start)..<end])
-            let next = http.rewritten(try Location(target, relativeTo: location))
-            guard next.origin == location.origin else {
+        var targets: Set<String> = []
+        for field in head.links {
+            guard let links = LinkHeader.links(field) else {
+                guard field.lowercased().contains("next") else { continue }
                 throw HubError(
-                    "`\(location.shown)` continues its list at `\(next.shown)`: refused",
-                    hint: "a list and its pages come from one server")
+                    "`\(location.shown)` continues its list with a `Link` that cannot be read: "
+                        + "`\(field.prefix(200))`",
+                    hint:
+                        "the hub or a proxy before it is broken; ask another one with `HF_ENDPOINT`"
+                )
             }
-            return next
+            for link in links where link.relations.contains("next") { targets.insert(link.target) }
         }
-        return nil
+        guard let target = targets.first else { return nil }
+        guard targets.count == 1 else {
+            throw HubError("`\(location.shown)` continues its list at \(targets.count) places")
+        }
+        let next = http.rewritten(try Location(target, relativeTo: location))
+        let isHub = [next.origin, location.origin].allSatisfy { HubHosts.origins.contains($0) }
+        guard next.origin == location.origin || isHub else {
+            throw HubError(
+                "`\(location.shown)` continues its list at `\(next.shown)`: refused",
+                hint: "a list and its pages come from one server")
+        }
+        return next
     }
 
-    private func noHub(_ address: String, _ expected: String) -> HubError {
+    static func noHub(_ address: String, _ expected: String) -> HubError {
         HubError(
             "`\(address)` does not answer as a hub: expected \(expected)",
             hint: "check `HF_ENDPOINT`")
-    }
-
-    private struct Entry: Decodable {
-        let type: String
-        let path: String
-        let size: Int?
-        let oid: String?
-        let lfs: Large?
-        let xetHash: String?
-        struct Large: Decodable {
-            let oid: String
-            let size: Int
-        }
-
-        var file: TreeListing.File? {
-            guard let oid, HubCache.isHex(oid, 40), let size, size >= 0 else { return nil }
-            if let lfs, !HubCache.isHex(lfs.oid, 64) || lfs.size < 0 { return nil }
-            let chunks = xetHash.flatMap { HubCache.isHex($0, 64) ? $0 : nil }
-            return TreeListing.File(
-                size: size, blobID: oid, sha256: lfs?.oid, largeSize: lfs?.size, chunkHash: chunks)
-        }
     }
 }

@@ -14,23 +14,26 @@ struct HubAccess: Sendable {
 
     /// Everything that a `HUB` of this environment would use; `token` and
     /// `tokenFile` come before it.
-    init(token: String? = nil, tokenFile: String? = nil, mirrors: [String] = []) throws {
+    init(
+        token: String? = nil, tokenFile: String? = nil, mirrors: [String] = [],
+        endpoint: String? = nil
+    ) throws {
         func stripped(_ text: String) -> String {
             var text = text
             while text.hasSuffix("/") { text.removeLast() }
             return text
         }
-        endpoint = stripped(variable("HF_ENDPOINT") ?? "https://huggingface.co")
-        location = try Location(endpoint)
-        let own = [
-            "https://huggingface.co:443", "https://hub-ci.huggingface.co:443",
-            "https://hf.co:443", location.origin,
-        ]
+        location = try Location(
+            stripped(endpoint ?? variable("HF_ENDPOINT") ?? "https://huggingface.co"))
+        self.endpoint = stripped(location.text)
+        let own = HubHosts.origins.union([location.origin])
         let given = token.flatMap(Self.cleaned)
         guard token == nil || given != nil else { throw HubError("`--token` is no token") }
-        credentials = try (given ?? Self.token(tokenFile)).map {
-            Credentials(authorization: "Bearer " + $0, origins: Set(own))
-        }
+        let found = try given.map { ($0, "`--token`") } ?? Self.token(tokenFile)
+        credentials =
+            found.map {
+                Credentials(authorization: "Bearer " + $0.0, origins: own, source: $0.1)
+            } ?? location.credentials
         self.mirrors = mirrors.map(stripped)
     }
 
@@ -50,7 +53,7 @@ struct HubAccess: Sendable {
     }
 
     /// The token: of `file`, else `$HF_TOKEN`, else of `$HF_TOKEN_PATH`; nil where there is none.
-    private static func token(_ file: String?) throws -> String? {
+    private static func token(_ file: String?) throws -> (token: String, source: String)? {
         if let file {
             guard let bytes = Files.read(file, limit: 1 << 16) else {
                 throw FileError("read", file)
@@ -58,15 +61,15 @@ struct HubAccess: Sendable {
             guard let token = cleaned(String(decoding: bytes, as: UTF8.self)) else {
                 throw HubError("`\(file)` holds no token")
             }
-            return token
+            return (token, "`\(file)`")
         }
         guard !HubCache.isSet("HF_HUB_DISABLE_IMPLICIT_TOKEN") else { return nil }
         for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] {
-            if let token = variable(name).flatMap(cleaned) { return token }
+            if let token = variable(name).flatMap(cleaned) { return (token, "`$\(name)`") }
         }
         let path = HubCache.setting("HF_TOKEN_PATH") ?? HubCache.home + "/token"
         return Files.read(path, limit: 1 << 16)
-            .flatMap { cleaned(String(decoding: $0, as: UTF8.self)) }
+            .flatMap { cleaned(String(decoding: $0, as: UTF8.self)) }.map { ($0, "`\(path)`") }
     }
 
     /// A token without what surrounds it; one that could end a header line is none.

@@ -43,7 +43,7 @@ struct Journal {
 
     /// Starts a journal, in place of an older one.
     init(starting path: String, _ header: Header) throws {
-        try Files.makeFolder(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        try Files.makeFolder(path.pathParent ?? "")
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         try Files.write(Array(try encoder.encode(header)) + [10], to: path, durably: false)
@@ -72,7 +72,7 @@ struct Journal {
             let end = bytes.firstIndex(of: 10),
             let header = try? JSONDecoder().decode(Header.self, from: Data(bytes[..<end])),
             header.version == 1, header.pieceSize > 0, header.pieceSize <= 1 << 30,
-            header.byteCount ?? 0 >= 0
+            ByteCount.isSound(header.byteCount ?? 0)
         else { return nil }
         let limit = header.byteCount.map {
             $0 / header.pieceSize + ($0 % header.pieceSize == 0 ? 0 : 1)

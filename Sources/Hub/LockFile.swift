@@ -1,7 +1,7 @@
 // `graft.lock`: what a project uses, to the byte.
 
 import FoundationEssentials
-import GraftCache
+public import GraftCache
 import GraftTensors
 
 /// The references of a project, and what each of them was when it was locked.
@@ -41,7 +41,7 @@ public struct LockFile: Sendable, Codable, Equatable {
         /// When it was locked, RFC 3339.
         public var locked: String
         /// Its files, by their path.
-        public let files: [String: File]
+        public let files: ByPath<File>
 
         /// Whether it is the same but for the time.
         public func isSame(as other: Locked) -> Bool {
@@ -66,7 +66,7 @@ public struct LockFile: Sendable, Codable, Equatable {
     /// Another number means another meaning.
     public private(set) var format = LockFile.format
     /// What is locked, by reference.
-    public var references: [String: Locked] = [:]
+    public var references = ByPath<Locked>()
 
     /// A lock file with nothing in it.
     public init() {}
@@ -90,16 +90,16 @@ public struct LockFile: Sendable, Codable, Equatable {
                     + "\(Self.format)", hint: "use a newer graft")
         }
         do {
-            self = try decoder.decode(Self.self, from: Data(bytes))
+            self = try decoder.decode(Self.self, from: Data(JSONKeys.protected(bytes)))
         } catch {
             throw HubError(
-                "`\(path)` is damaged: \(error)", hint: "write it anew with `graft lock`")
+                "`\(path)` is damaged: \(error)", hint: "regenerate it with `graft lock`")
         }
         for (reference, locked) in references {
             if let reason = locked.flaw {
                 throw HubError(
                     "`\(path)` is damaged: `\(reference)` \(reason)",
-                    hint: "write it anew with `graft lock`")
+                    hint: "regenerate it with `graft lock`")
             }
         }
     }
@@ -108,7 +108,7 @@ public struct LockFile: Sendable, Codable, Equatable {
     public func write(to path: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-        try Files.write(Array(try encoder.encode(self)) + [10], to: path)
+        try Files.write(JSONKeys.plain(Array(try encoder.encode(self))) + [10], to: path)
     }
 }
 
@@ -117,13 +117,19 @@ extension LockFile.Locked {
     fileprivate var flaw: String? {
         if files.isEmpty { return "has no files" }
         for (path, file) in files {
-            if !RelativePath.isSafe(path) { return "names `\(path)`, which leads elsewhere" }
-            if !HubCache.isHex(file.sha256, 64) || file.bytes < 0 {
-                return "has no SHA-256 for `\(path)`"
+            if let flaw = RelativePath.flaw(path) { return "names `\(path)`: \(flaw.rawValue)" }
+            if !HubCache.isHex(file.sha256, 64) || !ByteCount.isSound(file.bytes) {
+                return "has no SHA-256 with a size for `\(path)`"
             }
             if commit != nil, !HubCache.isCommit(file.gitSHA1 ?? "") {
                 return "has no git SHA-1 for `\(path)`"
             }
+        }
+        if files.map(\.value.bytes).checkedSum == nil {
+            return "has files of more than \(ByteCount.maximum) bytes"
+        }
+        if let (file, inside) = RelativePath.conflict(among: files.keys) {
+            return "names `\(inside)` in the file `\(file)`"
         }
         guard type == "file" else {
             return HubCache.isCommit(commit ?? "") ? nil : "has no commit"

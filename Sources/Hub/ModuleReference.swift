@@ -130,7 +130,9 @@ struct ModuleReference: Equatable {
             variable("KAGGLE_API_TOKEN")
             ?? file("access_token").map { String(decoding: $0, as: UTF8.self) }
         if let token = token.flatMap(printable) {
-            return Credentials(authorization: "Bearer " + token, origins: origins)
+            return Credentials(
+                authorization: "Bearer " + token, origins: origins,
+                source: "`$KAGGLE_API_TOKEN` or its file")
         }
         struct Account: Decodable {
             let username: String
@@ -143,7 +145,9 @@ struct ModuleReference: Equatable {
             account = try? JSONDecoder().decode(Account.self, from: Data(bytes))
         }
         guard let account else { return nil }
-        let pair = Data("\(account.username):\(account.key)".utf8).base64EncodedString()
-        return Credentials(authorization: "Basic " + pair, origins: origins)
+        return Credentials(
+            user: account.username, password: account.key,
+            origin: try Location(Self.endpoint(.kaggle)).origin,
+            source: "`$KAGGLE_USERNAME` or kaggle.json")
     }
 }

@@ -13,6 +13,8 @@ struct PackageIndex {
         let url: String
         let digest: String?
         let isYanked: Bool
+        /// Those of the index, which count for files on the same server.
+        var credentials: Credentials?
     }
 
     /// The archive of a version, or of the newest one that is no pre-release; a wheel if there is one.
@@ -20,7 +22,8 @@ struct PackageIndex {
         let base = try Self.address(of: package, settings: settings)
         let (head, body) = try http.text(
             base,
-            headers: ["Accept: application/vnd.pypi.simple.v1+json, text/html;q=0.5"])
+            headers: ["Accept: application/vnd.pypi.simple.v1+json, text/html;q=0.5"],
+            credentials: base.credentials)
         let isJSON = head.fields["content-type"]?.contains("json") ?? false
         let files =
             try isJSON
@@ -43,7 +46,9 @@ struct PackageIndex {
                 hint: known.isEmpty ? nil : "it has " + known.joined(separator: ", "))
         }
         let url = try Location(best.url, relativeTo: base).text
-        return File(name: best.name, url: url, digest: best.digest, isYanked: best.isYanked)
+        return File(
+            name: best.name, url: url, digest: best.digest, isYanked: best.isYanked,
+            credentials: base.credentials)
     }
 
     /// Where the index lists the files of a package.

@@ -50,6 +50,11 @@ final class HeldFile: @unchecked Sendable {
             .copyMemory(from: UnsafeRawBufferPointer(rebasing: new[..<count]))
     }
 
+    /// The first bytes.
+    func first(_ count: Int, of whole: Int) -> [UInt8] {
+        Array(bytes[..<min(count, whole, bytes.count)])
+    }
+
     /// Proves the `count` bytes and writes them to a new file, which stays only if all went well.
     func write(
         _ count: Int, digest: GraftCache.Digest?, to path: String
@@ -79,11 +84,14 @@ struct ContentRange {
 
     init(_ text: String, _ shown: String) throws {
         let parts = text.split { " -/".contains($0) }
-        guard parts.count == 4, parts[0] == "bytes", let first = Int(parts[1]), first >= 0 else {
+        guard parts.count == 4, parts[0] == "bytes", let first = ByteCount.parsed(parts[1]),
+            let last = ByteCount.parsed(parts[2]), first <= last,
+            parts[3] == "*" || ByteCount.parsed(parts[3]).map({ last < $0 }) ?? false
+        else {
             throw TransientError(
                 reason: HubError("`\(shown)` answered with the range `\(text)`"))
         }
         self.first = first
-        total = Int(parts[3])
+        total = ByteCount.parsed(parts[3])
     }
 }

@@ -18,15 +18,19 @@ struct RepositoryErrand {
     /// graft's own cache, where the journals are.
     let own: Cache
     let hub: HubCache
+    /// The caches of others, which are only read.
+    let shared: [HubCache]
     let api: HubAPI
     let progress: (@Sendable (FetchProgress) -> Void)?
     var warnings: [String] = []
-    /// The commit that the hub named a moment ago.
-    private var commitFound: String?
+    /// What the hub said of the revision a moment ago.
+    private var found: HubAPI.Revision?
+    /// Why the hub gave no answer, where the cache had to.
+    private var refusal: HubError?
 
     var name: HubName { reference.name }
     var revision: String { options.revision ?? reference.revision ?? "main" }
-    private var local: LocalFolder? { options.localFolder.map { LocalFolder($0) } }
+    var local: LocalFolder? { options.localFolder.map { LocalFolder($0) } }
 
     init(
         _ text: String, _ options: FetchOptions, offline: Bool, own: Cache, http: HTTP,
@@ -39,10 +43,12 @@ struct RepositoryErrand {
         self.progress = progress
         reference = try HubReference(text, kind: options.kind)
         hub = HubCache(root: options.hubRoot)
+        shared = HubCache.shared
         api = HubAPI(
             http,
             try HubAccess(
-                token: options.token, tokenFile: options.tokenFile, mirrors: options.mirrors))
+                token: options.token, tokenFile: options.tokenFile, mirrors: options.mirrors,
+                endpoint: options.endpoint))
         guard RelativePath.isSafe(revision) else {
             throw HubError("`\(revision)` is not the name of a revision")
         }
@@ -53,29 +59,36 @@ struct RepositoryErrand {
     /// Fetches what is missing of the files that `patterns` want.
     mutating func fetch(_ patterns: Patterns) throws -> FetchedRepository {
         let commit = try findCommit()
-        guard let tree = try findTree(commit) else {
+        guard let tree = try findTree(commit, patterns) else {
             // Nobody can be asked, and nobody wrote down what there should be.
             let files = filesHere(commit).filter { patterns.wants($0.path) }
-            guard !files.isEmpty else { throw HubError.offline(text) }
+            guard !files.isEmpty else { throw refusal ?? HubError.offline(text) }
             return answer(commit, files, .unknown)
         }
         let wanted = tree.files.filter { patterns.wants($0.key) }.sorted { $0.key < $1.key }
-        guard !wanted.isEmpty || tree.files.isEmpty else {
+        let odd = tree.refused.map(\.key).filter { patterns.wants($0) }.sorted()
+        guard !wanted.isEmpty || !odd.isEmpty || tree.files.isEmpty else {
             throw HubError(
                 "`\(text)`: none of the \(tree.files.count) files is wanted",
                 hint: "check `--include` and `--exclude`", kind: .missingFile)
         }
         let missing = wanted.filter { options.isForced || !isHere($0.key, $0.value, commit) }
-        let names = Set(missing.map(\.key))
+        let names = Set(missing.map { ExactText($0.key) })
         let files = wanted.map { path, file in
             FetchedRepository.File(
                 path: path, byteCount: file.byteCount,
-                digest: digest(of: file.etag)?.description
-                    ?? "", fromCache: !names.contains(path))
+                digest: digest(of: file.etag)?.description ?? "",
+                fromCache: !names.contains(ExactText(path)))
         }
         if options.isDryRun {
-            return answer(commit, files, missing.isEmpty ? .complete : .partial)
+            warnings += odd.map { "`\($0)` is refused: \(RelativePath.flaw($0)?.rawValue ?? "")" }
+            return answer(
+                commit, files, missing.isEmpty && odd.isEmpty ? .complete : .partial)
         }
+        if !missing.isEmpty, let whole = sharedFolder(commit, wanted.map { ($0.key, $0.value) }) {
+            return answer(commit, files, .complete, at: whole)
+        }
+        if !missing.isEmpty, let refusal { throw refusal }
         if offline, !missing.isEmpty {
             throw HubError(
                 "`\(text)` is not complete: \(missing.count) of \(wanted.count) files are "
@@ -86,80 +99,130 @@ struct RepositoryErrand {
             missing.map { [links = placesLinks(missing.count)] in
                 try order($0.key, $0.value.etag, $0.value.byteCount, commit, links)
             }, commit)
+        if let path = odd.first, let flaw = RelativePath.flaw(path) {
+            throw HubError(
+                "`\(path)` of `\(name)` is refused: \(flaw.rawValue)"
+                    + (odd.count > 1 ? "; so are \(odd.count - 1) more" : ""),
+                hint: "the other \(wanted.count) files are in "
+                    + "`\(local?.root ?? hub.snapshot(name, commit))`; leave it out with `--exclude`"
+            )
+        }
         return answer(commit, files, .complete)
     }
 
     /// What the commit holds, as far as it can be known.
     mutating func list() throws -> [FetchedRepository.File] {
         let commit = try findCommit()
-        commitFound = commit
-        guard let tree = try findTree(commit) else { return filesHere(commit) }
+        guard let tree = try findTree(commit, Patterns()) else { return filesHere(commit) }
         return tree.files.map {
             FetchedRepository.File(
                 path: $0.key, byteCount: $0.value.byteCount,
                 digest: digest(of: $0.value.etag)?.description ?? "", fromCache: false)
-        }
+        }.sorted { $0.path < $1.path }
     }
 
     /// Fetches `orders`, then writes down which commit the revision is.
-    private func run(_ orders: [TransferOrder], _ commit: String) throws {
+    private mutating func run(_ orders: [TransferOrder], _ commit: String) throws {
         if local == nil, !offline, !orders.isEmpty || hub.commit(name, revision) != commit {
             try hub.prepare(name, commit: commit)
         }
         if !orders.isEmpty {
             try TransferQueue(api.http, options.transfers, report: progress).run(orders)
         }
-        if local == nil, !offline { try hub.setCommit(name, revision, commit) }
+        guard local == nil, !offline, refusal == nil else { return }
+        guard hub.canHold(name, revision) || HubCache.isCommit(revision) else {
+            warnings.append(
+                "`\(revision)` is not recorded: another branch or tag is a part of its name; name the "
+                    + "commit `\(commit)` to use it offline")
+            return
+        }
+        try hub.setCommit(name, revision, commit)
     }
 
     private func answer(
         _ commit: String, _ files: [FetchedRepository.File],
-        _ completeness: FetchedRepository.Completeness
+        _ completeness: FetchedRepository.Completeness, at folder: String? = nil
     ) -> FetchedRepository {
         FetchedRepository(
             reference: text, repository: name.description, revision: revision, commit: commit,
-            path: local?.root ?? hub.snapshot(name, commit), files: files,
+            path: folder ?? local?.root ?? hub.snapshot(name, commit), files: files,
             completeness: completeness, warnings: warnings)
     }
 
-    /// The commit, from the hub; from the cache where the hub cannot be asked.
+    /// The commit that a revision was when it was last asked for, here or in a shared cache.
+    private var known: String? {
+        ([hub] + shared).lazy.compactMap { $0.commit(name, revision) }.first
+    }
+
+    /// The commit, from the hub; from the cache where the hub cannot be asked, or refuses.
     private mutating func findCommit() throws -> String {
         if HubCache.isCommit(revision) { return revision }
-        if let commitFound { return commitFound }
-        let known = hub.commit(name, revision)
+        if let found { return found.commit }
         if offline {
             guard let known else { throw HubError.offline(text) }
             return known
         }
         do {
-            return try api.http.explaining { try api.commit(name, revision) }
+            let answer = try api.http.explaining { try api.revision(name, revision) }
+            found = answer
+            return answer.commit
         } catch let error as Unreachable {
             guard let known else { throw error.reason }
-            warnings.append(
-                "\(error.reason.message): using the commit that `\(revision)` was last time")
+            refusal = error.reason
+            warn(error.reason, "using the commit that `\(revision)` was last time")
             return known
         }
     }
 
+    private mutating func warn(_ reason: HubError, _ consequence: String) {
+        warnings.append(
+            "\(reason.message): \(consequence)" + (reason.hint.map { " (\($0))" } ?? ""))
+    }
+
+    /// The listing of a commit that was kept here or in a shared cache.
+    private func keptTree(_ commit: String) -> TreeListing? {
+        local.flatMap { TreeListing.read($0.tree(commit)) }
+            ?? ([hub] + shared).lazy.compactMap { TreeListing.read($0.tree(name, commit)) }.first
+    }
+
     /// What the commit holds: written down here, or asked.
-    private mutating func findTree(_ commit: String) throws -> TreeListing? {
+    private mutating func findTree(_ commit: String, _ patterns: Patterns) throws -> TreeListing? {
         if let locked = options.locked { return locked.tree }
-        let path = local?.tree(commit) ?? hub.tree(name, commit)
-        if let tree = TreeListing.read(path) ?? TreeListing.read(hub.tree(name, commit)) {
-            return tree
-        }
-        guard !offline else { return nil }
+        if let tree = keptTree(commit) { return tree }
+        guard !offline, refusal == nil else { return nil }
+        let siblings = found?.siblings ?? []
         let tree: TreeListing
         do {
-            tree = try api.http.explaining { try api.tree(name, commit) }
+            tree = try api.http.explaining { try api.tree(name, commit, siblings: siblings) }
         } catch let error as Unreachable {
+            if error.reason.isUnknownAddress, !siblings.isEmpty {
+                return try treeOfHeads(commit, siblings.filter { patterns.wants($0) })
+            }
             guard local == nil, !filesHere(commit).isEmpty else { throw error.reason }
-            warnings.append("\(error.reason.message): using the files of the cache")
+            refusal = error.reason
+            warn(error.reason, "using the files of the cache")
             return nil
         }
         // A cache that cannot be written to is asked for every time.
-        if !options.isDryRun { try? tree.write(to: path) }
+        if !options.isDryRun { try? tree.write(to: local?.tree(commit) ?? hub.tree(name, commit)) }
         return tree
+    }
+
+    /// What files are at a hub that lists none: each is asked for. It is not kept, as it is not all.
+    private func treeOfHeads(_ commit: String, _ paths: [String]) throws -> TreeListing {
+        Notices.say("`\(api.access.endpoint)` lists no files: asking for each of \(paths.count)")
+        var files = ByPath<TreeListing.File>()
+        for path in paths {
+            let head = try api.head(name, commit, path)
+            guard let size = head.byteCount else {
+                throw HubAPI.noHub(api.access.endpoint, "a size of `\(path)`")
+            }
+            let isLarge = HubCache.isHex(head.etag, 64)
+            files[path] = TreeListing.File(
+                size: size, blobID: isLarge ? "" : head.etag, sha256: isLarge ? head.etag : nil,
+                largeSize: isLarge ? size : nil)
+        }
+        return TreeListing(files: files)
     }
 
     private func filesHere(_ commit: String) -> [FetchedRepository.File] {
@@ -186,21 +249,57 @@ struct RepositoryErrand {
                 && Files.size(of: "\(local.root)/\(path)") == file.byteCount
         }
         return hub.size(name, commit, path) == file.byteCount
+            && holds(file.etag, path, commit, in: hub)
+    }
+
+    /// The folder of a shared cache that has every one of some files; nil where none has.
+    private func sharedFolder(
+        _ commit: String, _ files: [(path: String, file: TreeListing.File)]
+    ) -> String? {
+        guard local == nil, !options.isForced else { return nil }
+        return shared.first { store in
+            files.allSatisfy {
+                store.size(name, commit, $0.path) == $0.file.byteCount
+                    && holds($0.file.etag, $0.path, commit, in: store)
+            }
+        }?.snapshot(name, commit)
+    }
+
+    /// Whether a file of a cache has the bytes that `etag` names: its blob is called so, or it is hashed,
+    /// once.
+    private func holds(
+        _ etag: String, _ path: String, _ commit: String, in store: HubCache
+    ) -> Bool {
+        if store.blobName(name, commit, path) == etag { return true }
+        guard let digest = digest(of: etag) else { return true }
+        return Proofs(own).holds("\(store.snapshot(name, commit))/\(path)", digest)
     }
 
     // MARK: One file
 
+    /// Where a file of a commit is whose bytes nothing that is known speaks against.
+    private func place(_ path: String, _ commit: String) -> String? {
+        for store in shared + [hub] {
+            guard let size = store.size(name, commit, path) else { continue }
+            let place = "\(store.snapshot(name, commit))/\(path)"
+            if let blob = store.blobName(name, commit, path), digest(of: blob) != nil {
+                return place
+            }
+            // Its name is the server's own: what the commit lists counts, as soon as that is known.
+            guard let listed = keptTree(commit)?.files[path] else { return place }
+            if listed.byteCount == size, holds(listed.etag, path, commit, in: store) {
+                return place
+            }
+        }
+        return nil
+    }
+
     /// Fetches one file; a branch costs one request where it is here already, a commit none.
     mutating func fetchFile(_ path: String) throws -> (path: String, digest: Digest?, isOld: Bool) {
-        func place(_ commit: String) -> String {
-            "\(local?.root ?? hub.snapshot(name, commit))/\(path)"
-        }
-        let known = hub.commit(name, revision)
-        let isHere = known.map { hub.size(name, $0, path) != nil } ?? false
-        if local == nil, !options.isForced, HubCache.isCommit(revision) || offline, let known,
-            isHere
-        {
-            return (place(known), nil, true)
+        let commit = known
+        let here = commit.flatMap { place(path, $0) }
+        if local == nil, !options.isForced, HubCache.isCommit(revision) || offline, let here {
+            return (here, nil, true)
         }
         guard !offline else { throw HubError.offline(text) }
         let head: HubAPI.FileHead
@@ -209,106 +308,45 @@ struct RepositoryErrand {
                 try api.head(name, revision, path) { hub.setMissing(name, $0, path) }
             }
         } catch let error as Unreachable {
-            guard local == nil, isHere, let known else { throw error.reason }
-            warnings.append("\(error.reason.message): using the file of the cache")
-            return (place(known), nil, true)
+            guard local == nil, let here else { throw error.reason }
+            warn(error.reason, "using the file of the cache")
+            return (here, nil, true)
         }
-        let old =
-            local == nil
-            ? head.byteCount.map { hub.size(name, head.commit, path) == $0 } ?? false
-            : local?.metadata(path)?.etag == head.etag
-        let isOld = old && !options.isForced
-        try run(
-            isOld
-                ? [] : [try order(path, head.etag, head.byteCount, head.commit, placesLinks(1))],
-            head.commit)
-        return (place(head.commit), digest(of: head.etag), isOld)
-    }
-
-    // MARK: Orders
-
-    /// Whether files of the cache are links; found out only for files that are going there.
-    private func placesLinks(_ count: Int) -> Bool {
-        count > 0 && local == nil && hub.usesLinks()
-    }
-
-    private func digest(of etag: String) -> Digest? {
-        if HubCache.isHex(etag, 64) { return .sha256(etag) }
-        return HubCache.isCommit(etag) ? .gitBlob(etag) : nil
-    }
-
-    private func order(
-        _ path: String, _ etag: String, _ size: Int?, _ commit: String, _ links: Bool
-    ) throws -> TransferOrder {
-        var digest =
-            options.locked?.files[path].map { .sha256($0.sha256) } ?? digest(of: etag)
-        // git's name of a file begins with its size.
-        if case .gitBlob = digest, size == nil { digest = nil }
-        let sources = try api.sources(name, commit, path)
-        if let local { return try order(path, etag, size, commit, digest, sources, local) }
-        let (hub, name, isForced) = (hub, name, options.isForced)
-        let blob = hub.blob(name, etag)
-        return TransferOrder(
-            name: path, sources: sources, byteCount: size, digest: digest,
-            newPartial: { "\(blob).\(HubCache.infix()).incomplete" },
-            journal: own.journalPath(for: blob), lock: hub.lock(name, etag),
-            isThere: {
-                guard !isForced, let found = Files.size(of: blob), size == nil || found == size
-                else { return false }
-                try hub.place(name, commit, path, etag: etag, links: links, isNew: false)
-                return true
-            },
-            publish: { [own] partial, sums in
-                try Unflushed(own).publish(
-                    partial, to: blob, sha256: sums.sha256, byteCount: sums.byteCount)
-                try hub.place(name, commit, path, etag: etag, links: links, isNew: true)
+        var (etag, size) = (head.etag, head.byteCount)
+        if digest(of: etag) == nil, let listed = keptTree(head.commit)?.files[path] {
+            (etag, size) = (listed.etag, listed.byteCount)
+        }
+        if local == nil, !options.isForced,
+            let store = (shared + [hub]).first(where: {
+                size != nil && $0.size(name, head.commit, path) == size
+                    && holds(etag, path, head.commit, in: $0)
             })
-    }
-
-    private func order(
-        _ path: String, _ etag: String, _ size: Int?, _ commit: String, _ digest: Digest?,
-        _ sources: [Source], _ local: LocalFolder
-    ) throws -> TransferOrder {
-        try local.prepare(path)
-        let (hub, name, isForced) = (hub, name, options.isForced)
-        let metadata = LocalFolder.Metadata(commit: commit, etag: etag)
-        let place = "\(local.root)/\(path)"
-        return TransferOrder(
-            name: path, sources: sources, byteCount: size, digest: digest,
-            newPartial: { local.newPartial(path, etag: etag) },
-            journal: own.journalPath(for: place), lock: local.lock(path),
-            isThere: {
-                guard !isForced else { return false }
-                if let size, Files.size(of: place) == size, let digest,
-                    digest.matches(try ContentHasher.over(place, for: digest).finalize())
-                {
-                    try local.record(path, metadata)
-                    return true
-                }
-                // The cache has it at this commit: a copy, which shares its blocks where that works.
-                let cached = "\(hub.snapshot(name, commit))/\(path)"
-                guard let size, Files.size(of: cached) == size else { return false }
-                let partial = local.newPartial(path, etag: etag)
-                try Files.copy(cached, to: partial)
-                try local.publish(partial, as: path, metadata)
-                return true
-            },
-            publish: { partial, _ in try local.publish(partial, as: path, metadata) })
+        {
+            if store.root == hub.root { try run([], head.commit) }
+            return ("\(store.snapshot(name, head.commit))/\(path)", digest(of: etag), true)
+        }
+        let isOld = !options.isForced && local != nil && local?.metadata(path)?.etag == etag
+        try run(
+            isOld ? [] : [try order(path, etag, size, head.commit, placesLinks(1))], head.commit)
+        let folder = local?.root ?? hub.snapshot(name, head.commit)
+        return ("\(folder)/\(path)", digest(of: etag), isOld)
     }
 }
 
-/// A server that could not be asked, although what it was asked may be right.
+/// A server that could not be asked, or gives nothing to who asks now, although what it was asked may be
+/// right.
 struct Unreachable: Error {
     let reason: HubError
 }
 
 extension HTTP {
-    /// Runs requests that try again by themselves, and tells a server that cannot be reached from one
-    /// that refuses.
+    /// Runs requests that try again by themselves, and tells a server that cannot be reached, or refuses
+    /// who asks (an expired token, a quota, a repository that is gated by now), from one that knows
+    /// better: what it says of a file or a revision counts.
     func explaining<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()
-        } catch let error as HubError where error.isTransient {
+        } catch let error as HubError where error.isTransient || error.isRefusal {
             throw Unreachable(reason: error)
         }
     }

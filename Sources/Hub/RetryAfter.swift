@@ -3,7 +3,7 @@
 import FoundationEssentials
 
 enum RetryAfter {
-    /// Nobody is waited for longer than this, in seconds.
+    /// A request is given up once its waits would take longer than this together, in seconds.
     static let longest = 600.0
 
     /// How many seconds an answer asks us to wait, at `now` seconds since 1970; nil where it does not.
@@ -12,12 +12,27 @@ enum RetryAfter {
     /// ends in `t` seconds. Others send `Retry-After`, as seconds or as a date (RFC 9110, 10.2.3).
     static func seconds(_ fields: [String: String], now: Double) -> Double? {
         if let limit = fields["ratelimit"], let rest = window(limit) {
-            return min(rest + 1, longest)
+            return rest + 1
         }
         guard let text = fields["retry-after"] else { return nil }
-        if let seconds = Int(text) { return min(max(Double(seconds), 0), longest) }
+        if let seconds = Int(text) { return max(Double(seconds), 0) }
         guard let date = date(text) else { return nil }
-        return min(max(date - now, 0), longest)
+        return max(date - now, 0)
+    }
+
+    /// Which quota is used up, in words: `` `api`: 500 per 300 s``; nil where nothing says so.
+    static func quota(_ fields: [String: String]) -> String? {
+        guard let text = fields["ratelimit-policy"] else { return nil }
+        var (name, count, window): (String?, Int?, Int?)
+        for part in text.split(separator: ";") {
+            let pair = part.split(separator: "=").map { trimmed($0) }
+            if pair.count == 2, pair[0] == "q" { count = Int(pair[1]) }
+            if pair.count == 2, pair[0] == "w" { window = Int(pair[1]) }
+            let isName = pair.count == 1 && pair[0].hasPrefix("\"") && pair[0] != "\"fixed window\""
+            if isName { name = pair[0].filter { $0.isASCII && ($0.isLetter || $0.isNumber) } }
+        }
+        guard let count, let window else { return nil }
+        return (name.map { "`\($0)`: " } ?? "") + "\(count) per \(window) s"
     }
 
     /// Seconds until the window ends, where nothing of it is left.

@@ -22,6 +22,7 @@ extension Transfer {
     /// Judges an ended request. Throws what ends the whole transfer.
     func ended(_ connection: Connection, _ code: CURLcode) throws -> Consequence {
         let now = queue.now
+        connection.show(now: now)
         do {
             if try settle(connection, code) { return .follow }
             failures = 0
@@ -38,6 +39,14 @@ extension Transfer {
                 if let wait = error.retryAfter { sources[connection.source].notBefore = now + wait }
                 return .over
             }
+            let wait = error.retryAfter ?? 0
+            if sources[connection.source].waited + wait > RetryAfter.longest {
+                try giveUp(
+                    connection.source,
+                    error.tooLong(waited: sources[connection.source].waited))
+                return .over
+            }
+            sources[connection.source].waited += wait
             failures = extents.byteCount > bytesAtFailure ? 1 : failures + 1
             // Nothing would tell whether the next bytes are of the same file.
             if order.digest == nil, sources[connection.source].etag == nil { forget() }
@@ -51,6 +60,7 @@ extension Transfer {
             if let wait = error.retryAfter {
                 sources[connection.source].notBefore = now + wait
                 queue.note("\(connection.location.host) asks to wait \(Int(wait.rounded(.up))) s")
+                if let why = error.waiting(wait) { Notices.say(why) }
             } else {
                 notBefore = now + RetryAfter.backOff(failures)
             }
@@ -77,8 +87,7 @@ extension Transfer {
             throw HTTP.failure(code, connection.location)
         }
         if (300..<400).contains(status), let target = connection.head.fields["location"] {
-            try connection.follow(
-                queue.http.rewritten(try Location(target, relativeTo: connection.location)))
+            try connection.follow(target, queue.http)
             return true
         }
         if (200..<300).contains(status) {
@@ -98,9 +107,15 @@ extension Transfer {
                     "`\(connection.location.shown)` ended early: expected "
                         + "\(connection.claim.upperBound) bytes, found \(connection.cursor)"))
         }
+        if [400, 413, 416].contains(status), connection.range == nil, !asksForParts, !isCoded {
+            // Stores refuse to send large files whole.
+            asksForParts = true
+            throw TransientError(
+                reason: HubError("`\(connection.location.shown)` is not sent whole"), isStale: true)
+        }
         if status == 416 {
             let total = connection.head.fields["content-range"]?.split(separator: "/").last
-                .flatMap { Int($0) }
+                .flatMap { ByteCount.parsed($0) }
             if byteCount == nil, total == connection.cursor, connection.cursor > 0 {
                 byteCount = total
                 return false
@@ -125,7 +140,9 @@ extension Transfer {
                     "`\(connection.location.shown)` was refused: expected HTTP status `206`, "
                         + "found `\(status)`"), isStale: connection.hops == 0)
         }
-        throw queue.http.refusal(connection.location, connection.head, connection.detail)
+        throw queue.http.refusal(
+            connection.location, connection.head, connection.detail,
+            credentials: sources[source].source.credentials)
     }
 
     /// Whether every byte is on the disk.
@@ -139,8 +156,10 @@ extension Transfer {
     func finish(_ done: @escaping @Sendable (Result<Bool, any Error>) -> Void) throws {
         state = .finishing
         if let held, let byteCount {
-            queue.elsewhere { [order, queue] in
+            queue.elsewhere { [order, queue, contentType] in
                 let outcome = Result<Bool, any Error> {
+                    try order.check(
+                        held.first(Impostor.sampleSize, of: byteCount), byteCount, contentType)
                     let partial = try order.newPartial()
                     let sums = try held.write(byteCount, digest: order.digest, to: partial)
                     do { try order.publish(partial, sums) } catch {
@@ -156,12 +175,21 @@ extension Transfer {
         // An empty file is complete before anybody asked for it.
         try startJournal()
         guard let digester, let byteCount, let file = openFile else { return }
-        let (order, partial) = (order, partial)
+        let (order, partial, contentType) = (order, partial, contentType)
         digester.finish(byteCount) { [queue] result in
             let outcome = Result<Bool, any Error> {
                 let sums = try result.get()
                 if let digest = order.digest, !digest.matches(sums) {
                     throw Mismatch(expected: digest.description, found: digest.found(sums))
+                }
+                do {
+                    try order.check(
+                        Files.read(partial, first: min(byteCount, Impostor.sampleSize)) ?? [],
+                        byteCount, contentType)
+                } catch {
+                    unlink(partial)
+                    if let journal = order.journal { unlink(journal) }
+                    throw error
                 }
                 // A partial file that was longer once ends where the file does. Nobody waits for the
                 // disk: `Unflushed` remembers what a power cut may take.

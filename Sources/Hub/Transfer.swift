@@ -42,6 +42,14 @@ final class Transfer: @unchecked Sendable {
     var digester: Digester?
     /// Whether the file can come as one stream only.
     var isStream = false
+    /// Whether what comes is decoded: a server sends nothing but a coding of the file.
+    private(set) var isCoded = false
+    /// Whether parts alone are asked for: some stores refuse to send large files whole.
+    var asksForParts = false
+    /// How often the file turned out to be another one than the part that is here.
+    private var changes = 0
+    /// What the server says that the bytes are.
+    private(set) var contentType: String?
     var hasBegun = false
     var failures = 0
     var bytesAtFailure = 0
@@ -56,6 +64,8 @@ final class Transfer: @unchecked Sendable {
         var resolved: Location?
         var etag: String?
         var notBefore = 0.0
+        /// Seconds that it asked to wait so far.
+        var waited = 0.0
         /// Why it is not asked any more.
         var failure: (any Error)?
         var brought = Extents()
@@ -145,7 +155,10 @@ final class Transfer: @unchecked Sendable {
             return
         }
         if let journal, let old = Journal.read(journal) { unlink(old.header.partial) }
-        try openFile(try order.newPartial(), create: true)
+        let place = try order.newPartial()
+        // Others may write at the same time: each to a name of its own.
+        try openFile(
+            lock?.isExclusive == false ? "\(place).\(HubCache.infix())" : place, create: true)
         done()
     }
 
@@ -172,7 +185,11 @@ final class Transfer: @unchecked Sendable {
 
     /// What makes bytes of two runs those of one file.
     private var identity: String {
-        order.digest?.description ?? order.sources.first?.location.text ?? ""
+        if let digest = order.digest { return digest.description }
+        let address = order.sources.first?.location.text ?? ""
+        // A signature is not written down.
+        return Secrets.masked(address) == address
+            ? address : "sha256-of-address:" + ContentHasher.sha256(of: address)
     }
 
     private func makeDigester(_ pieceSize: Int) throws -> Digester {
@@ -239,31 +256,48 @@ final class Transfer: @unchecked Sendable {
     func begin(_ connection: Connection) throws {
         let fields = connection.head.fields
         let shown = connection.location.shown
-        if let coding = fields["content-encoding"], coding != "identity", !coding.isEmpty {
+        let status = connection.head.status
+        guard [200, 203, 206].contains(status) else {
             throw HubError(
-                "`\(shown)` answered in the coding `\(coding)`, expected the bytes as they are",
-                hint: "a proxy between may do that; try without it")
+                "`\(shown)` answered with HTTP status `\(status)`: expected `200` and a file")
         }
+        if let commit = order.commit, let found = fields["x-repo-commit"], found != commit {
+            throw HubError(
+                "`\(shown)` answered for another commit: expected `\(commit)`, found `\(found)`",
+                hint: "the hub or a proxy before it is broken; ask another one with `HF_ENDPOINT`")
+        }
+        let coding = fields["content-encoding"] ?? ""
+        if !isCoded, !coding.isEmpty, coding != "identity" {
+            try decode(coding, connection)
+        }
+        contentType = fields["content-type"]
         let etag = fields["etag"].flatMap { $0.hasPrefix("W/") ? nil : $0 }
-        if connection.head.status == 206 {
+        if status == 206 {
+            guard connection.range != nil else {
+                throw HubError(
+                    "`\(shown)` answered with a part of a file: expected HTTP status `200`, found "
+                        + "`206` with `\(fields["content-range"] ?? "no range")`")
+            }
             let range = try ContentRange(fields["content-range"] ?? "", shown)
-            guard range.first == connection.cursor,
-                byteCount == nil || range.total == nil || range.total == byteCount
-            else {
+            // Without a digest it is the ETag that says that two answers are of one file.
+            let isOther = byteCount != nil && range.total != nil && range.total != byteCount
+            let known = order.digest == nil ? sources[connection.source].etag : nil
+            if let known, known != etag || isOther { try startOver(connection) }
+            guard range.first == connection.cursor, !isOther else {
                 throw TransientError(
                     reason: HubError(
                         "`\(shown)` answered with other bytes than asked for: expected those from "
                             + "\(connection.cursor), found `\(fields["content-range"] ?? "")`"))
             }
             if byteCount == nil, let total = range.total { try learn(total, connection) }
-            // Without a digest it is the ETag that says that two answers are of one file.
-            if order.digest == nil, let known = sources[connection.source].etag, let etag,
-                known != etag
-            {
-                throw TransientError(reason: HubError("`\(shown)` changed while it was fetched"))
-            }
         } else {
-            let length = fields["content-length"].flatMap { Int($0) }
+            // The length of a coded body is none of the file's.
+            let text = isCoded && !coding.isEmpty ? nil : fields["content-length"]
+            let length = text.flatMap { ByteCount.parsed($0) }
+            guard text == nil || length != nil else {
+                throw HubError(
+                    "`\(shown)` answered with `Content-Length: \(text ?? "")`, which no file has")
+            }
             if let length, let byteCount, length != byteCount, order.byteCount != nil {
                 throw HubError(
                     "`\(shown)` is not what was asked for: expected \(byteCount) bytes, "
@@ -296,6 +330,48 @@ final class Transfer: @unchecked Sendable {
         sources[connection.source].etag = sources[connection.source].etag ?? etag
         hasBegun = true
         try startJournal()
+    }
+
+    /// The server has another file by now than the one that a part of is here, and takes no notice of
+    /// `If-Range`: the part is discarded, and the whole comes as one stream.
+    private func startOver(_ connection: Connection) throws -> Never {
+        let shown = connection.location.shown
+        changes += 1
+        guard changes <= 4 else {
+            throw HubError(
+                "`\(shown)` is another file with each request",
+                hint: "its server is broken; try again later, or another address")
+        }
+        Notices.say("`\(order.name)` changed at its server: starting over")
+        restart(connection)
+        throw TransientError(
+            reason: HubError("`\(shown)` changed while it was fetched"), isStale: true)
+    }
+
+    /// Everything that arrived is forgotten, and asked for as one stream.
+    private func restart(_ connection: Connection) {
+        for other in connections where other !== connection { other.giveUpRest() }
+        forget()
+        byteCount = order.byteCount
+        isStream = true
+    }
+
+    /// The server sends the file in a coding, although its bytes were asked for as they are.
+    private func decode(_ coding: String, _ connection: Connection) throws -> Never {
+        let refused = HubError(
+            "`\(connection.location.shown)` answered in the coding `\(coding)`, expected the bytes as "
+                + "they are",
+            hint: "a proxy between may do that; try without it")
+        // An archive that is called coded is the file itself.
+        let isArchive = order.name.lowercased().hasSuffix("gz")
+        let isKnown = ["gzip", "x-gzip", "deflate"].contains(coding.lowercased())
+        // Whether what is decoded is all of it, a digest alone can tell.
+        guard isKnown, !isArchive, order.digest != nil, connection.head.status != 206 else {
+            throw refused
+        }
+        isCoded = true
+        restart(connection)
+        throw TransientError(reason: refused, isStale: true)
     }
 
     /// What keeps the partial file open.
@@ -337,8 +413,10 @@ final class Transfer: @unchecked Sendable {
 
     /// What to ask a connection for; nil for the whole file.
     func rangeHeader(for connection: Connection) -> String? {
+        if isCoded { return nil }
         let claim = connection.cursor..<connection.claim.upperBound
-        if claim.lowerBound == 0, claim.upperBound == byteCount ?? .max { return nil }
+        let isWhole = claim.lowerBound == 0 && claim.upperBound == byteCount ?? .max
+        if isWhole, !asksForParts || byteCount == 0 { return nil }
         return claim.upperBound == .max
             ? "\(claim.lowerBound)-" : "\(claim.lowerBound)-\(claim.upperBound - 1)"
     }

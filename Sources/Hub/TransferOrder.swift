@@ -1,5 +1,6 @@
 // What a transfer is asked for: a file, where it can be had, what proves it, and where it goes.
 
+import FoundationEssentials
 import GraftCache
 
 /// What tells a server who asks, and which servers may hear it.
@@ -7,6 +8,20 @@ struct Credentials: Sendable {
     let authorization: String
     /// `scheme://host:port` of those that may.
     let origins: Set<String>
+    /// Where they were found, for errors: `` `$HF_TOKEN` ``.
+    var source: String
+
+    /// What a server hears that asks for a name and a password.
+    init(user: String, password: String, origin: String, source: String) {
+        let pair = Data("\(user):\(password)".utf8).base64EncodedString()
+        self.init(authorization: "Basic " + pair, origins: [origin], source: source)
+    }
+
+    init(authorization: String, origins: Set<String>, source: String) {
+        self.authorization = authorization
+        self.origins = origins
+        self.source = source
+    }
 
     /// The header for a request to `location`; nil where that is none of the origins.
     func header(for location: Location) -> String? {
@@ -34,12 +49,26 @@ struct TransferOrder: Sendable {
     var newPartial: @Sendable () throws -> String
     /// Where to write down which parts of it arrived.
     var journal: String?
+    /// The commit that it is of, where a hub has to name that or none.
+    var commit: String?
     /// The lock that keeps other programs from fetching the same.
     var lock: String?
     /// Whether it is there already; asked once the lock is held.
     var isThere: @Sendable () throws -> Bool = { false }
+    /// Whether a page or a pointer in place of the file is refused.
+    var refusesImpostors = true
     /// Puts the complete, proven, flushed partial file in its place.
     var publish: @Sendable (_ partial: String, _ sums: ContentSums) throws -> Void
+}
+
+extension TransferOrder {
+    /// Throws where the file begins as none of its name does.
+    func check(_ start: [UInt8], _ byteCount: Int, _ contentType: String?) throws {
+        guard refusesImpostors else { return }
+        try Impostor.check(
+            start, byteCount: byteCount, name: name, contentType: contentType,
+            isListed: digest != nil)
+    }
 }
 
 /// How transfers behave.

@@ -8,7 +8,7 @@ extension TransferQueue {
     func checkSpace(for transfer: Transfer? = nil) throws {
         guard !options.ignoresSpace else { return }
         let waiting = transfer.map { [$0] } ?? transfers
-        let missing = waiting.reduce(0) { $0 + max(0, ($1.byteCount ?? 0) - $1.keptOnDisk) }
+        let missing = waiting.map { max(0, ($0.byteCount ?? 0) - $0.keptOnDisk) }.clampedSum
         guard missing > 1 << 20, let first = waiting.first else { return }
         let path = try first.partial.isEmpty ? first.order.newPartial() : first.partial
         guard let free = Files.freeBytes(at: path), missing > free else { return }
@@ -28,11 +28,11 @@ extension TransferQueue {
     func tell(isLast: Bool = false) {
         guard let report, isLast || now - reported >= 0.1 else { return }
         reported = now
-        let done = transfers.reduce(0) {
-            $0 + ($1.state == .done ? $1.byteCount ?? 0 : $1.extents.byteCount)
-        }
+        let done = transfers.map {
+            $0.state == .done ? $0.byteCount ?? 0 : $0.extents.byteCount
+        }.clampedSum
         let isWhole = transfers.allSatisfy { $0.byteCount != nil }
-        let total = transfers.reduce(0) { $0 + ($1.byteCount ?? 0) }
+        let total = transfers.map { $0.byteCount ?? 0 }.clampedSum
         let active = open.first { $0.state == .active || $0.state == .finishing }
         let count = connections.count
         report(
