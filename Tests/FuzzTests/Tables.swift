@@ -1,8 +1,8 @@
 // The readers of labelled photos, and of what the caches keep about files.
 
-import GraftCache
 import GraftTraining
 
+@testable import GraftCache
 @testable import GraftHub
 
 extension Parser {
@@ -28,6 +28,37 @@ extension Parser {
         },
         Parser(name: "journal", seeds: []) { bytes, bench in
             _ = Journal.read(try bench.file("x.journal", bytes))
+        },
+        Parser(name: "link-header", seeds: []) { bytes, _ in
+            var head = Head()
+            bytes.withUnsafeBytes { head.readLine($0) }
+            for field in head.links { _ = LinkHeader.links(field) }
+        },
+        Parser(name: "lock-file", seeds: []) { bytes, bench in
+            let lock = try LockFile(reading: bench.file("graft.lock", bytes))
+            for (_, locked) in lock.references { _ = locked.tree.byteCount }
+            try lock.write(to: bench.folder + "/again.lock")
+        },
+        Parser(name: "bundle", seeds: []) { bytes, _ in
+            let manifest = try BundleManifest(bytes, of: "x.tar.zst")
+            _ = manifest.contents.map(\.byteCount).clampedSum
+        },
+        Parser(name: "listing-page", seeds: []) { bytes, _ in
+            guard let name = HubName(.model, "a/b") else { return }
+            let location = try Location("https://example.org/")
+            var pages = TreePages(name)
+            try pages.add(bytes, of: location)
+            _ = try pages.listing(location, siblings: []).byteCount
+        },
+        Parser(name: "impostor", seeds: []) { bytes, _ in
+            for name in ["w.bin", "x"] {
+                try Impostor.check(
+                    bytes, byteCount: bytes.count, name: name, contentType: nil, isListed: false)
+            }
+        },
+        Parser(name: "secrets", seeds: []) { bytes, _ in
+            let masked = Secrets.masked(String(decoding: bytes, as: UTF8.self))
+            _ = Secrets.withoutUser(masked)
         },
     ]
 

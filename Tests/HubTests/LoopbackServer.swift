@@ -21,6 +21,8 @@ struct Reply: Sendable {
     var fields: [String: String] = [:]
     var body: [UInt8] = []
     var cutAfter: Int?
+    /// Further lines of the head, as they are.
+    var lines: [String] = []
 }
 
 /// Answers each connection with one reply.
@@ -89,8 +91,11 @@ final class LoopbackServer: @unchecked Sendable {
         }
         let reply = answer(request, number)
         var head = "HTTP/1.1 \(reply.status) Whatever\r\nConnection: close\r\n"
-        head += "Content-Length: \(reply.body.count)\r\n"
+        if !reply.lines.contains(where: { $0.hasPrefix("Content-Length:") }) {
+            head += "Content-Length: \(reply.body.count)\r\n"
+        }
         for (name, value) in reply.fields { head += "\(name): \(value)\r\n" }
+        for line in reply.lines { head += line + "\r\n" }
         let body = reply.body.prefix(reply.cutAfter ?? .max)
         var bytes = (Array((head + "\r\n").utf8) + body)[...]
         while !bytes.isEmpty {

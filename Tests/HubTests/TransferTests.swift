@@ -77,16 +77,36 @@ private func part(_ content: [UInt8], _ request: Request, etag: String = "\"one\
     }
 }
 
-@Test func aBodyInAnotherCodingIsRefused() async throws {
-    let server = try LoopbackServer { _, _ in
-        Reply(fields: ["Content-Encoding": "gzip"], body: [31, 139, 8])
+@Test func aBodyInAnotherCodingIsDecodedWhereADigestProvesIt() async throws {
+    // `gzip` of "graft\n", without a time in it.
+    let coded: [UInt8] = [
+        0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 2, 3, 0x4B, 0x2F, 0x4A, 0x4C, 0x2B, 0xE1, 2, 0, 0xF6, 0x5F,
+        0x67, 0x43, 6, 0, 0, 0,
+    ]
+    let server = try LoopbackServer { request, _ in
+        switch request.path {
+        case "/a.txt", "/a.txt?2", "/a.gz": Reply(fields: ["Content-Encoding": "gzip"], body: coded)
+        case "/torn.txt":
+            Reply(fields: ["Content-Encoding": "gzip"], body: Array(coded.prefix(14)))
+        default: Reply(fields: ["Content-Encoding": "br"], body: [1, 2, 3])
+        }
     }
     defer { server.stop() }
     try await withFolder { root in
-        let error = await #expect(throws: HubError.self) {
-            _ = try await Hub(cache: Cache(root: root)).fetch(server.base + "/a.txt")
+        let hub = Hub(cache: Cache(root: root))
+        let digest = "sha256:" + ContentHasher.sha256(of: "graft\n")
+        let fetched = try await hub.fetch(server.base + "/a.txt", digest: digest)
+        #expect(FileManager.default.contents(atPath: fetched.path) == Data("graft\n".utf8))
+        let refused: [(path: String, digest: String?, word: String)] = [
+            ("/a.gz", digest, "`gzip`"), ("/a.txt?2", nil, "`gzip`"),
+            ("/torn.txt", digest, "expected"), ("/b", digest, "`br`"),
+        ]
+        for (path, digest, word) in refused {
+            let error = await #expect(throws: HubError.self) {
+                _ = try await hub.fetch(server.base + path, digest: digest)
+            }
+            #expect(error?.message.contains(word) == true, "\(error?.message ?? "")")
         }
-        #expect(error?.message.contains("`gzip`") == true)
     }
 }
 
