@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+import _faults
 import _minihub
 from _faults import FaultyHub, unsound
 
@@ -170,7 +171,7 @@ def together(home):
     with FaultyHub({"w.safetensors": BIG[:6 << 20]}, drip=(65536, 0.002)) as hub:
         environment = _minihub.environment(f"{home}/together", hub.url)
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
-            results = list(pool.map(lambda _: graft(environment, "fetch", f"hf://a/b@{COMMIT}"), range(16)))
+            results = list(pool.map(lambda _: graft(environment, "fetch", f"hf://a/b@{_faults.COMMIT}"), range(16)))
         check("16 programs fetch a file once", all(r[0] == 0 for r in results) and hub.sent == 6 << 20,
               (hub.sent, [r for r in results if r[0]][:1]))
 
