@@ -86,7 +86,7 @@ extension Model {
             do {
                 return try JSONDecoder().decode(T.self, from: Data(try text(key).utf8))
             } catch let error as DecodingError {
-                throw ModelError.broken(path, part: key, reason: "cannot be read (\(error))")
+                throw ModelError.broken(path, part: key, reason: "cannot be read: \(GraftTensors.reason(ofDecoding: error))")
             }
         }
         guard try text(Key.format) == "1" else {

@@ -133,6 +133,9 @@ extension Model {
         first.head =
             input.task == .classification && options.head == .linear
             ? .logistic : options.head
+        // Never longer than what was asked for.
+        first.epochs = min(first.epochs, options.epochs)
+        first.patience = options.patience
         first.labelSmoothing = options.labelSmoothing
         first.balance = options.balance == .sampling ? .none : options.balance
         first.augmentation = options.augmentation

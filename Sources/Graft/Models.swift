@@ -30,8 +30,21 @@ public enum Models {
     /// is called the same.
     private static func isPath(_ reference: String) -> Bool {
         if reference.hasPrefix("/") || reference.hasPrefix(".") { return true }
-        guard Checkpoint.exists(reference) else { return false }
+        guard Checkpoint.exists(reference) else { return isMissingFile(reference) }
         return !Checkpoint.isFolder(reference) || (try? Registry.find(reference)) == nil
+    }
+
+    /// Whether a reference that is not there can only mean a file: it has the ending of one, or it begins
+    /// with a folder that is there.
+    private static func isMissingFile(_ reference: String) -> Bool {
+        guard !reference.contains(":"), (try? Registry.find(reference)) == nil else { return false }
+        let endings = [
+            ".safetensors", ".keras", ".h5", ".hdf5", ".pth", ".pt", ".bin", ".npz", ".onnx",
+            ".tflite", ".ckpt", ".pb", ".json", ".index",
+        ]
+        if endings.contains(where: reference.lowercased().hasSuffix) { return true }
+        let parts = reference.split(separator: "/")
+        return parts.count > 1 && Checkpoint.isFolder(String(parts[0]))
     }
 
     /// The file behind a reference, proven; for a folder, the file in it that says what it holds.
@@ -43,6 +56,12 @@ public enum Models {
         // A path, and not a name that the registry may know too.
         let local = path.contains("/") ? path : "./" + path
         return try await hub.fetch(local, progress: progress)
+    }
+
+    /// The file that a folder stands for, which is one of perhaps many; nil if `reference` is no folder.
+    public static func file(inFolder reference: String) throws -> String? {
+        guard isPath(reference), Checkpoint.isFolder(reference) else { return nil }
+        return try Checkpoint.file(at: reference)
     }
 
     /// Whether a file says itself which network its tensors are of.

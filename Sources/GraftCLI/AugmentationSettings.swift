@@ -16,18 +16,36 @@ struct AugmentationSettings: ParsableArguments {
                 randaugment and trivial draw from their papers' lists. The options below come on top.
                 """))
     var augment: Preset = .none
-    @Option(help: "Turn by up to so many degrees.") var rotate: Double?
-    @Option(help: "Enlarge or shrink by up to this share.") var zoom: Double?
-    @Option(help: "Move by up to this share of the sides.") var translate: Double?
-    @Option(help: "The smallest share of the area that a random crop keeps.") var randomCrop:
+    @Option(parsing: .unconditional, help: "Turn by up to so many degrees.") var rotate: Double?
+    @Option(parsing: .unconditional, help: "Enlarge or shrink by up to this share.") var zoom:
         Double?
-    @Option(help: "Brightness times 1 ± this.") var brightness: Double?
-    @Option(help: "Contrast times 1 ± this.") var contrast: Double?
-    @Option(help: "Saturation times 1 ± this.") var saturation: Double?
-    @Option(help: "Gaussian noise of up to this deviation, of 255.") var noise: Double?
-    @Option(help: "Gaussian blur of up to this deviation, in pixels.") var blur: Double?
-    @Option(help: "How often a rectangle is erased.") var erase: Double?
+    @Option(parsing: .unconditional, help: "Move by up to this share of the sides.") var translate:
+        Double?
+    @Option(
+        parsing: .unconditional, help: "The smallest share of the area that a random crop keeps.")
+    var randomCrop: Double?
+    @Option(parsing: .unconditional, help: "Brightness times 1 ± this.") var brightness: Double?
+    @Option(parsing: .unconditional, help: "Contrast times 1 ± this.") var contrast: Double?
+    @Option(parsing: .unconditional, help: "Saturation times 1 ± this.") var saturation: Double?
+    @Option(parsing: .unconditional, help: "Gaussian noise of up to this deviation, of 255.")
+    var noise: Double?
+    @Option(parsing: .unconditional, help: "Gaussian blur of up to this deviation, in pixels.")
+    var blur: Double?
+    @Option(parsing: .unconditional, help: "How often a rectangle is erased.") var erase: Double?
     @Flag(help: "Mirror top and bottom too.") var flipVertical = false
+
+    /// The changes that were asked for, by their options.
+    var given: [String] {
+        var names = augment == .none ? [] : ["--augment"]
+        for (name, isGiven) in [
+            ("--rotate", rotate != nil), ("--zoom", zoom != nil),
+            ("--translate", translate != nil), ("--random-crop", randomCrop != nil),
+            ("--brightness", brightness != nil), ("--contrast", contrast != nil),
+            ("--saturation", saturation != nil), ("--noise", noise != nil), ("--blur", blur != nil),
+            ("--erase", erase != nil), ("--flip-vertical", flipVertical),
+        ] where isGiven { names.append(name) }
+        return names
+    }
 
     func augmentation() throws -> Augmentation {
         var result = Augmentation()

@@ -27,7 +27,13 @@ struct DetectorLossCommand: AsyncParsableCommand {
         let model = try await Models.open(self.model)
         let outputs = try Npy.read(outputs).converted(to: .f32)
         let file = try Storage(mapping: truth).withBytes { Data($0) }
-        let boxes = try JSONDecoder().decode([[[Double]]].self, from: file)
+        let boxes: [[[Double]]]
+        do {
+            boxes = try JSONDecoder().decode([[[Double]]].self, from: file)
+        } catch {
+            throw ValidationError(
+                "expected lists of boxes in `\(truth)`: \(reason(ofDecoding: error))")
+        }
         guard
             let detector = try Detector(
                 model.graph, input: model.input(), classes: model.labels.count),

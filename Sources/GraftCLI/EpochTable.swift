@@ -1,5 +1,6 @@
 // A run as it goes on: one line an epoch, columns aligned, and on a terminal the curves so far.
 
+import Dispatch
 import Graft
 import GraftTensors
 import GraftTraining
@@ -11,18 +12,37 @@ final class EpochTable: Sendable {
         var losses: [Double] = []
         var measures: [Double] = []
         var hasHead = false
+        var hasData = false
+        /// When the first step was done, and how many steps there were before.
+        var begun: UInt64?
+        var before = 0
+        var drawn: UInt64 = 0
+        var left = ""
     }
+
+    private static let betweenLines: UInt64 = 30_000_000_000
 
     private let task: LearningTask
     private let reading = JobProgress("reading")
     private let state = Mutex(State())
+    /// How the validation images were chosen, in words.
+    private let split: String
 
-    init(_ task: LearningTask) { self.task = task }
+    init(_ task: LearningTask, split: String) { (self.task, self.split) = (task, split) }
 
     func show(_ event: TrainingEvent) {
         switch event {
+        case .data(let data):
+            // A run of two stages has one set of images.
+            let isNew = state.withLock { state in
+                defer { state.hasData = true }
+                return !state.hasData
+            }
+            if isNew { Terminal.say(DataTable.text(data, task, split: split)) }
+        case .step(let done, let total, let epoch, let epochs):
+            step(done: (epoch - 1) * total + done, of: epochs * total, epoch: epoch, epochs: epochs)
         case .started(let cut, let trainable, let parameters):
-            state.withLock { $0 = State() }
+            state.withLock { $0 = State(hasData: $0.hasData) }
             guard trainable > 0 else {
                 Terminal.say("nothing learns: photos are compared after layer `\(cut)`")
                 break
@@ -89,8 +109,43 @@ final class EpochTable: Sendable {
             + cell(record.validationLoss) + cell(record.validationAccuracy)
         Terminal.redraw("")
         Terminal.say(line + (isBest ? "  best" : ""))
-        Terminal.redraw(
-            "loss \(Sparkline.text(curves.0))  \(task.measure) \(Sparkline.text(curves.1))")
+        Terminal.redraw(status(curves))
+    }
+
+    /// The line below the table: the epoch, the time left, and the curves so far.
+    private func status(_ curves: ([Double], [Double])) -> String {
+        let left = state.withLock { $0.left }
+        let words = left.isEmpty ? "" : "\(left)  "
+        guard !curves.0.isEmpty else { return words }
+        return words + "loss \(Sparkline.text(curves.0, cells: 15))  "
+            + "\(task.measure) \(Sparkline.text(curves.1, cells: 15))"
+    }
+
+    /// Shows the time left, as if every epoch ran: the run may stop earlier.
+    private func step(done: Int, of total: Int, epoch: Int, epochs: Int) {
+        let now = DispatchTime.now().uptimeNanoseconds
+        let curves: ([Double], [Double])? = state.withLock { state in
+            guard let begun = state.begun else {
+                (state.begun, state.before, state.drawn) = (now, done, now)
+                return nil
+            }
+            let wait = Terminal.isInteractive ? 200_000_000 : Self.betweenLines
+            guard now &- state.drawn > wait else { return nil }
+            state.drawn = now
+            let seconds = TimeLeft.seconds(
+                done: done - state.before, of: total - state.before,
+                elapsed: Double(now &- begun) / 1e9)
+            state.left =
+                "epoch \(epoch) of \(epochs)"
+                + (seconds.map { ", at most " + TimeLeft.text($0) } ?? "")
+            return (state.losses, state.measures)
+        }
+        guard let curves else { return }
+        if Terminal.isInteractive {
+            Terminal.redraw(status(curves))
+        } else {
+            Terminal.say("training: " + state.withLock { $0.left })
+        }
     }
 
     private func padded(_ text: String, _ width: Int) -> String {

@@ -74,6 +74,10 @@ enum Program {
                     + "libarchive in this process, with all its rights and without bounds on memory "
                     + "and time; a damaged or hostile file can crash it or take it over")
         }
+        if let mistake = UnknownCommand.find(arguments, in: GraftCommand.self) {
+            Terminal.report(mistake)
+            exit(64)
+        }
         do {
             var command = try GraftCommand.parseAsRoot(arguments)
             if var asynchronous = command as? any AsyncParsableCommand {

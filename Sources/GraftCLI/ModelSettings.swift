@@ -108,6 +108,7 @@ struct ModelSettings: ParsableArguments {
         _ reference: String, architecture: String? = nil, task: LearningTask? = nil,
         quiet: Bool = false, progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> Model {
+        if !quiet { try Models.sayFile(of: reference) }
         let model = try await Models.open(
             reference, architecture: architecture, overrides: try overrides(task: task),
             progress: progress)

@@ -39,6 +39,16 @@ struct PredictCommand: AsyncParsableCommand {
                 """)) var draw: String?
     @Option(help: "Folder in which to link the images, in a folder per class; nothing is moved.")
     var sortInto: String?
+    @Option(
+        help: ArgumentHelp(
+            "Write annotations for other tools: yolo, coco, voc or labelstudio.",
+            discussion: """
+                Into the new folder that -o names, with links to the images. Boxes in each format, \
+                labels of whole images in labelstudio. `graft train` and `graft data` read them.
+                """)) var write: AnnotationFormat?
+    @Option(name: .shortAndLong, help: "Folder that --write makes.") var output: String?
+    @Option(help: "Page with all images and their predictions to write: .html or .png.")
+    var sheet: String?
     @Option(help: "The architecture of a weight file.") var architecture: String?
     @OptionGroup(title: "Model") var settings: ModelSettings
     @OptionGroup(title: "Model") var answers: AnswerSettings
@@ -52,6 +62,11 @@ struct PredictCommand: AsyncParsableCommand {
         if let top, top < 1 { throw ValidationError("--top must be at least 1, found \(top)") }
         if let threshold, !(0...1).contains(threshold) {
             throw ValidationError("--threshold must be 0 to 1, found \(threshold)")
+        }
+        guard (write == nil) == (output == nil) else {
+            throw ValidationError(
+                write == nil
+                    ? "-o does nothing without --write" : "--write needs a new folder: add -o DIR")
         }
         guard [json, jsonl, csv].count(where: \.self) <= 1 else {
             throw ValidationError("--json, --jsonl and --csv exclude each other")
@@ -73,6 +88,10 @@ struct PredictCommand: AsyncParsableCommand {
             threshold: threshold)
         var sinks: [any PredictionSink] = []
         if let sortInto { sinks.append(try ClassLinks(sortInto, model)) }
+        if let write, let output { sinks.append(try write.sink(output, model)) }
+        if let sheet {
+            sinks.append(try PredictionSheet(sheet, model, reference: self.model))
+        }
         var drawings = try draw.map {
             try BoxDrawings($0, model, reference: self.model, isSingle: isSingle)
         }

@@ -14,7 +14,8 @@ struct TrainCommand: AsyncParsableCommand {
         commandName: "train",
         abstract: "Train a new head, and a part of the backbone if asked to, on labelled photos.",
         discussion: """
-            Example: graft train photos --backbone timm/tf_efficientnet_lite0 -o run
+            Example: graft train images
+            Example: graft train images --backbone resnet50 -o run
 
             DATA is a folder with one folder of photos per class, a table (.csv, .jsonl), \
             annotations (COCO's .json, YOLO's .yaml, a Pascal VOC folder), a .tar of photos, or a \
@@ -23,9 +24,14 @@ struct TrainCommand: AsyncParsableCommand {
 
     @Argument(help: "Labelled photos: see above.")
     var data: String
-    @Option(help: "The network to build on: a native model, a reference or a weight file.")
-    var backbone: String
-    @Option(name: .shortAndLong, help: "The folder of the run; made if it is not there.")
+    @Option(
+        help:
+            "Network to build on: a native model, a reference or a weight file (default: timm/tf_efficientnet_lite0)."
+    )
+    var backbone: String?
+    @Option(
+        name: .shortAndLong,
+        help: "Run folder; created if missing (default: the next free runs/N).")
     var output: String?
     @Option(help: "Validation photos; without them a part of DATA is kept back.")
     var validation: String?
@@ -51,25 +57,47 @@ struct TrainCommand: AsyncParsableCommand {
         let metrics: TrainingMetrics
     }
 
+    private static let defaultBackbone = "timm/tf_efficientnet_lite0"
+
     func validate() throws {
-        guard findRate || output != nil else {
-            throw ValidationError("name a folder for the run with -o")
+        if output == nil {
+            for (name, isGiven) in [
+                ("--resume", resume), ("--overwrite", overwrite), ("--distributed", distributed),
+            ] where isGiven {
+                throw ValidationError("\(name) needs the folder of the run: add -o RUN")
+            }
+        }
+        if resume, settings.head == .logistic || settings.head == .knn {
+            throw ValidationError(
+                "--resume does nothing with `--head \(settings.head.rawValue)`, which does not learn in epochs"
+            )
+        }
+        if findRate {
+            for (name, isGiven) in [
+                ("-o", output != nil), ("--resume", resume), ("--overwrite", overwrite),
+            ] where isGiven {
+                throw ValidationError("\(name) does nothing with --find-rate, which trains nothing")
+            }
         }
         _ = try likeness.settings(reading.task)
     }
 
     func run() async throws {
+        let isNumbered = output == nil && !findRate
+        let folder = try output ?? (findRate ? "" : RunNumber.claim())
+        defer { if isNumbered { RunNumber.release(folder) } }
+        if isNumbered { Terminal.say("run folder: \(folder)") }
         guard distributed else {
             let watched = EndedRun(
                 "error: interrupted",
-                checkpoint: findRate ? nil : (output ?? "") + "/checkpoint.safetensors")
+                checkpoint: findRate ? nil : folder + "/checkpoint.safetensors")
             defer { watched.cancel() }
-            return try await run(Alone())
+            return try await run(Alone(), in: folder)
         }
         let crew = try MPICrew()
-        let ending = Ending(crew, checkpoint: (output ?? "") + "/checkpoint.safetensors")
+        let ending = Ending(crew, checkpoint: folder + "/checkpoint.safetensors")
         do {
-            try await run(crew)
+            try await run(crew, in: folder)
         } catch {
             ending.explain(error)
         }
@@ -77,9 +105,8 @@ struct TrainCommand: AsyncParsableCommand {
         crew.leave()
     }
 
-    private func run(_ crew: any Crew) async throws {
+    private func run(_ crew: any Crew, in output: String) async throws {
         let speaks = crew.rank == 0
-        let output = output ?? ""
         let path = output + "/model.safetensors"
         guard findRate || overwrite || resume || !FileManager.default.fileExists(atPath: path)
         else {
@@ -96,25 +123,44 @@ struct TrainCommand: AsyncParsableCommand {
             )
         }
         // A folder that holds no classes is found out before anything is fetched.
-        let source = PhotoSource(
+        let named = PhotoSource(
             try await Models.photos(
                 at: data, progress: Progress.fetching(quiet: !speaks, json: false)),
             validation: try await validation.asyncMap {
                 try await Models.photos(
                     at: $0, progress: Progress.fetching(quiet: !speaks, json: false))
             }, reading: reading.reading
-        ).divided
+        )
+        let source = named.divided
         let photos = try PhotoFolder.open(source.path, source.reading)
-        for remark in photos.remarks where speaks { Terminal.say("warning: left out \(remark)") }
-        if speaks { Terminal.say("\(Self.count(photos)), \(photos.items.count) photos") }
+        var options = try settings.options()
+        options.embedding = try likeness.settings(reading.task)
+        let learned: LearningTask =
+            options.embedding != nil
+            ? .embedding : reading.task == .detection ? .detection : photos.task
+        let givenSplit =
+            named.validation != nil
+            ? "`--validation`"
+            : source.validation.map { "the set's own validation images in `\($0)`" }
+        try settings.refuseIdle(
+            settings.context(task: learned, givenSplit: givenSplit, findsRate: findRate))
+        if speaks {
+            for remark in photos.remarks { Terminal.say("warning: left out \(remark)") }
+            Terminal.say(taskLine(learned, photos))
+            if backbone == nil {
+                Terminal.say("backbone: \(Self.defaultBackbone) (--backbone names another)")
+            }
+        }
+        let backbone = backbone ?? Self.defaultBackbone
         let model = try await backboneSettings.open(
             backbone, architecture: architecture, quiet: !speaks,
             progress: Progress.fetching(backbone))
         let cache = Cache().root
-        var options = try settings.options()
-        options.embedding = try likeness.settings(reading.task)
-        let learned = reading.task == .detection ? .detection : photos.task
-        let live = EpochTable(options.embedding == nil ? learned : .embedding)
+        let live = EpochTable(
+            learned,
+            split: source.validation.map { "validation: `\($0)`" }
+                ?? "\(decimals(options.validationFraction * 100, 0)) % kept back, seed \(options.seed)"
+        )
         if findRate || settings.searchesRate {
             let search = try model.findRate(on: source, options: options, cacheFolder: cache) {
                 live.show($0)
@@ -183,14 +229,23 @@ struct TrainCommand: AsyncParsableCommand {
         return "after epoch \(result.metrics.bestEpoch)"
     }
 
-    private static func count(_ photos: PhotoFolder) -> String {
-        let kind =
-            switch photos.task {
-            case .classification, .embedding: "classes"
-            case .multiLabel, .detection: "labels"
-            case .regression: photos.classes.count == 1 ? "number" : "numbers"
-            }
-        return "\(photos.classes.count) \(kind)"
+    /// Which task is learned, and how to choose another.
+    private func taskLine(_ task: LearningTask, _ photos: PhotoFolder) -> String {
+        if reading.task == nil, task == .multiLabel, !PhotoFolder.isTable(photos.path) {
+            return
+                "task: multi-label, learning which labels an image shows; for boxes: --task detection"
+        }
+        let another = reading.task == nil && task != .embedding ? " (--task names another)" : ""
+        switch task {
+        case .classification:
+            return "task: classification, learning the class of an image" + another
+        case .multiLabel: return "task: multi-label, learning which labels an image shows" + another
+        case .regression:
+            return "task: regression, learning \(photos.classes.joined(separator: ", "))" + another
+        case .embedding:
+            return "task: embedding, learning vectors that are near for images of a class"
+        case .detection: return "task: detection, learning objects and their boxes"
+        }
     }
 
     private struct Found: Encodable {

@@ -28,7 +28,8 @@ struct TrainSettings: ParsableArguments {
                 nearest photos, how many is chosen on the validation photos.
                 """))
     var head: HeadKind = .linear
-    @Option(help: "Units of the hidden layer of an mlp.") var hidden: Int = 256
+    @Option(parsing: .unconditional, help: "Units of the hidden layer of an mlp (default: 256).")
+    var hidden: Int?
     @Option(
         help:
             "With finetune: how many of the last stages learn, a stage's name, or `all`; 1 unless named."
@@ -42,13 +43,16 @@ struct TrainSettings: ParsableArguments {
                 by those of the batch, which its running statistics follow as the optimiser's \
                 dialect has it: keras or torch. Give batches of 16 photos or more.
                 """)) var trainBn = false
-    @Option(help: "Epochs after which one more stage learns, the last first; 0: all at once.")
+    @Option(
+        parsing: .unconditional,
+        help: "Epochs after which one more stage learns, the last first; 0: all at once.")
     var gradual: Int = 0
-    @Option(help: "Learning rate of a stage as a share of the next one's.")
+    @Option(parsing: .unconditional, help: "Learning rate of a stage as a share of the next one's.")
     var stageDecay: Double?
-    @Option(help: "Passes over the photos.") var epochs: Int?
-    @Option(help: "Photos a batch.") var batch: Int?
-    @Option(help: "Batches a step, their gradients averaged.") var accumulate: Int = 1
+    @Option(parsing: .unconditional, help: "Passes over the photos.") var epochs: Int?
+    @Option(parsing: .unconditional, help: "Photos a batch.") var batch: Int?
+    @Option(parsing: .unconditional, help: "Batches a step, their gradients averaged.")
+    var accumulate: Int = 1
     @Option(
         name: [.long, .customLong("lr")], parsing: .unconditional,
         help: "The step size, or `auto`: the one that a search suggests.") var learningRate: String?
@@ -58,22 +62,24 @@ struct TrainSettings: ParsableArguments {
     @Option(
         help: ArgumentHelp("Whose arithmetic the optimiser follows: keras or torch."),
         transform: choice) var dialect: Optimizer.Dialect?
-    @Option(help: "μ of sgd and rmsprop.") var momentum: Float?
+    @Option(parsing: .unconditional, help: "μ of sgd and rmsprop.") var momentum: Float?
     @Flag(help: "Look ahead, with sgd.") var nesterov = false
-    @Option(help: "λ of weight decay; biases and normalisations do not decay.")
+    @Option(
+        parsing: .unconditional, help: "λ of weight decay; biases and normalisations do not decay.")
     var weightDecay: Float?
     @Option(
         help: ArgumentHelp("constant, step, cosine, onecycle or plateau."), transform: choice)
     var schedule: Schedule?
-    @Option(help: "Steps of linear warm-up.") var warmup: Int?
-    @Option(help: "The largest norm of all gradients together; 0 leaves them.")
+    @Option(parsing: .unconditional, help: "Steps of linear warm-up.") var warmup: Int?
+    @Option(
+        parsing: .unconditional, help: "The largest norm of all gradients together; 0 leaves them.")
     var clip: Double = 0
-    @Option(help: "ε of label smoothing.") var labelSmoothing: Float?
+    @Option(parsing: .unconditional, help: "ε of label smoothing.") var labelSmoothing: Float?
     @Option(
         help: ArgumentHelp("How classes of different size count: none, weights or sampling."),
         transform: choice) var balance = ClassBalance.none
-    @Option(help: "α of mixup; 0 mixes nothing.") var mixup: Double = 0
-    @Option(help: "α of cutmix; 0 cuts nothing.") var cutmix: Double = 0
+    @Option(parsing: .unconditional, help: "α of mixup; 0 mixes nothing.") var mixup: Double = 0
+    @Option(parsing: .unconditional, help: "α of cutmix; 0 cuts nothing.") var cutmix: Double = 0
     @Flag(
         help: ArgumentHelp(
             "Make the model as sure as it is right (temperature scaling).",
@@ -83,7 +89,9 @@ struct TrainSettings: ParsableArguments {
                 holds the divided weights, so that predictions and exports are calibrated alike; \
                 metrics.json tells the number, and the calibration error before and after.
                 """)) var calibrate = false
-    @Option(help: "The share of the running mean of the weights that a step keeps, e.g. 0.99.")
+    @Option(
+        parsing: .unconditional,
+        help: "The share of the running mean of the weights that a step keeps, e.g. 0.99.")
     var ema: Double = 0
     @Option(
         help:
@@ -92,16 +100,24 @@ struct TrainSettings: ParsableArguments {
     var accuracy: ExecutionSettings.Closeness = .default
     @Flag(help: "Learn mirrored photos too.") var flip = false
     @OptionGroup var augmentation: AugmentationSettings
-    @Option(help: "Views of each photo that are kept where the backbone is frozen.")
-    var cacheViews: Int = 4
+    @Option(
+        help: "Views of each changed image that are kept where the backbone is frozen (default: 4)."
+    )
+    var cacheViews: Int?
     @Option(
         help: ArgumentHelp(
             "How the frozen part's values are kept: f32, or f16 in half the space."),
         transform: choice) var cacheDtype = FeatureCache.Element.f32
-    @Option(help: "The share of features dropped before the head.") var dropout: Float?
-    @Option(help: "Epochs without improvement before it stops; 0 never stops.") var patience: Int?
-    @Option(help: "The share of the photos kept for validation.") var fraction: Double?
-    @Option(help: "The seed of split, head and order: same seed, same bytes.") var seed: UInt64 = 0
+    @Option(parsing: .unconditional, help: "The share of features dropped before the head.")
+    var dropout: Float?
+    @Option(
+        parsing: .unconditional, help: "Epochs without improvement before it stops; 0 never stops.")
+    var patience: Int?
+    @Option(parsing: .unconditional, help: "The share of the photos kept for validation.")
+    var fraction: Double?
+    @Option(
+        parsing: .unconditional, help: "The seed of split, head and order: same seed, same bytes.")
+    var seed: UInt64 = 0
 
     /// Whether the head comes first.
     var headFirst: Bool { recipe == .auto }
@@ -115,7 +131,12 @@ struct TrainSettings: ParsableArguments {
         if let recipe, let mode, recipe.rawValue != mode.rawValue {
             throw ValidationError("--recipe \(recipe.rawValue) contradicts --mode \(mode.rawValue)")
         }
-        try refuseIdle()
+        // What is known without the data; the rest is asked once it is known.
+        do {
+            try refuseIdle(context(task: nil))
+        } catch let idle as IdleOption {
+            throw ValidationError(idle.message)
+        }
     }
 
     /// Which part of the network learns.
@@ -123,20 +144,8 @@ struct TrainSettings: ParsableArguments {
         mode ?? (recipe.map { $0 == .features ? .features : .finetune } ?? .features)
     }
 
-    /// Refuses what would change nothing: who asks for it believes that it does.
-    private func refuseIdle() throws {
-        func refuse(_ isIdle: Bool, _ name: String, _ needs: String) throws {
-            if isIdle { throw ValidationError("\(name) does nothing without \(needs)") }
-        }
-        let isFrozen = learning == .features
-        let finetune = "`--mode finetune` or `--recipe auto`"
-        try refuse(isFrozen && unfreeze != nil, "--unfreeze", finetune)
-        try refuse(isFrozen && gradual > 0, "--gradual", finetune)
-        try refuse(nesterov && (optimizer ?? .sgd) != .sgd, "--nesterov", "`--optimizer sgd`")
-        try refuse(
-            nesterov && isFrozen && optimizer == nil, "--nesterov", "`--optimizer sgd`")
-        try refuse(nesterov && momentum == 0, "--nesterov", "--momentum above 0")
-    }
+    /// Whether a part of the backbone learns.
+    var isFinetuning: Bool { learning == .finetune }
 
     func options() throws -> TrainingOptions {
         let mode = learning
@@ -158,7 +167,7 @@ struct TrainSettings: ParsableArguments {
             switch head {
             case .linear: .linear
             case .logistic: .logistic
-            case .mlp: .perceptron(hidden: hidden)
+            case .mlp: .perceptron(hidden: hidden ?? 256)
             case .knn: .neighbours
             }
         options.gradual = gradual
@@ -174,7 +183,7 @@ struct TrainSettings: ParsableArguments {
         options.seed = seed
         options.augmentation = try augmentation.augmentation()
         if flip, !options.augmentation.isNothing { options.augmentation.flip = true }
-        options.cacheViews = cacheViews
+        if let cacheViews { options.cacheViews = cacheViews }
         options.cacheElement = cacheDtype
         options.isExact = accuracy == .exact
         if let stageDecay { options.stageDecay = stageDecay }

@@ -112,6 +112,7 @@ public final class Trainer {
     /// the same numbers as without the interruption.
     public func run(resume: Bool = false) throws -> TrainingResult {
         try RunFiles.makeFolder(runFolder)
+        report(.data(input.data))
         let parts = try Parts(input, options)
         var random = RandomSource(seed: options.seed)
         let weights = startWeights(parts, &random)
@@ -217,6 +218,9 @@ public final class Trainer {
             classWeights: options.balance == .weights ? balance(training) : nil, crew: crew,
             pace: { [options] in parts.pace(of: $0, options) })
         (loop.detector, loop.classNames) = (detector, input.classes)
+        loop.progress = { [report, epochs = options.epochs] done, total, epoch in
+            report(.step(done: done, of: total, epoch: epoch, epochs: epochs))
+        }
         return loop
     }
 
@@ -350,7 +354,7 @@ public final class Trainer {
             }, progress: advance)
         var training = try reader.read(input.training)
         if input.task == .regression, training.items.isEmpty {
-            throw TrainingError.noPhotos(of: "any value", reason: skipped.values.first)
+            throw TrainingError.noValues(reason: skipped.values.first)
         }
         for (name, count) in zip(input.classes.dropLast(input.unseen), counts(training))
         where count == 0 && input.task != .detection {
@@ -369,7 +373,7 @@ public final class Trainer {
         if input.task == .regression { standardise(&training, &validation) }
         if options.embedding != nil { try requirePairs(validation) }
         if input.task == .detection, counts(training).allSatisfy({ $0 == 0 }) {
-            throw TrainingError.noPhotos(of: "any", reason: skipped.values.first)
+            throw TrainingError.noObjects(reason: skipped.values.first)
         }
         return (training, validation)
     }

@@ -8,6 +8,10 @@ public enum TrainingError: Diagnostic, Equatable {
     case option(String, expected: String, found: String)
     /// A class of which no photo can be read; the first reason is kept.
     case noPhotos(of: String, reason: String?)
+    /// No image with a value can be read; the first reason is kept.
+    case noValues(reason: String?)
+    /// No image that can be read shows an annotated object; the first reason is kept.
+    case noObjects(reason: String?)
     /// The loss or a weight is no number any more.
     case diverged(Divergence)
     /// What the frozen part of the network makes of a photo is no number, or too large for one.
@@ -33,7 +37,11 @@ public enum TrainingError: Diagnostic, Equatable {
         case .option(let name, let expected, let found):
             "the \(name) is `\(found)`, expected \(expected)"
         case .noPhotos(let name, let reason):
-            "no photo of class `\(name)` can be learned from" + (reason.map { ": \($0)" } ?? "")
+            "no image of class `\(name)` can be learned from" + (reason.map { ": \($0)" } ?? "")
+        case .noValues(let reason):
+            "no image with a value can be learned from" + (reason.map { ": \($0)" } ?? "")
+        case .noObjects(let reason):
+            "no training image shows an annotated object" + (reason.map { ": \($0)" } ?? "")
         case .diverged(let divergence): divergence.description
         case .brokenFeatures(let path, let layer):
             "the values of `\(path)` after layer `\(layer)` are not all finite numbers"
@@ -74,7 +82,9 @@ public enum TrainingError: Diagnostic, Equatable {
             }
         case .missingWeight: nil
         case .distributed(_, let hint): hint
-        case .noPhotos: "add photos that open in an image viewer to its folder"
+        case .noPhotos, .noValues:
+            "check that its images are where the table or the folders say and open in an image viewer"
+        case .noObjects: "check the annotations with `graft data check DATA --task detection`"
         case .diverged(let divergence): divergence.hint
         case .brokenFeatures:
             "the backbone's weights are damaged or not what its network expects: `graft diff` compares them with another copy"

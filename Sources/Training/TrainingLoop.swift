@@ -46,6 +46,8 @@ struct TrainingLoop {
     /// What the outputs mean where boxes are learned, and what the classes are called.
     var detector: Detector?
     var classNames: [String] = []
+    /// Told the steps of an epoch as they are done.
+    var progress: (_ done: Int, _ total: Int, _ epoch: Int) -> Void = { _, _, _ in }
     private let paces: [Pace]
     private let pace: (Parameter) -> Pace
     let crew: any Crew
@@ -139,6 +141,7 @@ struct TrainingLoop {
                     peak: options.learningRate, step: optimizer.step,
                     total: options.epochs * steps, warmup: options.warmupSteps)
             try step(rate, sums)
+            progress(number + 1, steps, done + 1)
         }
         try met.share(crew, &total, photos: order.count, width: classes)
         return try finishEpoch(

@@ -57,8 +57,28 @@ public struct EpochRecord: Sendable, Hashable, Codable {
     }
 }
 
+/// What a run learns from and validates on, class by class.
+public struct TrainingData: Sendable, Hashable {
+    /// The classes, labels or values.
+    public var classes: [String]
+    /// The training images of each class, or with each label; of values, all.
+    public var training: [Int]
+    /// The validation images of each class, or with each label; of values, all.
+    public var validation: [Int]
+    /// The number of training images.
+    public var trainingImages: Int
+    /// The number of validation images.
+    public var validationImages: Int
+    /// The annotated boxes of each class, training and validation together; empty where none are learned.
+    public var boxes: [Int] = []
+}
+
 /// What a run reports while it goes on.
 public enum TrainingEvent: Sendable {
+    /// What is learned from and validated on, before anything is computed.
+    case data(TrainingData)
+    /// So many of the steps of an epoch are done, of at most `epochs`.
+    case step(done: Int, of: Int, epoch: Int, epochs: Int)
     /// Where the network was cut and how much of it learns.
     case started(cut: String, trainableParameters: Int, parameters: Int)
     /// A photo cannot be read and is left out.

@@ -92,6 +92,41 @@ import Testing
         #expect(anew.status == 0 && anew.errors.contains("note: starting anew"), "\(anew.errors)")
     }
 
+    @Test(arguments: [
+        (["trian", "images"], "did you mean `train`?"),
+        (["cache", "lst"], "did you mean `list`"),
+        (["runs", "comprae", "a"], "did you mean `compare`?"),
+        (["frobnicate"], "`graft help` lists the commands"),
+    ])
+    func aMistypedCommandIsNamed(arguments: [String], words: String) throws {
+        let result = try Graft.run(arguments: arguments)
+        #expect(result.status == 64 && result.errors.contains(words), "\(result.errors)")
+    }
+
+    @Test(arguments: ["none.h5", "/tmp/none/none.keras", "./none", "none.safetensors"])
+    func aMissingFileIsCalledMissing(path: String) throws {
+        let result = try Graft.run("convert", path, "-o", folder + ".safetensors")
+        #expect(result.status == 1 && result.errors.contains("no such file"), "\(result.errors)")
+    }
+
+    @Test func aFolderStandsForAModelThatIsNamed() throws {
+        defer { remove() }
+        try draw()
+        #expect(try train(["--epochs", "1"]).status == 0)
+        let one = folder + "/photos/circle/0001.png"
+        let named = try Graft.run("predict", folder + "/run", one)
+        #expect(named.errors.contains("model: \(folder)/run/model.safetensors"), "\(named.errors)")
+        for name in ["a", "b"] {
+            try FileManager.default.createDirectory(
+                atPath: folder + "/models", withIntermediateDirectories: true)
+            try FileManager.default.copyItem(
+                atPath: folder + "/run/model.safetensors",
+                toPath: "\(folder)/models/\(name).safetensors")
+        }
+        let vague = try Graft.run("predict", folder + "/models", one)
+        #expect(vague.status == 1 && vague.errors.contains("b.safetensors"), "\(vague.errors)")
+    }
+
     @Test func aFolderOfRunsThatIsNotThereIsAnError() throws {
         let result = try Graft.run("runs", "ls", folder)
         #expect(result.status == 1 && result.errors.contains("hint:"), "\(result.errors)")

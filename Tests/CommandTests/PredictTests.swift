@@ -135,6 +135,86 @@ import Testing
         #expect(lines(try predict(sorted, "--csv")).count == 13)
     }
 
+    @Test func labelsAreWrittenForOtherTools() throws {
+        try prepare()
+        let written = try predict(
+            folder + "/images", "--jsonl", "--write", "labelstudio", "-o", folder + "/tasks",
+            "--sheet", folder + "/sheet.html")
+        #expect(written.status == 0, "\(written.errors)")
+        let tasks = try JSONSerialization.jsonObject(
+            with: Data(contentsOf: URL(fileURLWithPath: folder + "/tasks/tasks.json")))
+        let labels = try #require(tasks as? [[String: Any]]).map { task -> String? in
+            let result = (task["predictions"] as? [[String: Any]])?.first?["result"]
+            let value = (result as? [[String: Any]])?.first?["value"] as? [String: Any]
+            return (value?["choices"] as? [String])?.first
+        }
+        let answers = try objects(written).map {
+            ($0["predictions"] as? [[String: Any]])?.first?["label"] as? String
+        }
+        #expect(labels == answers && labels.count == 12 && !labels.contains(nil))
+        let images = try FileManager.default.contentsOfDirectory(atPath: folder + "/tasks/images")
+        #expect(Set(images).count == 12)
+        let page = try String(contentsOfFile: folder + "/sheet.html", encoding: .utf8)
+        #expect(page.contains("12 images") && page.contains("circle"))
+        // What is there stays, and labels have no place in a file of boxes.
+        let again = try predict(
+            folder + "/images", "--write", "labelstudio", "-o", folder + "/tasks")
+        #expect(again.status == 1 && again.errors.contains("exists"), "\(again.errors)")
+        let boxes = try predict(folder + "/images", "--write", "coco", "-o", folder + "/boxes")
+        #expect(boxes.status == 1 && boxes.errors.contains("--write labelstudio"))
+        #expect(try predict(folder + "/images", "--write", "coco").errors.contains("-o DIR"))
+    }
+
+    @Test func boxesAreReadBackAsTheyWereFound() throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        #expect(
+            try Graft.run("draw", folder + "/images", "--classes", "2", "--count", "4").status == 0)
+        let paths = try FileManager.default.subpathsOfDirectory(atPath: folder + "/images")
+            .filter { $0.hasSuffix(".png") }.sorted()
+        let truth: [String: Any] = [
+            "categories": [["id": 1, "name": "circle"], ["id": 2, "name": "a <b> & c"]],
+            "images": paths.enumerated().map { ["id": $0, "file_name": "images/" + $1] },
+            "annotations": paths.indices.map {
+                [
+                    "id": $0 + 1, "image_id": $0, "category_id": $0 % 2 + 1,
+                    "bbox": [4, 6, 40, 30], "area": 1200, "iscrowd": 0,
+                ] as [String: Any]
+            },
+        ]
+        try JSONSerialization.data(withJSONObject: truth)
+            .write(to: URL(fileURLWithPath: folder + "/truth.json"))
+        let trained = try Graft.run(
+            arguments: [
+                "train", folder + "/truth.json", "--task", "detection", "--backbone", "graft/tiny",
+                "-o", folder + "/run", "--epochs", "3",
+            ], environment: ["GRAFT_CACHE": folder + "/cache"])
+        #expect(trained.status == 0, "\(trained.errors)")
+        // A threshold that leaves something: just below the best score.
+        let all = try predict(folder + "/images", "--jsonl", "--threshold", "0.011")
+        let scores = try objects(all).flatMap { answer in
+            (answer["things"] as? [[String: Any]] ?? []).compactMap { $0["score"] as? Double }
+        }.sorted(by: >)
+        try #require(scores.count > 4)
+        let threshold = "\(scores[min(20, scores.count - 1)])"
+        for (format, file) in [
+            ("yolo", "/data.yaml"), ("coco", "/annotations.json"), ("voc", ""),
+        ] {
+            let place = "\(folder)/\(format)"
+            let written = try predict(
+                folder + "/images", "--threshold", threshold, "--write", format, "-o", place)
+            #expect(written.status == 0, "\(written.errors)")
+            let measured = try Graft.run(
+                "evaluate", model, place + file, "--include-training", "--json")
+            #expect(measured.status == 0, "\(measured.errors)")
+            let answer = try JSONSerialization.jsonObject(with: Data(measured.output.utf8))
+            let boxes = (answer as? [String: Any])?["boxes"] as? [String: Any]
+            #expect(boxes?["ap"] as? Double == 1, "\(format): \(measured.output)")
+        }
+        // Nothing above the threshold: what would show something is said.
+        let none = try predict(folder + "/images", "--threshold", "1")
+        #expect(none.errors.contains("try --threshold 0."), "\(none.errors)")
+    }
+
     /// A stand-in for ffmpeg: writes two frames of 2 × 2 pixels, or complains.
     private func makeFFmpeg(_ script: String) throws -> [String: String] {
         let bin = folder + "/bin"

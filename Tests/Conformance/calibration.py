@@ -126,10 +126,10 @@ report.within("   thresholds go along", float(max(same)), 1e-9)
 
 # Where it cannot be, that is said.
 text = complaint("train", folder / "photos", "--backbone", "graft/tiny", "-o", folder / "none", "--calibrate", "--head", "knn")
-report.within("the nearest photos: refused by name", float("calibration" not in text), 0)
+report.within("the nearest photos: refused by name", float("--calibrate" not in text), 0)
 (folder / "numbers.csv").write_text("path,value\n" + "".join(f"{p},{k % 7}\n" for k, p in enumerate(lines)))
 numbers = ["train", folder / "numbers.csv", "--backbone", "graft/tiny", "--task", "regression", "--epochs", 1, "-o", folder / "none"]
-report("calibrat" in (text := complaint(*numbers, "--calibrate")) and "numbers" in text, "numbers: refused by name", text.strip()[:120])
+report("calibrat" in (text := complaint(*numbers, "--calibrate")) and "regression" in text, "numbers: refused by name", text.strip()[:120])
 graft(*numbers)  # Nothing else is wrong with it.
 
 # Nearest photos: what nothing learned has no number.

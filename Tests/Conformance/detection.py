@@ -228,7 +228,7 @@ def drawings(model):
 
 
 def refused(settings, model, learned):
-    for extra, word in ((["--mixup", 0.2], "mixing"), (["--augment", "light"], "augmentation"), (["--head", "mlp"], "head"), (["--label-smoothing", 0.1], "label smoothing")):
+    for extra, word in ((["--mixup", 0.2], "--mixup"), (["--augment", "light"], "--augment"), (["--head", "mlp"], "head"), (["--label-smoothing", 0.1], "--label-smoothing")):
         told = complaint(*settings, "-o", folder / "no", *extra)
         report(word in told and "Fatal" not in told, f"refused: {' '.join(map(str, extra))}", "" if word in told else told[-200:])
     graft("draw", folder / "photos", "--classes", 2, "--count", 4, "--size", 32)

@@ -272,9 +272,9 @@ def resumed(photos):
 
 def refused(photos):
     start = ["train", photos, "--backbone", folder / "backbone0.safetensors", "-o", folder / "no", "--embedding", 8]
-    for settings, word in ((["--mixup", 0.2], "mixing"), (["--head", "knn"], "linear or mlp"), (["--photos-per-class", 1], "photos of a class"),
+    for settings, word in ((["--mixup", 0.2], "--mixup"), (["--head", "knn"], "linear or mlp"), (["--photos-per-class", 1], "photos of a class"),
                            (["--batch", 4], "room for 2 classes"), (["--margin", -1], "margin"), (["--balance", "sampling"], "balance"),
-                           (["--label-smoothing", 0.1], "label smoothing"), (["--task", "regression"], "contradicts"), (["--scale", 3], "arcface")):
+                           (["--label-smoothing", 0.1], "--label-smoothing"), (["--task", "regression"], "contradicts"), (["--scale", 3], "arcface")):
         told = complaint(*start, *settings)
         report(word in told and "Fatal" not in told, f"refused: {' '.join(map(str, settings))}", told.strip().splitlines()[-1][:120] if word not in told else "")
     if shutil.which("mpirun"):

@@ -59,7 +59,7 @@ struct AnswerLines: PredictionSink {
         Terminal.answer("\(report.path)\(gap)  \(Self.summary(report))")
     }
 
-    private static func summary(_ report: ImageReport) -> String {
+    static func summary(_ report: ImageReport) -> String {
         if let things = report.things {
             guard let first = things.first else {
                 return "no objects"

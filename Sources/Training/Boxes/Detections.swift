@@ -90,7 +90,8 @@ public struct DetectionFile: Codable, Sendable {
             throw AnnotationError.malformed(
                 path, format: "result",
                 reason:
-                    "expected a list of `image_id`, `category_id`, `bbox` and `score` (\(error))")
+                    "expected a list of `image_id`, `category_id`, `bbox` and `score`: "
+                    + GraftTensors.reason(ofDecoding: error))
         }
         for (index, result) in results.enumerated() {
             guard result.bbox.count == 4, result.bbox[2] >= 0, result.bbox[3] >= 0,
