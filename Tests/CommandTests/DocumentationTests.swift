@@ -5,7 +5,9 @@ import Testing
 
 @Suite struct DocumentationTests {
     /// The pages, from the root of the project.
-    private static let pages = ["README.md", "docs/training.md", "docs/many-machines.md"]
+    private static let pages = [
+        "README.md", "docs/training.md", "docs/prediction.md", "docs/many-machines.md",
+    ]
 
     private static func page(_ name: String) throws -> String {
         var root = URL(fileURLWithPath: #filePath)
