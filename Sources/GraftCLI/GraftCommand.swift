@@ -17,6 +17,7 @@ struct GraftCommand: AsyncParsableCommand {
         version: "graft 0.1.0",
         subcommands: [
             AugmentCommand.self,
+            AuthCommand.self,
             BenchCommand.self,
             BoxesCommand.self,
             CacheCommand.self,
@@ -42,6 +43,7 @@ struct GraftCommand: AsyncParsableCommand {
             ServeCommand.self,
             SummaryCommand.self,
             TrainCommand.self,
+            UploadCommand.self,
         ])
 }
 
@@ -101,7 +103,8 @@ enum Program {
     }
     /// Commands that compute nothing.
     private static let light: Set<String> = [
-        "cache", "convert", "diff", "doctor", "fetch", "help", "inspect", "lock", "models", "serve",
+        "auth", "cache", "convert", "diff", "doctor", "fetch", "help", "inspect", "lock", "models",
+        "serve", "upload",
         "summary",
     ]
 

@@ -89,6 +89,7 @@ struct HTTP: Sendable {
     /// Sends one request, without following redirects, and hands over the body as it comes.
     func exchange(
         _ location: Location, headers: [String], head only: Bool = false, decodes: Bool = false,
+        prepare: (UnsafeMutableRawPointer) -> Void = { _ in },
         _ accept: (Head, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Head {
         guard HTTP.isReady, let curl = handles.take() else { throw HubError("libcurl failed") }
@@ -104,6 +105,7 @@ struct HTTP: Sendable {
             // A proxy may code an answer although the bytes as they are were asked for.
             if decodes { graft_curl_set_string(curl, CURLOPT_ACCEPT_ENCODING, "gzip, deflate") }
             if !headers.contains(where: { $0.hasPrefix("Authorization:") }) { useNetrc(curl) }
+            prepare(curl)
             let start = monotonicSeconds()
             let code = withExtendedLifetime(exchange) { curl_easy_perform(curl) }
             Notices.show(

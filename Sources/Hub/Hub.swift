@@ -107,7 +107,7 @@ public struct Hub: Sendable {
     }
 
     /// Transfers block: they get a thread of their own, not one of Swift's few.
-    private func onOwnThread<Result: Sendable>(
+    func onOwnThread<Result: Sendable>(
         _ body: @escaping @Sendable (Cancellation) throws -> Result
     ) async throws -> Result {
         let cancellation = Cancellation()

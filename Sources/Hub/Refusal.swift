@@ -77,7 +77,7 @@ extension HTTP {
     }
 }
 
-private enum Refusal {
+enum Refusal {
     /// What the server says itself, in one line without control characters.
     static func words(_ head: Head, _ detail: [UInt8]) -> String? {
         struct Body: Decodable {

@@ -228,7 +228,7 @@ struct Answering: Sendable {
             return missing(name, revision: revision)
         }
         let prefix = folder.isEmpty ? "" : folder + "/"
-        let inside = shelf.files(name, commit).files.filter { $0.path.hasPrefix(prefix) }
+        let inside = shelf.files(name, commit).files.filter { $0.path.hasBytes(prefix) }
         guard folder.isEmpty || !inside.isEmpty else {
             return .refusal(
                 404, "`\(folder)` is not in this cache", code: "EntryNotFound", commit: commit)
@@ -251,8 +251,7 @@ struct Answering: Sendable {
         var folders: Set<String> = []
         var entries: [Entry] = []
         for file in files {
-            let rest = file.path.dropFirst(prefix.count)
-            let parts = rest.split(separator: "/")
+            let parts = file.path.droppingBytes(prefix.utf8.count).pathParts
             for depth in 1..<max(parts.count, 1) where recursive || depth == 1 {
                 let folder = prefix + parts.prefix(depth).joined(separator: "/")
                 if folders.insert(folder).inserted {
@@ -295,8 +294,8 @@ struct Answering: Sendable {
         let files = shelf.files(name, commit).files
         return .json(
             wanted.prefix(10_000).compactMap { path -> Entry? in
-                if let file = files.first(where: { $0.path == path }) { return Entry(file) }
-                let isFolder = files.contains { $0.path.hasPrefix(path + "/") }
+                if let file = files.first(where: { ExactText($0.path) == ExactText(path) }) { return Entry(file) }
+                let isFolder = files.contains { $0.path.hasBytes(path + "/") }
                 return isFolder ? Entry(folder: path, commit: commit) : nil
             })
     }

@@ -29,6 +29,10 @@ extension Parser {
         Parser(name: "journal", seeds: []) { bytes, bench in
             _ = Journal.read(try bench.file("x.journal", bytes))
         },
+        Parser(name: "upload-journal", seeds: []) { bytes, bench in
+            let path = try bench.file("x.json", bytes)
+            _ = UploadJournal.read(path, byteCount: 3_000_000)?.etags.count
+        },
         Parser(name: "link-header", seeds: []) { bytes, _ in
             var head = Head()
             bytes.withUnsafeBytes { head.readLine($0) }
