@@ -2,6 +2,7 @@
 
 timm prepares the photo as it does in evaluation (shorter side 256, bicubic, centre 224, mean and
 std 0.5) and runs the published weights; classes and probabilities of the five best must agree.
+Boxes that `--write` writes must be read back by pycocotools and torchvision as `--json` says them.
 """
 import json
 import os
@@ -75,8 +76,8 @@ def written(package, folder, model_path):
         image = Image.fromarray(random.integers(0, 255, (120, 160, 3), dtype=np.uint8))
         x, y, w, h = (int(v) for v in (*random.integers(5, 60, 2), *random.integers(30, 60, 2)))
         ImageDraw.Draw(image).rectangle((x, y, x + w, y + h), fill=(200, 30, 30) if index % 2 else (30, 30, 200))
-        image.save(folder / f"boxes/{index}.png")
-        images.append({"id": index, "file_name": f"{index}.png", "width": 160, "height": 120})
+        image.save(folder / f"boxes/{index}.jpg")
+        images.append({"id": index, "file_name": f"{index}.jpg", "width": 160, "height": 120})
         annotations.append({"id": index + 1, "image_id": index, "category_id": index % 2 + 1, "bbox": [x, y, w, h], "area": w * h, "iscrowd": 0})
     (folder / "boxes/truth.json").write_text(json.dumps({"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "blue"}, {"id": 2, "name": "red & <hot>"}]}))
 
