@@ -2,10 +2,11 @@
 
 import ArgumentParser
 import GraftCache
+import GraftHub
 import GraftRegistry
 import GraftTensors
 
-struct ModelsCommand: ParsableCommand {
+struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models",
         abstract: "List the published models that graft can fetch by name.",
@@ -31,12 +32,41 @@ struct ModelsCommand: ParsableCommand {
         name: [.long, .customLong("licence")], parsing: .singleValue,
         help: "An SPDX identifier of the licence; may be repeated.")
     var license: [String] = []
+    @Flag(help: "Search the Hugging Face Hub; one request per 100 models.") var hub = false
+    @Option(help: "With --hub: task, such as image-classification.") var task: String?
+    @Option(help: "With --hub: library, such as timm or keras.") var library: String?
+    @Option(help: "With --hub: downloads, likes, lastModified or trendingScore.")
+    var sort = "downloads"
+    @Option(help: "With --hub: maximum number of models.") var limit = 50
     @Flag(help: "Only models whose network graft has.") var runnable = false
 
     @Flag(help: "One JSON object: `models`, each with its address, digest and preprocessing.")
     var json = false
 
-    func run() throws {
+    func validate() throws {
+        guard hub || task == nil && library == nil else {
+            throw ValidationError("--task and --library search the Hub: add --hub")
+        }
+        guard ["downloads", "likes", "lastModified", "trendingScore"].contains(sort) else {
+            throw ValidationError("--sort is downloads, likes, lastModified or trendingScore")
+        }
+        guard !hub || license.count < 2, (1...1000).contains(limit) else {
+            throw ValidationError("--hub takes one --license, and a --limit of 1 to 1000")
+        }
+    }
+
+    func run() async throws {
+        if hub {
+            var query = HubQuery()
+            query.text = self.query.joined(separator: " ")
+            query.task = task
+            query.library = library
+            query.license = license.first
+            query.maxByteCount = try maxSize.map { try Quantity.bytes($0) }
+            query.sort = sort
+            query.limit = limit
+            return try await HubModels.show(query, json: json)
+        }
         var criteria = Registry.Criteria()
         criteria.query = query.joined(separator: " ")
         criteria.maxByteCount = try maxSize.map { try Quantity.bytes($0) }

@@ -145,7 +145,7 @@ struct HubAPI {
     }
 
     /// The next page.
-    private func following(_ head: Head, _ location: Location) throws -> Location? {
+    func following(_ head: Head, _ location: Location) throws -> Location? {
         var targets: Set<String> = []
         for field in head.links {
             guard let links = LinkHeader.links(field) else {

@@ -141,6 +141,33 @@ def credentials(home):
               (kept, shown))
 
 
+def search(home):
+    """`graft models --hub`: filters in one request a page, and what graft can do with each model."""
+    def answer(request):
+        models = [{"id": "timm/resnet50.a1_in1k", "downloads": 9, "gated": False, "usedStorage": 10 ** 8,
+                   "siblings": [{"rfilename": "model.safetensors"}], "tags": ["license:apache-2.0"]},
+                  {"id": "acme/pages", "siblings": [{"rfilename": "README.md"}], "gated": "manual"},
+                  {"id": "../evil"}]
+        if "cursor" in request.path:
+            return 200, {}, json.dumps([{"id": "acme/big", "usedStorage": 10 ** 12}]).encode()
+        link = f'<http://{request.headers["Host"]}/api/models?cursor=2>; rel="next"'
+        return 200, {"Link": link}, json.dumps(models).encode()
+
+    with Server(answer) as server:
+        environment = _minihub.environment(place(home, "search"), server.url)
+        result = run(GRAFT, environment, "models", "--hub", "resnet", "pets", "--task", "image-classification", "--license",
+                     "Apache-2.0", "--json")
+        found = {m["reference"]: m for m in json.loads(result[1] or '{"models": []}')["models"]}
+        check("models --hub", result[0] == 0 and len(server.requests) == 2 and found["hf://acme/pages"]["use"] == "none"
+              and found["hf://acme/pages"]["isGated"] and found["hf://timm/resnet50.a1_in1k"]["use"] in ("run", "read")
+              and len(found) == 3, (result, server.requests))
+        asked = server.requests[0][1]
+        check("its filters are asked for", all(t in asked for t in ("search=resnet%20pets", "pipeline_tag=image-classification",
+                                                                     "filter=license%3Aapache-2.0")), asked)
+        result = run(GRAFT, environment, "models", "--hub", "x", "--max-size", "1GB")
+        check("--max-size", result[0] == 0 and "acme/big" not in result[1] and "timm/resnet50" in result[1], result)
+
+
 def shared(home, hub):
     """A read-only cache of the team: files in it are used, none are written to it."""
     team = place(home, "team")
@@ -198,6 +225,7 @@ def main():
         tokens(home, hub)
         mirrors(home, hub)
         credentials(home)
+        search(home)
         shared(home, hub)
         locks(home, hub)
         hub.close()
