@@ -82,6 +82,14 @@ class Hub:
                     _, _, oid, number = path.split("/")
                     hub.parts[oid, int(number)] = body
                     return self.say(200, None, {"ETag": f'"{sha256(body)}"'})
+                if found := re.fullmatch("/complete/(.+)", path):
+                    named = json.loads(body)["parts"]
+                    whole = b"".join(hub.parts[found[1], p["partNumber"]] for p in named)
+                    good = sha256(whole) == found[1] and all(
+                        p["etag"].strip('"') == sha256(hub.parts[found[1], p["partNumber"]]) for p in named)
+                    if good:
+                        hub.store[found[1]] = whole
+                    return self.say(200 if good else 400, {})
                 if self.headers.get("Authorization") != "Bearer hf_write":
                     return self.say(401, {"error": "no"})
                 if path == "/api/validate-yaml":
@@ -116,14 +124,6 @@ class Hub:
                         return {**o, "actions": {"upload": upload, "verify": {"href": hub.url + "/verify"}}}
                     return self.say(200, {"transfer": "multipart", "objects": [action(o) for o in json.loads(body)["objects"]]},
                                     {"Content-Type": "application/vnd.git-lfs+json"})
-                if found := re.fullmatch("/complete/(.+)", path):
-                    named = json.loads(body)["parts"]
-                    whole = b"".join(hub.parts[found[1], p["partNumber"]] for p in named)
-                    good = sha256(whole) == found[1] and all(
-                        p["etag"].strip('"') == sha256(hub.parts[found[1], p["partNumber"]]) for p in named)
-                    if good:
-                        hub.store[found[1]] = whole
-                    return self.say(200 if good else 400, {})
                 if path == "/verify":
                     wanted = json.loads(body)
                     return self.say(200 if len(hub.store.get(wanted["oid"], b"")) == wanted["size"] else 404, {})
