@@ -54,7 +54,7 @@ let package = Package(
             targets: [
                 "Graft", "GraftTraining", "GraftExecution", "GraftArchitectures", "GraftNetworks",
                 "GraftImages", "GraftFormats", "GraftHub", "GraftCache", "GraftRegistry",
-                "GraftTensors",
+                "GraftTensors", "GraftSystem",
             ]),
         .executable(name: "graft", targets: ["GraftCLI"]),
         .executable(name: "graft-bench", targets: ["GraftBench"]),
@@ -85,13 +85,16 @@ let package = Package(
         library("CSnappy", apt: "libsnappy-dev"),
         library("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         library("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
+        // Addresses only: the libraries are loaded in a process of their own when an image needs them.
+        .systemLibrary(name: "CImageCodecs", path: "Sources/CModules/CImageCodecs"),
 
+        module("System", ["CSandbox"]),
         module("Tensors", ["CKernels", collections]),
         module("Schemas", ["GraftTensors", protobuf]),
         module(
             "Formats",
             [
-                "GraftSchemas", "GraftTensors", "CHDF5", "CArchive", "CSandbox", "CBrotli", "CLZ4",
+                "GraftSchemas", "GraftTensors", "GraftSystem", "CHDF5", "CArchive", "CBrotli", "CLZ4",
                 "CSnappy", "CZlib", "CZstd", collections, protobuf,
             ]),
         module("Networks", ["GraftTensors", collections]),
@@ -100,7 +103,9 @@ let package = Package(
             ["GraftNetworks", "GraftSchemas", "GraftTensors", collections, protobuf]),
         .target(name: "CKernels"),
         module("Execution", ["GraftNetworks", "GraftTensors", "CDNNL", "CKernels"]),
-        module("Images", ["GraftTensors", "CTurboJPEG", "CPNG", "CWebP"]),
+        module(
+            "Images",
+            ["GraftTensors", "GraftSystem", "CTurboJPEG", "CPNG", "CWebP", "CImageCodecs"]),
         module("Registry", path: "Registry", ["GraftTensors"], resources: [.copy("Models")]),
         module("Cache", path: "Cache", ["GraftTensors", "CArchive", "CFolders", crypto]),
         module("Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", crypto]),
@@ -125,7 +130,9 @@ let package = Package(
             dependencies: [
                 "Graft", "GraftTraining", "GraftExecution", "GraftArchitectures", "GraftNetworks",
                 "GraftImages", "GraftFormats", "GraftHub", "GraftMirror",
-                "GraftCache", "GraftRegistry", "GraftTensors", arguments, collections, crypto,
+                "GraftCache", "GraftRegistry", "GraftTensors", "GraftSystem", arguments,
+                collections,
+                crypto,
             ], path: "Sources/GraftCLI",
             swiftSettings: strict),
         .executableTarget(
@@ -158,14 +165,15 @@ let package = Package(
             name: "graft-sanitized",
             dependencies: ["GraftExecution", "GraftNetworks", "GraftTensors"],
             path: "Tests/Sanitized", swiftSettings: strict),
-        tests("Images", ["GraftImages", "GraftTensors"]),
+        // GraftCLI: images are decoded by the program, in a process of its own.
+        tests("Images", ["GraftCLI", "GraftImages", "GraftSystem", "GraftTensors"]),
         tests("Cache", ["GraftCache"]),
         tests("Mirror", ["GraftMirror", "GraftCache"]),
         tests("Hub", ["GraftHub", "GraftRegistry", "GraftCache"]),
         // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
         // graft-confined: what such a process tries when a file has taken it over.
         .executableTarget(
-            name: "graft-confined", dependencies: ["GraftFormats"], path: "Tests/Confined",
+            name: "graft-confined", dependencies: ["GraftSystem"], path: "Tests/Confined",
             swiftSettings: strict),
         // What conformance scripts drive that is no command.
         .executableTarget(
@@ -173,7 +181,10 @@ let package = Package(
             path: "Tests/Harness", swiftSettings: strict),
         tests(
             "Formats",
-            ["GraftCLI", "GraftFormats", "GraftTensors", "graft-confined", collections]),
+            [
+                "GraftCLI", "GraftFormats", "GraftSystem", "GraftTensors", "graft-confined",
+                collections,
+            ]),
         // Reads sources, and needs none of them.
         tests("House", []),
         tests("Tensors", ["GraftTensors", collections]),
@@ -187,7 +198,7 @@ let package = Package(
 // The parsers that `make fuzz` gives to libFuzzer: what the tests replay, with its entry point.
 let parsers: [Target.Dependency] = [
     "Graft", "GraftArchitectures", "GraftCache", "GraftFormats", "GraftHub", "GraftImages",
-    "GraftNetworks", "GraftTensors", "GraftTraining", collections,
+    "GraftNetworks", "GraftSystem", "GraftTensors", "GraftTraining", collections,
 ]
 if Context.environment["GRAFT_FUZZ"] == nil {
     let replays = tests("Fuzz", parsers)

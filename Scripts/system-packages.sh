@@ -4,6 +4,11 @@ set -euo pipefail
 packages=(libcurl4-openssl-dev libhdf5-dev libarchive-dev libdnnl-dev libturbojpeg0-dev
     libpng-dev libwebp-dev libbrotli-dev liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev
     pkg-config ca-certificates)
+# Opened at run time for HEIC, AVIF, TIFF and GIF images; graft builds without them. Newer systems have
+# the decoders of libheif in packages of their own.
+for package in libheif1 libtiff6 libgif7 libheif-plugin-libde265 libheif-plugin-dav1d; do
+    if apt-cache show "$package" >/dev/null 2>&1; then packages+=("$package"); fi
+done
 # Ubuntu's name of TurboJPEG's development package differs.
 if ! apt-cache show libturbojpeg0-dev >/dev/null 2>&1 &&
     apt-cache show libturbojpeg-dev >/dev/null 2>&1; then

@@ -1,5 +1,6 @@
 // Opens a file of weights, whatever its format.
 
+public import GraftSystem
 public import GraftTensors
 import OrderedCollections
 

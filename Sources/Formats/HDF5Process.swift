@@ -1,7 +1,7 @@
 // The parent's side: starts the child that parses an HDF5 file, and believes nothing it says.
 
-internal import CSandbox
 internal import FoundationEssentials
+internal import GraftSystem
 import GraftTensors
 internal import Synchronization
 
@@ -90,9 +90,7 @@ private struct Child: ~Copyable {
     /// Seconds without a byte, and for every 16 MB of an answer, after which a child is given up.
     private static let patience = 600
 
-    private let process: pid_t
-    private let socket: Int32
-    private var isReaped = false
+    private var process: ConfinedProcess
 
     init(
         _ program: String, _ storage: Storage, _ range: Range<Int>, _ task: [String],
@@ -100,38 +98,15 @@ private struct Child: ~Copyable {
     ) throws {
         let file = try Child.descriptor(storage)
         defer { close(file) }
-        var sockets: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0, &sockets) == 0 else {
-            throw FileError("start a parser for", source.path)
+        do {
+            process = try ConfinedProcess(
+                program: program,
+                arguments: [
+                    HDF5Server.command, String(range.lowerBound), String(range.upperBound),
+                ] + task, passing: file)
+        } catch {
+            throw FileError(error.operation, error.subject ?? source.path, code: error.code)
         }
-        defer { close(sockets[1]) }
-        var wait = timeval(tv_sec: Child.patience, tv_usec: 0)
-        setsockopt(
-            sockets[0], SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, sockets[1], 0)
-        posix_spawn_file_actions_adddup2(&actions, file, 3)
-        let arguments =
-            [
-                program, HDF5Server.command, String(range.lowerBound), String(range.upperBound),
-            ] + task
-        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-        defer { for word in words { free(word) } }
-        // A crash of the child is an answer, and needs no picture.
-        var settings: [UnsafeMutablePointer<CChar>?] = Child.environment.map { strdup($0) } + [nil]
-        defer { for setting in settings { free(setting) } }
-        var process: pid_t = 0
-        let status = posix_spawn(&process, program, &actions, nil, &words, &settings)
-        guard status == 0 else {
-            close(sockets[0])
-            throw FileError("run", program, code: status)
-        }
-        self.process = process
-        socket = sockets[0]
     }
 
     /// Hears what holds the child, which it says before it has read a byte of a file that could make
@@ -139,14 +114,6 @@ private struct Child: ~Copyable {
     mutating func begin(_ source: Source) throws {
         let held = try receive(.held, limit: 1, source).first ?? 0
         Confinement.note(Confinement(rawValue: Int32(held)))
-    }
-
-    deinit {
-        close(socket)
-        guard !isReaped else { return }
-        kill(process, SIGKILL)
-        var status: Int32 = 0
-        while waitpid(process, &status, 0) < 0, errno == EINTR {}
     }
 
     /// The file behind a storage, or a nameless copy of bytes that are in no file.
@@ -158,47 +125,29 @@ private struct Child: ~Copyable {
         }
         if let path = storage.path {
             let file = open(path, O_RDONLY | O_CLOEXEC)
-            guard file > 3 else { return try raised(file, path) }
+            guard file >= 0 else { throw FileError("open", path) }
             return file
         }
-        let file = graft_sandbox_memory_file()
+        let file = ConfinedProcess.memoryFile()
         guard file >= 0 else { throw FileError("make room for", "a copy in memory") }
-        let raised = try raised(file, "a copy in memory")
         try storage.withBytes { bytes in
             var rest = bytes
             while !rest.isEmpty {
-                let count = write(raised, rest.baseAddress, min(rest.count, 1 << 30))
+                let count = write(file, rest.baseAddress, min(rest.count, 1 << 30))
                 guard count > 0 else {
-                    close(raised)
+                    close(file)
                     throw FileError("write", "a copy in memory")
                 }
                 rest = UnsafeRawBufferPointer(rebasing: rest[count...])
             }
         }
-        return raised
-    }
-
-    /// `dup2` onto itself would keep `FD_CLOEXEC`, and 0 to 3 are taken by what the child gets.
-    private static func raised(_ file: Int32, _ path: String) throws -> Int32 {
-        guard file >= 0 else { throw FileError("open", path) }
-        guard file <= 3 else { return file }
-        defer { close(file) }
-        let higher = fcntl(file, F_DUPFD_CLOEXEC, 16)
-        guard higher >= 0 else { throw FileError("open", path) }
-        return higher
-    }
-
-    private static var environment: [String] {
-        let libraries = getenv("LD_LIBRARY_PATH").map { String(cString: $0) }
-        return (libraries.map { ["LD_LIBRARY_PATH=\($0)"] } ?? [])
-            + ["SWIFT_BACKTRACE=enable=no"]
+        return file
     }
 
     mutating func ask(_ index: Int, _ source: Source) throws {
         var word = UInt64(index).littleEndian
-        guard Glibc.send(socket, &word, 8, Int32(MSG_NOSIGNAL)) == 8 else {
-            throw ended(source)
-        }
+        let isSent = withUnsafeBytes(of: &word) { process.send($0, before: deadline(bytes: 8)) }
+        guard isSent else { throw ended(source) }
     }
 
     /// A message of `kind` of at most `limit` bytes.
@@ -258,31 +207,23 @@ private struct Child: ~Copyable {
     }
 
     private func fill(_ target: UnsafeMutableRawBufferPointer) -> Bool {
-        var rest = target
-        // One that is alive and sends a byte now and then is no better than one that is silent.
-        let end = ContinuousClock.now + .seconds(Child.patience * (1 + target.count >> 24))
-        while !rest.isEmpty {
-            guard ContinuousClock.now < end else { return false }
-            let count = read(socket, rest.baseAddress, min(rest.count, 1 << 30))
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return false }
-            rest = UnsafeMutableRawBufferPointer(rebasing: rest[count...])
-        }
-        return true
+        process.fill(target, before: deadline(bytes: target.count))
+    }
+
+    private func deadline(bytes: Int) -> ContinuousClock.Instant {
+        .now + .seconds(Child.patience * (1 + bytes >> 24))
     }
 
     /// Why the child is gone.
     private mutating func ended(_ source: Source) -> FormatError {
-        if !isReaped { kill(process, SIGKILL) }
-        var status: Int32 = 0
-        while !isReaped, waitpid(process, &status, 0) < 0, errno == EINTR {}
-        isReaped = true
-        let signal = status & 0x7F
-        return switch signal {
-        case 0: source.malformed("its parser stopped with status \(status >> 8 & 0xFF)")
-        case SIGXCPU: source.malformed("parsing it took more time than a file of its size may")
-        case SIGKILL: source.malformed("its parser did not answer, or took too much memory")
-        default: source.malformed("it makes the library that parses it crash (signal \(signal))")
+        switch process.end() {
+        case .exited(let status): source.malformed("its parser stopped with status \(status)")
+        case .killed(SIGXCPU):
+            source.malformed("parsing it took more time than a file of its size may")
+        case .killed(SIGKILL):
+            source.malformed("its parser did not answer, or took too much memory")
+        case .killed(let signal):
+            source.malformed("it makes the library that parses it crash (signal \(signal))")
         }
     }
 }

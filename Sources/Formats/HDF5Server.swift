@@ -1,6 +1,7 @@
 // The child process: gives up its rights, then answers what is in one HDF5 file.
 
 internal import FoundationEssentials
+import GraftSystem
 import GraftTensors
 
 #if canImport(Glibc)

@@ -1,5 +1,6 @@
 // Keras' HDF5 files: legacy weights, whole models, Keras 3 weights and .keras archives.
 
+import GraftSystem
 import GraftTensors
 import OrderedCollections
 

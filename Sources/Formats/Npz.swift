@@ -1,5 +1,6 @@
 // NumPy's .npz: a zip archive of .npy files.
 
+import GraftSystem
 public import GraftTensors
 import OrderedCollections
 

@@ -1,6 +1,7 @@
 // An index over several files: `*.safetensors.index.json`, `pytorch_model.bin.index.json`,
 // Keras' `*.weights.json`.
 
+import GraftSystem
 import GraftTensors
 import OrderedCollections
 

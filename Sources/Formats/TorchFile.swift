@@ -1,5 +1,6 @@
 // PyTorch's .pth: a pickle that describes tensors, and their storages.
 
+import GraftSystem
 import GraftTensors
 import OrderedCollections
 internal import Synchronization

@@ -1,6 +1,7 @@
 // The members of a zip archive: stored ones in place, deflated ones through libarchive.
 
 internal import CArchive
+import GraftSystem
 import GraftTensors
 import OrderedCollections
 

@@ -7,6 +7,7 @@ import GraftExecution
 import GraftFormats
 import GraftHub
 import GraftImages
+import GraftSystem
 import GraftTensors
 import GraftTraining
 

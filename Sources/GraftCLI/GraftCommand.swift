@@ -4,6 +4,8 @@ import ArgumentParser
 import Glibc
 import GraftCache
 import GraftFormats
+import GraftImages
+import GraftSystem
 import GraftTensors
 
 struct GraftCommand: AsyncParsableCommand {
@@ -54,6 +56,7 @@ enum Program {
         if arguments.first == HDF5Server.command {
             exit(HDF5Server.run(Array(arguments.dropFirst())))
         }
+        if arguments.first == ImageServer.command { exit(ImageServer.run()) }
         // Scripts ask it before anything else: answered before the commands are set up.
         if arguments == ["--version"] {
             Terminal.answer(GraftCommand.configuration.version)
@@ -72,9 +75,9 @@ enum Program {
             arguments.remove(at: index)
             Isolation.current = .inProcess
             Terminal.say(
-                "warning: --no-sandbox: HDF5 files are parsed by libhdf5 and archives inflated by "
-                    + "libarchive in this process, with all its rights and without bounds on memory "
-                    + "and time; a damaged or hostile file can crash it or take it over")
+                "warning: --no-sandbox: HDF5 files, archives and HEIC, AVIF, TIFF and GIF images are "
+                    + "parsed by C libraries in this process, with all its rights and without bounds "
+                    + "on memory and time; a damaged or hostile file can crash it or take it over")
         }
         if let mistake = UnknownCommand.find(arguments, in: GraftCommand.self) {
             Terminal.report(mistake)

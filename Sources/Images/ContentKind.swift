@@ -108,6 +108,11 @@ public enum ContentKind: String, Sendable, Hashable, CaseIterable {
         case .jpeg: .jpeg
         case .png: .png
         case .webp: .webp
+        case .bmp: .bmp
+        case .gif: .gif
+        case .tiff: .tiff
+        case .heic: .heic
+        case .avif: .avif
         default: nil
         }
     }

@@ -14,6 +14,14 @@ public enum ImageError: Diagnostic, Equatable {
     case unsupported(name: String, format: String, feature: String)
     /// More pixels than ``ImageLimits`` allow.
     case tooLarge(name: String, width: Int, height: Int, limits: ImageLimits)
+    /// The library that decodes the format, or a part of it, is not installed; `package` is Debian's.
+    case missingLibrary(name: String, format: String, package: String)
+    /// The process that decodes the format did not answer as it should.
+    case parser(name: String, format: String, failure: ParserFailure)
+    /// ``GraftSystem/Isolation`` lets no library parse this format, neither here nor in a process.
+    case notIsolated(name: String, format: String)
+    /// Pixels in memory that are not those of an image of the size that was given.
+    case invalidBuffer(reason: String)
     /// A picture that the codec would not write.
     case notWritten(format: String, reason: String)
     /// A preprocessing that cannot be: see the reason.
@@ -31,8 +39,17 @@ public enum ImageError: Diagnostic, Equatable {
         case .unsupported(let name, let format, let feature):
             "`\(name)` is a \(format) with \(feature), which graft does not read"
         case .tooLarge(let name, let width, let height, let limits):
-            "`\(name)` is too large: expected at most \(limits.side) pixels a side and "
-                + "\(limits.pixels) in all, found \(width) × \(height)"
+            "`\(name)` is too large: expected at most \(grouped(limits.pixels)) pixels and "
+                + "\(grouped(limits.side)) per side, found \(width) × \(height) "
+                + "(\(grouped(width.multipliedReportingOverflow(by: height).partialValue)))"
+        case .missingLibrary(let name, let format, let package):
+            "`\(name)` is \(format.hasPrefix("AV") || format.hasPrefix("HE") ? "an" : "a") "
+                + "\(format) image, and `\(package)`, which decodes it, is not installed"
+        case .parser(let name, let format, let failure):
+            "`\(name)`: decoding the \(format) failed: \(failure.text)"
+        case .notIsolated(let name, let format):
+            "`\(name)`: \(format) images are decoded in a process of their own, and none is set up"
+        case .invalidBuffer(let reason): "these pixels are not an image: \(reason)"
         case .notWritten(let format, let reason): "cannot write the \(format): \(reason)"
         case .invalidPreprocessing(let reason): "this preprocessing is not possible: \(reason)"
         }
@@ -41,38 +58,86 @@ public enum ImageError: Diagnostic, Equatable {
     /// What to do about it.
     public var hint: String? {
         switch self {
+        case .missingLibrary(_, _, let package): "install it: `apt-get install \(package)`"
+        case .parser(_, _, .notStarted):
+            "run `graft doctor`, which shows what processes may do here"
+        case .parser: "convert it to JPEG or PNG with another program, or move it out of the folder"
+        case .notIsolated:
+            "set `Isolation.current` to `.process(program:)`, or to `.inProcess` for files that you trust"
         case .unknownFormat, .unsupported:
             "convert it to an 8-bit RGB JPEG or PNG, or move it out of the folder"
         case .malformed, .truncated:
             "fetch or copy it again, or move it out of the folder"
         case .tooLarge: "scale it down first"
-        case .notWritten, .invalidPreprocessing: nil
+        case .notWritten, .invalidPreprocessing, .invalidBuffer: nil
+        }
+    }
+}
+
+/// Why the process that decodes an image gave none.
+public enum ParserFailure: Sendable, Equatable {
+    /// It could not be started: the program, and the reason.
+    case notStarted(program: String, reason: String)
+    /// It ended with this signal, as a crash does.
+    case crashed(signal: Int32)
+    /// It ended with this status.
+    case exited(status: Int32)
+    /// It took longer than this and was stopped.
+    case timedOut(seconds: Int)
+    /// It answered what no decoder answers.
+    case invalidReply
+
+    var text: String {
+        switch self {
+        case .notStarted(let program, let reason): "cannot run `\(program)`: \(reason)"
+        case .crashed(let signal):
+            "the parser crashed (signal \(signal)) or ran out of the memory that it may use"
+        case .exited(let status): "the parser stopped with status \(status)"
+        case .timedOut(let seconds): "the parser did not finish within \(seconds) seconds"
+        case .invalidReply: "the sandboxed parser sent an invalid reply"
         }
     }
 }
 
 /// How large a picture may be, so that a few hostile bytes cannot ask for all memory.
+///
+/// Where an image is decoded for a smaller size (`covering` of ``Image/decode(path:orient:covering:limits:)``),
+/// JPEG, PNG and TIFF images are reduced as they are decoded, and `pixels` is the limit of the
+/// reduced image.
 public struct ImageLimits: Sendable, Hashable {
     /// The most pixels along a side.
     public var side: Int
     /// The most pixels in all.
     public var pixels: Int
+    /// The most seconds that a parser process may take for an image, and one more per 16 MB.
+    public var seconds: Int
 
-    /// Limits: 16,384 pixels a side and 100 million in all, unless said otherwise.
-    public init(side: Int = 16_384, pixels: Int = 100_000_000) {
+    /// The pixels up to which PNG and TIFF images are decoded whole, however small they are needed.
+    static let exactPixels = 25_000_000
+
+    /// Limits: 1 million pixels per side, 100 million in all and 60 seconds, unless given otherwise.
+    public init(side: Int = 1_000_000, pixels: Int = 100_000_000, seconds: Int = 60) {
         self.side = side
         self.pixels = pixels
+        self.seconds = seconds
     }
 
-    /// Throws unless a picture of this size is within the limits.
-    func check(_ width: Int, _ height: Int, name: String, format: ImageFormat)
+    /// Whether an image of this size is within the limits once it is reduced by `factor`.
+    func allow(width: Int, height: Int, factor: Int = 1) -> Bool {
+        // A larger side would have products overflow; no format here has one.
+        guard width <= min(side, 1 << 24), height <= min(side, 1 << 24) else { return false }
+        return ((width + factor - 1) / factor) * ((height + factor - 1) / factor) <= pixels
+    }
+
+    /// Throws unless a picture of this size is within the limits once it is reduced by `factor`.
+    func check(_ width: Int, _ height: Int, name: String, format: ImageFormat, factor: Int = 1)
         throws(ImageError)
     {
         guard width > 0, height > 0 else {
             throw .malformed(
                 name: name, format: format.rawValue, reason: "its size is \(width) × \(height)")
         }
-        guard width <= side, height <= side, width * height <= pixels else {
+        guard allow(width: width, height: height, factor: factor) else {
             throw .tooLarge(name: name, width: width, height: height, limits: self)
         }
     }

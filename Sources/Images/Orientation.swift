@@ -9,6 +9,8 @@ enum Orientation {
             case .jpeg: jpegBlock(file)
             case .png: pngBlock(file)
             case .webp: webpBlock(Bytes(bytes: bytes, bigEndian: false))
+            // They have none, or their decoders apply it.
+            case .bmp, .gif, .tiff, .heic, .avif: nil as UnsafeRawBufferPointer?
             }
         guard let block, let value = orientation(tiff: block), (1...8).contains(value) else {
             return 1

@@ -3,7 +3,7 @@
 // Prints the Confinement's bits, and then what became of the attempt: `done`, or the number of the error.
 
 import Foundation
-import GraftFormats
+import GraftSystem
 
 func report(_ text: String) {
     let bytes = Array((text + "\n").utf8)

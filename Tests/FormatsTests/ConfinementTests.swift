@@ -1,7 +1,7 @@
 // A parser that a file has taken over can do nothing: every attempt of one is refused.
 
 import Foundation
-import GraftFormats
+import GraftSystem
 import Testing
 
 struct ConfinementTests {

@@ -2,6 +2,7 @@
 
 import Foundation
 import GraftFormats
+import GraftSystem
 import GraftTensors
 import OrderedCollections
 

@@ -1,6 +1,7 @@
 // What each format's own library wrote is read with its names, shapes, types and numbers.
 
 import GraftFormats
+import GraftSystem
 import GraftTensors
 import OrderedCollections
 import Testing

@@ -1,6 +1,7 @@
 // The readers of weights: files by their content, and the parts that checksums keep mutations from.
 
 import Foundation
+import GraftSystem
 import GraftTensors
 import OrderedCollections
 

@@ -69,18 +69,43 @@ static inline int graft_sandbox_landlock(void) {
 #define GRAFT_AUDIT_ARCH AUDIT_ARCH_AARCH64
 #endif
 
+#if defined(__x86_64__)
+#define GRAFT_NR_RSEQ 334
+#elif defined(__aarch64__)
+#define GRAFT_NR_RSEQ 293
+#endif
+#define GRAFT_NR_CLONE3 435
+// The instructions between the jump that leaves threads out and the other calls.
+#define GRAFT_THREAD_RULES 12
+
 #define GRAFT_ALLOW(name) \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##name, 0, 1), \
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
-// Memory, time, and what is open already; every other call fails with EPERM.
-static inline int graft_sandbox_seccomp(void) {
+// CLONE_VM | CLONE_THREAD: what makes a clone a thread of this process and no other process.
+#define GRAFT_THREAD_FLAGS 0x10100U
+
+// Memory, time, what is open already and, if asked, threads; every other call fails with EPERM.
+static inline int graft_sandbox_seccomp(int threads) {
 #ifdef GRAFT_AUDIT_ARCH
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GRAFT_AUDIT_ARCH, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_STMT(BPF_JMP | BPF_JA, threads ? 0 : GRAFT_THREAD_RULES),
+        // libc then asks with clone, whose flags can be looked at.
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GRAFT_NR_CLONE3, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_clone, 0, 5),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, GRAFT_THREAD_FLAGS),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GRAFT_THREAD_FLAGS, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        GRAFT_ALLOW(set_robust_list),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GRAFT_NR_RSEQ, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         GRAFT_ALLOW(read), GRAFT_ALLOW(write), GRAFT_ALLOW(close), GRAFT_ALLOW(lseek),
         GRAFT_ALLOW(fstat), GRAFT_ALLOW(mmap), GRAFT_ALLOW(munmap), GRAFT_ALLOW(mprotect),
         GRAFT_ALLOW(mremap), GRAFT_ALLOW(madvise), GRAFT_ALLOW(brk), GRAFT_ALLOW(futex),
@@ -110,10 +135,10 @@ static inline int graft_sandbox_support(void) {
 }
 
 // Gives up files and network for good: 1 if Landlock took hold, 2 if seccomp did, or both.
-static inline int graft_sandbox_enter(void) {
+static inline int graft_sandbox_enter(int threads) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return 0;
     int landlock = graft_sandbox_landlock();
-    return landlock | graft_sandbox_seccomp() << 1;
+    return landlock | graft_sandbox_seccomp(threads) << 1;
 }
 
 #endif

@@ -40,7 +40,7 @@ public struct Confinement: OptionSet, Sendable {
     }
 
     /// Tells of what holds a parser that has started.
-    static func note(_ held: Confinement) {
+    package static func note(_ held: Confinement) {
         guard held.weakness != nil else { return }
         let body = listener.withLock { listener in
             defer { listener = nil }
@@ -51,9 +51,12 @@ public struct Confinement: OptionSet, Sendable {
 
     /// Gives up everything but descriptors 0 to 2, memory of `bytes` and `seconds` of processor
     /// time; says what took hold. There is no way back.
-    package static func enter(seconds: UInt64, bytes: UInt64) -> Confinement {
+    ///
+    /// - Parameter threads: Whether threads of the process may still be started, as some decoders do.
+    package static func enter(seconds: UInt64, bytes: UInt64, threads: Bool = false) -> Confinement
+    {
         graft_sandbox_limit(seconds, bytes)
         graft_sandbox_close_from(3)
-        return Confinement(rawValue: graft_sandbox_enter())
+        return Confinement(rawValue: graft_sandbox_enter(threads ? 1 : 0))
     }
 }

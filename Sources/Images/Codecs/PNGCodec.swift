@@ -9,9 +9,20 @@ import CPNG
 #endif
 
 enum PNGCodec {
-    static func decode(_ bytes: UnsafeRawBufferPointer, name: String, limits: ImageLimits)
-        throws(ImageError) -> Image
-    {
+    /// Decodes; a large image that is needed at a fraction of its size, by rows into that.
+    static func decode(
+        _ bytes: UnsafeRawBufferPointer, name: String, limits: ImageLimits, covering: Int? = nil
+    ) throws(ImageError) -> Image {
+        if let header = header(bytes), !header.isInterlaced {
+            let factor = RowReducer.factor(
+                width: header.width, height: header.height, covering: covering, limits: limits)
+            if factor > 1 {
+                try limits.check(
+                    header.width, header.height, name: name, format: .png, factor: factor)
+                return try PNGRows.decode(
+                    bytes, width: header.width, height: header.height, factor: factor, name: name)
+            }
+        }
         let file = try essence(of: bytes, name: name)
         try limits.check(file.width, file.height, name: name, format: .png)
         // Without alpha, 16-bit samples can be had as they are; with it libpng would multiply
@@ -61,6 +72,17 @@ enum PNGCodec {
             throw .notWritten(format: "PNG", reason: message(control))
         }
         return file
+    }
+
+    /// The size and the order of rows that the header gives, if it is where it belongs.
+    private static func header(_ bytes: UnsafeRawBufferPointer)
+        -> (width: Int, height: Int, isInterlaced: Bool)?
+    {
+        guard bytes.count >= 33, bytes[12..<16].elementsEqual("IHDR".utf8) else { return nil }
+        func number(_ at: Int) -> Int {
+            Int(bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self).bigEndian)
+        }
+        return (number(16), number(20), bytes[28] != 0)
     }
 
     private struct Essence {

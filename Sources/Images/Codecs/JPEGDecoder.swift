@@ -3,29 +3,58 @@
 import CTurboJPEG
 
 enum JPEGDecoder {
+    /// The pixels a side that libjpeg decodes.
+    private static let largestSide = 65_500
+    /// The samples whose coefficients, two bytes each, a JPEG of several scans may keep in memory.
+    private static let keptSamples = 600_000_000
+
     /// Decodes; where `covering` is given, at the half, quarter or eighth whose shorter side is
-    /// still at least that long: the inverse DCT then computes the smaller picture outright.
+    /// still at least that long: the inverse DCT then computes the smaller picture outright, so that
+    /// the limit on pixels is one on the smaller picture.
     static func decode(
         _ bytes: UnsafeRawBufferPointer, name: String, limits: ImageLimits, covering: Int? = nil
     ) throws(ImageError) -> Image {
+        let markers = JPEGHeader(bytes)
+        if let feature = markers?.unreadFeature {
+            throw .unsupported(name: name, format: "JPEG", feature: feature)
+        }
         let handle = try Handle(name: name)
         let header = try handle.header(bytes)
-        try limits.check(header.width, header.height, name: name, format: .jpeg)
         let inks = header.isCMYK
-        let part = share(of: min(header.width, header.height), covering: covering)
+        let part = RowReducer.factor(
+            width: header.width, height: header.height, covering: covering)
         // TurboJPEG rounds up, as TJSCALED does.
         let (width, height) = (
             (header.width + part - 1) / part, (header.height + part - 1) / part
         )
-        let samples = try handle.pixels(
-            bytes, width, height, format: inks ? TJPF_CMYK : TJPF_RGB, channels: inks ? 4 : 3)
+        guard max(header.width, header.height) <= largestSide,
+            limits.allow(width: header.width, height: header.height, factor: part)
+        else {
+            throw .tooLarge(
+                name: name, width: header.width, height: header.height, limits: limits)
+        }
+        if let markers, markers.hasManyScans, markers.sampleCount > keptSamples {
+            throw .unsupported(
+                name: name, format: "JPEG",
+                feature: "several scans of \(header.width) × \(header.height) pixels, which are "
+                    + "decoded in memory,")
+        }
+        let (format, channels) = inks ? (TJPF_CMYK, 4) : (TJPF_RGB, 3)
+        let samples: [UInt8]
+        do {
+            samples = try handle.pixels(bytes, width, height, format: format, channels: channels)
+        } catch ImageError.truncated where markers?.hasManyScans == false {
+            // A file that lacks only the marker of its end is whole: with one, libjpeg is content.
+            let ended = Array(bytes) + [0xFF, 0xD9]
+            let result = ended.withUnsafeBytes { bytes in
+                Result { () throws(ImageError) in
+                    try handle.pixels(bytes, width, height, format: format, channels: channels)
+                }
+            }
+            samples = try result.get()
+        }
         return Image(
             width: width, height: height, pixels: inks ? rgb(inverted: samples) : samples)
-    }
-
-    private static func share(of side: Int, covering: Int?) -> Int {
-        guard let covering else { return 1 }
-        return [8, 4, 2].first { side / $0 >= covering } ?? 1
     }
 
     /// RGB from CMYK as Adobe stores it, 255 for no ink; Pillow's arithmetic.
@@ -33,14 +62,18 @@ enum JPEGDecoder {
         var pixels = [UInt8]()
         pixels.reserveCapacity(samples.count / 4 * 3)
         for base in stride(from: 0, to: samples.count, by: 4) {
-            let light = Int(samples[base + 3])
+            let light = samples[base + 3]
             for ink in 0..<3 {
-                let product = (255 - Int(samples[base + ink])) * light + 128
-                let dimmed = light - (((product >> 8) + product) >> 8)
-                pixels.append(UInt8(min(max(dimmed, 0), 255)))
+                pixels.append(dimmed(light, by: 255 - samples[base + ink]))
             }
         }
         return pixels
+    }
+
+    /// The part of `light`, which black ink leaves, that an ink leaves of it.
+    static func dimmed(_ light: UInt8, by ink: UInt8) -> UInt8 {
+        let product = Int(ink) * Int(light) + 128
+        return UInt8(max(Int(light) - (((product >> 8) + product) >> 8), 0))
     }
 }
 
@@ -98,6 +131,10 @@ private struct Handle: ~Copyable {
         let reason = String(cString: tjGetErrorStr2(pointer))
         if reason.contains("remature end") || reason.contains("ends prematurely") {
             throw .truncated(name: name, format: "JPEG")
+        }
+        // What libjpeg-turbo was built without.
+        if reason.contains("rithmetic") {
+            throw .unsupported(name: name, format: "JPEG", feature: "arithmetic coding")
         }
         guard tjGetErrorCode(pointer) == Int32(TJERR_WARNING.rawValue) else {
             throw .malformed(name: name, format: "JPEG", reason: reason)
