@@ -94,7 +94,8 @@ let package = Package(
         module(
             "Formats",
             [
-                "GraftSchemas", "GraftTensors", "GraftSystem", "CHDF5", "CArchive", "CBrotli", "CLZ4",
+                "GraftSchemas", "GraftTensors", "GraftSystem", "CHDF5", "CArchive", "CBrotli",
+                "CLZ4",
                 "CSnappy", "CZlib", "CZstd", collections, protobuf,
             ]),
         module("Networks", ["GraftTensors", collections]),
