@@ -10,10 +10,12 @@ import Testing
         let image = try Fixture.decode(Fixture.bytes(name), name: name)
         let expected = try Fixture.expected(name)
         #expect(image.width == expected.width && image.height == expected.height)
-        // Other versions of a library may round another way; never by more than one step.
-        let lossy = name.hasSuffix(".heic") || name.hasSuffix(".avif")
-        let worst = zip(image.pixels, expected.pixels).map { abs(Int($0) - Int($1)) }.max() ?? 0
-        #expect(worst <= (lossy ? 2 : 0))
+        // HEIC by another version of libheif rounds another way, by one step. Of AVIF libheif hands
+        // over colour that it has clipped where it leaves the gamut, as single pixels do.
+        let differences = zip(image.pixels, expected.pixels).map { abs(Int($0) - Int($1)) }
+        let worst = differences.max() ?? 0
+        #expect(worst <= (name.hasSuffix(".heic") ? 2 : name.hasSuffix(".avif") ? 12 : 0))
+        #expect(differences.reduce(0, +) * 10 <= differences.count)
         let inProcess = try Fixture.decode(
             Fixture.bytes(name), name: name, isolation: .inProcess)
         #expect(inProcess == image)

@@ -27,9 +27,8 @@ enum JPEGDecoder {
         let (width, height) = (
             (header.width + part - 1) / part, (header.height + part - 1) / part
         )
-        guard max(header.width, header.height) <= largestSide,
-            limits.allow(width: header.width, height: header.height, factor: part)
-        else {
+        try limits.check(header.width, header.height, name: name, format: .jpeg, factor: part)
+        guard max(header.width, header.height) <= largestSide else {
             throw .tooLarge(
                 name: name, width: header.width, height: header.height, limits: limits)
         }
