@@ -33,6 +33,8 @@ import Testing
                 #expect(error.message.contains(name))
             }
         }
+        // The first frame of an animation is whole without the others.
+        guard name != "animated.webp" else { return }
         #expect(throws: ImageError.self) {
             try Image.decode(Array(bytes[..<(bytes.count * 2 / 3)]), name: name)
         }
