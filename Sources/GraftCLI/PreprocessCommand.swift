@@ -13,7 +13,7 @@ struct PreprocessCommand: ParsableCommand {
         discussion: "Example: graft preprocess cat.jpg --normalize torch --size 224 -o x.npy",
         shouldDisplay: false)
 
-    @Argument(help: "A photo: JPEG, PNG or WebP.") var photo: String
+    @Argument(help: "Image file (\(ImageFormat.list))") var photo: String
     @Option(name: .shortAndLong, help: "Where to write the tensor, .npy.") var output: String
     @Option(help: "All of it as JSON, as in a native model's metadata.") var spec: String?
     @Option(help: "caffe, tf, torch, half, unit or pass-through.") var normalize = "torch"
@@ -28,8 +28,26 @@ struct PreprocessCommand: ParsableCommand {
     func run() throws {
         let preprocessing = try preprocessing()
         try preprocessing.validate()
-        let image = try Image.decode(path: photo, orient: !ignoreOrientation)
-        try Npy.write(preprocessing.tensor(image), to: output)
+        try Npy.write(preprocessing.tensor(image(for: preprocessing)), to: output)
+    }
+
+    /// The whole image, or, of a large one, a reduced image that still covers the input.
+    private func image(for preprocessing: Preprocessing) throws -> Image {
+        let upright = !ignoreOrientation
+        do {
+            return try Image.decode(
+                path: photo, orient: upright, limits: ImageLimits(pixels: 25_000_000))
+        } catch ImageError.tooLarge(_, let width, let height, _) {
+            let side = 2 * max(preprocessing.height, preprocessing.width)
+            let image = try Image.decode(
+                path: photo, orient: upright, covering: preprocessing.covering ?? side)
+            if image.width * image.height < width * height {
+                Terminal.say(
+                    "note: `\(photo)` of \(width) × \(height) pixels was decoded at "
+                        + "\(image.width) × \(image.height)")
+            }
+            return image
+        }
     }
 
     private func preprocessing() throws -> Preprocessing {
