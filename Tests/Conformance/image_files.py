@@ -1,7 +1,8 @@
 """Image files of every kind that graft reads against Pillow, pillow-heif and tifffile, pixel for pixel, and the memory of large ones.
 
 HEIC may differ by 1: libheif's own versions round another way. AVIF with halved colour is blended as Pillow's library does it, but
-libheif clips colours that leave the gamut first: 1 in 200 values may differ, by at most 16."""
+libheif clips colours that leave the gamut first: 1 in 200 values may differ, by at most 16. HEIC that is turned has even sides here,
+as phones write it: of odd ones older versions of libheif move the colour by a pixel."""
 import io
 import json
 import os
@@ -38,13 +39,15 @@ def run(path, width, height, kernel="nearest"):
             "normalization": {"channels": "rgb", "scale": 1, "mean": [0, 0, 0], "std": [1, 1, 1]}}
     out = folder / "x.npy"
     out.unlink(missing_ok=True)
-    process = subprocess.Popen([graft, "preprocess", str(path), "--spec", json.dumps(spec), "-o", str(out)],
-                               stderr=subprocess.PIPE, text=True)
-    message = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = status
-    pixels = np.load(out)[0].transpose(1, 2, 0) if status == 0 else None
-    return pixels, message.strip(), usage.ru_maxrss / 1024
+    # A small process starts it: the kernel counts what its parent had in memory to its own peak.
+    measure = ("import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stderr=subprocess.PIPE, text=True);"
+               "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024, done.stderr.strip());"
+               "sys.exit(done.returncode != 0)")
+    done = subprocess.run([sys.executable, "-c", measure, graft, "preprocess", str(path), "--spec", json.dumps(spec),
+                           "-o", str(out)], stdout=subprocess.PIPE, text=True)
+    megabytes, _, message = done.stdout.partition(" ")
+    pixels = np.load(out)[0].transpose(1, 2, 0) if done.returncode == 0 else None
+    return pixels, message.strip(), int(megabytes)
 
 
 def report(good, name, text):
@@ -207,11 +210,11 @@ def grid(tiles, columns, width, height, *turns):
 big = photo.resize((256, 256))
 tiles = [big.crop((x, y, x + 128, y + 128)) for y in (0, 128) for x in (0, 128)]
 check("grid.heic", grid(tiles, 2, 256, 256), worst=1)
-check("grid_cut.heic", grid(tiles, 2, 230, 201), worst=1)
+check("grid_cut.heic", grid(tiles, 2, 230, 202), worst=1)
 for quarter in (1, 2, 3):
-    check(f"turned{quarter}.heic", grid(tiles, 2, 230, 201, box(b"irot", bytes([quarter]))), worst=1)
+    check(f"turned{quarter}.heic", grid(tiles, 2, 230, 202, box(b"irot", bytes([quarter]))), worst=1)
 for axis in (0, 1):
-    check(f"mirrored{axis}.heic", grid(tiles, 2, 230, 201, box(b"irot", b"\1"), box(b"imir", bytes([axis]))), worst=1)
+    check(f"mirrored{axis}.heic", grid(tiles, 2, 230, 202, box(b"irot", b"\1"), box(b"imir", bytes([axis]))), worst=1)
 heic = grid(tiles, 2, 256, 256)
 refused("cut.heic", heic[:len(heic) // 2])
 
@@ -239,7 +242,7 @@ refused("lossless.jpg", jpeg.replace(b"\xff\xc0", b"\xff\xc3", 1), "lossless")
 def large(name, save, most):
     save(folder / name)
     got, message, megabytes = run(folder / name, 224, 224, "bilinear")
-    report(got is not None and megabytes < most, name, message or f"{megabytes:.0f} MB (allowed {most})")
+    report(got is not None and megabytes < most, name, f"{megabytes:.0f} MB (allowed {most}) {message}")
     (folder / name).unlink()
 
 
