@@ -39,6 +39,7 @@ let collections = Target.Dependency.product(
     name: "OrderedCollections", package: "swift-collections")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let server: [Target.Dependency] = [
     .product(name: "FlyingFox", package: "FlyingFox"),
     .product(name: "FlyingSocks", package: "FlyingFox"),
@@ -65,11 +66,13 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", "3.10.0"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         library("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
         library("CHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
         library("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev"),
+        library("CExpat", pkgConfig: "expat", apt: "libexpat1-dev"),
         // Headers of the kernel and of libc, nothing to link.
         .systemLibrary(name: "CSandbox", path: "Sources/CModules/CSandbox"),
         .systemLibrary(name: "CFolders", path: "Sources/CModules/CFolders"),
@@ -94,9 +97,8 @@ let package = Package(
         module(
             "Formats",
             [
-                "GraftSchemas", "GraftTensors", "GraftSystem", "CHDF5", "CArchive", "CBrotli",
-                "CLZ4",
-                "CSnappy", "CZlib", "CZstd", collections, protobuf,
+                "GraftSchemas", "GraftTensors", "GraftSystem", "CHDF5", "CArchive", "CExpat",
+                "CBrotli", "CLZ4", "CSnappy", "CZlib", "CZstd", collections, protobuf, yams,
             ]),
         module("Networks", ["GraftTensors", collections]),
         module(
@@ -147,7 +149,7 @@ let package = Package(
             "Training",
             [
                 "GraftTraining", "GraftExecution", "GraftNetworks", "GraftTensors", "GraftImages",
-                collections,
+                "GraftFormats", collections,
             ]),
         tests(
             "Registry", ["GraftRegistry", "GraftArchitectures", "GraftNetworks", "GraftTensors"]),

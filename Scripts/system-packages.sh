@@ -2,7 +2,7 @@
 # Installs the C libraries that graft links, with apt-get, where they are missing.
 set -euo pipefail
 packages=(libcurl4-openssl-dev libhdf5-dev libarchive-dev libdnnl-dev libturbojpeg0-dev
-    libpng-dev libwebp-dev libbrotli-dev liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev
+    libpng-dev libwebp-dev libexpat1-dev libbrotli-dev liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev
     pkg-config ca-certificates)
 # Opened at run time for HEIC, AVIF, TIFF and GIF images; graft builds without them. Newer systems have
 # the decoders of libheif in packages of their own.

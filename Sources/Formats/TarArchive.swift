@@ -70,8 +70,9 @@ public enum TarArchive {
             let blocks = size / 512 + (size % 512 == 0 ? 0 : 1)
             at = start + blocks * 512
         }
-        guard at == bytes.count || members.isEmpty == false else {
-            throw malformed("it has no header")
+        guard at == bytes.count else {
+            throw malformed(
+                members.isEmpty ? "it has no header" : "it is cut short after byte \(bytes.count)")
         }
         return members
     }

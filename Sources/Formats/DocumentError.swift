@@ -1,0 +1,77 @@
+// What can be wrong with a text document: YAML, XML, JSON or a table.
+
+public import GraftTensors
+
+/// A document that breaks the rules of its format, and the line where it does.
+public struct DocumentError: Diagnostic, Equatable {
+    /// The file.
+    public let path: String
+    /// The format, as people call it.
+    public let format: String
+    /// The line, from 1, if it is known.
+    public let line: Int?
+    /// The rule that is broken.
+    public let flaw: DocumentFlaw
+
+    package init(path: String, format: String, line: Int? = nil, flaw: DocumentFlaw) {
+        self.path = path
+        self.format = format
+        self.line = line
+        self.flaw = flaw
+    }
+
+    /// What happened.
+    public var message: String {
+        let place = line.map { "`\(path)`, line \($0)" } ?? "`\(path)`"
+        return "\(place): not valid \(format): \(flaw.explanation)"
+    }
+
+    /// What to do about it.
+    public var hint: String? { flaw.remedy }
+}
+
+/// A rule that a document breaks.
+public enum DocumentFlaw: Sendable, Equatable {
+    /// Other characters than the format has there.
+    case expected(String, found: String)
+    /// The parser of the format refused it, in its own words.
+    case refused(String)
+    /// Nested deeper than any data set is.
+    case tooDeep(limit: Int)
+    /// More bytes than a file of this kind can need.
+    case tooLarge(byteCount: Int, limit: Int)
+    /// More values than fit into memory.
+    case tooManyValues(limit: Int)
+    /// More references than a file of this kind can need: they can multiply without bound.
+    case tooManyAliases(count: Int, limit: Int)
+    /// A declaration of an entity, which could refer to other files.
+    case entity
+    /// A field in quotes that does not end.
+    case openQuote
+    /// Bytes that are neither UTF-8 nor UTF-16.
+    case notText
+
+    fileprivate var explanation: String {
+        switch self {
+        case .expected(let expected, let found): "expected \(expected), found \(found)"
+        case .refused(let reason): reason
+        case .tooDeep(let limit): "it nests deeper than \(limit) levels"
+        case .tooLarge(let count, let limit): "expected at most \(limit) bytes, found \(count)"
+        case .tooManyValues(let limit): "it has more than \(limit) values"
+        case .tooManyAliases(let count, let limit):
+            "expected at most \(limit) aliases, found \(count)"
+        case .entity: "it declares an entity, which is not allowed"
+        case .openQuote: "a quote `\"` is opened here and never closed"
+        case .notText: "it is neither UTF-8 nor UTF-16 text"
+        }
+    }
+
+    fileprivate var remedy: String? {
+        switch self {
+        case .openQuote: "double the quotes inside of a quoted field, or remove them"
+        case .tooManyAliases: "write the values out instead of `*alias`"
+        case .entity: "remove the `<!ENTITY …>` declaration"
+        default: nil
+        }
+    }
+}
