@@ -13,7 +13,7 @@ extension ContentKind {
     ///
     /// - Throws: `FileError` if it cannot be read. Pipes and devices are ``unknown`` and not read.
     public static func of(path: String) throws -> ContentKind {
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let file = PathBytes.withCString(path) { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
         guard file >= 0 else { throw FileError("open", path) }
         defer { close(file) }
         var status = stat()

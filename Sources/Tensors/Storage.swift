@@ -70,7 +70,9 @@ public final class Storage: @unchecked Sendable {
     /// not by graft.
     public convenience init(mapping path: String) throws(FileError) {
         // Without waiting: a pipe is refused below, and has no end to wait for.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let descriptor = PathBytes.withCString(path) {
+            open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        }
         guard descriptor >= 0 else { throw FileError("open", path) }
         defer { close(descriptor) }
         var status = stat()
