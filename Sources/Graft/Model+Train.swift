@@ -94,13 +94,14 @@ extension Model {
     private func trainingInput(
         _ data: PhotoSource, _ options: TrainingOptions, command: String
     ) throws -> TrainingInput {
-        let data = data.divided
         let photos = try PhotoFolder.open(data.path, data.reading)
+        try photos.requireForTraining()
         var (training, kept, unseen) = try Model.split(photos, data, options)
         var preprocessing = preprocessing
         if data.reading.task == .detection {
-            let annotated = try AnnotatedPhotos.read(data.path)
-            let held = try data.validation.map { try AnnotatedPhotos.read($0) } ?? annotated
+            let annotated = try AnnotatedImages.read(data.path, data.reading)
+            let held =
+                try data.validation.map { try AnnotatedImages.read($0, data.reading) } ?? annotated
             training = annotated.targets(for: training, classes: photos.classes)
             kept = held.targets(for: kept, classes: photos.classes)
             // Whole photos: what lies at the border is to be found too.
@@ -165,15 +166,20 @@ extension Model {
     private static func split(
         _ photos: PhotoFolder, _ data: PhotoSource, _ options: TrainingOptions
     ) throws -> ([PhotoFolder.Item], [PhotoFolder.Item], unseen: [String]) {
+        // Test images are for evaluation alone.
+        let training = photos.only(.training)
         guard let validation = data.validation else {
+            let held = photos.only(.validation).items
+            guard held.isEmpty else { return (training.items, held, []) }
             let split = try Split.stratified(
-                photos, seed: options.seed, fraction: options.validationFraction)
-            let items = split.items(of: photos)
+                training, seed: options.seed, fraction: options.validationFraction)
+            let items = split.items(of: training)
             return (items.training, items.validation, [])
         }
         var reading = data.reading
         reading.task = photos.task
-        let held = try PhotoFolder.open(validation, reading)
+        var held = try PhotoFolder.open(validation, reading)
+        if held.items.contains(where: { $0.split == .validation }) { held = held.only(.validation) }
         if options.embedding != nil {
             let unseen = held.classes.filter { !photos.classes.contains($0) }
             let classes = photos.classes + unseen
@@ -183,7 +189,7 @@ extension Model {
                     classes.firstIndex(of: held.classes[item.classIndex]) ?? item.classIndex
                 return item
             }
-            return (photos.items, items, unseen)
+            return (training.items, items, unseen)
         }
         guard held.classes == photos.classes else {
             func lacks(_ names: [String], _ others: [String]) -> String? {
@@ -204,7 +210,7 @@ extension Model {
                     + differences.joined(separator: ", "),
                 hint: "give both the same classes")
         }
-        return (photos.items, held.items, [])
+        return (training.items, held.items, [])
     }
 }
 
@@ -222,12 +228,5 @@ public struct PhotoSource: Sendable {
         self.path = path
         self.validation = validation
         self.reading = reading
-    }
-
-    /// The halves of a data set that comes divided into folders `train` and `validation`, unless
-    /// the photos to validate with are named; else itself.
-    public var divided: PhotoSource {
-        guard validation == nil, let halves = PhotoFolder.halves(path) else { return self }
-        return PhotoSource(halves.training, validation: halves.validation, reading: reading)
     }
 }

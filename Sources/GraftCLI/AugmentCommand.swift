@@ -115,12 +115,14 @@ struct AugmentCommand: ParsableCommand {
     /// The boxes of the photo.
     private func annotated() throws -> [Answer.Thing] {
         guard let annotations else { return [] }
-        guard let found = try AnnotatedPhotos.read(annotations).photo(at: photo) else {
+        guard let found = try AnnotatedImages.read(annotations).image(at: photo) else {
             throw ModelError.unusable(
                 annotations, reason: "says nothing about `\(photo)`",
                 hint: "name a photo that it lists")
         }
-        return found.things.map { Answer.Thing(label: $0.label, box: $0.box) }
+        return found.objects.compactMap { object in
+            object.boundingBox.map { Answer.Thing(label: object.label, box: $0) }
+        }
     }
 
     /// Draws boxes, each label in a colour of its own.

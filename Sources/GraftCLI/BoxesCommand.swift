@@ -28,8 +28,11 @@ struct BoxesCommand: AsyncParsableCommand {
             discussion: "Example: graft boxes score detections.json instances.json")
 
         @Argument(help: "What was found: COCO's results, .json.") var detections: String
-        @Argument(help: "Annotations: COCO's .json, YOLO's .yaml or a Pascal VOC folder.")
+        @Argument(help: "Annotations, in any format that `graft train` reads.")
         var truth: String
+        @Option(
+            help: "Part of a divided set to compare with (default: test, else validation).",
+            transform: choice) var split: DataSplit?
         @Flag(help: "Print one JSON object.") var json = false
 
         struct Answer: Encodable {
@@ -40,17 +43,36 @@ struct BoxesCommand: AsyncParsableCommand {
         }
 
         func run() throws {
-            let annotated = try AnnotatedPhotos.read(truth)
-            for remark in annotated.remarks { Terminal.say("warning: left out \(remark)") }
-            let classes = annotated.names
-            let found = try DetectionFile(detections).detections(in: annotated, classes: classes)
+            var whole = try AnnotatedImages.read(truth)
+            let file = try DetectionFile(detections)
+            let parts = split.map { [$0] } ?? [.test, .validation]
+            var annotated = whole
+            if let part = parts.first(where: { part in whole.images.contains { $0.split == part } })
+            {
+                annotated = whole.only(part)
+                Terminal.say("note: `\(truth)` is divided: comparing with its \(part.name) images")
+            } else if let split {
+                throw ModelError.unusable(
+                    truth, reason: "it has no \(split.name) images", hint: "leave --split out")
+            }
+            let classes = whole.names
+            let found = try file.detections(
+                in: annotated, classes: classes, omissions: &whole.omissions)
+            for remark in whole.remarks { Terminal.say("warning: left out \(remark)") }
+            for note in whole.notes + [annotated.reduction].compactMap(\.self) {
+                Terminal.say("note: \(note)")
+            }
             // COCO's tools go by the numbers of the photos where scores are equal.
-            let order = annotated.photos.indices.sorted {
-                (annotated.photos[$0].id ?? $0, $0) < (annotated.photos[$1].id ?? $1, $1)
+            let order = annotated.images.indices.sorted {
+                (annotated.images[$0].id ?? $0, $0) < (annotated.images[$1].id ?? $1, $1)
             }
             var place = [Int](repeating: 0, count: order.count)
             for (new, old) in order.enumerated() { place[old] = new }
             let boxes = annotated.boxes
+            guard !boxes.isEmpty else {
+                throw ModelError.unusable(
+                    truth, reason: "it has no boxes to compare with", hint: nil)
+            }
             let metrics = BoxMetrics(
                 found.map { moved($0, \.photo, place) }, boxes.map { moved($0, \.photo, place) },
                 photos: order.count, classes: classes)

@@ -44,16 +44,18 @@ struct DataCommand: ParsableCommand {
         }
 
         func run() async throws {
-            let source = PhotoSource(
-                try await Models.photos(at: data),
-                validation: try await validation.asyncMap { try await Models.photos(at: $0) },
-                reading: reading.reading
-            ).divided
-            let photos = try PhotoFolder.open(source.path, source.reading)
+            let path = try await Models.photos(at: data)
+            let photos = try PhotoFolder.open(path, reading.reading)
+            let held = try await validation.asyncMap { validation in
+                try PhotoFolder.open(try await Models.photos(at: validation), reading.reading)
+            }
+            if !json { DataSettings.sayNotes(of: photos) }
+            let others = photos.with(
+                items: photos.items.filter { ![nil, .training].contains($0.split) })
             let progress = JobProgress("checking")
             let check = DataCheck(
-                photos,
-                validation: try source.validation.map { try PhotoFolder.open($0, source.reading) }
+                photos.isDivided ? photos.only(.training) : photos,
+                validation: held ?? (photos.isDivided ? others : nil)
             ) { done, total in
                 progress.show(done, of: total)
             }
@@ -84,7 +86,7 @@ struct DataCommand: ParsableCommand {
                     + "(\(decimals($0.probability, 3)))"
             }
             lines.append(
-                "\(check.photos) photos of \(check.counts.count) classes: "
+                "\(check.photos) images of \(photos.classes.count) classes: "
                     + (lines.isEmpty
                         ? "nothing found"
                         : "\(lines.count) \(lines.count == 1 ? "finding" : "findings")"))

@@ -1,7 +1,8 @@
-// The options that say how labelled photos are read.
+// The options that say how labelled images are read.
 
 import ArgumentParser
 import Graft
+import GraftTensors
 import GraftTraining
 
 struct DataSettings: ParsableArguments {
@@ -10,27 +11,95 @@ struct DataSettings: ParsableArguments {
             "classification, multi-label, regression, embedding or detection.",
             discussion: """
                 Without it, the names of a table's columns say which: see --columns. Embeddings are \
-                learned from classes, detection from annotated boxes (COCO, YOLO, VOC).
+                learned from classes, detection from annotated boxes.
                 """),
         transform: choice)
     var task: LearningTask?
     @Option(
         help: ArgumentHelp(
-            "The columns of a table that hold the labels or numbers, with commas between them.",
+            "Columns of a table by role, for example path=file,label=breed.",
             discussion: """
-                Without it: `label` or `class`; `labels`, with | between them; `value` or `target`.
+                Roles: path, label, labels, value, split, group, xmin, ymin, xmax, ymax, x, y, width, \
+                height and bbox. A name without a role is a column of labels or values.
                 """)) var columns: String?
+    @Option(help: "Folder of the images that a table or a file of annotations names.")
+    var folder: String?
+    @Option(help: "Extension that the image names of a table leave out, for example jpg.")
+    var `extension`: String?
+    @Option(help: "Text between several labels in one field (default: | or ;).")
+    var labelDelimiter: String?
+    @Option(help: "Character between the fields of a table (default: found; tab for a tab).")
+    var separator: String?
     @Option(
-        help: "Keep photos on one side whose names are the same up to this text, for example _.")
+        help: "Keep images on one side of a split whose names are the same up to this text.")
     var group: String?
-    @Flag(help: "Of photos with boxes (COCO, YOLO, VOC): an example for each box.") var crops =
-        false
+    @Flag(help: "Of images with boxes: an example for each box.") var crops = false
+    @Flag(help: "Take the folders as classes, also those named train or test.")
+    var classesAreFolders = false
+    @Flag(help: "Follow links that lead out of the folder.") var followLinks = false
+    @Option(
+        help: ArgumentHelp(
+            "Pixels that boxes of images with an EXIF orientation count: upright or stored.",
+            discussion: "Without it, the recorded size of the image decides."),
+        transform: choice)
+    var boxesOn: BoxPixels?
+
+    private static let roles: Set<String> = [
+        "path", "label", "labels", "value", "split", "group", "xmin", "ymin", "xmax", "ymax", "x",
+        "y", "width", "height", "bbox",
+    ]
+
+    func validate() throws {
+        if let separator, separator != "tab", separator.unicodeScalars.count != 1 {
+            throw ValidationError("--separator takes one character or `tab`, found `\(separator)`")
+        }
+        if labelDelimiter == "" {
+            throw ValidationError("--label-delimiter takes a text, found an empty one")
+        }
+        for (role, _) in parts where role.map({ !Self.roles.contains($0) }) ?? false {
+            throw ValidationError(
+                "--columns has no role `\(role ?? "")`; the roles are "
+                    + Self.roles.sorted().joined(separator: ", "))
+        }
+    }
+
+    /// The columns with their roles.
+    private var parts: [(role: String?, name: String)] {
+        (columns ?? "").split(separator: ",").map { part in
+            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            return pair.count == 2
+                ? (pair[0].lowercased(), String(pair[1])) : (nil, String(part))
+        }
+    }
 
     var reading: PhotoReading {
         var reading = PhotoReading(task: task)
-        reading.columns = columns?.split(separator: ",").map(String.init) ?? []
+        for (role, name) in parts {
+            if let role { reading.columnRoles[role] = name } else { reading.columns.append(name) }
+        }
+        reading.folder = folder
+        reading.fileExtension = self.extension
+        reading.labelDelimiter = labelDelimiter
+        reading.separator = separator.flatMap { $0 == "tab" ? "\t" : $0.first }
         reading.groupBefore = group ?? ""
         reading.crops = crops
+        reading.classesAreFolders = classesAreFolders
+        reading.followsLinks = followLinks
+        reading.boxesOn = boxesOn
         return reading
+    }
+
+    /// Says on stderr what was left out of a set, what was assumed and how it is divided.
+    static func say(of photos: PhotoFolder) {
+        for remark in photos.remarks { Terminal.say("warning: left out \(remark)") }
+        sayNotes(of: photos)
+    }
+
+    /// Says on stderr what was assumed of a set and how it is divided.
+    static func sayNotes(of photos: PhotoFolder) {
+        for note in photos.notes { Terminal.say("note: \(note)") }
+        for note in [photos.division, photos.loneClasses].compactMap(\.self) {
+            Terminal.say("note: \(note)")
+        }
     }
 }

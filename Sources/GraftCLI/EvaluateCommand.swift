@@ -31,9 +31,6 @@ struct EvaluateCommand: AsyncParsableCommand {
         var model = try await settings.open(self.model)
         model.execution = execution.options()
         let folder = try await Models.photos(at: data)
-        if let half = PhotoFolder.halves(folder)?.validation {
-            Terminal.say("`\(data)` comes divided: evaluating `\(half)`")
-        }
         let progress = JobProgress("evaluating")
         let evaluation = try Evaluation(
             model, folder: folder, reading: reading.reading, splitFile: split,
@@ -42,6 +39,11 @@ struct EvaluateCommand: AsyncParsableCommand {
             progress.show(done, of: total)
         }
         progress.end()
+        for remark in evaluation.leftOut { Terminal.say("warning: left out \(remark)") }
+        for note in evaluation.notes { Terminal.say("note: \(note)") }
+        if let split = evaluation.split {
+            Terminal.say("note: `\(data)` is divided: evaluated its \(split.name) images")
+        }
         if let remark = Report.overlap(evaluation) { Terminal.say(remark) }
         for skipped in evaluation.skipped { Terminal.say("warning: skipped \(skipped)") }
         Terminal.answer(json ? try JSON.line(evaluation) : Report.text(evaluation))

@@ -123,7 +123,7 @@ struct TrainCommand: AsyncParsableCommand {
             )
         }
         // A folder that holds no classes is found out before anything is fetched.
-        let named = PhotoSource(
+        let source = PhotoSource(
             try await Models.photos(
                 at: data, progress: Progress.fetching(quiet: !speaks, json: false)),
             validation: try await validation.asyncMap {
@@ -131,21 +131,21 @@ struct TrainCommand: AsyncParsableCommand {
                     at: $0, progress: Progress.fetching(quiet: !speaks, json: false))
             }, reading: reading.reading
         )
-        let source = named.divided
         let photos = try PhotoFolder.open(source.path, source.reading)
+        try photos.requireForTraining()
         var options = try settings.options()
         options.embedding = try likeness.settings(reading.task)
         let learned: LearningTask =
             options.embedding != nil
             ? .embedding : reading.task == .detection ? .detection : photos.task
         let givenSplit =
-            named.validation != nil
+            source.validation != nil
             ? "`--validation`"
-            : source.validation.map { "the set's own validation images in `\($0)`" }
+            : photos.only(.validation).items.isEmpty ? nil : "the set's own validation images"
         try settings.refuseIdle(
             settings.context(task: learned, givenSplit: givenSplit, findsRate: findRate))
         if speaks {
-            for remark in photos.remarks { Terminal.say("warning: left out \(remark)") }
+            DataSettings.say(of: photos)
             Terminal.say(taskLine(learned, photos))
             if backbone == nil {
                 Terminal.say("backbone: \(Self.defaultBackbone) (--backbone names another)")
@@ -159,7 +159,9 @@ struct TrainCommand: AsyncParsableCommand {
         let live = EpochTable(
             learned,
             split: source.validation.map { "validation: `\($0)`" }
-                ?? "\(decimals(options.validationFraction * 100, 0)) % kept back, seed \(options.seed)"
+                ?? (photos.only(.validation).items.isEmpty
+                    ? "\(decimals(options.validationFraction * 100, 0)) % kept back, seed \(options.seed)"
+                    : "validation: the set's own")
         )
         if findRate || settings.searchesRate {
             let search = try model.findRate(on: source, options: options, cacheFolder: cache) {

@@ -1,5 +1,7 @@
 // The readers of labelled photos, and of what the caches keep about files.
 
+import Foundation
+import GraftFormats
 import GraftTraining
 
 @testable import GraftCache
@@ -22,6 +24,39 @@ extension Parser {
             try photo("voc/JPEGImages/a.png", bench)
             _ = try bench.file("voc/Annotations/a.xml", bytes)
             try open(bench.folder + "/voc")
+        },
+        Parser(name: "yaml", seeds: []) { bytes, bench in
+            _ = try YAMLTree.read(bench.file("x.yaml", bytes))
+        },
+        Parser(name: "xml", seeds: []) { bytes, bench in
+            _ = try XMLElement.read(bench.file("x.xml", bytes))
+        },
+        Parser(name: "json-tree", seeds: []) { bytes, bench in
+            _ = try JSONTree.read(bench.file("x.json", bytes))
+        },
+        Parser(name: "delimited", seeds: []) { bytes, bench in
+            _ = try DelimitedText(TextBytes(path: bench.file("x.csv", bytes)).text, path: "x.csv")
+        },
+        // Create ML, LabelMe, VIA and Label Studio are told apart by what is in the file.
+        Parser(name: "labels-json", seeds: []) { bytes, bench in
+            try photo("a.png", bench)
+            try labelled("x.json", bytes, bench)
+        },
+        Parser(name: "cvat", seeds: []) { bytes, bench in
+            try photo("cvat/a.png", bench)
+            try labelled("cvat/annotations.xml", bytes, bench)
+        },
+        Parser(name: "box-table", seeds: []) { bytes, bench in
+            try photo("a.png", bench)
+            try labelled("x.tsv", bytes, bench)
+        },
+        Parser(name: "data-zip", seeds: []) { bytes, bench in
+            let folder = bench.folder + "/unpacked"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true)
+            try ArchiveFiles.unpack(
+                bench.file("x.zip", bytes), into: folder, limit: 1 << 20, where: { _ in true })
         },
         Parser(name: "tree", seeds: []) { bytes, bench in
             _ = TreeListing.read(try bench.file("x.json", bytes))

@@ -20,10 +20,16 @@ import Testing
         try write(
             "\u{FEFF}Label,Path\r\n\"b, c\",x/1.jpg\r\na,\"x/\"\"2\"\".jpg\"\n\na,/z/3.jpg\n",
             "t.csv")
+        try FileManager.default.createDirectory(
+            atPath: folder + "/x", withIntermediateDirectories: true)
+        try write("", "x/1.jpg")
+        try write("", "x/\"2\".jpg")
+        try write("", "3.jpg")
         let photos = try PhotoFolder.open(folder + "/t.csv")
         #expect(photos.classes == ["a", "b, c"])
         #expect(photos.items.map(\.relativePath) == ["/z/3.jpg", "x/\"2\".jpg", "x/1.jpg"])
-        #expect(photos.items[0].path == "/z/3.jpg")
+        // An absolute path of another machine is found by its end.
+        #expect(photos.items[0].path == folder + "/3.jpg")
         #expect(photos.items[2].path == folder + "/x/1.jpg")
         #expect(photos.counts == [2, 1])
     }

@@ -70,20 +70,23 @@ import Testing
         try add("1.jpg", "2.jpg")
         #expect(message().contains("found none but 2 photos"))
         try add("cat/1.jpg")
-        #expect(message().contains("found 1: `cat`"))
+        #expect(throws: PhotoFolderError.oneClass(root, name: "cat")) {
+            try PhotoFolder.scan(self.root).requireForTraining()
+        }
+        // One class is enough to evaluate; an empty one beside it is said.
         try add("dog/readme.txt")
-        #expect(message().contains("/dog`, found none"))
+        #expect(try PhotoFolder.scan(root).remarks.contains { $0.contains("\(root)/dog`") })
         try FileManager.default.createSymbolicLink(
             atPath: root + "/dog/out.jpg", withDestinationPath: "/etc/hostname")
-        #expect(message().contains("/dog`, found 1 link to files outside"))
+        #expect(try PhotoFolder.scan(root).remarks.contains { $0.contains("\(root)/dog/out.jpg`") })
         // Beside photos it is left out, and said.
         try add("dog/1.jpg")
         let photos = try PhotoFolder.scan(root)
         #expect(photos.items.map(\.relativePath) == ["cat/1.jpg", "dog/1.jpg"])
-        #expect(photos.remarks.count == 2)
-        #expect(photos.remarks.first?.hasPrefix("1 link of `\(root)/dog`") == true)
-        #expect(
-            photos.remarks.last == "3 files of `\(root)`: 2 .jpg (empty file), 1 .txt (empty file)")
+        #expect(photos.remarks.count == 3)
+        #expect(photos.remarks[0] == "1 link to files outside of the data set: `\(root)/dog/out.jpg`")
+        #expect(photos.remarks[1].hasPrefix("2 images outside of the class folders: "))
+        #expect(photos.remarks[2] == "1 file of `\(root)`: 1 .txt (empty file)")
         #expect(throws: PhotoFolderError.notAFolder(root + "/1.jpg")) {
             try PhotoFolder.scan(root + "/1.jpg")
         }
@@ -124,8 +127,15 @@ import Testing
         try fill("cat", 0..<1)
         try fill("dog", 0..<3)
         let photos = try PhotoFolder.scan(root)
+        // The only cat is learned from.
+        let split = try Split.stratified(photos, seed: 0, fraction: 0.5)
+        #expect(split.training.contains("cat/0.jpg") && split.validation.count == 2)
+        #expect(photos.loneClasses?.contains("`cat`") == true)
+        let single = PhotoFolder(
+            path: root, classes: photos.classes,
+            items: [photos.items[0], photos.items[1]])
         #expect(throws: PhotoFolderError.tooFew("cat", count: 1)) {
-            try Split.stratified(photos, seed: 0, fraction: 0.5)
+            try Split.stratified(single, seed: 0, fraction: 0.5)
         }
         for fraction in [0, 1, -1, .nan] as [Double] {
             #expect(throws: PhotoFolderError.self) {

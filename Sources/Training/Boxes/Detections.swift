@@ -105,21 +105,25 @@ public struct DetectionFile: Codable, Sendable {
         }
     }
 
-    /// The results by the photos and classes of what they are compared with. Those of classes that
-    /// are not there are left out, as COCO's tools do.
+    /// The results by the images and classes of what they are compared with. Those of classes that
+    /// are not there are left out, as COCO's tools do; those of images that are not there are counted
+    /// in `omissions`.
     ///
-    /// - Throws: ``AnnotationError`` if a result is of no photo that is there.
-    public func detections(in truth: AnnotatedPhotos, classes: [String]) throws -> [Detection] {
+    /// - Throws: ``AnnotationError`` if no result is of an image that is there.
+    public func detections(
+        in truth: AnnotatedImages, classes: [String], omissions: inout Omissions
+    ) throws -> [Detection] {
         var places: [Name: Int] = [:]
         func note(_ name: Name, _ photo: Int) { if places[name] == nil { places[name] = photo } }
         func stem(_ name: Substring) -> Substring {
             name.lastIndex(of: ".").map { name[..<$0] } ?? name
         }
-        for (index, photo) in truth.photos.enumerated() {
+        for (index, photo) in truth.images.enumerated() {
             if let id = photo.id {
                 note(.number(id), index)
                 note(.text("\(id)"), index)
             }
+            photo.identifier.map { note(.text($0), index) }
             note(.text(photo.name), index)
             let last = photo.name.split(separator: "/").last ?? ""
             note(.text(String(last)), index)
@@ -138,12 +142,17 @@ public struct DetectionFile: Codable, Sendable {
                     : truth.categories[number].flatMap { labels[$0] }
             }
         }
-        return try results.enumerated().compactMap { index, result in
+        guard results.isEmpty || results.contains(where: { places[$0.image_id] != nil }) else {
+            throw AnnotationError.malformed(
+                path, format: "result",
+                reason: "none of its images is annotated: `\(results[0].image_id)` and "
+                    + "\(results.count - 1) more")
+        }
+        return results.enumerated().compactMap { index, result in
             guard let photo = places[result.image_id] else {
-                throw AnnotationError.malformed(
-                    path, format: "result",
-                    reason: "result \(index) is of the photo `\(result.image_id)`, which is not "
-                        + "annotated")
+                let place = AnnotationPlace(file: path, entry: "result \(index)")
+                omissions.add(.detection, at: place, "image `\(result.image_id)`")
+                return nil
             }
             return label(result.category_id).map {
                 Detection(photo: photo, label: $0, box: result.box, score: result.score)

@@ -3,12 +3,6 @@
 public import GraftImages
 import GraftTensors
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// The images in a folder and the folders in it, in the order of their paths.
 ///
 /// Hidden files are passed over, links to files are followed, and links to folders are not: they may
@@ -31,14 +25,12 @@ public struct ImageListing: Sendable {
 
     private mutating func add(_ folder: String, depth: Int) throws {
         guard depth < 64 else { return }
-        for name in try PhotoFolder.entries(of: folder) {
+        for name in try FolderListing.names(in: folder) {
             let path = folder == "/" ? "/" + name : folder + "/" + name
-            var status = stat()
-            guard lstat(path, &status) == 0 else { continue }
-            switch status.st_mode & S_IFMT {
-            case S_IFDIR: try add(path, depth: depth + 1)
-            case S_IFREG: if leftOut.admits(path: path) { paths.append(path) }
-            case S_IFLNK:
+            switch FolderListing.kind(path) {
+            case .folder: try add(path, depth: depth + 1)
+            case .file: if leftOut.admits(path: path) { paths.append(path) }
+            case .link:
                 if PhotoFolder.isFile(path) {
                     if leftOut.admits(path: path) { paths.append(path) }
                 } else {

@@ -7,9 +7,7 @@ import GraftTensors
 extension PhotoFolder {
     /// The photos of a `.tar`: in folders named by class (`class/photo.jpg`), or in pairs of a photo
     /// and the text of its class (`0001.jpg`, `0001.cls`), as WebDataset has them.
-    static func archive(_ path: String, _ reading: PhotoReading = PhotoReading()) throws
-        -> PhotoFolder
-    {
+    static func archive(_ path: String) throws -> PhotoFolder {
         let members = try TarArchive.members(path)
         let file = try Storage(mapping: path)
         var classes: [String: String] = [:]
@@ -41,9 +39,6 @@ extension PhotoFolder {
         }
         let names = sortedNames(found.map(\.label))
         guard !names.isEmpty else { throw PhotoFolderError.noClasses(path, photos: 0) }
-        guard names.count > 1 || reading.isForEvaluation else {
-            throw PhotoFolderError.oneClass(path, name: names[0])
-        }
         let places = places(names)
         let items = found.map { label, member in
             var item = Item(
@@ -62,6 +57,8 @@ extension PhotoFolder {
 
     /// Whether a part of a member's path starts with a dot, as of the files that macOS adds.
     private static func isHidden(_ name: String) -> Bool {
-        name.split(separator: "/").contains { $0.hasPrefix(".") && $0 != "." && $0 != ".." }
+        name.split(separator: "/").contains {
+            FolderListing.isSystem(String($0)) && $0 != "." && $0 != ".."
+        }
     }
 }

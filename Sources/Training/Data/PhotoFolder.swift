@@ -3,12 +3,6 @@
 public import GraftImages
 public import GraftTensors
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// Labelled photos on disk: `folder/class/photo.jpg`, as torchvision's `ImageFolder` and Keras'
 /// `image_dataset_from_directory` have them.
 public struct PhotoFolder: Sendable {
@@ -28,6 +22,8 @@ public struct PhotoFolder: Sendable {
         public var range: Range<Int>?
         /// The part of the picture that is meant, if not all.
         public var box: Box?
+        /// The part of the data set that it belongs to, if the set is divided.
+        public var split: DataSplit?
 
         /// A labelled photo.
         public init(path: String, relativePath: String, classIndex: Int) {
@@ -48,6 +44,8 @@ public struct PhotoFolder: Sendable {
     public var task = LearningTask.classification
     /// What was left out while reading, and why.
     public var remarks: [String] = []
+    /// What had to be assumed while reading, as sentences.
+    public var notes: [String] = []
 
     /// Labelled photos.
     public init(
@@ -70,187 +68,6 @@ public struct PhotoFolder: Sendable {
             $0[$1.classIndex] += 1
         }
     }
-
-    /// Lists the photos of a folder of folders, opening none.
-    ///
-    /// Hidden files are passed over. Files that are no images, neither by extension nor by content,
-    /// are left out and counted by kind in ``remarks``; so are links to files outside of the folder.
-    public static func scan(_ path: String, _ reading: PhotoReading = PhotoReading()) throws
-        -> PhotoFolder
-    {
-        guard let root = resolved(path) else { throw FileError("open", path) }
-        guard kind(root) == S_IFDIR else { throw PhotoFolderError.notAFolder(path) }
-        let names = try entries(of: root)
-        let classes = names.filter { kind(root + "/" + $0) == S_IFDIR }
-        guard !classes.isEmpty else {
-            var others = LeftOutFiles()
-            let images = names.count { others.admits(path: root + "/" + $0) }
-            throw PhotoFolderError.noClasses(path, photos: images)
-        }
-        guard classes.count > 1 || reading.isForEvaluation else {
-            throw PhotoFolderError.oneClass(path, name: classes[0])
-        }
-        var items: [Item] = []
-        var remarks: [String] = []
-        var leftOut = LeftOutFiles()
-        for name in names where kind(root + "/" + name) == S_IFREG {
-            leftOut.add(ContentKind.orUnknown(root + "/" + name), name: name)
-        }
-        for (index, name) in classes.enumerated() {
-            var outward = 0
-            var others = LeftOutFiles()
-            let photos = try photos(
-                below: name, root: root, depth: 0, outward: &outward, leftOut: &others)
-            guard !photos.isEmpty || reading.isForEvaluation else {
-                throw PhotoFolderError.emptyClass(
-                    path + "/" + name, links: outward, leftOut: others)
-            }
-            leftOut.add(others)
-            if outward > 0 {
-                remarks.append(
-                    "\(outward) \(outward == 1 ? "link" : "links") of `\(path)/\(name)` "
-                        + "to no photo inside of `\(path)`")
-            }
-            for photo in photos.sorted(by: bytewise) {
-                items.append(
-                    Item(path: path + "/" + photo, relativePath: photo, classIndex: index))
-            }
-        }
-        if !leftOut.isEmpty { remarks.append(leftOut.remark(of: path)) }
-        var folder = PhotoFolder(path: path, classes: classes, items: items)
-        folder.remarks = remarks
-        return folder
-    }
-
-    /// - Parameters:
-    ///   - outward: Grows by the links that are not followed.
-    ///   - leftOut: Grows by the files that are no images.
-    private static func photos(
-        below relative: String, root: String, depth: Int, outward: inout Int,
-        leftOut: inout LeftOutFiles
-    ) throws -> [String] {
-        guard depth < 32 else { return [] }
-        var found: [String] = []
-        for name in try entries(of: root + "/" + relative) {
-            let child = relative + "/" + name
-            let full = root + "/" + child
-            switch kind(full) {
-            case S_IFDIR:
-                found += try photos(
-                    below: child, root: root, depth: depth + 1, outward: &outward,
-                    leftOut: &leftOut)
-            case S_IFREG: if leftOut.admits(path: full) { found.append(child) }
-            case S_IFLNK:
-                if let target = resolved(full), isWithin(root, target), kind(target) == S_IFREG {
-                    if leftOut.admits(path: full) { found.append(child) }
-                } else {
-                    outward += 1
-                }
-            default: break
-            }
-        }
-        return found
-    }
-
-    /// Whether a link in `root` leads to a file of `root`, or, where that is a snapshot in the cache of
-    /// the Hub, whose files are links, to one of its blobs.
-    private static func isWithin(_ root: String, _ target: String) -> Bool {
-        guard let middle = root.firstRange(of: "/snapshots/") else {
-            return target.hasPrefix(root + "/")
-        }
-        let repository = root[..<middle.lowerBound]
-        let hub = repository[..<(repository.lastIndex(of: "/") ?? repository.startIndex)]
-        return ["\(root)/", "\(repository)/blobs/", "\(hub)/blobs/"].contains {
-            target.hasPrefix($0)
-        }
-    }
-
-    /// The photos in a folder and the folders in it, by relative path.
-    static func photos(in folder: String) throws -> [String] {
-        guard let root = resolved(folder) else { throw FileError("open", folder) }
-        var outward = 0
-        var leftOut = LeftOutFiles()
-        return try photos(below: "", root: root, depth: 0, outward: &outward, leftOut: &leftOut)
-            .map { String($0.drop { $0 == "/" }) }
-            .sorted(by: bytewise)
-    }
-
-    /// Where a photo is that a file in `folder` names: beside it, or in a folder beside it, or in
-    /// one beside the folder, as data sets have them.
-    static func find(_ name: String, near folder: String) -> String {
-        guard !name.hasPrefix("/") else { return name }
-        let base = folder.isEmpty ? "." : folder
-        let above = base + "/.."
-        let near = ["", "/images", "/JPEGImages", "/train", "/val"].map { base + $0 }
-        let places = near + ((try? entries(of: above)) ?? []).map { above + "/" + $0 }
-        return places.map { $0 + "/" + name }.first(where: isFile) ?? base + "/" + name
-    }
-
-    /// Whether the file at `path` is taken for an image.
-    package static func isImage(_ path: String) -> Bool {
-        var others = LeftOutFiles()
-        return isFile(path) && others.admits(path: path)
-    }
-
-    /// The names of the images that are in a folder itself.
-    package static func imagesDirectly(in folder: String) throws -> [String] {
-        try entries(of: folder).filter { isImage(folder + "/" + $0) }
-    }
-
-    /// The photos in a folder and the folders in it, in the order of their paths.
-    public static func list(_ folder: String) throws -> [String] {
-        try photos(in: folder).map { folder + "/" + $0 }
-    }
-
-    /// Whether a path is a folder.
-    public static func isFolder(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    }
-
-    static func isFile(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-    }
-
-    /// The names in a folder without the hidden ones, in the order of their bytes.
-    static func entries(of folder: String) throws -> [String] {
-        try names(in: folder)
-    }
-}
-
-/// The names in a folder without the hidden ones, in the order of their bytes.
-private func names(in folder: String) throws -> [String] {
-    guard let stream = opendir(folder) else { throw FileError("open", folder) }
-    defer { closedir(stream) }
-    var names: [String] = []
-    errno = 0
-    while let entry = readdir(stream) {
-        let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        if !name.hasPrefix(".") { names.append(name) }
-        errno = 0
-    }
-    guard errno == 0 else { throw FileError("read", folder) }
-    return names.sorted(by: bytewise)
-}
-
-private func bytewise(_ left: String, _ right: String) -> Bool {
-    left.utf8.lexicographicallyPrecedes(right.utf8)
-}
-
-/// The file type of what is at a path, links not followed; nil if nothing is.
-private func kind(_ path: String) -> mode_t? {
-    var status = stat()
-    return lstat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
-}
-
-/// The path with all links followed, or nil with `errno` set.
-private func resolved(_ path: String) -> String? {
-    guard let pointer = realpath(path, nil) else { return nil }
-    defer { free(pointer) }
-    return String(cString: pointer)
 }
 
 /// A folder that is not a folder of folders of photos.
@@ -263,6 +80,12 @@ public enum PhotoFolderError: Diagnostic, Equatable {
     case oneClass(String, name: String)
     /// A class has no image, only links that lead out of the folder, or other files.
     case emptyClass(String, links: Int, leftOut: LeftOutFiles)
+    /// All images are for validation or for tests.
+    case noTraining(String)
+    /// There are links out of the folder where class folders are expected.
+    case onlyLinks(String, names: [String])
+    /// Folders named as splits hold images, but no class folders.
+    case unlabelledSplits(String, names: [String])
     /// A share of photos for validation that leaves one side without any.
     case fraction(Double)
     /// A class has too few photos to have some on both sides of a split.
@@ -292,6 +115,15 @@ public enum PhotoFolderError: Diagnostic, Equatable {
                 + (links > 0
                     ? "\(links) link\(links == 1 ? "" : "s") to files outside of the folder"
                     : leftOut.isEmpty ? "none" : "none but \(leftOut.kinds)")
+        case .noTraining(let path):
+            "expected training images in `\(path)`, found only images of other splits"
+        case .onlyLinks(let path, let names):
+            "expected a folder for each class in `\(path)`, found links out of it: "
+                + names.prefix(5).map { "`\($0)`" }.joined(separator: ", ")
+                + (names.count > 5 ? " and \(names.count - 5) more" : "")
+        case .unlabelledSplits(let path, let names):
+            "expected class folders in the splits of `\(path)`, found images: "
+                + names.map { "`\($0)`" }.joined(separator: ", ")
         case .fraction(let fraction):
             "expected a validation share between 0 and 1, found \(fraction)"
         case .tooFew(let name, let count):
@@ -319,8 +151,12 @@ public enum PhotoFolderError: Diagnostic, Equatable {
                 : "add a folder of photos of something else, for example `other`"
         case .emptyClass(_, let links, _):
             links > 0
-                ? "links are followed inside of the folder only: copy or hard-link the photos, or list them in a CSV table"
+                ? "add --follow-links to read what the links lead to"
                 : "add photos to it, or remove the folder"
+        case .noTraining: nil
+        case .onlyLinks: "add --follow-links to read what the links lead to"
+        case .unlabelledSplits:
+            "name the table that holds their labels, or add --classes-are-folders if these folders are the classes"
         case .fraction: "a fifth is usual: 0.2"
         case .unlabelled: "put photos into folders named by class, or a `.cls` file beside each"
         case .otherTask(_, let expected, _):

@@ -2,12 +2,6 @@
 
 import GraftTensors
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// How labelled photos are read, where their files leave it open.
 public struct PhotoReading: Sendable, Hashable {
     /// What is to be learned; nil is what the files suggest.
@@ -18,83 +12,96 @@ public struct PhotoReading: Sendable, Hashable {
     public var groupBefore = ""
     /// Of annotated photos, makes an example of each box instead of one of each photo.
     public var crops = false
-    /// Whether the images are only measured on: one class, an empty class and one image are enough then.
-    public var isForEvaluation = false
+
+    /// The columns of a table by what they hold: `path`, `label`, `split`, `group`, `xmin` and others.
+    public var columnRoles: [String: String] = [:]
+    /// The folder that the paths of a table or a file of annotations start from.
+    public var folder: String?
+    /// The extension that the names of a table leave out.
+    public var fileExtension: String?
+    /// The text between several labels in one field.
+    public var labelDelimiter: String?
+    /// The character between the fields of a table; nil finds it.
+    public var separator: Character?
+    /// Takes the folders of a folder as classes whatever their names and contents.
+    public var classesAreFolders = false
+    /// Follows links that lead out of a folder.
+    public var followsLinks = false
+    /// The pixels that boxes were drawn on; nil decides by the recorded size of the image.
+    public var boxesOn: BoxPixels?
+    /// Whether boxes are learned from or measured: polygons are reduced to them.
+    package var isForBoxes = false
 
     /// As the files suggest.
     public init(task: LearningTask? = nil) { self.task = task }
 }
 
+/// The pixels that annotations of an image with an EXIF orientation count.
+public enum BoxPixels: String, Sendable, Hashable, CaseIterable {
+    /// The image as it is shown.
+    case upright
+    /// The image as it is stored, before its orientation is applied.
+    case stored
+}
+
 extension PhotoFolder {
-    /// Labelled photos at `path`:
-    /// - a folder with one folder of photos per class, or with `metadata.csv` or `metadata.jsonl`
-    ///   (image-folder data sets of the Hub), or with `Annotations/*.xml` (Pascal VOC);
-    /// - a table (`.csv`, `.jsonl`); COCO's `.json`; YOLO's `.yaml`; an archive of photos (`.tar`).
+    /// Labelled images at `path`: a folder with a folder of images for each class, a table, a file or
+    /// folder of annotations as ``AnnotatedImages/read(_:_:)`` takes them, or an archive of one of
+    /// these. What may be read but not learned from, such as a single class, is
+    /// ``requireForTraining()``'s to refuse.
     ///
-    /// - Throws: `PhotoFolderError`, `PhotoTableError`, `AnnotationError` or `FileError`.
+    /// - Throws: ``PhotoFolderError``, ``PhotoTableError``, ``AnnotationError``, ``DataSetError``,
+    ///   `DocumentError`, `FormatError` or `FileError`.
     public static func open(_ path: String, _ reading: PhotoReading = PhotoReading()) throws
         -> PhotoFolder
     {
-        // Embeddings are learned from classes.
+        let asked = reading.task
         var reading = reading
+        // Embeddings are learned from classes.
         if reading.task == .embedding { reading.task = .classification }
-        // Photos are divided by what they show.
-        if reading.task == .detection { reading.task = .multiLabel }
-        let ending = path.split(separator: "/").last?.split(separator: ".").last?.lowercased()
-        var photos: PhotoFolder
-        guard isTable(path) || reading.columns.isEmpty else { throw PhotoFolderError.noTable(path) }
-        switch ending {
-        case "csv", "jsonl": photos = try table(path, reading)
-        case "json": photos = try COCO.read(path).photos(path, reading)
-        case "yaml", "yml": photos = try YOLO.read(path).photos(path, reading)
-        case "tar": photos = try archive(path, reading)
-        default:
-            if let table = ["metadata.csv", "metadata.jsonl"].map({ path + "/" + $0 })
-                .first(where: { access($0, F_OK) == 0 })
-            {
-                photos = try self.table(table, reading)
-            } else if access(path + "/Annotations", F_OK) == 0 {
-                photos = try VOC.read(path).photos(path, reading)
-            } else {
-                photos = try scan(path, reading)
-            }
+        // Images with boxes are divided by what they show.
+        if reading.task == .detection {
+            reading.task = .multiLabel
+            reading.isForBoxes = true
         }
-        if let task = reading.task, task != photos.task {
-            throw PhotoFolderError.otherTask(path, expected: task, found: photos.task)
+        let photos: PhotoFolder
+        switch try OpenedData(path, reading) {
+        case .annotated(let images): photos = try images.photos(path, reading)
+        case .labelled(let found):
+            guard asked != .detection else {
+                throw PhotoFolderError.otherTask(path, expected: .detection, found: found.task)
+            }
+            photos = found
+        }
+        if let asked, let task = reading.task, task != photos.task {
+            throw PhotoFolderError.otherTask(path, expected: asked, found: photos.task)
         }
         return photos.grouped(reading.groupBefore)
     }
 
     /// Whether labels at `path` stand in the columns of a table.
     package static func isTable(_ path: String) -> Bool {
-        let ending = path.split(separator: "/").last?.split(separator: ".").last?.lowercased()
-        return ["csv", "jsonl"].contains(ending)
-            || ["metadata.csv", "metadata.jsonl"].contains { access(path + "/" + $0, F_OK) == 0 }
+        TextTable.extensions.contains(GraftTraining.fileExtension(path))
+            || ["metadata.csv", "metadata.jsonl"].contains { isFile(path + "/" + $0) }
     }
 
     /// Photos whose names begin alike, up to `separator`, as groups.
     private func grouped(_ separator: String) -> PhotoFolder {
         guard !separator.isEmpty else { return self }
-        let items = items.map { item in
-            var item = item
-            let name = item.relativePath.split(separator: "/").last ?? ""
-            item.group = String(name.split(separator: separator, maxSplits: 1).first ?? name)
-            return item
-        }
-        var result = PhotoFolder(path: path, classes: classes, items: items, task: task)
-        result.remarks = remarks
-        return result
+        return with(
+            items: items.map { item in
+                var item = item
+                let name = item.relativePath.split(separator: "/").last ?? ""
+                item.group = String(name.split(separator: separator, maxSplits: 1).first ?? name)
+                return item
+            })
     }
 
-    /// The halves of a data set that comes divided: a folder of nothing but `train` and one of
-    /// `validation`, `val`, `valid`, `dev` or `test`; nil for others.
-    public static func halves(_ path: String) -> (training: String, validation: String)? {
-        guard let names = try? entries(of: path), names.contains("train") else { return nil }
-        let known = ["validation", "val", "valid", "dev", "test"]
-        let folders = names.filter { isFolder(path + "/" + $0) }
-        guard folders.allSatisfy({ $0 == "train" || known.contains($0) }),
-            let held = known.first(where: folders.contains)
-        else { return nil }
-        return (path + "/train", path + "/" + held)
+    /// The same set with other images.
+    package func with(items: [Item]) -> PhotoFolder {
+        var result = PhotoFolder(path: path, classes: classes, items: items, task: task)
+        result.remarks = remarks
+        result.notes = notes
+        return result
     }
 }

@@ -18,7 +18,8 @@ public struct Split: Codable, Sendable, Hashable {
     /// SHA-256 of the contents of the validation images.
     public var validationDigests: [String]?
 
-    /// Keeps `fraction` of each class back, rounded, at least one photo, and never all.
+    /// Keeps `fraction` of each class back, rounded, at least one photo, and never all; the only
+    /// photo of a class is learned from.
     ///
     /// Photos of one group stay together; the shares are as near as whole groups allow then.
     /// Photos are ranked by a hash of seed and relative path, so that the choice depends on no
@@ -34,11 +35,14 @@ public struct Split: Codable, Sendable, Hashable {
         let oldTraining = Set(previous?.training ?? [])
         let oldValidation = Set(previous?.validation ?? [])
         var chosen: Set<String> = []
+        var alone: String?
         let strata = strata(photos)
         for name in sortedNames(Set(strata)) {
             let paths = zip(photos.items, strata).filter { $1 == name }.map(\.0.relativePath)
-            guard paths.count >= 2 || photos.task != .classification else {
-                throw PhotoFolderError.tooFew(name, count: paths.count)
+            // One image cannot be on both sides: it is learned from.
+            if paths.count < 2 {
+                alone = alone ?? name
+                continue
             }
             let wanted = Int((Double(paths.count) * fraction).rounded())
             let kept = paths.filter(oldValidation.contains)
@@ -47,6 +51,9 @@ public struct Split: Codable, Sendable, Hashable {
             let ranked = free.map { (rank($0, seed), $0) }.sorted { $0 < $1 }
             chosen.formUnion(kept)
             chosen.formUnion(ranked.prefix(max(missing, 0)).map(\.1))
+        }
+        if chosen.isEmpty, let alone, photos.task == .classification {
+            throw PhotoFolderError.tooFew(alone, count: 1)
         }
         return Split(photos, seed, fraction, chosen)
     }

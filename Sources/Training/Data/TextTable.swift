@@ -1,165 +1,140 @@
-// Rows and named columns of text: CSV (RFC 4180) and JSON lines.
+// Rows and named columns of text: CSV with any separator, and JSON lines.
 
-import FoundationEssentials
+import GraftFormats
+import GraftImages
 import GraftTensors
 
-/// A table in memory. A cell is a list: JSON's arrays have several, CSV's fields one.
+/// A table in memory. A cell is a list: JSON's arrays have several texts, CSV's fields one.
 struct TextTable {
+    /// A field.
+    struct Cell: Sendable {
+        var texts: [String]
+        /// What JSON has there, if it is no text.
+        var json: JSONTree?
+
+        /// The field as one text.
+        var text: String { texts.joined() }
+        static let empty = Cell(texts: [""])
+    }
+
     let path: String
-    /// The columns' names as they are written, and in lower case.
-    var titles: [String] = []
-    var columns: [String] { titles.map { $0.lowercased() } }
-    var rows: [[[String]]] = []
+    /// The names of the columns as they are written.
+    private(set) var titles: [String] = []
+    /// The rows, with a cell for each column.
+    private(set) var rows: [[Cell]] = []
+    /// What could not be read.
+    var omissions = Omissions()
+    /// What was assumed.
+    var notes: [String] = []
     private var lines: [Int] = []
 
-    init(_ path: String) throws {
+    /// The extensions of tables.
+    static let extensions = ["csv", "tsv", "psv", "jsonl", "ndjson"]
+    private static let cellLimit = 1 << 26
+
+    init(_ path: String, _ reading: PhotoReading = PhotoReading()) throws {
         self.path = path
-        let text = try Storage(mapping: path).withBytes { String(decoding: $0, as: UTF8.self) }
-        if path.lowercased().hasSuffix(".jsonl") { try readLines(text) } else { try readCSV(text) }
-    }
-
-    func first(of names: [String]) -> Int? {
-        let columns = columns
-        return columns.firstIndex(where: names.contains)
-    }
-
-    func bad(_ row: Int, _ reason: String) -> PhotoTableError {
-        .badRow(path, line: lines[row], reason: reason)
-    }
-
-    private mutating func readCSV(_ text: String) throws {
-        var found = CommaSeparated.rows(text)
-        guard !found.isEmpty else { return }
-        titles = found.removeFirst()
-        for (index, row) in found.enumerated() where row != [""] {
-            guard row.count == titles.count else {
-                throw PhotoTableError.badRow(
-                    path, line: index + 2,
-                    reason: "has \(row.count) fields, expected \(titles.count)")
-            }
-            lines.append(index + 2)
-            rows.append(row.map { [$0] })
+        let bytes = try TextBytes(path: path)
+        if bytes.encoding == .windows1252 {
+            notes.append("`\(path)` is not UTF-8 and is read as Windows-1252")
+        }
+        if ["jsonl", "ndjson"].contains(GraftTraining.fileExtension(path)) {
+            try readLines(bytes)
+        } else {
+            try readFields(bytes, reading)
         }
     }
 
-    private mutating func readLines(_ text: String) throws {
-        var objects: [[String: JSONCell]] = []
-        var line = 0
-        for part in text.split(separator: "\n", omittingEmptySubsequences: false) {
-            line += 1
-            guard !part.allSatisfy(\.isWhitespace) else { continue }
-            guard
-                let object = try? JSONDecoder().decode(
-                    [String: JSONCell].self, from: Data(part.utf8))
-            else {
-                throw PhotoTableError.badRow(path, line: line, reason: "is no JSON object")
-            }
-            objects.append(object)
-            lines.append(line)
-        }
-        titles = sortedNames(objects.flatMap(\.keys))
-        // Every line may have keys of its own, and every line a cell for each.
-        guard titles.count <= (1 << 26) / max(objects.count, 1) else {
-            throw PhotoTableError.badRow(
-                path, line: line,
-                reason: "is the last of \(objects.count) with \(titles.count) different keys")
-        }
-        rows = objects.map { object in titles.map { object[$0]?.list ?? [""] } }
-    }
-}
-
-/// A JSON value as a cell: scalars as text, arrays of scalars as lists, objects as their JSON.
-struct JSONCell: Decodable {
-    let list: [String]
-    var text: String { list.joined() }
-
-    init(from decoder: any Decoder) throws {
-        guard decoder.codingPath.count <= 16 else {
-            throw DecodingError.dataCorrupted(
-                .init(codingPath: [], debugDescription: "a cell nests over 16 deep"))
-        }
-        if let single = try? decoder.singleValueContainer() {
-            if single.decodeNil() { list = [""]; return }
-            if let value = try? single.decode(String.self) { list = [value]; return }
-            if let value = try? single.decode(Bool.self) { list = [value ? "1" : "0"]; return }
-            if let value = try? single.decode(Int.self) { list = ["\(value)"]; return }
-            if let value = try? single.decode(Double.self) { list = ["\(value)"]; return }
-            if let values = try? single.decode([JSONCell].self) {
-                list = values.isEmpty ? [""] : values.map(\.text)
-                return
-            }
-            if let boxes = try? single.decode(Objects.self) {
-                let bytes = try JSONEncoder().encode(boxes)
-                list = [String(decoding: bytes, as: UTF8.self)]
-                return
-            }
-        }
-        list = [""]
+    /// The names of the columns as they are compared: small letters, without blanks and underscores.
+    static func key(_ title: String) -> String {
+        String(
+            String.UnicodeScalarView(
+                title.lowercased().unicodeScalars.filter {
+                    !$0.properties.isWhitespace && $0 != "_" && $0 != "-"
+                }))
     }
 
-    /// The one object that means something here.
-    private struct Objects: Codable {
-        var bbox: [[Double]]
-        var categories: [Category]
+    /// The column of a name, exactly or as names are compared.
+    func column(_ name: String) -> Int? {
+        titles.firstIndex(of: name)
+            ?? titles.firstIndex { Self.key($0) == Self.key(name) }
     }
 
-    private enum Category: Codable {
-        case number(Int)
-        case name(String)
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if let number = try? container.decode(Int.self) {
-                self = .number(number)
-            } else {
-                self = .name(try container.decode(String.self))
-            }
-        }
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.singleValueContainer()
-            switch self {
-            case .number(let number): try container.encode(number)
-            case .name(let name): try container.encode(name)
-            }
-        }
-    }
-}
+    /// The column of the first of these names that there is.
+    func first(of names: [String]) -> Int? { names.lazy.compactMap { column($0) }.first }
 
-/// Lines and fields of RFC 4180: quotes keep commas, line ends and, doubled, quotes.
-enum CommaSeparated {
-    static func rows(_ text: String) -> [[String]] {
-        var rows: [[String]] = []
-        var row: [String] = []
-        var field = ""
-        var quoted = false
-        var characters = text.unicodeScalars.makeIterator()
-        var next = characters.next()
-        while let scalar = next {
-            next = characters.next()
-            if quoted {
-                if scalar != "\"" {
-                    field.unicodeScalars.append(scalar)
-                } else if next == "\"" {
-                    field.unicodeScalars.append("\"")
-                    next = characters.next()
-                } else {
-                    quoted = false
-                }
+    /// Where a row is written.
+    func place(_ row: Int) -> AnnotationPlace { AnnotationPlace(file: path, line: lines[row]) }
+
+    private mutating func readFields(_ bytes: TextBytes, _ reading: PhotoReading) throws {
+        let separator = reading.separator.flatMap { $0.unicodeScalars.first }
+        var found = try DelimitedText(bytes.text, path: path, separator: separator).rows
+        guard let header = found.first else { return }
+        // A name of an image is no name of a column.
+        if header.fields.contains(where: { ContentKind.hasReadableExtension($0) }) {
+            titles = header.fields.indices.map { "column\($0 + 1)" }
+            notes.append(
+                "`\(path)` has no names of columns: they are called `column1`, `column2` and so on")
+        } else {
+            titles = header.fields
+            found.removeFirst()
+        }
+        for row in found {
+            var fields = row.fields
+            while fields.count > titles.count, fields.last == "" { fields.removeLast() }
+            guard fields.count == titles.count else {
+                let place = AnnotationPlace(file: path, line: row.line)
+                omissions.add(
+                    .malformed, at: place, "\(fields.count) fields, expected \(titles.count)")
                 continue
             }
-            switch scalar {
-            case "\"" where field.isEmpty: quoted = true
-            case ",":
-                row.append(field)
-                field = ""
-            case "\r" where next == "\n": break
-            case "\n", "\r":
-                rows.append(row + [field])
-                (row, field) = ([], "")
-            case "\u{FEFF}" where rows.isEmpty && row.isEmpty && field.isEmpty: break
-            default: field.unicodeScalars.append(scalar)
+            lines.append(row.line)
+            rows.append(fields.map { Cell(texts: [$0]) })
+        }
+    }
+
+    private mutating func readLines(_ bytes: TextBytes) throws {
+        var objects: [JSONObject] = []
+        for (number, text) in bytes.lines where !text.trimmedText.isEmpty {
+            do {
+                let value = try JSONTree.parse(String(text), path: path, line: number)
+                guard let object = value.object else {
+                    throw DocumentError(
+                        path: path, format: "JSON", line: number,
+                        flaw: .expected("an object", found: "another value"))
+                }
+                objects.append(object)
+                lines.append(number)
+            } catch {
+                omissions.add(
+                    .malformed, at: AnnotationPlace(file: path, line: number), "not a JSON object")
             }
         }
-        if !field.isEmpty || !row.isEmpty { rows.append(row + [field]) }
-        return rows
+        titles = sortedNames(objects.flatMap { $0.members.map(\.key) })
+        // Every line may have keys of its own, and every line a cell for each.
+        guard titles.count <= Self.cellLimit / max(objects.count, 1) else {
+            throw PhotoTableError.badRow(
+                path, line: lines.last ?? 1,
+                reason: "is the last of \(objects.count) with \(titles.count) different keys")
+        }
+        rows = objects.map { object in
+            titles.map { title in object[title].map(Self.cell) ?? .empty }
+        }
+    }
+
+    private static func cell(_ value: JSONTree) -> Cell {
+        if let text = value.name { return Cell(texts: [text]) }
+        switch value {
+        case .bool(let value): return Cell(texts: [value ? "1" : "0"])
+        case .null: return .empty
+        default: break
+        }
+        if let list = value.list {
+            let texts = list.compactMap(\.name)
+            if texts.count == list.count {
+                return Cell(texts: texts.isEmpty ? [""] : texts, json: value)
+            }
+        }
+        return Cell(texts: [""], json: value)
     }
 }

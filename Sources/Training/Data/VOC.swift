@@ -1,117 +1,305 @@
-// Pascal VOC's annotations: an XML file for each photo.
+// Pascal VOC's annotations, an XML file for each image, and CVAT's, one for all of them.
 
+import GraftFormats
 import GraftImages
 import GraftTensors
 
-/// Reads `Annotations/*.xml` and finds the photos in `JPEGImages/`.
-enum VOC {
-    static func read(_ path: String) throws -> AnnotatedPhotos {
-        var result = AnnotatedPhotos()
-        let names = try PhotoFolder.entries(of: path + "/Annotations").filter {
-            $0.hasSuffix(".xml")
-        }
-        guard !names.isEmpty else {
+/// Reads XML of images, wherever the files and the images lie.
+struct VOC {
+    private var draft: AnnotationDraft
+    private let folder: String
+    private let reading: PhotoReading
+    private var finders: [String: ImageFinder] = [:]
+    private var splits: [String: DataSplit] = [:]
+    private var seen: Set<String> = []
+    private var isZeroBased = false
+
+    private init(_ folder: String, _ reading: PhotoReading) {
+        self.folder = folder
+        self.reading = reading
+        draft = AnnotationDraft(format: "Pascal VOC")
+    }
+
+    /// Reads XML files below `folder`, by their paths below it.
+    static func read(_ folder: String, files: [String], _ reading: PhotoReading) throws
+        -> AnnotatedImages
+    {
+        var voc = VOC(folder, reading)
+        voc.splits = try lists(folder)
+        voc.isZeroBased = PhotoFolder.isFile(join(folder, "labelmap.txt"))
+        for file in files { try voc.read(file) }
+        guard !voc.draft.entries.isEmpty else {
+            let first = voc.draft.set.omissions.lines.first
             throw AnnotationError.malformed(
-                path + "/Annotations", format: "Pascal VOC",
-                reason: "expected `.xml` files, found none")
+                folder, format: "Pascal VOC",
+                reason: first.map { "none of its files can be used: \($0)" }
+                    ?? "expected `.xml` files, found none")
         }
-        for name in names {
-            let file = path + "/Annotations/" + name
-            let text = try Storage(mapping: file).withBytes { String(decoding: $0, as: UTF8.self) }
-            func malformed(_ reason: String) -> AnnotationError {
-                .malformed(file, format: "Pascal VOC", reason: reason)
-            }
-            let root = XMLText(text[...])
-            guard let annotation = root.first("annotation") else {
-                throw malformed("expected an `annotation`")
-            }
-            let photoName = annotation.first("filename")?.text ?? ""
-            // Some programs leave the ending out of `filename`; the name of the XML file helps then.
-            let stem = name.dropLast(4)
-            let photoPath = [photoName, "\(stem).jpg", "\(stem).png", "\(stem).jpeg"].lazy
-                .filter { !$0.isEmpty }.map { path + "/JPEGImages/" + $0 }
-                .first(where: PhotoFolder.isFile)
-            guard let photoPath else {
-                throw malformed("its photo `\(photoName)` is not in JPEGImages")
-            }
-            var photo = AnnotatedPhotos.Photo(
-                path: photoPath, name: String(photoPath.dropFirst(path.count + 1)))
-            for (index, object) in annotation.all("object").enumerated() {
-                let place = "object \(index + 1) of `\(file)`"
-                guard let label = object.first("name")?.text, !label.isEmpty,
-                    let box = object.first("bndbox")
-                else { throw malformed("object \(index + 1) has no `name` and `bndbox`") }
-                let sides = ["xmin", "ymin", "xmax", "ymax"].compactMap {
-                    box.first($0).flatMap { Double($0.text) }
-                }
-                guard sides.count == 4 else {
-                    throw malformed("object \(index + 1) has no box of 4 numbers")
-                }
-                // The first pixel is 1, and the last one belongs to the box. A box without width
-                // is a mistake all the same.
-                guard sides[2] > sides[0], sides[3] > sides[1] else {
-                    result.remarks.append("\(place): a box of `\(label)` covers nothing")
-                    continue
-                }
-                result.add(
-                    AnnotatedPhotos.Thing(
-                        label: label,
-                        box: Box(
-                            left: sides[0] - 1, top: sides[1] - 1, right: sides[2],
-                            bottom: sides[3]),
-                        isDifficult: object.first("difficult")?.text == "1"), to: &photo,
-                    place: place)
-            }
-            result.photos.append(photo)
-        }
-        return result
-    }
-}
-
-/// Elements by name in XML that has no attributes worth reading; nothing is expanded or fetched.
-struct XMLText {
-    private let inside: Substring
-
-    init(_ text: Substring) { inside = text }
-
-    /// The text inside, entities resolved, without spaces around.
-    var text: String {
-        var result = inside.trimmed
-        for (entity, character) in [
-            ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&"),
-        ] {
-            result = result.split(separator: entity, omittingEmptySubsequences: false).joined(
-                separator: character)
-        }
-        return result
+        voc.countUnannotated()
+        voc.settleOrigin()
+        voc.settleNames()
+        return voc.draft.finished(reading)
     }
 
-    func first(_ name: String) -> XMLText? { elements(name, limit: 1).first }
-    func all(_ name: String) -> [XMLText] { elements(name, limit: .max) }
-
-    /// The elements of a name at any depth that are not inside one of the same name.
-    private func elements(_ name: String, limit: Int) -> [XMLText] {
-        var found: [XMLText] = []
-        var rest = inside
-        while found.count < limit, let open = rest.firstRange(of: "<" + name) {
-            let after = rest[open.upperBound...]
-            guard let next = after.first else { break }
-            guard next == ">" || next == "/" || next.isWhitespace else {
-                rest = after
-                continue
+    /// The split of each name in `ImageSets/Main/train.txt` and its like; `trainval` divides nothing.
+    private static func lists(_ folder: String) throws -> [String: DataSplit] {
+        var splits: [String: DataSplit] = [:]
+        for place in ["ImageSets/Main", "ImageSets/Layout", "ImageSets", "imagesets/main"] {
+            let lists = folder + "/" + place
+            guard PhotoFolder.isFolder(lists) else { continue }
+            for name in try FolderListing.names(in: lists) where fileExtension(name) == "txt" {
+                guard let split = DataSplit(naming: stem(name)) else { continue }
+                for (_, line) in try TextBytes(path: lists + "/" + name).lines {
+                    // A name may hold blanks, or be in quotes, or have a flag after it.
+                    let whole = line.trimmedText.drop { $0 == "\"" }
+                    let name = whole.last == "\"" ? whole.dropLast() : whole
+                    guard let first = name.split(whereSeparator: \.isWhitespace).first else {
+                        continue
+                    }
+                    splits[fileName(name)] = split
+                    for other in [stem(fileName(name)), fileName(first)] where splits[other] == nil
+                    {
+                        splits[other] = split
+                    }
+                }
             }
-            // No element ends any more: looking again from each start would take for ever.
-            guard let end = after.firstIndex(of: ">") else { break }
-            let body = after[after.index(after: end)...]
-            if after[..<end].hasSuffix("/") {
-                found.append(XMLText(body.prefix(0)))
-                rest = body
-                continue
-            }
-            guard let close = body.firstRange(of: "</" + name + ">") else { break }
-            found.append(XMLText(body[..<close.lowerBound]))
-            rest = body[close.upperBound...]
+            if !splits.isEmpty { return splits }
         }
-        return found
+        return splits
+    }
+
+    private mutating func finder(_ folder: String, _ split: DataSplit?) -> ImageFinder {
+        let key = folder + "\n" + (split?.rawValue ?? "")
+        if let known = finders[key] { return known }
+        let new = ImageFinder(near: folder, root: self.folder, split: split, reading)
+        finders[key] = new
+        return new
+    }
+
+    private mutating func read(_ file: String) throws {
+        let path = join(folder, file)
+        let root: XMLElement
+        do {
+            root = try XMLElement.read(path)
+        } catch let error as DocumentError {
+            let place = AnnotationPlace(file: path, line: error.line)
+            return draft.set.omissions.add(.malformed, at: place, error.message)
+        }
+        if root.name == "annotations" { return readCVAT(root, path) }
+        guard root.name == "annotation" else {
+            let place = AnnotationPlace(file: path, line: root.line)
+            return draft.set.omissions.add(.malformed, at: place, "expected an `annotation`")
+        }
+        let name = root["filename"]?.text ?? ""
+        let own = fileName(stem(file))
+        let ownSplit = file.split(separator: "/").dropLast().reversed()
+            .compactMap { DataSplit(naming: $0) }.first
+        let split = splits[own] ?? splits[stem(fileName(name))] ?? ownSplit
+        let finder = finder(GraftTraining.folder(of: path), ownSplit)
+        // Some programs leave the extension out of `filename`, or leave the name of before the image was
+        // renamed; the name of the XML file helps then.
+        let found =
+            finder.find(name) ?? finder.find(own, anyExtension: true)
+            ?? finder.find(name, anyExtension: true)
+        let place = AnnotationPlace(file: path, line: root.line)
+        let imagePath =
+            found ?? join(GraftTraining.folder(of: path), name.isEmpty ? own : fileName(name))
+        guard seen.insert(normalized(imagePath)).inserted else {
+            return draft.set.omissions.add(.duplicate, at: place, name)
+        }
+        var image = AnnotatedImage(path: imagePath, name: relative(imagePath))
+        image.split = split
+        image.isMissing = found == nil
+        image.place = place
+        var entry = AnnotationDraft.Entry(image)
+        if let size = root["size"], let width = size["width"].flatMap({ Int($0.text) }),
+            let height = size["height"].flatMap({ Int($0.text) }), width > 0, height > 0
+        {
+            entry.recorded = (width, height)
+        }
+        if root["owner"]?["name"]?.text == "Label Studio" { isZeroBased = true }
+        for object in root.all("object") { read(object, path, &entry) }
+        draft.entries.append(entry)
+    }
+
+    private func relative(_ path: String) -> String {
+        let base = normalized(folder)
+        let full = normalized(path)
+        return full.hasPrefix(base + "/") ? String(full.dropFirst(base.count + 1)) : full
+    }
+
+    private mutating func read(
+        _ object: XMLElement, _ path: String, _ entry: inout AnnotationDraft.Entry
+    ) {
+        let place = AnnotationPlace(file: path, line: object.line)
+        func number(_ element: XMLElement?, _ name: String) -> Double? {
+            element?[name].flatMap { Double($0.text) }
+        }
+        guard let label = object["name"]?.text, !label.isEmpty else {
+            return draft.set.omissions.add(.malformed, at: place, "expected a `name`")
+        }
+        var annotation = Annotation(label: label, place: place)
+        annotation.isDifficult = object["difficult"]?.text == "1"
+        annotation.isTruncated = object["truncated"]?.text == "1"
+        if let polygon = object["polygon"] {
+            var points: [Annotation.Point] = []
+            let values = Dictionary(
+                polygon.children.map { ($0.name, $0.text) }, uniquingKeysWith: { first, _ in first }
+            )
+            var index = 1
+            while let x = values["x\(index)"].flatMap({ Double($0) }),
+                let y = values["y\(index)"].flatMap({ Double($0) })
+            {
+                points.append(.init(x: x, y: y))
+                index += 1
+            }
+            // labelImg-like tools of other makers write `pt` elements.
+            for point in polygon.all("pt") + polygon.all("point") {
+                if let x = number(point, "x"), let y = number(point, "y") {
+                    points.append(.init(x: x, y: y))
+                }
+            }
+            if !points.isEmpty { annotation.polygons = [points] }
+        }
+        if let turned = object["robndbox"], let x = number(turned, "cx"),
+            let y = number(turned, "cy"),
+            let width = number(turned, "w"), let height = number(turned, "h"),
+            let angle = number(turned, "angle")
+        {
+            annotation.orientedBox = Annotation.corners(
+                center: .init(x: x, y: y), width: width, height: height, radians: angle)
+        }
+        if let box = object["bndbox"] {
+            let sides = ["xmin", "ymin", "xmax", "ymax"].compactMap { number(box, $0) }
+            guard sides.count == 4 else {
+                return draft.set.omissions.add(
+                    .malformed, at: place, "expected 4 numbers in `bndbox`")
+            }
+            guard sides.allSatisfy(\.isFinite) else {
+                return draft.set.omissions.add(.notFinite, at: place, "class `\(label)`")
+            }
+            // A box without width is a mistake, although VOC's last pixel belongs to it.
+            guard sides[2] > sides[0], sides[3] > sides[1] else {
+                return draft.set.omissions.add(.emptyBox, at: place, "class `\(label)`")
+            }
+            if sides[0] < 0.5 || sides[1] < 0.5 { isZeroBased = true }
+            annotation.box = Box(left: sides[0], top: sides[1], right: sides[2], bottom: sides[3])
+        }
+        guard annotation.boundingBox != nil else {
+            return draft.set.omissions.add(.noGeometry, at: place, "class `\(label)`")
+        }
+        entry.annotations.append(annotation)
+    }
+
+    /// Counts the images beside annotated ones that no file annotates.
+    private mutating func countUnannotated() {
+        let folders = Set(
+            draft.entries.filter { !$0.image.isMissing }
+                .map { GraftTraining.folder(of: normalized($0.image.path)) })
+        for folder in folders.sorted(by: bytewise) {
+            for name in (try? PhotoFolder.imagesDirectly(in: folder.isEmpty ? "." : folder)) ?? [] {
+                let path = join(folder, name)
+                if !seen.contains(path) {
+                    draft.set.omissions.add(.unannotated, at: AnnotationPlace(file: path))
+                }
+            }
+        }
+    }
+
+    /// Pascal VOC counts pixels from 1. CVAT, known by its `labelmap.txt`, and Label Studio count from 0,
+    /// as does every set with a coordinate of 0.
+    private mutating func settleOrigin() {
+        guard draft.set.format == "Pascal VOC" else { return }
+        guard !isZeroBased else {
+            draft.set.notes.append(
+                "the boxes count pixels from 0, as CVAT and Label Studio do; Pascal VOC counts from 1"
+            )
+            return
+        }
+        for index in draft.entries.indices {
+            for at in draft.entries[index].annotations.indices {
+                draft.entries[index].annotations[at].box?.left -= 1
+                draft.entries[index].annotations[at].box?.top -= 1
+            }
+        }
+    }
+
+    /// Names of images below the set, without a folder that all of them are in twice over.
+    private mutating func settleNames() {
+        let isDivided = draft.entries.contains { $0.image.split != nil }
+        guard isDivided else { return }
+        // What no list names is of no split: it is learned from.
+        for index in draft.entries.indices where draft.entries[index].image.split == nil {
+            draft.entries[index].image.split = .training
+        }
+    }
+
+    /// CVAT's own XML: `<image>` elements with `<box>`, `<polygon>` and other shapes, pixels from 0.
+    private mutating func readCVAT(_ root: XMLElement, _ path: String) {
+        draft.set.format = "CVAT"
+        let finder = finder(GraftTraining.folder(of: path), nil)
+        for element in root.all("image") {
+            let name = element.attributes["name"] ?? ""
+            let place = AnnotationPlace(file: path, line: element.line)
+            guard let found = finder.find(name) else {
+                draft.set.omissions.add(.missingImage, at: place, name)
+                continue
+            }
+            guard seen.insert(normalized(found)).inserted else {
+                draft.set.omissions.add(.duplicate, at: place, name)
+                continue
+            }
+            var image = AnnotatedImage(path: found, name: name)
+            image.place = place
+            image.split =
+                element.attributes["subset"].flatMap { DataSplit(naming: $0) }
+                ?? DataSplit(naming: stem(fileName(path)))
+            var entry = AnnotationDraft.Entry(image)
+            if let width = element.attributes["width"].flatMap({ Int($0) }),
+                let height = element.attributes["height"].flatMap({ Int($0) })
+            {
+                entry.recorded = (width, height)
+            }
+            for shape in element.children { readCVAT(shape: shape, path, &entry) }
+            draft.entries.append(entry)
+        }
+    }
+
+    private mutating func readCVAT(
+        shape: XMLElement, _ path: String, _ entry: inout AnnotationDraft.Entry
+    ) {
+        guard let label = shape.attributes["label"] else { return }
+        let place = AnnotationPlace(file: path, line: shape.line)
+        var annotation = Annotation(label: label, place: place)
+        func number(_ name: String) -> Double? { shape.attributes[name].flatMap { Double($0) } }
+        let points: [Annotation.Point] =
+            (shape.attributes["points"] ?? "").split(separator: ";").compactMap { pair in
+                let numbers = pair.split(separator: ",").compactMap { Double($0.trimmed) }
+                return numbers.count == 2 ? .init(x: numbers[0], y: numbers[1]) : nil
+            }
+        switch shape.name {
+        case "box":
+            guard let left = number("xtl"), let top = number("ytl"), let right = number("xbr"),
+                let bottom = number("ybr")
+            else { return draft.set.omissions.add(.malformed, at: place, "expected 4 edges") }
+            let box = Box(left: left, top: top, right: right, bottom: bottom)
+            if let degrees = number("rotation"), degrees != 0 {
+                annotation.orientedBox = Annotation.corners(
+                    center: .init(x: (left + right) / 2, y: (top + bottom) / 2),
+                    width: right - left, height: bottom - top, radians: degrees * .pi / 180)
+            } else {
+                annotation.box = box
+            }
+        case "polygon": annotation.polygons = [points]
+        case "points", "skeleton": annotation.keypoints = points.map { .init(point: $0) }
+        case "tag": break
+        case "ellipse":
+            guard let x = number("cx"), let y = number("cy"), let rx = number("rx"),
+                let ry = number("ry")
+            else { return draft.set.omissions.add(.malformed, at: place, "expected an ellipse") }
+            annotation.polygons = [Annotation.ellipse(center: .init(x: x, y: y), rx: rx, ry: ry)]
+        default: return draft.set.omissions.add(.unsupported, at: place, "`\(shape.name)`")
+        }
+        entry.annotations.append(annotation)
     }
 }

@@ -1,18 +1,20 @@
-// The boxes of annotated photos as what a detector learns from.
+// The boxes of annotated images as the targets of a detector.
 
 public import GraftImages
 import GraftTensors
 
-extension AnnotatedPhotos {
-    /// The photos with their boxes of these classes as targets; sizes are read off the photos, and one
-    /// that cannot be read keeps none, for whoever reads it next to say so.
+extension AnnotatedImages {
+    /// The items with their bounding boxes of these classes as targets. Sizes are read from the images;
+    /// one that cannot be read has no boxes, and the next reader reports it.
     public func targets(for items: [PhotoFolder.Item], classes: [String]) -> [PhotoFolder.Item] {
         let places = Dictionary(
             classes.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         let known = Dictionary(
-            photos.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
+            images.map { (Location($0.path, $0.range), $0) },
+            uniquingKeysWith: { first, _ in first })
         let sizes = Prefetch(count: items.count) { at -> (Int, Int)? in
-            (try? Image.decode(path: items[at].path)).map { ($0.width, $0.height) }
+            (try? items[at].withBytes { try ImageHeader($0, name: items[at].path) })
+                .map { ($0.width, $0.height) }
         }
         return items.map { item in
             var item = item
@@ -21,10 +23,11 @@ extension AnnotatedPhotos {
                 return item
             }
             let (width, height) = (Double(size.0), Double(size.1))
-            let entries = (known[item.path]?.marks ?? []).compactMap { thing in
-                places[thing.label].map { label in
-                    let box = thing.box
-                    return PhotoBoxes.Entry(
+            let found = known[Location(item.path, item.range)]?.annotations ?? []
+            let entries = found.compactMap { thing -> PhotoBoxes.Entry? in
+                guard let box = thing.boundingBox else { return nil }
+                return places[thing.label].map { label in
+                    PhotoBoxes.Entry(
                         label: label,
                         box: Box(
                             left: box.left / width, top: box.top / height,
@@ -39,9 +42,20 @@ extension AnnotatedPhotos {
     }
 }
 
+/// A file, or a part of one.
+private struct Location: Hashable {
+    let path: String
+    let range: Range<Int>?
+
+    init(_ path: String, _ range: Range<Int>?) {
+        self.path = path
+        self.range = range
+    }
+}
+
 extension PhotoFolder.Item {
     /// The photo's annotated boxes, in pixels, as average precision takes them; of items that
-    /// ``AnnotatedPhotos/targets(for:classes:)`` made.
+    /// ``AnnotatedImages/targets(for:classes:)`` made.
     public func truth(photo: Int) -> [TrueBox] { PhotoBoxes(targets).truth(photo: photo) }
 
     /// A box that has its edges as shares of the sides, in pixels.

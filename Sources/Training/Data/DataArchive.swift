@@ -1,0 +1,67 @@
+// Data sets in zip and compressed tar archives: unpacked once per process beside other temporary files.
+
+import FoundationEssentials
+import GraftFormats
+import GraftTensors
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// The archives that data sets come in.
+enum DataArchive {
+    /// The archives that were unpacked, and the folders of their files; removed when the process exits.
+    private static let unpacked = Mutex<[String: String]>([:])
+    /// Archives may unpack to this much at most, and to this many times their size beyond a start.
+    private static let byteLimit = 1 << 38
+    private static let ratioLimit = 100
+    private static let ratioStart = 1 << 30
+
+    /// Whether a file has the first bytes of an archive that is unpacked.
+    static func matches(_ path: String) -> Bool {
+        let name = path.lowercased()
+        guard PhotoFolder.isFile(path) else { return false }
+        return [
+            ".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst",
+        ]
+        .contains(where: name.hasSuffix)
+    }
+
+    /// The folder that holds the files of an archive.
+    static func folder(of path: String) throws -> String {
+        let key = FolderListing.resolved(path) ?? path
+        if let known = unpacked.withLock({ $0[key] }) { return known }
+        let parent = FileManager.default.temporaryDirectory.path(percentEncoded: false)
+        var template = Array("\(parent)/graft-data-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else { throw FileError("create a folder in", parent) }
+        let folder = String(cString: made)
+        do {
+            let size = try Storage(mapping: path).byteCount
+            let limit =
+                size > byteLimit / ratioLimit ? byteLimit : max(size * ratioLimit, ratioStart)
+            try ArchiveFiles.unpack(path, into: folder, limit: limit) { name in
+                // What macOS adds to archives is left there.
+                !name.split(separator: "/").contains {
+                    FolderListing.isSystem(String($0)) && $0 != "."
+                }
+            }
+        } catch {
+            try? FileManager.default.removeItem(atPath: folder)
+            throw error
+        }
+        unpacked.withLock {
+            if $0.isEmpty { atexit { DataArchive.removeAll() } }
+            $0[key] = folder
+        }
+        return folder
+    }
+
+    private static func removeAll() {
+        for folder in unpacked.withLock({ Array($0.values) }) {
+            try? FileManager.default.removeItem(atPath: folder)
+        }
+    }
+}
