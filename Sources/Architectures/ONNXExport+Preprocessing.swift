@@ -37,6 +37,9 @@ extension ONNXExport {
         public var scale: [Float]
         /// The addend by channel.
         public var shift: [Float]
+        /// Whether half a pixel is dropped where the centre is cut out; else it goes to the even
+        /// neighbour.
+        public var cropsDown = false
 
         /// A preprocessing.
         public init(
@@ -150,10 +153,13 @@ extension ONNXExport {
         let size = emit("Shape", [x], "image.new", [("start", .integer(2)), ("end", .integer(4))])
         let rest = emit("Sub", [size, wanted], "image.rest")
         let half = emit("Div", [rest, two], "image.halved")
-        // A half rounds to even, as Python's `round`.
-        let odd = emit("Mod", [rest, two], "image.odd")
-        let step = emit("Mul", [odd, emit("Mod", [half, two], "image.parity")], "image.step")
-        let start = emit("Add", [half, step], "image.start")
+        var start = half
+        if !input.cropsDown {
+            // A half rounds to even, as Python's `round`.
+            let odd = emit("Mod", [rest, two], "image.odd")
+            let step = emit("Mul", [odd, emit("Mod", [half, two], "image.parity")], "image.step")
+            start = emit("Add", [half, step], "image.start")
+        }
         let end = emit("Add", [start, wanted], "image.end")
         let axes = constant("image.axes", [2, 3])
         return emit("Slice", [x, start, end, axes], "image.cropped")

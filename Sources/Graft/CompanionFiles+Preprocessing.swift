@@ -40,6 +40,7 @@ extension CompanionFiles {
             return nil
         }
         var changes = PreprocessingChanges()
+        changes.cropRounding = .down
         changes.kernel = kernel(json["resample"], &notes)
         changes.normalization = transformersNormalization(json)
         guard json["do_resize"]?.bool ?? true else { return changes }

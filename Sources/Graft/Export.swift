@@ -207,10 +207,12 @@ extension Model {
             case (_, let side?): .sides(height: side, width: side)
             case (_, nil): .sides(height: preprocessing.height, width: preprocessing.width)
             }
-        return ONNXExport.Input(
+        var input = ONNXExport.Input(
             resize: resize, kernel: kernel, sources: it.sources,
             scale: it.std.map { Float(it.scale / $0) },
             shift: zip(it.mean, it.std).map { Float(-$0 / $1) })
+        input.cropsDown = preprocessing.cropRounding == .down
+        return input
     }
 
     private func keras() throws -> (config: String, layers: [KerasLayer]) {

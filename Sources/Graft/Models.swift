@@ -93,6 +93,27 @@ public enum Models {
         return try model.with(overrides)
     }
 
+    /// Fetches what lies beside one named file of a repository of the Hub; a note for each that is
+    /// there and could not be had.
+    private static func fetchCompanions(of reference: String, _ hub: Hub) async -> [String] {
+        let parts = reference.split(separator: "/", omittingEmptySubsequences: false)
+        // hf: // organisation / name / file
+        guard reference.hasPrefix("hf://"), parts.count == 5, !parts[4].isEmpty else { return [] }
+        let repository = parts[..<4].joined(separator: "/")
+        var notes: [String] = []
+        for name in ["config.json", "preprocessor_config.json"] {
+            do {
+                _ = try await hub.fetch("\(repository)/\(name)")
+            } catch let error as HubError where error.isMissingFile {
+                continue
+            } catch {
+                let reason = (error as? any Diagnostic)?.message ?? "\(error)"
+                notes.append("\(name) could not be fetched and is not used: \(reason)")
+            }
+        }
+        return notes
+    }
+
     /// The model that `reference` names, and whether `select` chose its output.
     private static func opened(
         _ reference: String, architecture: String?, select: String?, hub: Hub,
@@ -135,7 +156,10 @@ public enum Models {
         }
         // What is there as a file is that file, whatever the registry calls by its name.
         let entry = isPath(reference) ? nil : try? Registry.find(reference)
-        let companions = entry == nil ? CompanionFiles(beside: fetched.path) : nil
+        var missing: [String] = []
+        if entry == nil { missing = await fetchCompanions(of: reference, hub) }
+        var companions = entry == nil ? CompanionFiles(beside: fetched.path) : nil
+        companions?.notes += missing
         if architecture == nil, entry == nil, let config = state.metadata["model_config"] {
             let (graph, weights, input) = try KerasConfig.open(
                 config, state: state, select: select)

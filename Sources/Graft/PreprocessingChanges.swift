@@ -42,6 +42,8 @@ public struct PreprocessingChanges: Sendable, Hashable {
     public var crop: Crop?
     /// The resize kernel.
     public var kernel: Resampling?
+    /// How the centre is found where a margin does not halve.
+    public var cropRounding: Preprocessing.CropRounding?
 
     /// Changes; none by default.
     public init(
@@ -62,16 +64,21 @@ public struct PreprocessingChanges: Sendable, Hashable {
             crop: whole.shorterSide.map {
                 whole.resize == .squash ? .squashedSide($0) : .shorterSide($0)
             } ?? Crop.none, kernel: whole.kernel)
+        cropRounding = whole.cropRounding
     }
 
     /// Whether nothing is said.
-    public var isEmpty: Bool { self == PreprocessingChanges() }
+    public var isEmpty: Bool {
+        normalization == nil && size == nil && crop == nil && kernel == nil
+    }
 
     /// These changes, and where they are nil, those of `other`.
     public func over(_ other: PreprocessingChanges) -> PreprocessingChanges {
-        PreprocessingChanges(
+        var joined = PreprocessingChanges(
             normalization: normalization ?? other.normalization, size: size ?? other.size,
             crop: crop ?? other.crop, kernel: kernel ?? other.kernel)
+        joined.cropRounding = cropRounding ?? other.cropRounding
+        return joined
     }
 
     /// A preprocessing with these changes, for a network of `channels` channels.
@@ -89,6 +96,7 @@ public struct PreprocessingChanges: Sendable, Hashable {
             new.normalization = fitting
         }
         if let kernel { new.kernel = kernel }
+        if let cropRounding { new.cropRounding = cropRounding }
         if let size {
             new.height = size.height
             new.width = size.width

@@ -45,7 +45,10 @@ enum Weights {
     /// The file to open, and all that have to be there for it.
     static func choose(among paths: [String]) -> (main: String, all: [String])? {
         let here = paths.filter { !$0.contains("/") }.sorted()
-        let companions = here.filter { $0 == "config.json" }
+        // What says how the weights are used.
+        let companions = here.filter {
+            ["config.json", "labels.txt", "preprocessor_config.json"].contains($0)
+        }
         // Formats that cannot run code come first.
         if here.contains("model.safetensors") {
             return ("model.safetensors", ["model.safetensors"] + companions)

@@ -13,6 +13,8 @@ public struct HubError: Diagnostic, Equatable {
     /// What a hub means by its refusal, where it says so.
     enum Kind { case missingFile, missingRevision, missingRepository, gated, refused, other }
     let kind: Kind
+    /// Whether the repository is there and the file is not.
+    package var isMissingFile: Bool { kind == .missingFile }
     /// Whether it may pass by itself.
     var isTransient = false
     /// The HTTP status that it comes from, where it does.

@@ -17,6 +17,14 @@ public struct Preprocessing: Codable, Sendable, Hashable {
         case shorterSide = "shorter-side"
     }
 
+    /// How the centre is found where a margin does not halve.
+    public enum CropRounding: String, Codable, Sendable, Hashable {
+        /// Half a pixel goes to the even neighbour: torchvision and timm.
+        case even
+        /// Half a pixel is dropped: transformers.
+        case down
+    }
+
     /// How a photo is brought to the size of the input.
     public var resize: Resize
     /// The length of the shorter side before the crop; with ``Resize/squash`` that of both sides,
@@ -30,6 +38,8 @@ public struct Preprocessing: Codable, Sendable, Hashable {
     public var width: Int
     /// The arithmetic on a colour value.
     public var normalization: Normalization
+    /// How the centre is found where a margin does not halve; nil is ``CropRounding/even``.
+    public var cropRounding: CropRounding?
 
     /// Both sides to the input's size, as Keras does.
     public static func squash(
@@ -153,7 +163,8 @@ public struct Preprocessing: Codable, Sendable, Hashable {
         // (first row or column kept, how many, where they go)
         func cut(_ new: Int, _ wanted: Int) -> (Int, Int, Int) {
             guard new < wanted else {
-                let offset = (Double(new - wanted) / 2).rounded(.toNearestOrEven)
+                let offset = (Double(new - wanted) / 2).rounded(
+                    cropRounding == .down ? .down : .toNearestOrEven)
                 return (Int(offset), wanted, 0)
             }
             return (0, new, (wanted - new) / 2)

@@ -84,11 +84,12 @@ def transformers_folders():
         place = folder / label.replace(", ", "-").replace(" ", "-")
         model.save_pretrained(place)
         processor.save_pretrained(place)
-        compare(f"transformers, {label}", place, paths, theirs, NAMES, 1e-4)
+        # Since Pillow 13 both passes of a resize are in the other order: squashed sides differ by a level.
+        compare(f"transformers, {label}", place, paths, theirs, NAMES, 5e-4 if "height" in processor.size else 1e-4)
     run = attempt("predict", place, paths[0])
     report("config.json" in run.stderr and "preprocessor_config.json" in run.stderr, "it says what it took", run.stderr[:200])
     graft("convert", place, "-o", folder / "t.safetensors")
-    compare("transformers, converted", folder / "t.safetensors", paths, theirs, NAMES, 1e-4)
+    compare("transformers, converted", folder / "t.safetensors", paths, theirs, NAMES, 5e-4)
     # What a caller says goes first.
     plain = json.loads(graft("predict", place, paths[0], "--labels", "a,b,c,d,e", "--preprocess", "torch", "--json"))
     names = {p["label"] for p in plain["photos"][0]["predictions"]}

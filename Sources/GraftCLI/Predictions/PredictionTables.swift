@@ -27,7 +27,7 @@ struct AnswerTable: PredictionSink {
             for value in values { table.add([value.name, decimals(value.value, 4)]) }
             Terminal.answer(table.text)
         } else if let predictions = report.predictions {
-            let holds = task == .multiLabel
+            let holds = predictions.contains { $0.holds != nil }
             var table = Table(
                 [holds ? "label" : "class", "probability"] + (holds ? ["holds"] : []) + [""],
                 numeric: [1])
@@ -82,7 +82,12 @@ struct AnswerLines: PredictionSink {
         }
         let predictions = report.predictions ?? []
         let shown = predictions.filter { $0.holds ?? true }
-        guard !shown.isEmpty else { return "no label" }
+        guard !shown.isEmpty else {
+            // The one probability of a binary classifier says enough.
+            return predictions.count == 1
+                ? "not \(predictions[0].label) \(decimals(predictions[0].probability, 3))"
+                : "no label"
+        }
         return shown.map { "\($0.label) \(decimals($0.probability, 3))" }.joined(separator: ", ")
     }
 }
