@@ -116,7 +116,11 @@ extension ONNXExport {
         switch input.kernel {
         case .nearest:
             settings += [("mode", .text("nearest")), ("nearest_mode", .text("round_prefer_ceil"))]
-        case .triangle: settings += [("mode", .text("linear")), ("antialias", .integer(1))]
+        case .triangle:
+            settings += [
+                ("mode", .text("linear")), ("antialias", .integer(1)),
+                ("exclude_outside", .integer(1)),
+            ]
         case .cubic:
             settings += [
                 ("mode", .text("cubic")), ("cubic_coeff_a", .number(-0.5)),
