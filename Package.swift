@@ -92,7 +92,7 @@ let package = Package(
         .systemLibrary(name: "CImageCodecs", path: "Sources/CModules/CImageCodecs"),
 
         module("System", ["CSandbox"]),
-        module("Tensors", ["CKernels", collections]),
+        module("Tensors", ["CKernels", "CSystem", collections]),
         module("Schemas", ["GraftTensors", protobuf]),
         module(
             "Formats",
@@ -105,6 +105,7 @@ let package = Package(
             "Architectures",
             ["GraftNetworks", "GraftSchemas", "GraftTensors", collections, protobuf]),
         .target(name: "CKernels"),
+        .target(name: "CSystem"),
         module("Execution", ["GraftNetworks", "GraftTensors", "CDNNL", "CKernels"]),
         module(
             "Images",
@@ -157,8 +158,8 @@ let package = Package(
         tests(
             "Graft",
             [
-                "Graft", "GraftTraining", "GraftImages", "GraftNetworks", "GraftFormats",
-                "GraftTensors", collections,
+                "Graft", "GraftTraining", "GraftExecution", "GraftImages", "GraftNetworks",
+                "GraftFormats", "GraftTensors", collections,
             ]),
         tests(
             "Execution",

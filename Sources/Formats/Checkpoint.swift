@@ -42,9 +42,18 @@ public enum Checkpoint {
     /// `path` may also be a folder that holds one set of weights, or the prefix of a TensorFlow
     /// checkpoint. Keras' and TensorFlow's files keep Keras' order of axes; ``StateDict/axes`` says
     /// so. `isolation` says where libhdf5 may run, by default what ``Isolation/current`` says.
-    public static func open(_ path: String, isolation: Isolation = .current) throws -> StateDict {
+    /// Unless `mapped`, all numbers are read into memory now, and the files may change afterwards.
+    public static func open(
+        _ path: String, isolation: Isolation = .current, mapped: Bool = true
+    ) throws -> StateDict {
         let path = try file(at: path)
-        return try read(Storage(mapping: path), path, isolation)
+        guard !mapped else { return try read(Storage(mapping: path), path, isolation) }
+        let storage = try Storage(reading: path)
+        let state = try read(storage, path, isolation)
+        switch try kind(storage, path) {
+        case .safetensors, .npy: return state  // All of it lies in these bytes.
+        default: return try state.loaded()
+        }
     }
 
     /// The tensors of one file, or of those that an index names.

@@ -68,9 +68,16 @@ extension Model {
 
     /// Opens a native model; the weights stay in the file until they are used.
     ///
+    /// A mapped file must not be overwritten in place (`cp new old`) or truncated while the model, or
+    /// a plan made of it, is in use: reading what is no longer there ends the process with SIGBUS,
+    /// and bytes that changed change answers. The library installs no signal handler. Replace the file
+    /// by renaming a new one over it, as ``write(to:durably:)`` does; where others may not, and on
+    /// network file systems, where mapped pages are fetched one by one, read it into memory.
+    ///
+    /// - Parameter mapped: whether the file is mapped; if not, all of it is read into memory now.
     /// - Throws: `ModelError` if it is none or is broken, `NetworkError` if the weights do not fit.
-    public static func open(_ path: String) throws -> Model {
-        let state = try Checkpoint.open(path)
+    public static func open(_ path: String, mapped: Bool = true) throws -> Model {
+        let state = try Checkpoint.open(path, mapped: mapped)
         guard isNative(state) else { throw ModelError.notNative(path) }
         return try Model(native: state, path: path)
     }
@@ -94,11 +101,20 @@ extension Model {
                 path, part: Key.format,
                 reason: "is `\(try text(Key.format))`, expected `1`: a newer graft wrote it")
         }
+        /// What is wrong in a part of the file, with the file's name.
+        func part<R>(_ key: String, _ body: () throws -> R) throws -> R {
+            do { return try body() } catch let error as any Diagnostic where !(error is ModelError)
+            {
+                throw ModelError.broken(path, part: key, reason: "is invalid: \(error.message)")
+            }
+        }
         let preprocessing = try decode(Preprocessing.self, Key.input)
-        try preprocessing.validate()
-        let graph = try Graph.decode(
-            json: try text(Key.graph),
-            input: [1, preprocessing.channels, preprocessing.height, preprocessing.width])
+        try part(Key.input) { try preprocessing.validate() }
+        let graph = try part(Key.graph) {
+            try Graph.decode(
+                json: try text(Key.graph),
+                input: [1, preprocessing.channels, preprocessing.height, preprocessing.width])
+        }
         let (bank, bankLabels) = (state[Key.bank], state[Key.bankLabels])
         var state = state
         (state[Key.bank], state[Key.bankLabels]) = (nil, nil)
@@ -106,6 +122,7 @@ extension Model {
             graph: graph, weights: try graph.bound(state),
             preprocessing: preprocessing, labels: try decode([String].self, Key.labels),
             source: try decode(Source.self, Key.source))
+        _ = try part(Key.graph) { try graph.shapes(input: input()) }
         if state.metadata[Key.training] != nil {
             training = try decode(TrainingOrigin.self, Key.training)
         }

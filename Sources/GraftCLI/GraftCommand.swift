@@ -52,6 +52,7 @@ struct GraftCommand: AsyncParsableCommand {
 @main
 enum Program {
     static func main() async {
+        Storage.reportBusErrors()
         var arguments = Array(CommandLine.arguments.dropFirst())
         if arguments.first == HDF5Server.command {
             exit(HDF5Server.run(Array(arguments.dropFirst())))
@@ -94,16 +95,28 @@ enum Program {
             Terminal.report(diagnostic)
             exit(1)
         } catch let error where error is ExitCode || error is ValidationError {
-            GraftCommand.exit(withError: error)
+            leave(with: error)
         } catch {
             // Argument parsing knows its own errors; what else arrives here is a bug.
             let code = GraftCommand.exitCode(for: error)
-            guard code == .failure else { GraftCommand.exit(withError: error) }
+            guard code == .failure else { leave(with: error) }
             Terminal.say("error: \(error)")
             Terminal.say("hint: this is a bug in graft; please report what you ran")
             exit(70)
         }
     }
+
+    /// Leaves as argument parsing wants it: what was asked for (help, a version, completions) is an
+    /// answer, and the rest goes to stderr.
+    private static func leave(with error: any Error) -> Never {
+        let text = GraftCommand.fullMessage(for: error)
+        if GraftCommand.exitCode(for: error) == .success, !text.isEmpty {
+            Terminal.answer(text)
+            exit(0)
+        }
+        GraftCommand.exit(withError: error)
+    }
+
     /// Commands that compute nothing.
     private static let light: Set<String> = [
         "auth", "cache", "convert", "diff", "doctor", "fetch", "help", "inspect", "lock", "models",

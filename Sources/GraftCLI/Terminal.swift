@@ -33,13 +33,24 @@ enum Terminal {
         return size.ws_col > 20 ? Int(size.ws_col) : nil
     }
 
-    /// Writes the answer to stdout, as a line; as it is, unless a person watches.
+    /// Writes the answer to stdout, as a line; as it is, unless a person watches. An answer that cannot
+    /// be written ends the process: there is nothing left to do. (A closed pipe ends it before, by
+    /// SIGPIPE.)
     static func answer(_ text: String) { answer(text, terminator: "\n") }
 
     /// Writes a part of the answer to stdout, with what ends it.
     static func answer(_ text: String, terminator: String) {
         wipe()
-        write((isatty(STDOUT_FILENO) == 1 ? harmless(text) : text) + terminator, to: STDOUT_FILENO)
+        let text = (isatty(STDOUT_FILENO) == 1 ? harmless(text) : text) + terminator
+        guard let code = write(text, to: STDOUT_FILENO) else { return }
+        unwritable(code)
+    }
+
+    /// Ends the process with the error that stdout cannot be written, unless it was a closed pipe.
+    static func unwritable(_ code: Int32) -> Never {
+        if code == EPIPE { exit(128 + SIGPIPE) }
+        report(FileError("write to", "stdout", code: code))
+        exit(1)
     }
 
     /// Writes a remark to stderr, as a line.
@@ -104,13 +115,16 @@ enum Terminal {
         return "\(name)  \(bar) \(percent) %  \(detail)"
     }
 
-    private static func write(_ text: String, to descriptor: Int32) {
+    /// What went wrong, if something did.
+    @discardableResult
+    private static func write(_ text: String, to descriptor: Int32) -> Int32? {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard count > 0 || errno == EINTR else { return }
+            guard count > 0 || errno == EINTR else { return count == 0 ? EIO : errno }
             bytes = bytes.dropFirst(max(count, 0))
         }
+        return nil
     }
 }
 

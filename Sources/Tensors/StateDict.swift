@@ -146,3 +146,18 @@ public enum AxisConvention: String, Sendable, Hashable, Codable {
     /// Convolution OHWI, depthwise 1HWC, dense (out, in).
     case tflite
 }
+
+extension StateDict {
+    /// The same tensors, every one read now into memory of its own.
+    package func loaded() throws -> StateDict {
+        var result = self
+        for (name, tensor) in tensors {
+            let loaded = try tensor.load()
+            let storage = Storage(byteCount: loaded.byteCount) { target in
+                loaded.withBytes { target.copyMemory(from: $0) }
+            }
+            result[name] = LazyTensor(Tensor(loaded.dtype, loaded.shape, storage: storage))
+        }
+        return result
+    }
+}

@@ -1,5 +1,7 @@
 // The bytes behind tensors: owned memory or a mapped file, shared and never changed.
 
+import CSystem
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -64,33 +66,81 @@ public final class Storage: @unchecked Sendable {
         }
     }
 
-    /// Maps a whole file for reading.
-    ///
-    /// The file must not be truncated while it is mapped; graft writes by rename, so that it is
-    /// not by graft.
-    public convenience init(mapping path: String) throws(FileError) {
+    /// Opens a regular file for reading.
+    private static func file(_ path: String) throws(FileError) -> (descriptor: Int32, size: Int) {
         // Without waiting: a pipe is refused below, and has no end to wait for.
         let descriptor = PathBytes.withCString(path) {
             open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         }
         guard descriptor >= 0 else { throw FileError("open", path) }
-        defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw FileError("stat", path) }
+        guard fstat(descriptor, &status) == 0 else {
+            let error = FileError("stat", path)
+            close(descriptor)
+            throw error
+        }
         guard status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
             throw FileError("open", path, code: EISDIR)
         }
-        let size = Int(status.st_size)
+        return (descriptor, Int(status.st_size))
+    }
+
+    /// Reads a whole file into memory: what happens to the file afterwards does not matter.
+    public convenience init(reading path: String) throws(FileError) {
+        let (descriptor, size) = try Self.file(path)
+        defer { close(descriptor) }
+        guard size > 0 else {
+            self.init(nil, byteCount: 0, path: path, isMapped: false) { _ in }
+            return
+        }
+        // From the system and not by `malloc`: a size that cannot be had is an error.
+        let base = mmap(
+            nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let base, base != MAP_FAILED else {
+            throw FileError("make room for", path, code: ENOMEM)
+        }
+        var offset = 0
+        while offset < size {
+            let count = pread(descriptor, base + offset, min(size - offset, 1 << 30), off_t(offset))
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                // The end before its size: it was cut short meanwhile.
+                let error = FileError("read", path, code: count < 0 ? errno : ESTALE)
+                munmap(base, size)
+                throw error
+            }
+            offset += count
+        }
+        self.init(UnsafeRawPointer(base), byteCount: size, path: path, isMapped: false) {
+            munmap(UnsafeMutableRawPointer(mutating: $0), size)
+        }
+    }
+
+    /// Maps a whole file for reading.
+    ///
+    /// The file must not be truncated or overwritten while it is mapped: the process ends by SIGBUS
+    /// when it reads what is no longer there. graft replaces files by renaming new ones over them.
+    /// Where others do not, use ``init(reading:)``.
+    public convenience init(mapping path: String) throws(FileError) {
+        let (descriptor, size) = try Self.file(path)
+        defer { close(descriptor) }
         guard size > 0 else {
             self.init(nil, byteCount: 0, path: path, isMapped: true) { _ in }
             return
         }
         let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
         guard let base, base != MAP_FAILED else { throw FileError("map", path) }
+        graft_note_mapping(base, size, path)
         self.init(UnsafeRawPointer(base), byteCount: size, path: path, isMapped: true) {
+            graft_forget_mapping($0)
             munmap(UnsafeMutableRawPointer(mutating: $0), size)
         }
     }
+
+    /// Makes the process say which mapped file could not be read before SIGBUS ends it. For programs:
+    /// it replaces the process's handler, which a library has no right to.
+    package static func reportBusErrors() { graft_report_bus_errors() }
 
     /// Maps the first `byteCount` bytes, at least one, of a nameless file of `folder`, and takes over
     /// its descriptor: what maps it can be closed, so that many may be mapped, unless it `keepsFile`
