@@ -29,6 +29,7 @@ extension Model {
             Result { try preprocessing.open(photos[at]) }
         }
         for at in photos.indices {
+            try Task.checkCancellation()
             guard let image = try reading.next()?.get() else { break }
             try observation.add(
                 Tensor(shape: shape) { preprocessing.write(image, into: $0) })

@@ -18,9 +18,18 @@ public final class Runner {
 
     /// Plans `model` for batches of `batch` photos up to the value of node `output`, by default
     /// the network's last; `options` are those of the model unless given.
+    ///
+    /// - Throws: ``ModelError/unusable(_:reason:hint:)`` if `batch` is less than 1, what
+    ///   ``Preprocessing/validate()`` throws, `ExecutionError.node` if there is no such node.
     public init(
         _ model: Model, batch: Int = 1, output: Int? = nil, options: ExecutionOptions? = nil
     ) throws {
+        guard batch > 0 else {
+            throw ModelError.unusable(
+                model.graph.name, reason: "expected a batch size of 1 or more, found \(batch)",
+                hint: nil)
+        }
+        try model.preprocessing.validate()
         self.model = model
         self.batch = batch
         self.output = output ?? model.graph.output
@@ -59,6 +68,7 @@ public final class Runner {
         let size = shape.count / batch
         var results: [[Float]] = []
         for start in stride(from: 0, to: count, by: batch) {
+            try Task.checkCancellation()
             let chunk = start..<min(start + batch, count)
             let input = Tensor(shape: shape) { target in
                 for index in chunk {

@@ -30,7 +30,8 @@ extension Model {
     ///   - crew: the processes that train together; the first of them writes.
     ///   - report: told what happens while it happens.
     /// - Returns: the trained model, and its history and validation metrics.
-    /// - Throws: `PhotoFolderError`, `TrainingError` and what Execution throws.
+    /// - Throws: `PhotoFolderError`, `TrainingError` and what Execution throws; `CancellationError` at
+    ///   the next batch once the task is cancelled. The run can be resumed then, to the same numbers.
     public func train(
         on data: PhotoSource, options: TrainingOptions, recipe: Recipe = .plain,
         runFolder: String, cacheFolder: String, resume: Bool = false, command: String = "",

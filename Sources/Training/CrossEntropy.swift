@@ -2,21 +2,21 @@
 
 /// Softmax cross entropy with label smoothing: the target is y(1 − ε) + ε/K, where the K classes
 /// include the true one, as in Keras and PyTorch.
-public struct CrossEntropy: Sendable, Hashable, Codable {
+package struct CrossEntropy: Sendable, Hashable, Codable {
     /// ε; 0 is plain cross entropy.
-    public var labelSmoothing: Float
+    package var labelSmoothing: Float
 
     /// What each class counts; nil counts all alike. The mean is over weights, as in PyTorch.
-    public var classWeights: [Float]?
+    package var classWeights: [Float]?
 
     /// A loss with this smoothing and these weights.
-    public init(labelSmoothing: Float = 0, classWeights: [Float]? = nil) {
+    package init(labelSmoothing: Float = 0, classWeights: [Float]? = nil) {
         self.labelSmoothing = labelSmoothing
         self.classWeights = classWeights
     }
 
     /// Weights of one over the count, such that their mean over the photos is 1.
-    public static func balanced(counts: [Int]) -> [Float] {
+    package static func balanced(counts: [Int]) -> [Float] {
         let present = counts.count { $0 > 0 }
         let total = counts.reduce(0, +)
         return counts.map { $0 > 0 ? Float(Double(total) / Double(present * $0)) : 0 }
@@ -28,7 +28,7 @@ public struct CrossEntropy: Sendable, Hashable, Codable {
     /// `gradient`, if given, receives the gradient of the **mean** over these rows; rows beyond
     /// them, the padding of a ragged last batch, receive zeros. `mixed`, if given, are second
     /// labels, and the share of each row's loss that the first ones keep.
-    public func sum(
+    package func sum(
         logits: UnsafeBufferPointer<Float>, classes: Int, labels: [Int],
         mixed: (labels: [Int], share: Double)? = nil,
         gradient: UnsafeMutableBufferPointer<Float>? = nil

@@ -1,7 +1,7 @@
 // The losses of heads that answer more than one class: labels that hold or do not, and numbers.
 
 /// The mean over the outputs of each photo, and over the photos.
-public enum DenseLoss: Sendable, Hashable {
+package enum DenseLoss: Sendable, Hashable {
     /// Binary cross entropy from logits; with smoothing, targets are y(1 − ε) + ε/2.
     case binaryCrossEntropy(labelSmoothing: Float)
     /// The square of the difference.
@@ -13,7 +13,7 @@ public enum DenseLoss: Sendable, Hashable {
     ///
     /// `gradient`, if given, receives the gradient of the **mean** over these photos; rows beyond
     /// them receive zeros.
-    public func sum(
+    package func sum(
         _ outputs: UnsafeBufferPointer<Float>, width: Int, targets: [[Float]],
         weights: [Float]? = nil, gradient: UnsafeMutableBufferPointer<Float>? = nil
     ) -> Double {
@@ -53,6 +53,6 @@ public enum DenseLoss: Sendable, Hashable {
 }
 
 /// The share that a logit stands for.
-public func sigmoid(_ x: Double) -> Double {
+package func sigmoid(_ x: Double) -> Double {
     x >= 0 ? 1 / (1 + exponential(-x)) : exponential(x) / (1 + exponential(x))
 }

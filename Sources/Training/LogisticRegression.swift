@@ -6,7 +6,7 @@ import GraftExecution
 /// `LogisticRegression` does with C = 1 / (penalty · number of photos).
 ///
 /// The problem is convex: it has one answer, which depends on no learning rate, order or seed.
-public final class LogisticRegression {
+package final class LogisticRegression {
     private let classes: Int
     private let width: Int
     private let labels: [Int]
@@ -24,7 +24,7 @@ public final class LogisticRegression {
 
     /// Prepares for features (rows × `width`) of photos of these classes. `weights` by class are
     /// normalised so that their mean over the photos is 1.
-    public init(
+    package init(
         features: [Float], width: Int, labels: [Int], classes: Int, weights: [Double]? = nil,
         labelSmoothing: Double = 0
     ) {
@@ -67,11 +67,11 @@ public final class LogisticRegression {
 
     /// One over the square of the common scale: what turns a penalty of `fit` into one on the
     /// features as they came.
-    public var penaltyScale: Double { 1 / (scale * scale) }
+    package var penaltyScale: Double { 1 / (scale * scale) }
 
     /// The optimum for a penalty, on the features as they came: W (classes × width) and b. It
     /// starts from the optimum before, so that a path of penalties costs little more than one.
-    public func fit(penalty: Double, tolerance: Double = 1e-5) throws -> (
+    package func fit(penalty: Double, tolerance: Double = 1e-5) throws -> (
         matrix: [Float], bias: [Float], loss: Double
     ) {
         var x = solution
@@ -154,7 +154,7 @@ public final class LogisticRegression {
     }
 
     /// The path of penalties that are tried, strongest first: half a decade apart.
-    public static let penalties: [Double] = (0...12).map { step in
+    package static let penalties: [Double] = (0...12).map { step in
         let decades = Double(step) / 2
         return tenToThe(-decades)
     }

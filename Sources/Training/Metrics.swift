@@ -6,12 +6,12 @@ public struct ConfusionMatrix: Sendable, Hashable, Codable {
     public private(set) var rows: [[Int]]
 
     /// A matrix of zeros.
-    public init(classes: Int) {
+    package init(classes: Int) {
         rows = [[Int]](repeating: [Int](repeating: 0, count: classes), count: classes)
     }
 
     /// A matrix of these counts, which must be square.
-    public init(rows: [[Int]]) {
+    package init(rows: [[Int]]) {
         precondition(rows.allSatisfy { $0.count == rows.count })
         self.rows = rows
     }
@@ -34,7 +34,7 @@ public struct ConfusionMatrix: Sendable, Hashable, Codable {
     }
 
     /// Counts one photo.
-    public mutating func add(truth: Int, prediction: Int) { rows[truth][prediction] += 1 }
+    package mutating func add(truth: Int, prediction: Int) { rows[truth][prediction] += 1 }
 
     /// The number of photos.
     public var count: Int { rows.reduce(0) { $0 + $1.reduce(0, +) } }
@@ -44,7 +44,7 @@ public struct ConfusionMatrix: Sendable, Hashable, Codable {
     public var accuracy: Double { ratio(correct, count) }
 
     /// The scores of one class.
-    public subscript(index: Int) -> ClassScores {
+    package subscript(index: Int) -> ClassScores {
         let support = rows[index].reduce(0, +)
         let predicted = rows.reduce(0) { $0 + $1[index] }
         let hits = rows[index][index]
@@ -84,9 +84,9 @@ public struct ClassScores: Sendable, Hashable, Codable {
 }
 
 /// Rankings of scores.
-public enum Ranking {
+package enum Ranking {
     /// The best `count` indices, best first; ties go to the lower index, NaN comes last.
-    public static func top(_ count: Int, of scores: UnsafeBufferPointer<Float>) -> [Int] {
+    package static func top(_ count: Int, of scores: UnsafeBufferPointer<Float>) -> [Int] {
         let order = scores.indices.sorted { left, right in
             let (a, b) = (scores[left], scores[right])
             if a.isNaN || b.isNaN { return a.isNaN == b.isNaN ? left < right : b.isNaN }
@@ -96,7 +96,7 @@ public enum Ranking {
     }
 
     /// The share of each score's exponential.
-    public static func softmax(_ scores: UnsafeBufferPointer<Float>) -> [Float] {
+    package static func softmax(_ scores: UnsafeBufferPointer<Float>) -> [Float] {
         let highest = Double(scores.max() ?? 0)
         let powers = scores.map { exponential(Double($0) - highest) }
         let sum = powers.reduce(0, +)
@@ -104,7 +104,7 @@ public enum Ranking {
     }
 
     /// The best index, 0 of nothing.
-    public static func best(of scores: UnsafeBufferPointer<Float>) -> Int {
+    package static func best(of scores: UnsafeBufferPointer<Float>) -> Int {
         var best = 0
         for index in scores.indices.dropFirst()
         where scores[index] > scores[best] || (scores[best].isNaN && !scores[index].isNaN) {
@@ -114,7 +114,7 @@ public enum Ranking {
     }
 
     /// Whether `label` is among the best `count`; ties go to the lower index, and NaN is a miss.
-    public static func isHit(
+    package static func isHit(
         _ label: Int, within count: Int, of scores: UnsafeBufferPointer<Float>
     ) -> Bool {
         let score = scores[label]

@@ -18,7 +18,7 @@ public struct Neighbours: Sendable {
     static let counts = [1, 3, 5, 7, 9, 15, 25, 49]
 
     /// A head over features as they come (rows × `width`); they are brought to length 1.
-    public init(features: [Float], width: Int, labels: [Int], count: Int) {
+    package init(features: [Float], width: Int, labels: [Int], count: Int) {
         precondition(width > 0 && features.count == labels.count * width)
         var bank = features
         Self.normalise(&bank, width)
@@ -42,7 +42,7 @@ public struct Neighbours: Sendable {
     }
 
     /// The share of each class, for features (rows × ``width``).
-    public func probabilities(_ features: [Float], classes: Int) throws -> [[Float]] {
+    package func probabilities(_ features: [Float], classes: Int) throws -> [[Float]] {
         precondition(features.count % width == 0)
         var queries = features
         Self.normalise(&queries, width)
@@ -50,6 +50,7 @@ public struct Neighbours: Sendable {
         var result: [[Float]] = []
         // A block of queries at a time: their similarities to all photos are held at once.
         for start in stride(from: 0, to: rows, by: 64) {
+            try Task.checkCancellation()
             let block = Array(queries[(start * width)..<(min(start + 64, rows) * width)])
             let count = block.count / width
             var near = [Float](repeating: 0, count: count * labels.count)

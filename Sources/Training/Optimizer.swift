@@ -1,7 +1,7 @@
 // How gradients move weights: SGD, Adam and their kin, as Keras and as PyTorch compute them.
 
 import GraftExecution
-public import GraftTensors
+package import GraftTensors
 
 #if canImport(Glibc)
     import Glibc
@@ -103,13 +103,13 @@ public struct Optimizer: Sendable {
     }
 
     /// Begins a step at this learning rate; ``update(_:values:gradient:)`` each parameter then.
-    public mutating func beginStep(learningRate: Double) {
+    package mutating func beginStep(learningRate: Double) {
         step += 1
         rate = learningRate
     }
 
     /// A parameter's part in a step: its numbers and their gradient, lent until the step is done.
-    public struct Move {
+    package struct Move {
         let index: Int
         let values: UnsafeMutableBufferPointer<Float>
         let gradient: UnsafeBufferPointer<Float>
@@ -128,7 +128,7 @@ public struct Optimizer: Sendable {
     }
 
     /// Moves the weights of one parameter.
-    public mutating func update(
+    package mutating func update(
         _ index: Int, values: UnsafeMutableBufferPointer<Float>,
         gradient: UnsafeBufferPointer<Float>, scale: Double = 1, decays: Bool = true
     ) {
@@ -136,7 +136,7 @@ public struct Optimizer: Sendable {
     }
 
     /// Moves the weights of several parameters, on all threads; their number changes no number.
-    public mutating func update(_ moves: [Move]) {
+    package mutating func update(_ moves: [Move]) {
         precondition(step > 0)
         let (rate, settings, corrections, starts) = (rate, settings, corrections, starts)
         // LAMB looks at a whole parameter; the others take pieces that stay in a core's cache.
@@ -183,7 +183,7 @@ public struct Optimizer: Sendable {
     }
 
     /// The state as tensors: what ``restore(_:names:step:)`` reads. `step` is to be kept beside it.
-    public func state(names: [String]) -> [(name: String, tensor: Tensor)] {
+    package func state(names: [String]) -> [(name: String, tensor: Tensor)] {
         var tensors: [(name: String, tensor: Tensor)] = []
         for (suffix, slots) in [("first", first), ("second", second)] where !slots.isEmpty {
             for (index, name) in names.enumerated() where index + 1 < starts.count {
@@ -196,7 +196,7 @@ public struct Optimizer: Sendable {
 
     /// Goes on from a saved state; `tensor` yields the tensor of a name or nil. False, and nothing
     /// is changed, if a tensor is absent or of another size.
-    public mutating func restore(
+    package mutating func restore(
         names: [String], step: Int, tensor: (String) throws -> Tensor?
     ) rethrows -> Bool {
         func read(_ slots: [Float], _ suffix: String) throws -> [Float]? {

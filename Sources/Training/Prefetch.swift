@@ -6,7 +6,7 @@ import Dispatch
 ///
 /// A few threads work ahead of the one that asks, but never by more than `ahead` results, so that
 /// decoding overlaps computing and memory stays flat. Results do not depend on the number of threads.
-public final class Prefetch<Value: Sendable> {
+package final class Prefetch<Value: Sendable> {
     private final class Slot: @unchecked Sendable {
         // Written once before the signal, read once after it.
         var value: Value?
@@ -22,7 +22,7 @@ public final class Prefetch<Value: Sendable> {
     private let ahead: Int
 
     /// Jobs 0 ..< `count` on as many threads as may decode beside those that compute.
-    public convenience init(count: Int, job: @escaping @Sendable (Int) -> Value) {
+    package convenience init(count: Int, job: @escaping @Sendable (Int) -> Value) {
         self.init(count: count, workers: Workers.count, job: job)
     }
 
@@ -38,7 +38,7 @@ public final class Prefetch<Value: Sendable> {
     }
 
     /// The next result; nil after the last.
-    public func next() -> Value? {
+    package func next() -> Value? {
         guard taken < count, let slot = waiting.removeValue(forKey: taken) else { return nil }
         slot.done.wait()
         taken += 1

@@ -13,12 +13,13 @@ struct QuasiNewton {
     /// Moves `x` to a minimum. `evaluate` gives the value and writes the gradient.
     func minimise(
         _ x: inout [Double], _ evaluate: ([Double], inout [Double]) throws -> Double
-    ) rethrows -> Double {
+    ) throws -> Double {
         let count = x.count
         var gradient = [Double](repeating: 0, count: count)
         var value = try evaluate(x, &gradient)
         var pairs: [(s: [Double], y: [Double], rho: Double)] = []
         for _ in 0..<steps {
+            try Task.checkCancellation()
             guard gradient.contains(where: { abs($0) > tolerance }) else { break }
             var direction = descent(gradient, pairs)
             var slope = dot(direction, gradient)

@@ -3,12 +3,12 @@
 /// xoshiro256** seeded by SplitMix64 (Blackman & Vigna, https://prng.di.unimi.it).
 ///
 /// Swift's own generators promise no sequence; this one is part of what a seed means in graft.
-public struct RandomSource: RandomNumberGenerator, Sendable, Hashable, Codable {
+package struct RandomSource: RandomNumberGenerator, Sendable, Hashable, Codable {
     /// The four words of state: all there is to save and to resume from.
-    public private(set) var state: [UInt64]
+    package private(set) var state: [UInt64]
 
     /// A sequence that depends on `seed` alone.
-    public init(seed: UInt64) {
+    package init(seed: UInt64) {
         var mixer = seed
         state = (0..<4).map { _ in
             mixer &+= 0x9E37_79B9_7F4A_7C15
@@ -20,13 +20,13 @@ public struct RandomSource: RandomNumberGenerator, Sendable, Hashable, Codable {
     }
 
     /// A sequence that goes on from `state`, or nil if it is not four words.
-    public init?(state: [UInt64]) {
+    package init?(state: [UInt64]) {
         guard state.count == 4, state.contains(where: { $0 != 0 }) else { return nil }
         self.state = state
     }
 
     /// The next 64 bits.
-    public mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         func rotated(_ word: UInt64, _ count: UInt64) -> UInt64 {
             (word << count) | (word >> (64 - count))
         }
@@ -42,10 +42,10 @@ public struct RandomSource: RandomNumberGenerator, Sendable, Hashable, Codable {
     }
 
     /// A number in 0 ..< 1 with 24 random bits.
-    public mutating func unit() -> Float { Float(next() >> 40) * 0x1p-24 }
+    package mutating func unit() -> Float { Float(next() >> 40) * 0x1p-24 }
 
     /// A number in 0 ..< `bound`, without bias (Lemire, arXiv:1805.10941).
-    public mutating func below(_ bound: Int) -> Int {
+    package mutating func below(_ bound: Int) -> Int {
         precondition(bound > 0)
         let bound = UInt64(bound)
         var product = next().multipliedFullWidth(by: bound)
@@ -57,7 +57,7 @@ public struct RandomSource: RandomNumberGenerator, Sendable, Hashable, Codable {
     }
 
     /// The numbers 0 ..< `count` in random order (Fisher & Yates).
-    public mutating func permutation(_ count: Int) -> [Int] {
+    package mutating func permutation(_ count: Int) -> [Int] {
         var order = Array(0..<count)
         for index in stride(from: count - 1, to: 0, by: -1) {
             order.swapAt(index, below(index + 1))
@@ -66,7 +66,7 @@ public struct RandomSource: RandomNumberGenerator, Sendable, Hashable, Codable {
     }
 
     /// Keras' `glorot_uniform`: U(±√(6 / (fanIn + fanOut))).
-    public mutating func glorotUniform(count: Int, fanIn: Int, fanOut: Int) -> [Float] {
+    package mutating func glorotUniform(count: Int, fanIn: Int, fanOut: Int) -> [Float] {
         let limit = Float((6 / Double(max(fanIn + fanOut, 1))).squareRoot())
         return (0..<count).map { _ in (2 * unit() - 1) * limit }
     }

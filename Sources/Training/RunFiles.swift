@@ -71,6 +71,14 @@ enum RunFiles {
         return 0
     }
 
+    /// Whether something is at a path.
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// The text of a file; nil if it cannot be read.
+    static func text(_ path: String) -> String? {
+        (try? Storage(reading: path))?.withBytes { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// Writes a text.
     static func write(_ text: String, to path: String) throws(FileError) {
         let bytes = Array(text.utf8)

@@ -244,7 +244,7 @@ enum RunReport {
 extension Preprocessing {
     /// A network's input as a picture again: what it sees of a photo.
     func picture(of input: [Float]) -> Image {
-        var image = Image(width: width, height: height)
+        var image = Image(filling: .white, width, height)
         let sources = normalization.channels == .rgb ? [0, 1, 2] : [2, 1, 0]
         for y in 0..<height {
             for x in 0..<width {

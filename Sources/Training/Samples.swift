@@ -172,6 +172,7 @@ struct SampleReader {
         // Copies of a photo are computed once.
         var queued: Set<RecordKey> = []
         for item in items {
+            try Task.checkCancellation()
             guard let outcome = looking.next() else { break }
             if case .seen(let name, let missing) = outcome {
                 readable.append(item)
@@ -263,6 +264,7 @@ struct SampleReader {
         var names: [PhotoDigest] = []
         var held: [[Float]?] = []
         for item in items {
+            try Task.checkCancellation()
             switch looking.next() {
             case .seen(let name, let values):
                 for (_, value) in values {

@@ -16,7 +16,7 @@ public enum Schedule: String, Sendable, Hashable, Codable, CaseIterable {
 
     /// The rate at `step` of `total`, after a linear warm-up from 0 over `warmup` steps.
     /// ``plateau`` depends on what happened and is the peak here: see ``factor(losses:)``.
-    public func rate(peak: Double, step: Int, total: Int, warmup: Int = 0) -> Double {
+    package func rate(peak: Double, step: Int, total: Int, warmup: Int = 0) -> Double {
         if self == .onecycle { return peak * oneCycle(step, total) }
         if step < warmup { return peak * Double(step) / Double(warmup) }
         let span = max(total - warmup, 1)
@@ -31,7 +31,7 @@ public enum Schedule: String, Sendable, Hashable, Codable, CaseIterable {
 
     /// What ``plateau`` makes of the validation losses so far: a tenth for every 3 epochs in a row
     /// that were not better than the best by 1e-4 (Keras' `ReduceLROnPlateau`).
-    public func factor(losses: [Double]) -> Double {
+    package func factor(losses: [Double]) -> Double {
         guard self == .plateau else { return 1 }
         var (best, waited, factor) = (Double.infinity, 0, 1.0)
         for loss in losses {

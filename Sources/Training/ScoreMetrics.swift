@@ -4,7 +4,7 @@
 public enum ScoreMetrics {
     /// The area under the ROC curve: how often a positive scores above a negative, ties counting
     /// half (Mann & Whitney). Nil where there is only one kind.
-    public static func areaUnderROC(_ scores: [Float], _ positive: [Bool]) -> Double? {
+    package static func areaUnderROC(_ scores: [Float], _ positive: [Bool]) -> Double? {
         precondition(scores.count == positive.count)
         let order = scores.indices.sorted { scores[$0] < scores[$1] }
         var rankSum = 0.0
@@ -24,7 +24,7 @@ public enum ScoreMetrics {
 
     /// Average precision: Σ (Rₙ − Rₙ₋₁) Pₙ over the distinct scores, highest first, without
     /// interpolation. Nil without a positive.
-    public static func averagePrecision(_ scores: [Float], _ positive: [Bool]) -> Double? {
+    package static func averagePrecision(_ scores: [Float], _ positive: [Bool]) -> Double? {
         precondition(scores.count == positive.count)
         let order = scores.indices.sorted { scores[$0] > scores[$1] }
         let positives = positive.count { $0 }
@@ -47,7 +47,7 @@ public enum ScoreMetrics {
 
     /// The mean of −log of the share that the true class got, shares below 2⁻⁵² counting as that.
     /// Nil of nothing.
-    public static func logLoss(_ probabilities: [[Float]], _ labels: [Int]) -> Double? {
+    package static func logLoss(_ probabilities: [[Float]], _ labels: [Int]) -> Double? {
         guard !labels.isEmpty else { return nil }
         let total = zip(probabilities, labels).reduce(0.0) { sum, photo in
             sum - logarithm(min(max(Double(photo.0[photo.1]), 0x1p-52), 1 - 0x1p-52))
@@ -57,7 +57,7 @@ public enum ScoreMetrics {
 
     /// The mean squared distance of the shares from what was true, summed over the classes, so that
     /// it lies in 0…2 (Brier 1950). Nil of nothing.
-    public static func brierScore(_ probabilities: [[Float]], _ labels: [Int]) -> Double? {
+    package static func brierScore(_ probabilities: [[Float]], _ labels: [Int]) -> Double? {
         guard !labels.isEmpty else { return nil }
         var total = 0.0
         for (row, label) in zip(probabilities, labels) {
@@ -71,7 +71,7 @@ public enum ScoreMetrics {
 
     /// The expected calibration error: how far confidence is from accuracy, over equal bins of
     /// the confidence (Guo et al. 2017, arXiv:1706.04599). Nil of nothing.
-    public static func calibrationError(
+    package static func calibrationError(
         _ probabilities: [[Float]], _ labels: [Int], bins: Int = 15
     ) -> Double? {
         guard !labels.isEmpty, bins > 0 else { return nil }
@@ -87,7 +87,7 @@ public enum ScoreMetrics {
     }
 
     /// The bins behind it that hold a photo, the least sure first.
-    public static func calibration(
+    package static func calibration(
         _ probabilities: [[Float]], _ labels: [Int], bins: Int = 15
     ) -> [CalibrationBin] {
         var table = [(count: Int, confidence: Double, correct: Int)](
@@ -138,7 +138,7 @@ public struct ScoreSummary: Sendable, Hashable, Codable {
     public var brierScore: Double?
 
     /// The measures of probabilities (photos × classes).
-    public init(probabilities: [[Float]], labels: [Int], classes: Int) {
+    package init(probabilities: [[Float]], labels: [Int], classes: Int) {
         func each(_ measure: ([Float], [Bool]) -> Double?) -> [Double?] {
             (0..<classes).map { name in
                 measure(probabilities.map { $0[name] }, labels.map { $0 == name })

@@ -45,7 +45,7 @@ public struct Temperature: Sendable, Hashable, Codable {
 
     /// The temperature of classes, by softmax cross entropy over rows of scores; nil where no finite one
     /// is best.
-    public static func fit(_ logits: [[Float]], labels: [Int]) -> Double? {
+    package static func fit(_ logits: [[Float]], labels: [Int]) -> Double? {
         fit { inverse in
             var terms = Terms()
             for (row, label) in zip(logits, labels) {
@@ -68,7 +68,7 @@ public struct Temperature: Sendable, Hashable, Codable {
 
     /// The temperature of labels that hold each by itself, by binary cross entropy; nil where no finite
     /// one is best.
-    public static func fit(_ logits: [[Float]], targets: [[Float]]) -> Double? {
+    package static func fit(_ logits: [[Float]], targets: [[Float]]) -> Double? {
         fit { inverse in
             var terms = Terms()
             for (row, truth) in zip(logits, targets) {

@@ -97,6 +97,7 @@ extension Trainer {
             : try ActivationMap(parts.model, weights: weights, input: shape, engine: engine)
         var mistakes: [Mistake] = []
         for entry in wrong.prefix(limit) {
+            try Task.checkCancellation()
             let item = validation.items[entry.photo]
             guard let photo = try? item.open(covering: input.preprocessing.covering) else {
                 continue

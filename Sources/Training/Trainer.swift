@@ -1,5 +1,6 @@
 // The training run: what is frozen once, what learns in epochs, and the best of them kept.
 
+import FoundationEssentials
 public import GraftImages
 public import GraftNetworks
 public import GraftTensors
@@ -108,8 +109,12 @@ public final class Trainer {
         if crew.rank == 0 { try RunFiles.write(text, to: path(name)) }
     }
 
-    /// Runs to the end. With `resume`, goes on after the last epoch that the run folder holds, to
-    /// the same numbers as without the interruption.
+    /// Runs to the end. With `resume`, continues after the last epoch that the run folder holds, to
+    /// the same numbers as without the interruption; a run that ended within its first epoch begins
+    /// again.
+    ///
+    /// - Throws: `CancellationError` at the next batch once the task is cancelled. What was finished is
+    ///   kept: epochs in the run folder, features in the cache.
     public func run(resume: Bool = false) throws -> TrainingResult {
         try RunFiles.makeFolder(runFolder)
         report(.data(input.data))
@@ -122,11 +127,16 @@ public final class Trainer {
                 // Asking neighbours learns nothing.
                 trainableParameters: options.head.isNeighbours ? 0 : parts.trainableCount,
                 parameters: parts.model.parameterCount))
-        let (training, validation) = try readSamples(parts, weights)
         let names = Split(
             seed: options.seed, fraction: options.validationFraction,
             training: input.training.map(\.relativePath),
             validation: input.validation.map(\.relativePath))
+        let resume = resume && !hasOnlyBegun(names)
+        // Before anything that takes long: it says that the run has begun.
+        if !isOf(names, "split.json") {
+            try write(try RunFiles.json(names, pretty: true) + "\n", "split.json")
+        }
+        let (training, validation) = try readSamples(parts, weights)
         var split = names
         split.trainingDigests = training.digests.map(\.hexadecimal)
         split.validationDigests = validation.digests.map(\.hexadecimal)
@@ -158,6 +168,22 @@ public final class Trainer {
             record(error, loop, parts, weights, training, validation)
             throw error
         }
+    }
+
+    /// Whether the folder holds the beginning of this run, or of the run that finds its head, and no epoch.
+    private func hasOnlyBegun(_ names: Split) -> Bool {
+        !RunFiles.exists(path("checkpoint.safetensors"))
+            && ["split.json", "head/split.json"].contains { isOf(names, $0) }
+    }
+
+    /// Whether a file of the run's folder says that these photos are on these sides.
+    private func isOf(_ names: Split, _ name: String) -> Bool {
+        guard let text = RunFiles.text(path(name)),
+            var found = try? JSONDecoder().decode(Split.self, from: Data(text.utf8))
+        else { return false }
+        found.trainingDigests = names.trainingDigests
+        found.validationDigests = names.validationDigests
+        return found == names
     }
 
     /// Learns epoch by epoch, each on disk before the next begins.

@@ -12,6 +12,7 @@ extension TrainingLoop {
         var outputs = [Float](repeating: 0, count: all.count * classes)
         let own = crew.own(all)
         for start in stride(from: 0, to: own.count, by: shape[0]) {
+            try Task.checkCancellation()
             let photos = Array(own[start..<min(start + shape[0], own.count)])
             let views = [Int](repeating: 0, count: photos.count)
             let answers = try learner.forward(

@@ -124,6 +124,7 @@ struct TrainingLoop {
             let size = group.reduce(0) { $0 + $1.count }
             var sums: [[Float]] = []
             for photos in group {
+                try Task.checkCancellation()
                 let before = met.batchLoss
                 total += try gradients(training, photos, ahead, &met)
                 if let loss = met.batchLoss, !loss.isFinite {
@@ -312,6 +313,7 @@ struct TrainingLoop {
         var search = RateSearch()
         var order: [Int] = []
         for step in 0..<steps {
+            try Task.checkCancellation()
             if standIns.isEmpty { begin(training.labels.indices.map { $0 }) }
             if order.count < options.batchSize {
                 order += batches(training.labels).flatMap { $0.flatMap { $0 } }

@@ -165,6 +165,10 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
                 "head", expected: "linear or mlp when the backbone learns too",
                 found: head == .logistic ? "logistic" : "knn")
         }
+        try validateAugmentation()
+        try check(
+            validationFraction >= 0 && validationFraction < 1, "share of validation images",
+            "0 or more and below 1", validationFraction)
         try check((0..<1).contains(dropout), "dropout", "0 or more and below 1", dropout)
         try check(patience >= 0, "patience", "0 or more", patience)
         try check((0...1_000_000_000).contains(warmupSteps), "warm-up", "0 or more", warmupSteps)
@@ -176,6 +180,22 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
             "0 or more", optimizer.weightDecay)
         if case .finetune(let count?) = mode {
             try check(count >= 1, "number of stages to unfreeze", "1 or more", count)
+        }
+    }
+
+    /// Amounts of changes are numbers that a change can have.
+    private func validateAugmentation() throws(TrainingError) {
+        let a = augmentation
+        let amounts: [(String, Double, ClosedRange<Double>)] = [
+            ("rotation", a.rotation, 0...360), ("zoom", a.zoom, 0...10),
+            ("translation", a.translation, 0...10), ("crop", a.crop, 0...1),
+            ("brightness", a.brightness, 0...100), ("contrast", a.contrast, 0...100),
+            ("saturation", a.saturation, 0...100), ("noise", a.noise, 0...255),
+            ("blur", a.blur, 0...100), ("erasing", a.erasing, 0...1),
+        ]
+        for (name, amount, range) in amounts where !range.contains(amount) {
+            throw .option(
+                name, expected: "\(range.lowerBound) to \(range.upperBound)", found: "\(amount)")
         }
     }
 

@@ -18,7 +18,7 @@ public struct TrueBox: Sendable, Hashable {
     public var isDifficult = false
 
     /// An annotated box; without `area`, that of the box.
-    public init(
+    package init(
         photo: Int, label: Int, box: Box, area: Double? = nil, isCrowd: Bool = false,
         isDifficult: Bool = false
     ) {
@@ -82,7 +82,7 @@ public struct BoxMetrics: Sendable, Hashable, Codable {
     public var perClass: [Class]
 
     /// Compares what was found with what was annotated, in `photos` photos.
-    public init(_ found: [Detection], _ truth: [TrueBox], photos: Int, classes: [String]) {
+    package init(_ found: [Detection], _ truth: [TrueBox], photos: Int, classes: [String]) {
         let matching = COCOMatching(found, truth, photos: photos, classes: classes.count)
         typealias Area = COCOMatching.Area
         let all = matching.curves(.all, limit: 100)

@@ -40,7 +40,7 @@ public enum Suppression {
     /// The indices of the boxes that stay, the highest score first: each takes with it all later ones
     /// that overlap it by **more than** `threshold`. Of equal scores the first box is earlier. With
     /// `classes`, boxes of different classes leave each other alone.
-    public static func kept(
+    package static func kept(
         _ boxes: [Box], scores: [Double], classes: [Int]? = nil, threshold: Double
     ) -> [Int] {
         precondition(boxes.count == scores.count && classes.map { $0.count == boxes.count } ?? true)

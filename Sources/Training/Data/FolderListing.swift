@@ -36,6 +36,7 @@ struct FolderListing {
     private mutating func list(_ relative: String, root: String, depth: Int) throws {
         guard depth < Self.depthLimit else { return }
         for name in try Self.names(in: root + "/" + relative) {
+            try Task.checkCancellation()
             let child = relative.isEmpty ? name : relative + "/" + name
             let full = root + "/" + child
             switch Self.kind(full) {

@@ -27,7 +27,10 @@ struct VOC {
         var voc = VOC(folder, reading)
         voc.splits = try lists(folder)
         voc.isZeroBased = PhotoFolder.isFile(join(folder, "labelmap.txt"))
-        for file in files { try voc.read(file) }
+        for file in files {
+            try Task.checkCancellation()
+            try voc.read(file)
+        }
         guard !voc.draft.entries.isEmpty else {
             let first = voc.draft.set.omissions.lines.first
             throw AnnotationError.malformed(

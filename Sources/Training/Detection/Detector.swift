@@ -111,7 +111,7 @@ public struct Detector: Sendable {
 
     /// What the numbers of one photo say is there, the surest first: of each class at most 400 boxes
     /// of more than 0.01, those that overlap a surer one by more than 0.45 left out, 200 in all.
-    public func found(_ row: UnsafeBufferPointer<Float>, photo: Int = 0) -> [Detection] {
+    package func found(_ row: UnsafeBufferPointer<Float>, photo: Int = 0) -> [Detection] {
         precondition(row.count == anchors.count * width)
         var candidates: [[(score: Double, anchor: Int)]] = .init(repeating: [], count: classes)
         for anchor in anchors.indices {

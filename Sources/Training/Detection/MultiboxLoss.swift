@@ -1,12 +1,12 @@
 // SSD's loss: where boxes are, and what is in them, as torchvision defines it.
 
-public import GraftImages
+package import GraftImages
 
 extension Detector {
     /// (smooth L1 of the edges + cross entropy of the classes) / the number of anchors that find a
     /// box, over those and the three times as many others of each photo that are furthest from being
     /// nothing. `gradient`, if given, receives its gradient; rows beyond the photos, zeros.
-    public func loss(
+    package func loss(
         _ outputs: UnsafeBufferPointer<Float>, _ photos: [[(label: Int, box: Box)]],
         gradient: UnsafeMutableBufferPointer<Float>? = nil
     ) -> Double {
