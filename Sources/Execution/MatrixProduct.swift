@@ -3,10 +3,10 @@
 import CDNNL
 
 /// Row-major products of 32-bit floats on oneDNN.
-public enum MatrixProduct {
+package enum MatrixProduct {
     /// `c = a · b`: (rows × inner) · (inner × columns). A transposed operand is given as it lies:
     /// `a` as (inner × rows), `b` as (columns × inner).
-    public static func multiply(
+    package static func multiply(
         _ a: UnsafeBufferPointer<Float>, transposedA: Bool = false,
         _ b: UnsafeBufferPointer<Float>, transposedB: Bool = false,
         into c: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, inner: Int

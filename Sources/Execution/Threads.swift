@@ -29,7 +29,7 @@ public enum Threads {
 
     /// Runs `body` for 0 ..< `count` on `threads` threads of those that oneDNN computes on
     /// (default: ``usable``), in any order; the last is done when this returns.
-    public static func each(_ count: Int, threads: Int? = nil, _ body: (Int) -> Void) {
+    package static func each(_ count: Int, threads: Int? = nil, _ body: (Int) -> Void) {
         guard count > 1 else {
             if count == 1 { body(0) }
             return

@@ -187,7 +187,7 @@ public final class TrainingPlan {
     }
 
     /// Lends a trainable parameter's numbers and gradient, row-major in logical order.
-    public func withParameter<R>(
+    package func withParameter<R>(
         _ index: Int,
         _ body: (UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) throws -> R
     ) rethrows -> R {
@@ -199,7 +199,7 @@ public final class TrainingPlan {
     }
 
     /// Lends the numbers of one of ``statistics``.
-    public func withStatistic<R>(
+    package func withStatistic<R>(
         _ index: Int, _ body: (UnsafeMutableBufferPointer<Float>) throws -> R
     ) rethrows -> R {
         let count = statistics[index].shape.count

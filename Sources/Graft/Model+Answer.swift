@@ -167,32 +167,6 @@ extension Model {
         }
     }
 
-    /// Throws unless labels, thresholds, task and size of input fit the network.
-    ///
-    /// - Throws: `ModelError.unusable`, `NetworkError`.
-    package func validate() throws {
-        func reject(_ reason: String, _ hint: String? = nil) -> ModelError {
-            .unusable(graph.name, reason: reason, hint: hint)
-        }
-        guard graph.inputChannels == preprocessing.channels else {
-            throw reject(
-                "expected a preprocessing of \(graph.inputChannels) channels, found "
-                    + "\(preprocessing.channels)")
-        }
-        try preprocessing.validate()
-        let shapes = try graph.shapes(input: input())
-        guard neighbours == nil, task != .embedding, task != .detection else { return }
-        let outputs = shapes[try answer().node].dimensions.dropFirst().reduce(1, *)
-        guard labels.isEmpty || labels.count == outputs || isBinary && labels.count == 2 else {
-            throw reject(
-                "expected \(outputs) labels, one per output, found \(labels.count)",
-                "`--labels` names one per output, in their order")
-        }
-        guard task != .multiLabel || thresholds.count == outputs else {
-            throw reject("expected \(outputs) thresholds, found \(thresholds.count)")
-        }
-    }
-
     /// Throws unless images can be given.
     func requireImages() throws {
         guard preprocessing.takesImages else {

@@ -15,10 +15,10 @@ public final class Predictor {
     /// Plans `model` for batches of `batch` photos.
     ///
     /// - Throws: `ModelError.unusable` if the network ends in features, takes no images, or has
-    ///   other labels or thresholds than outputs.
+    ///   other labels or thresholds than outputs; what ``Model/validate()`` throws.
     public init(_ model: Model, batch: Int = 8) throws {
-        answer = try model.answer()
         try model.validate()
+        answer = try model.answer()
         try model.requireImages()
         self.model = model
         runner = try Runner(model, batch: batch, output: answer.node)
@@ -65,8 +65,9 @@ public struct PredictedValue: Sendable, Hashable, Codable {
 }
 
 extension Model {
-    /// The `top` most probable classes or labels for each photo.
+    /// The most probable classes or labels of each image, best first.
     ///
+    /// - Parameter top: how many per image; clamped to 0 … the number of classes.
     /// - Throws: `ModelError.unusable` if the network does not classify.
     public func predict(_ images: [Image], top: Int = 5) throws -> [[Prediction]] {
         guard task == .classification || task == .multiLabel else { throw refusesClasses() }
@@ -77,12 +78,9 @@ extension Model {
     /// The most probable of the classes or labels that have these probabilities.
     func predictions(_ probabilities: [Float], top: Int) -> [Prediction] {
         // Of equal probabilities the first class wins, so that the order is always the same.
-        let order = probabilities.indices.sorted {
-            probabilities[$0] != probabilities[$1]
-                ? probabilities[$0] > probabilities[$1] : $0 < $1
-        }
+        let best = probabilities.withUnsafeBufferPointer { Ranking.top(top, of: $0) }
         let isAlone = probabilities.count == 1 && isBinary
-        return order.prefix(max(top, 0)).map { index in
+        return best.map { index in
             let probability = probabilities[index]
             let threshold = thresholds.indices.contains(index) ? thresholds[index] : 0.5
             return Prediction(

@@ -19,6 +19,13 @@ extension Models {
     public static func untrained(_ name: String, classes: Int = 1000, size: Int? = nil) throws
         -> Model
     {
+        guard (1...1_000_000).contains(classes), size.map({ (1...16_384).contains($0) }) ?? true
+        else {
+            throw ModelError.unusable(
+                name,
+                reason: "expected 1 to 1,000,000 classes and images of 1 to 16,384 pixels a side, "
+                    + "found \(classes)" + (size.map { " and \($0)" } ?? ""), hint: nil)
+        }
         let architecture = try Architectures.named(name)
         let extent = size.map { Extent($0) } ?? architecture.defaultInput
         let graph = try architecture.graph(classes: classes, input: extent)

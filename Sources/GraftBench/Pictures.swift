@@ -5,7 +5,7 @@ import GraftImages
 func benchPictures(_ bench: Bench, photo: String?) throws {
     let (width, height) = (1024, 768)
     let pixels = (0..<(width * height * 3)).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 7) }
-    let image = Image(width: width, height: height, pixels: pixels)
+    let image = Image(sized: width, height, pixels)
     let png = try image.png()
     try bench("decode a PNG of 1024 × 768", bytes: pixels.count) {
         keep(try Image.decode(png).width)
@@ -22,9 +22,9 @@ func benchPictures(_ bench: Bench, photo: String?) throws {
         "a photo to a tensor",
         plain: (
             "decoding all of its pixels",
-            { keep(preparation.tensor(try Image.decode(path: photo))) }
+            { keep(try preparation.tensor(try Image.decode(path: photo))) }
         )
     ) {
-        keep(preparation.tensor(try preparation.open(photo)))
+        keep(try preparation.tensor(try preparation.open(photo)))
     }
 }

@@ -89,7 +89,7 @@ struct AugmentCommand: ParsableCommand {
             try seen.writePNG(to: output)
             return try answer([moved])
         }
-        var sheet = Image(width: 4 * tile, height: 4 * tile)
+        var sheet = try Image(width: 4 * tile, height: 4 * tile)
         var pictures: [[Answer.Thing]] = []
         for index in 0..<16 {
             var (seen, moved) = (image, things)
@@ -151,6 +151,6 @@ struct AugmentCommand: ParsableCommand {
                 height: mask.height)
             for at in 0..<count { pixels[at * 3 + channel] = plane[at] }
         }
-        return Image(width: mask.width, height: mask.height, pixels: pixels)
+        return try Image(width: mask.width, height: mask.height, pixels: pixels)
     }
 }

@@ -28,7 +28,7 @@ struct PreprocessCommand: ParsableCommand {
     func run() throws {
         let preprocessing = try preprocessing()
         try preprocessing.validate()
-        try Npy.write(preprocessing.tensor(image(for: preprocessing)), to: output)
+        try Npy.write(try preprocessing.tensor(image(for: preprocessing)), to: output)
     }
 
     /// The whole image, or, of a large one, a reduced image that still covers the input.

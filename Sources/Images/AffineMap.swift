@@ -8,27 +8,27 @@
 
 /// Where a point of the result comes from: `(a·u + b·v + x, c·u + d·v + y)`. Coordinates are in
 /// pixels from the top left corner; the centre of the first pixel is (0.5, 0.5).
-public struct AffineMap: Sendable, Hashable {
+package struct AffineMap: Sendable, Hashable {
     /// The share of u in the source's x.
-    public var a: Double
+    package var a: Double
     /// The share of v in the source's x.
-    public var b: Double
+    package var b: Double
     /// The source's x of the origin.
-    public var x: Double
+    package var x: Double
     /// The share of u in the source's y.
-    public var c: Double
+    package var c: Double
     /// The share of v in the source's y.
-    public var d: Double
+    package var d: Double
     /// The source's y of the origin.
-    public var y: Double
+    package var y: Double
 
     /// A map of these numbers.
-    public init(a: Double, b: Double, x: Double, c: Double, d: Double, y: Double) {
+    package init(a: Double, b: Double, x: Double, c: Double, d: Double, y: Double) {
         (self.a, self.b, self.x, self.c, self.d, self.y) = (a, b, x, c, d, y)
     }
 
     /// Every point comes from itself.
-    public static let identity = AffineMap(a: 1, b: 0, x: 0, c: 0, d: 1, y: 0)
+    package static let identity = AffineMap(a: 1, b: 0, x: 0, c: 0, d: 1, y: 0)
 
     static func mirrored(width: Double) -> AffineMap {
         AffineMap(a: -1, b: 0, x: width, c: 0, d: 1, y: 0)
@@ -39,7 +39,7 @@ public struct AffineMap: Sendable, Hashable {
 
     /// Turns what is seen counter-clockwise by `degrees` around a point, enlarges it by `scale` and
     /// moves it right and down.
-    public static func around(
+    package static func around(
         x: Double, y: Double, degrees: Double, scale: Double, moved: (Double, Double)
     ) -> AffineMap {
         let angle = degrees * Double.pi / 180
@@ -51,7 +51,7 @@ public struct AffineMap: Sendable, Hashable {
     }
 
     /// The map that looks up `self` at where `inner` comes from.
-    public func after(_ inner: AffineMap) -> AffineMap {
+    package func after(_ inner: AffineMap) -> AffineMap {
         AffineMap(
             a: a * inner.a + b * inner.c, b: a * inner.b + b * inner.d,
             x: a * inner.x + b * inner.y + x, c: c * inner.a + d * inner.c,
@@ -59,12 +59,12 @@ public struct AffineMap: Sendable, Hashable {
     }
 
     /// Where a point comes from.
-    public func source(_ u: Double, _ v: Double) -> (x: Double, y: Double) {
+    package func source(_ u: Double, _ v: Double) -> (x: Double, y: Double) {
         (a * u + b * v + x, c * u + d * v + y)
     }
 
     /// The map back, nil if the plane was flattened.
-    public var inverse: AffineMap? {
+    package var inverse: AffineMap? {
         let determinant = a * d - b * c
         guard abs(determinant) > 1e-12 else { return nil }
         let (ia, ib, ic, id) = (
@@ -76,7 +76,7 @@ public struct AffineMap: Sendable, Hashable {
 
     /// Where a box of the source is in the result: the smallest box around its corners, cut at the
     /// border. Nil if less than a pixel or less than `visible` of it is left.
-    public func moved(_ box: Box, width: Int, height: Int, visible: Double = 0) -> Box? {
+    package func moved(_ box: Box, width: Int, height: Int, visible: Double = 0) -> Box? {
         guard let back = inverse else { return nil }
         let corners = [
             back.source(box.left, box.top), back.source(box.right, box.top),
@@ -96,7 +96,7 @@ public struct AffineMap: Sendable, Hashable {
 extension AffineMap {
     /// A mask of numbers under the map: each pixel takes the nearest number, never a blend of two,
     /// and `outside` where it comes from beyond the border.
-    public func moved(_ mask: [UInt8], width: Int, height: Int, outside: UInt8 = 0) -> [UInt8] {
+    package func moved(_ mask: [UInt8], width: Int, height: Int, outside: UInt8 = 0) -> [UInt8] {
         precondition(mask.count == width * height)
         var result = [UInt8](repeating: outside, count: mask.count)
         for v in 0..<height {
@@ -133,7 +133,7 @@ public struct Box: Sendable, Hashable, Codable {
 
 extension Image {
     /// The picture under a map, of the same size: bilinear, mirrored beyond the border.
-    public func mapped(_ map: AffineMap) -> Image {
+    package func mapped(_ map: AffineMap) -> Image {
         var result = self
         let (width, height) = (width, height)
         func mirror(_ at: Int, _ size: Int) -> Int {

@@ -50,16 +50,16 @@ public struct Augmentation: Codable, Sendable, Hashable {
     public var isNothing: Bool { self == Augmentation() }
 
     /// The map and the colours that one draw decided on.
-    public struct Draw: Sendable {
+    package struct Draw: Sendable {
         /// Where each pixel of the result comes from.
-        public var map: AffineMap
+        package var map: AffineMap
         fileprivate var colors: [(ImageOperation, Double)]
         fileprivate var noise: (deviation: Double, seed: UInt64)
         fileprivate var hole: (x: Range<Int>, y: Range<Int>)?
     }
 
     /// Draws what to do to a photo of this size.
-    public func draw(
+    package func draw(
         width: Int, height: Int, using random: inout some RandomNumberGenerator
     ) -> Draw {
         func uniform(_ low: Double, _ high: Double) -> Double {
@@ -137,7 +137,7 @@ public struct Augmentation: Codable, Sendable, Hashable {
     }
 
     /// The photo with one draw done to it, of the same size.
-    public func apply(_ image: Image, using random: inout some RandomNumberGenerator) -> Image {
+    package func apply(_ image: Image, using random: inout some RandomNumberGenerator) -> Image {
         let draw = draw(width: image.width, height: image.height, using: &random)
         return image.changed(by: draw)
     }
@@ -145,7 +145,7 @@ public struct Augmentation: Codable, Sendable, Hashable {
 
 extension Image {
     /// This photo with a draw done to it.
-    public func changed(by draw: Augmentation.Draw) -> Image {
+    package func changed(by draw: Augmentation.Draw) -> Image {
         var image = draw.map == .identity ? self : mapped(draw.map)
         for (operation, amount) in draw.colors { image = operation.apply(image, amount) }
         if draw.noise.deviation > 0 {

@@ -17,7 +17,7 @@ public enum DrawnShapes: String, Sendable, CaseIterable {
     case cross
 
     /// A picture of this shape, `size` × `size`.
-    public func image(seed: UInt64, size: Int = 96) -> Image {
+    package func image(seed: UInt64, size: Int = 96) -> Image {
         let kind = UInt64(DrawnShapes.allCases.firstIndex(of: self) ?? 0)
         var random = SplitMix64(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ kind)
         let ground = random.color()
@@ -33,7 +33,7 @@ public enum DrawnShapes: String, Sendable, CaseIterable {
         let sine = angle - angle * angle * angle / 6
         let cosine = 1 - angle * angle / 2
         let noise = random.uniform(4, 24)
-        var image = Image(width: size, height: size, color: ground)
+        var image = Image(filling: ground, size, size)
         for y in 0..<size {
             for x in 0..<size {
                 let dx = (Double(x) + 0.5 - centerX) / radius

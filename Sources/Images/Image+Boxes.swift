@@ -2,14 +2,14 @@
 
 extension Image {
     /// A colour for the class of this number; neighbours are told apart.
-    public static func ink(_ number: Int) -> Color { inks[number % inks.count] }
+    package static func ink(_ number: Int) -> Color { inks[number % inks.count] }
 
     /// The width of a line that is seen in a picture of this size and hides little of it.
-    public var lineWidth: Int { max(2, min(width, height) / 120) }
+    package var lineWidth: Int { max(2, min(width, height) / 120) }
 
     /// Draws a box and, on its upper edge, a text on a ground of the same colour; inside the box where
     /// there is no room above it.
-    public mutating func outline(_ box: Box, saying text: String, _ ink: Color) {
+    package mutating func outline(_ box: Box, saying text: String, _ ink: Color) {
         outline(box, thickness: lineWidth, ink)
         let cell = max(1, (min(width, height) + 100) / 200)
         let (wide, high) = (Self.textWidth(text.count, cell: cell) + 2 * cell, 7 * cell)

@@ -92,7 +92,7 @@ extension Image {
             }
             initialized = count
         }
-        self.init(width: width, height: height, pixels: pixels)
+        self.init(sized: width, height, pixels)
     }
 
     /// Copies pixels from an array; see ``init(copying:format:width:height:rowStride:)-(UnsafeRawBufferPointer,_,_,_,_)``.

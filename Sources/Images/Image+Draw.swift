@@ -2,7 +2,7 @@
 
 extension Image {
     /// Fills a rectangle; what lies outside of the picture is cut off.
-    public mutating func fill(x: Int, y: Int, width: Int, height: Int, _ color: Color) {
+    package mutating func fill(x: Int, y: Int, width: Int, height: Int, _ color: Color) {
         for row in max(y, 0)..<max(min(y + height, self.height), max(y, 0)) {
             for column in max(x, 0)..<max(min(x + width, self.width), max(x, 0)) {
                 self[column, row] = color
@@ -11,7 +11,7 @@ extension Image {
     }
 
     /// Draws the outline of a box, `thickness` pixels wide, inside it; nothing where it has no place.
-    public mutating func outline(_ box: Box, thickness: Int = 2, _ color: Color) {
+    package mutating func outline(_ box: Box, thickness: Int = 2, _ color: Color) {
         guard !(box.left + box.top).isNaN, !(box.right + box.bottom).isNaN else { return }
         let limit = Double(max(width, height)) + 1
         func pixel(_ at: Double) -> Int { Int(min(max(at.rounded(), -1), limit)) }
@@ -25,7 +25,7 @@ extension Image {
 
     /// Draws a text with its top left corner at (x, y), in letters of 3 × 5 cells of `cell`
     /// pixels: capitals, digits and `-_./:%`; anything else is a question mark.
-    public mutating func draw(_ text: String, x: Int, y: Int, cell: Int = 2, _ color: Color) {
+    package mutating func draw(_ text: String, x: Int, y: Int, cell: Int = 2, _ color: Color) {
         for (index, character) in text.uppercased().enumerated() {
             let rows = glyphs[character] ?? 0o71202
             for bit in 0..<15 where rows >> (14 - bit) & 1 == 1 {
@@ -41,7 +41,7 @@ extension Image {
 
     /// A confusion matrix: a row for each true class, a column for each predicted one, darker
     /// the larger its share of the row, with the counts where there is room.
-    public static func confusionMatrix(_ counts: [[Int]], classes: [String]) -> Image {
+    package static func confusionMatrix(_ counts: [[Int]], classes: [String]) -> Image {
         let side = max(8, min(48, 1200 / max(classes.count, 1)))
         let names = classes.map { String($0.prefix(16)) }
         let labels = textWidth(names.map(\.count).max() ?? 0, cell: 2) + 12
@@ -50,7 +50,7 @@ extension Image {
         let left = labels + textWidth(4, cell: 2) + 8
         let top = 36
         let extent = side * classes.count
-        var image = Image(width: left + extent + 12, height: top + extent + 12)
+        var image = Image(filling: .white, left + extent + 12, top + extent + 12)
         image.draw("true", x: 8, y: 8, cell: 2, .black)
         image.draw("predicted", x: left, y: 4, cell: 2, .black)
         let ink = Color(8, 48, 107)

@@ -9,29 +9,65 @@ public struct Image: Sendable, Hashable {
     /// `width · height · 3` bytes: red, green, blue of the top left pixel first.
     public internal(set) var pixels: [UInt8]
 
-    /// A picture of these pixels; there must be `width · height · 3` of them.
-    public init(width: Int, height: Int, pixels: [UInt8]) {
+    /// An image of these pixels: `width · height · 3` bytes.
+    ///
+    /// - Throws: ``ImageError/invalidSize(width:height:byteCount:)`` if there are others, or a side is
+    ///   less than 1.
+    public init(width: Int, height: Int, pixels: [UInt8]) throws(ImageError) {
+        guard Self.byteCount(width, height) == pixels.count else {
+            throw .invalidSize(width: width, height: height, byteCount: pixels.count)
+        }
+        self.init(sized: width, height, pixels)
+    }
+
+    /// An image of one colour.
+    ///
+    /// - Throws: ``ImageError/invalidSize(width:height:byteCount:)`` if a side is less than 1 or
+    ///   there are more pixels than memory can hold.
+    public init(width: Int, height: Int, color: Color = .white) throws(ImageError) {
+        guard let count = Self.byteCount(width, height), count <= 1 << 40 else {
+            throw .invalidSize(width: width, height: height, byteCount: nil)
+        }
+        var pixels = [UInt8]()
+        pixels.reserveCapacity(count)
+        for _ in 0..<(count / 3) { pixels += [color.red, color.green, color.blue] }
+        self.init(sized: width, height, pixels)
+    }
+
+    /// An image of pixels that are known to be `width · height · 3` bytes.
+    package init(sized width: Int, _ height: Int, _ pixels: [UInt8]) {
         precondition(width > 0 && height > 0 && pixels.count == width * height * 3)
         self.width = width
         self.height = height
         self.pixels = pixels
     }
 
-    /// A picture of one colour.
-    public init(width: Int, height: Int, color: Color = .white) {
+    /// An image of one colour, of a size that is known to be one.
+    package init(filling color: Color, _ width: Int, _ height: Int) {
         var pixels = [UInt8]()
         pixels.reserveCapacity(width * height * 3)
         for _ in 0..<(width * height) { pixels += [color.red, color.green, color.blue] }
-        self.init(width: width, height: height, pixels: pixels)
+        self.init(sized: width, height, pixels)
     }
 
-    /// The colour of a pixel; `x` counts from the left, `y` from the top.
+    /// The bytes of an image of this size; nil if there is none, or they cannot be counted.
+    private static func byteCount(_ width: Int, _ height: Int) -> Int? {
+        guard width > 0, height > 0 else { return nil }
+        let (area, isTooMany) = width.multipliedReportingOverflow(by: height)
+        let (count, overflows) = area.multipliedReportingOverflow(by: 3)
+        return isTooMany || overflows ? nil : count
+    }
+
+    /// The colour of a pixel; `x` counts from the left, `y` from the top. Outside of the image it is
+    /// black, and setting it does nothing.
     public subscript(x: Int, y: Int) -> Color {
         get {
+            guard x >= 0, x < width, y >= 0, y < height else { return .black }
             let at = (y * width + x) * 3
             return Color(pixels[at], pixels[at + 1], pixels[at + 2])
         }
         set {
+            guard x >= 0, x < width, y >= 0, y < height else { return }
             let at = (y * width + x) * 3
             pixels[at] = newValue.red
             pixels[at + 1] = newValue.green
@@ -107,7 +143,7 @@ public struct Image: Sendable, Hashable {
                 initialized = count
             }
         }
-        return Image(width: newWidth, height: newHeight, pixels: moved)
+        return Image(sized: newWidth, newHeight, moved)
     }
 }
 
@@ -136,7 +172,7 @@ public struct Color: Sendable, Hashable {
     public func mixed(with other: Color, _ share: Double) -> Color {
         func part(_ from: UInt8, _ to: UInt8) -> UInt8 {
             let value = Double(from) + (Double(to) - Double(from)) * share
-            return UInt8(min(max(value.rounded(), 0), 255))
+            return value.isNaN ? from : UInt8(min(max(value.rounded(), 0), 255))
         }
         return Color(part(red, other.red), part(green, other.green), part(blue, other.blue))
     }

@@ -22,6 +22,8 @@ public enum ImageError: Diagnostic, Equatable {
     case notIsolated(name: String, format: String)
     /// Pixels in memory that are not those of an image of the size that was given.
     case invalidBuffer(reason: String)
+    /// An image cannot have this size, or these bytes are not its pixels.
+    case invalidSize(width: Int, height: Int, byteCount: Int?)
     /// A picture that the codec would not write.
     case notWritten(format: String, reason: String)
     /// A preprocessing that cannot be: see the reason.
@@ -50,6 +52,13 @@ public enum ImageError: Diagnostic, Equatable {
         case .notIsolated(let name, let format):
             "`\(name)`: \(format) images are decoded in a process of their own, and none is set up"
         case .invalidBuffer(let reason): "these pixels are not an image: \(reason)"
+        case .invalidSize(let width, let height, let byteCount):
+            if let byteCount, width > 0, height > 0 {
+                "expected \(width) × \(height) pixels of 3 bytes, found \(byteCount) bytes"
+            } else {
+                "expected a width and a height of 1 or more, and pixels that fit into memory; found "
+                    + "\(width) × \(height)"
+            }
         case .notWritten(let format, let reason): "cannot write the \(format): \(reason)"
         case .invalidPreprocessing(let reason): "this preprocessing is not possible: \(reason)"
         }
@@ -69,7 +78,7 @@ public enum ImageError: Diagnostic, Equatable {
         case .malformed, .truncated:
             "fetch or copy it again, or move it out of the folder"
         case .tooLarge: "scale it down first"
-        case .notWritten, .invalidPreprocessing, .invalidBuffer: nil
+        case .notWritten, .invalidPreprocessing, .invalidBuffer, .invalidSize: nil
         }
     }
 }

@@ -63,7 +63,7 @@ public enum ImageOperation: String, Codable, Sendable, Hashable, CaseIterable {
     }
 
     /// The picture changed by this amount.
-    public func apply(_ image: Image, _ amount: Double) -> Image {
+    package func apply(_ image: Image, _ amount: Double) -> Image {
         switch self {
         case .identity: return image
         case .brightness: return image.blended(amount) { _ in 0 }
@@ -200,7 +200,7 @@ extension Image {
     }
 
     /// A Gaussian of this deviation, rows and then columns, the border repeated.
-    public func blurred(deviation: Double) -> Image {
+    package func blurred(deviation: Double) -> Image {
         guard deviation > 0.05 else { return self }
         let radius = min(max(Int((3 * deviation).rounded(.up)), 1), 64)
         var weights = (-radius...radius).map { at in

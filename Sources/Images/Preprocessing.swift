@@ -115,13 +115,16 @@ public struct Preprocessing: Codable, Sendable, Hashable {
     }
 
     /// The input for one photo: (1, channels, height, width).
-    public func tensor(_ image: Image) -> Tensor {
-        Tensor(shape: shape) { write(image, into: $0) }
+    ///
+    /// - Throws: what ``validate()`` throws.
+    public func tensor(_ image: Image) throws(ImageError) -> Tensor {
+        try validate()
+        return Tensor(shape: shape) { write(image, into: $0) }
     }
 
     /// Writes the input for one photo, channels · height · width numbers, channel by channel: a row
     /// of a batch. What does not take images gets zeros.
-    public func write(_ image: Image, into target: UnsafeMutableBufferPointer<Float>) {
+    package func write(_ image: Image, into target: UnsafeMutableBufferPointer<Float>) {
         precondition(target.count >= channels * height * width)
         guard takesImages else { return target.update(repeating: 0) }
         let image = normalization.channels == .grey ? image.grey() : image

@@ -100,11 +100,10 @@ extension Image {
             : (rows.starts.last ?? 0) + (rows.counts.last ?? 0)
         let wide = horizontal(newWidth, region, first..<last, filter)
         guard newHeight != height else {
-            return Image(width: region.width, height: region.height, pixels: wide)
+            return Image(sized: region.width, region.height, wide)
         }
         return Image(
-            width: region.width, height: region.height,
-            pixels: vertical(wide, firstRow: first, region, rows))
+            sized: region.width, region.height, vertical(wide, firstRow: first, region, rows))
     }
 
     /// The columns of `region` of the rows `range`, resampled along x.
@@ -205,6 +204,6 @@ extension Image {
                 }
             }
         }
-        return Image(width: region.width, height: region.height, pixels: result)
+        return Image(sized: region.width, region.height, result)
     }
 }

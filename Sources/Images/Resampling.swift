@@ -28,8 +28,13 @@ extension Image {
     ///
     /// ``Resampling/tensorflowBilinear`` is rounded to 8 bits here, to nearest even;
     /// ``Preprocessing`` keeps its fractions.
+    ///
+    /// - Parameters:
+    ///   - width: clamped to 1 to 65,535 columns.
+    ///   - height: clamped to 1 to 65,535 rows.
     public func resized(width: Int, height: Int, _ kernel: Resampling) -> Image {
-        resized(
+        let (width, height) = (min(max(width, 1), 65_535), min(max(height, 1), 65_535))
+        return resized(
             width, height, kernel, keeping: Region(x: 0, y: 0, width: width, height: height))
     }
 
@@ -49,7 +54,7 @@ extension Image {
                 $1 = region.width * region.height * 3
             }
             let pixels = values.map { UInt8(min(max($0.rounded(.toNearestOrEven), 0), 255)) }
-            return Image(width: region.width, height: region.height, pixels: pixels)
+            return Image(sized: region.width, region.height, pixels)
         }
     }
 }

@@ -85,6 +85,6 @@ struct RowReducer {
     /// The image, once all rows were added; nil before.
     consuming func image() -> Image? {
         guard nextRow == height else { return nil }
-        return Image(width: target.width, height: target.height, pixels: pixels)
+        return Image(sized: target.width, target.height, pixels)
     }
 }

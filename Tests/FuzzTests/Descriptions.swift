@@ -26,8 +26,8 @@ extension Parser {
             }
             try it.validate()
             guard it.height * it.width <= 1 << 20 else { return }
-            let photo = Image(width: 3, height: 2, pixels: [UInt8](repeating: 7, count: 18))
-            _ = it.tensor(photo)
+            let photo = try Image(width: 3, height: 2, pixels: [UInt8](repeating: 7, count: 18))
+            _ = try it.tensor(photo)
         },
         Parser(name: "keras-config", seeds: []) { bytes, _ in
             let (graph, _, _) = try KerasConfig.open(

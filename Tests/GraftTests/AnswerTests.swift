@@ -35,7 +35,7 @@ import Testing
             source: Model.Source(reference: "net", sha256: ""))
     }
 
-    private let image = Image(width: 9, height: 7, color: .black)
+    private let image = Image(filling: .black, 9, 7)
 
     private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
 
@@ -122,11 +122,11 @@ import Testing
             #expect(error?.message.contains("\(channels) channels") == true)
             return
         }
-        let colored = Image(width: 1, height: 1, color: Color(200, 100, 50))
+        let colored = Image(filling: Color(200, 100, 50), 1, 1)
         // Pillow's convert("L").
         #expect(colored.grey()[0, 0] == Color(124, 124, 124))
         #expect(
-            model.preprocessing.tensor(colored).floats.allSatisfy { abs($0 - 124.0 / 255) < 1e-6 })
+            try model.preprocessing.tensor(colored).floats.allSatisfy { abs($0 - 124.0 / 255) < 1e-6 })
         #expect(try model.predict([image])[0].count == 2)
     }
 

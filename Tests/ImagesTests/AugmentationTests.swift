@@ -53,14 +53,14 @@ private struct Numbers: RandomNumberGenerator {
     }
 
     /// A bright rectangle and its box go the same way, whatever the draw.
-    @Test func boxesFollowThePixels() {
+    @Test func boxesFollowThePixels() throws {
         var changes = Augmentation()
         (changes.flip, changes.flipVertical, changes.zoom, changes.translation, changes.crop) = (
             true, true, 0.2, 0.15, 0.6
         )
         var random = Numbers(state: 2)
         for _ in 0..<50 {
-            var image = Image(width: 80, height: 60, color: .black)
+            var image = try Image(width: 80, height: 60, color: .black)
             for y in 20..<36 { for x in 30..<54 { image[x, y] = .white } }
             let draw = changes.draw(width: 80, height: 60, using: &random)
             let moved = image.changed(by: draw)
@@ -118,13 +118,13 @@ private struct Numbers: RandomNumberGenerator {
         let again = back.source(there.x, there.y)
         #expect(abs(again.x - 3) < 1e-9 && abs(again.y - 7) < 1e-9)
         // A quarter turn counter-clockwise brings the right edge to the top.
-        var image = Image(width: 9, height: 9, color: .black)
+        var image = try Image(width: 9, height: 9, color: .black)
         image[8, 4] = .white
         #expect(ImageOperation.rotate.apply(image, 90)[4, 0] == .white)
     }
 
-    @Test func darkAndFlatPicturesSurviveEveryOperation() {
-        let flat = Image(width: 5, height: 1, color: Color(7, 7, 7))
+    @Test func darkAndFlatPicturesSurviveEveryOperation() throws {
+        let flat = try Image(width: 5, height: 1, color: Color(7, 7, 7))
         for operation in ImageOperation.allCases {
             for amount in [-1.0, 0, 0.5, 1, 4, 200] {
                 #expect(operation.apply(flat, amount).pixels.count == 15)

@@ -4,8 +4,8 @@ import GraftImages
 import Testing
 
 @Suite struct DrawTests {
-    @Test func rectanglesAreCutAtTheEdge() {
-        var image = Image(width: 4, height: 4)
+    @Test func rectanglesAreCutAtTheEdge() throws {
+        var image = try Image(width: 4, height: 4)
         image.fill(x: -2, y: 2, width: 4, height: 9, .black)
         image.fill(x: 9, y: 9, width: 2, height: 2, .black)
         #expect(image.pixels.count(where: { $0 == 0 }) == 2 * 2 * 3)
@@ -24,8 +24,8 @@ import Testing
         #expect(Image.confusionMatrix(many, classes: many.indices.map { "c\($0)" }).width > 2400)
     }
 
-    @Test func boxesHaveAWordOnThem() {
-        var image = Image(width: 100, height: 80)
+    @Test func boxesHaveAWordOnThem() throws {
+        var image = try Image(width: 100, height: 80)
         let ink = Image.ink(1)
         image.outline(Box(left: 20, top: 30, right: 90, bottom: 70), saying: "CAT 0.9", ink)
         // The line, what is in the box, and the ground of the text above it.
@@ -35,7 +35,7 @@ import Testing
         #expect(image[50, 50] == .white && image[19, 50] == .white && image[90, 22] == .white)
         #expect((20..<49).contains { x in (24..<29).contains { image[x, $0] == .white } })
         // Without room above: inside; too far to the right: moved to the left; never outside.
-        var edge = Image(width: 40, height: 20)
+        var edge = try Image(width: 40, height: 20)
         edge.outline(Box(left: 30, top: -5, right: 90, bottom: 70), saying: "DOG", Image.ink(5))
         #expect(edge[39, 6] == Image.ink(5) && edge[26, 3] != edge[27, 0])
         edge.outline(

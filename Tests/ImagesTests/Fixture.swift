@@ -15,7 +15,7 @@ enum Fixture {
     /// The picture as Pillow reads it.
     static func expected(_ name: String) throws -> Image {
         let bytes = try bytes(name + ".rgb")
-        return Image(
+        return try Image(
             width: Int(bytes[0]) + Int(bytes[1]) << 8, height: Int(bytes[2]) + Int(bytes[3]) << 8,
             pixels: Array(bytes.dropFirst(4)))
     }

@@ -88,7 +88,7 @@ final class VideoFrames {
         number += 1
         return ImageInput(
             "\(path)@\(decimals(time, every.milliseconds % 1000 == 0 ? 0 : 3))s",
-            .frame(Image(width: width, height: height, pixels: pixels)))
+            .frame(Image(sized: width, height, pixels)))
     }
 
     /// The next number of a frame's header, after `word`; one byte ends it. Nil at the end.

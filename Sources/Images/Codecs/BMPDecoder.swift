@@ -35,7 +35,7 @@ enum BMPDecoder {
                 header.unpack(row, into: target)
             }
         }
-        return Image(width: width, height: height, pixels: pixels)
+        return Image(sized: width, height, pixels)
     }
 
     /// Runs of indices into the palette; pixels that no run reaches have index 0.
@@ -87,6 +87,6 @@ enum BMPDecoder {
             pixels.append(color.green)
             pixels.append(color.blue)
         }
-        return Image(width: width, height: height, pixels: pixels)
+        return Image(sized: width, height, pixels)
     }
 }

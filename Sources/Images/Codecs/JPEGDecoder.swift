@@ -52,8 +52,7 @@ enum JPEGDecoder {
             }
             samples = try result.get()
         }
-        return Image(
-            width: width, height: height, pixels: inks ? rgb(inverted: samples) : samples)
+        return Image(sized: width, height, inks ? rgb(inverted: samples) : samples)
     }
 
     /// RGB from CMYK as Adobe stores it, 255 for no ink; Pillow's arithmetic.

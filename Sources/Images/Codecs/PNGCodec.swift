@@ -31,13 +31,12 @@ enum PNGCodec {
         let count = file.width * file.height * (file.hasAlpha ? 4 : 3)
         if wide {
             let samples: [UInt16] = try read(file, name, flags: PNG_FORMAT_FLAG_LINEAR)
-            return Image(
-                width: file.width, height: file.height, pixels: samples.map { UInt8($0 >> 8) })
+            return Image(sized: file.width, file.height, samples.map { UInt8($0 >> 8) })
         }
         let samples: [UInt8] = try read(
             file, name, flags: file.hasAlpha ? PNG_FORMAT_FLAG_ALPHA : 0)
         guard file.hasAlpha else {
-            return Image(width: file.width, height: file.height, pixels: samples)
+            return Image(sized: file.width, file.height, samples)
         }
         var pixels = [UInt8]()
         pixels.reserveCapacity(count / 4 * 3)
@@ -46,7 +45,7 @@ enum PNGCodec {
             pixels.append(samples[base + 1])
             pixels.append(samples[base + 2])
         }
-        return Image(width: file.width, height: file.height, pixels: pixels)
+        return Image(sized: file.width, file.height, pixels)
     }
 
     /// Writes a PNG to memory.

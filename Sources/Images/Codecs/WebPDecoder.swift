@@ -35,7 +35,7 @@ enum WebPDecoder {
             throw .malformed(
                 name: name, format: "WebP", reason: "its pixels are cut off or damaged")
         }
-        return Image(width: width, height: height, pixels: pixels)
+        return Image(sized: width, height, pixels)
     }
 
     /// The first frame of an animation on its canvas, which is black where the frame is not.
@@ -78,7 +78,7 @@ enum WebPDecoder {
                 let row = frame.pixels[(y * frame.width * 3)..<((y + 1) * frame.width * 3)]
                 pixels.replaceSubrange(start..<(start + frame.width * 3), with: row)
             }
-            return Image(width: width, height: height, pixels: pixels)
+            return Image(sized: width, height, pixels)
         }
         throw .truncated(name: name, format: "WebP")
     }

@@ -116,7 +116,7 @@ private struct GIFFrame {
                 }
             }
         }
-        return Image(width: width, height: height, pixels: pixels)
+        return Image(sized: width, height, pixels)
     }
 
     /// 256 colours: those of the palette, and grey beyond it, as Pillow has it.

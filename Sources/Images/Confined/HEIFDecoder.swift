@@ -62,7 +62,7 @@ private struct HEIFDecoding {
             }
             initialized = count
         }
-        return Image(width: plane.width, height: plane.height, pixels: pixels)
+        return Image(sized: plane.width, plane.height, pixels)
     }
 
     /// The image of an AVIF whose colour is halved, whose planes are joined here: libheif repeats
@@ -98,9 +98,7 @@ private struct HEIFDecoding {
             v: try plane(decoded, channel: 2, bytesPerPixel: 1),
             halvesRows: chroma == GRAFT_HEIF_420, matrix: matrix)
         guard upsampling.isSound else { return nil }
-        return Image(
-            width: upsampling.luma.width, height: upsampling.luma.height,
-            pixels: upsampling.pixels())
+        return Image(sized: upsampling.luma.width, upsampling.luma.height, upsampling.pixels())
     }
 
     private func decoded(

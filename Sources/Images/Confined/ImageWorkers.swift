@@ -124,7 +124,7 @@ private final class Worker: @unchecked Sendable {
                     initialized = isSound ? count : 0
                 }
                 guard isSound else { return .failure(failure(request, deadline: deadline)) }
-                return .success(Image(width: width, height: height, pixels: pixels))
+                return .success(Image(sized: width, height, pixels))
             case .refusal:
                 guard let refusal = Refusal(payload) else { return .failure(invalid(request)) }
                 isSound = true

@@ -35,7 +35,7 @@ extension ContactSheet {
         let height =
             top + kept.count * rowHeight + headingCount * sectionHeight
             + (kept.count < rows.count ? 24 : 0) + Self.gap
-        var image = Image(width: width, height: height)
+        var image = Image(filling: .white, width, height)
         image.draw(ascii(title), x: Self.gap, y: 8, cell: 3, .black)
         var y = 30
         if !facts.isEmpty {
