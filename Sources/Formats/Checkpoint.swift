@@ -42,18 +42,35 @@ public enum Checkpoint {
     /// `path` may also be a folder that holds one set of weights, or the prefix of a TensorFlow
     /// checkpoint. Keras' and TensorFlow's files keep Keras' order of axes; ``StateDict/axes`` says
     /// so. `isolation` says where libhdf5 may run, by default what ``Isolation/current`` says.
-    /// Unless `mapped`, all numbers are read into memory now, and the files may change afterwards.
+    /// Of a file with several state dicts, `stateDict` names the one to read: its key in a
+    /// checkpoint of PyTorch, or what its names begin with. Unless `mapped`, all numbers are read into
+    /// memory now, and the files may change afterwards.
     public static func open(
-        _ path: String, isolation: Isolation = .current, mapped: Bool = true
+        _ path: String, stateDict: String? = nil, isolation: Isolation = .current,
+        mapped: Bool = true
     ) throws -> StateDict {
         let path = try file(at: path)
-        guard !mapped else { return try read(Storage(mapping: path), path, isolation) }
-        let storage = try Storage(reading: path)
-        let state = try read(storage, path, isolation)
+        let storage = try mapped ? Storage(mapping: path) : Storage(reading: path)
+        let state = try read(storage, path, isolation, stateDict: stateDict)
+        guard !mapped else { return state }
         switch try kind(storage, path) {
         case .safetensors, .npy: return state  // All of it lies in these bytes.
         default: return try state.loaded()
         }
+    }
+
+    private static func read(
+        _ storage: Storage, _ path: String, _ isolation: Isolation, stateDict: String?
+    ) throws -> StateDict {
+        guard let stateDict else { return try read(storage, path, isolation) }
+        guard !stateDict.isEmpty else { throw FormatError.noStateDict(path: path, "", found: []) }
+        if try kind(storage, path) == .torch {
+            let source = Source(path: path, format: Kind.torch.rawValue)
+            let found = try TorchFile.read(storage, source, isolation, wanted: stateDict)
+            if found.isWanted { return found.state }
+            return try found.state.under(stateDict, in: path)
+        }
+        return try read(storage, path, isolation).under(stateDict, in: path)
     }
 
     /// The tensors of one file, or of those that an index names.
@@ -66,7 +83,7 @@ public enum Checkpoint {
         case .npy:
             return StateDict(["array": try Npy.read(storage, 0..<storage.byteCount, source)])
         case .npz: return try Npz.read(storage, source, isolation)
-        case .torch: return try TorchFile.read(storage, source, isolation)
+        case .torch: return try TorchFile.read(storage, source, isolation).state
         case .hdf5: return try KerasFile.read(storage, source, isolation)
         case .keras: return try KerasFile.readArchive(storage, source, isolation)
         case .shards: return try Shards.read(storage, source, isolation)
@@ -83,7 +100,7 @@ public enum Checkpoint {
                     && bytes[offset..<(offset + prefix.count)].elementsEqual(prefix)
             }
             if starts(Npy.magic) { return .npy }
-            if starts(TorchFile.legacyMagic) { return .torch }
+            if TorchFile.isLegacy(bytes) { return .torch }
             if starts(HDF5.signature) { return .hdf5 }
             if starts([0x50, 0x4B, 3, 4]) || starts([0x50, 0x4B, 5, 6]) {
                 let source = Source(path: path, format: "zip")
@@ -93,11 +110,17 @@ public enum Checkpoint {
                 {
                     return .keras
                 }
-                if names.contains(where: { $0.hasSuffix("/data.pkl") || $0 == "data.pkl" }) {
-                    return .torch
+                let other = ForeignFile.archive(names)
+                if case .archive = other {
+                    if names.contains(where: { $0.hasSuffix("/data.pkl") || $0 == "data.pkl" }) {
+                        return .torch
+                    }
+                    // numpy.savez() of nothing is an archive of nothing.
+                    if names.isEmpty || names.contains(where: { $0.hasSuffix(".npy") }) {
+                        return .npz
+                    }
                 }
-                if names.allSatisfy({ $0.hasSuffix(".npy") }) { return .npz }
-                throw FormatError.unknownFormat(path: path)
+                throw FormatError.foreign(path: path, other)
             }
             if bytes.count > 8, bytes[8] == UInt8(ascii: "{"), starts([0, 0], at: 6) {
                 return .safetensors
@@ -113,7 +136,35 @@ public enum Checkpoint {
             }
             // Protobufs have no first bytes of their own.
             if ONNXFile.isModel(bytes) { return .onnx }
-            throw FormatError.unknownFormat(path: path)
+            guard let file = ForeignFile.identify(bytes, path: path) else {
+                throw FormatError.unknownFormat(path: path)
+            }
+            throw FormatError.foreign(path: path, file)
         }
+    }
+}
+
+extension StateDict {
+    /// The tensors whose names begin with `prefix`, without it.
+    fileprivate func under(_ prefix: String, in path: String) throws -> StateDict {
+        var result = self
+        result.tensors = [:]
+        let separators: [Character] = [".", "/"]
+        let isWhole = prefix.last.map(separators.contains) ?? false
+        let prefixes = isWhole ? [prefix] : separators.map { prefix + String($0) }
+        for (name, tensor) in tensors {
+            guard let prefix = prefixes.first(where: name.hasPrefix),
+                name.utf8.count > prefix.utf8.count
+            else { continue }
+            result[String(name.dropFirst(prefix.count))] = tensor
+        }
+        guard !result.tensors.isEmpty else {
+            var found: OrderedSet<String> = []
+            for name in tensors.keys where found.count < 20 {
+                found.append(String(name.prefix { !separators.contains($0) }))
+            }
+            throw FormatError.noStateDict(path: path, prefix, found: Array(found))
+        }
+        return result
     }
 }

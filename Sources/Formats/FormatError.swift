@@ -10,6 +10,10 @@ public enum FormatError: Diagnostic, Equatable {
     case unsupported(path: String, reason: String, hint: String?)
     /// The first bytes are those of no format that graft reads.
     case unknownFormat(path: String)
+    /// The file is something else than weights.
+    case foreign(path: String, ForeignFile)
+    /// A file has no state dict of this name, but names that begin so.
+    case noStateDict(path: String, String, found: [String])
     /// A folder holds no weights that graft finds, or several.
     case folder(path: String, found: [String])
     /// What was to be written has no place in the format.
@@ -22,7 +26,12 @@ public enum FormatError: Diagnostic, Equatable {
             "`\(path)` is not a valid \(format) file: \(reason)"
         case .unsupported(let path, let reason, _): "cannot read `\(path)`: \(reason)"
         case .unknownFormat(let path):
-            "`\(path)` starts like none of the formats that graft reads"
+            "`\(path)`: unrecognised file format"
+        case .foreign(let path, let file): "`\(path)` is \(file.message)"
+        case .noStateDict(let path, let name, let found):
+            "`\(path)` has no state dict `\(name)`"
+                + (found.isEmpty
+                    ? "" : "; found " + found.map { "`\($0)`" }.joined(separator: ", "))
         case .folder(let path, let found):
             found.isEmpty
                 ? "the folder `\(path)` holds no file of weights"
@@ -38,11 +47,16 @@ public enum FormatError: Diagnostic, Equatable {
         case .malformed: "the file may be incomplete or damaged: fetch it again"
         case .unsupported(_, _, let hint), .unwritable(_, _, let hint): hint
         case .folder: "name the file"
-        case .unknownFormat:
-            "graft reads safetensors, HDF5 (.h5, .weights.h5, .keras), PyTorch, .npy, .npz, ONNX, TFLite "
-                + "and TensorFlow files, and folders of them"
+        case .noStateDict: "name a key of the checkpoint, or what the names in it begin with"
+        case .foreign(_, let file): file.hint
+        case .unknownFormat: Self.known
         }
     }
+
+    /// What can be read.
+    static let known =
+        "graft reads safetensors, HDF5 (.h5, .weights.h5, .keras), PyTorch, .npy, .npz, ONNX, TFLite "
+        + "and TensorFlow files, and folders of them"
 }
 
 /// The file that a reader is in, for its errors.

@@ -21,6 +21,13 @@ struct HDF5Group {
     var groups: OrderedDictionary<String, HDF5Group> = [:]
     var datasets: OrderedDictionary<String, LazyTensor> = [:]
 
+    /// Adds what another group holds; where both hold something of one name, the other's stays.
+    mutating func merge(_ other: HDF5Group) {
+        attributes.merge(other.attributes) { $1 }
+        datasets.merge(other.datasets) { $1 }
+        for (name, group) in other.groups { groups[name, default: HDF5Group()].merge(group) }
+    }
+
     /// The group at a path below this one, made where it is missing.
     subscript(path: [String]) -> HDF5Group {
         get { path.first.map { (groups[$0] ?? HDF5Group())[Array(path.dropFirst())] } ?? self }

@@ -59,11 +59,14 @@ public enum KerasWriter {
                 group[parts.dropLast()].datasets[parts.last ?? name] = tensor
             }
             let parts = layer.name.split(separator: "/").map(String.init)
-            guard !parts.isEmpty, weights[parts].attributes.isEmpty else {
+            // A layer may lie in the group of another: `block` and `block/conv`.
+            var place = weights[parts]
+            guard !parts.isEmpty, place.attributes.isEmpty else {
                 throw FormatError.unwritable(
                     path: path, reason: "two layers are called `\(layer.name)`", hint: nil)
             }
-            weights[parts] = group
+            place.merge(group)
+            weights[parts] = place
         }
         if let config {
             root.attributes["keras_version"] = .one(version)
@@ -80,16 +83,45 @@ public enum KerasWriter {
     }
 
     /// Any tensors as a legacy file: what comes before the last `/` or `.` of a name is its layer.
+    ///
+    /// HDF5 has no place for every name: empty parts of a path go, and where that leaves two
+    /// tensors with one name, or a tensor with the name of a group, a number is put behind it.
     public static func writeLegacy(_ state: StateDict, to path: String) throws {
         var layers: OrderedDictionary<String, KerasLayer> = [:]
+        var groups: Set<String> = []
+        var places: [(layer: String, variable: String, tensor: LazyTensor)] = []
         for (name, tensor) in state.tensors {
             let cut = name.lastIndex(of: "/") ?? name.lastIndex(of: ".")
-            let layer = cut.map { String(name[..<$0]) } ?? name
-            let variable = cut.map { String(name[name.index(after: $0)...]) } ?? "value"
+            let variable = cut.map { name[name.index(after: $0)...] } ?? "value"
+            var layer = pathParts(cut.map { name[..<$0] } ?? name[...])
+            if layer.isEmpty { layer = pathParts(variable) }
+            if layer.isEmpty { layer = ["tensor"] }
+            // In the file the names of a layer's weights have its own before them.
+            let full = layer + layer
+            for end in 1...full.count { groups.insert(full[..<end].joined(separator: "/")) }
+            let leaf = KerasNames.withoutNumber(pathParts(variable).last ?? "value")
+            places.append((layer.joined(separator: "/"), leaf, tensor))
+        }
+        var used: Set<String> = []
+        for (layer, variable, tensor) in places {
+            var (unique, number) = (variable, 0)
+            while groups.contains("\(layer)/\(layer)/\(unique)")
+                || !used.insert("\(layer)/\(unique)").inserted
+            {
+                number += 1
+                unique = "\(variable)_\(number)"
+            }
             layers[layer, default: KerasLayer(name: layer, className: "", weights: [])]
-                .weights.append((variable, tensor))
+                .weights.append((unique, tensor))
         }
         try writeLegacy(Array(layers.values), config: nil, to: path)
+    }
+
+    /// The parts of a path that HDF5 can name.
+    private static func pathParts(_ name: Substring) -> [String] {
+        name.split(separator: "/").map { part in
+            part == "." || part == ".." ? "_" : String(part.map { $0 == "\0" ? "_" : $0 })
+        }
     }
 
     /// Keras 3's `.weights.h5`. `layers` are all of `model.layers`, also those without weights:

@@ -6,23 +6,29 @@ enum KerasNames {
     /// `block1_conv1_W_1:0` is `block1_conv1/kernel`; a nested model's name comes first.
     static func name(layer: String, weight: String) -> String {
         var parts = weight.split(separator: "/").map(String.init)
-        guard var variable = parts.popLast() else { return layer }
-        if let colon = variable.lastIndex(of: ":"),
-            variable[variable.index(after: colon)...].allSatisfy(\.isNumber)
-        {
-            variable = String(variable[..<colon])
-        }
+        guard let last = parts.popLast() else { return layer }
+        let variable = withoutNumber(last)
         if parts.isEmpty, variable.hasPrefix(layer + "_") {
             return layer + "/" + keras1(String(variable.dropFirst(layer.count + 1)))
         }
         // The models around a layer may be named before it: `sequential/dense/kernel` in `dense`.
-        if parts.last == layer { return "\(layer)/\(variable)" }
+        if parts.last == layer || parts.joined(separator: "/") == layer {
+            return "\(layer)/\(variable)"
+        }
         // TensorFlow makes a scope unique by a number: `conv1_1/kernel:0` in group `conv1`.
         if let first = parts.first, first == layer || (parts.count == 1 && isNumbered(first, layer))
         {
             parts.removeFirst()
         }
         return ([layer] + parts + [variable]).joined(separator: "/")
+    }
+
+    /// `kernel:0` is `kernel`: TensorFlow numbers the outputs of what makes a variable.
+    static func withoutNumber(_ variable: String) -> String {
+        guard let colon = variable.lastIndex(of: ":"), colon != variable.startIndex,
+            variable[variable.index(after: colon)...].allSatisfy(\.isNumber)
+        else { return variable }
+        return String(variable[..<colon])
     }
 
     private static func isNumbered(_ scope: String, _ layer: String) -> Bool {

@@ -152,12 +152,25 @@ struct NpyHeader: Sendable {
         ]
         guard "<>|=".contains(prefix), let dtype = types[String(descr.dropFirst())] else {
             throw source.unsupported(
-                "its elements have the type `\(descr)`",
+                "its elements are \(Self.kind(of: descr)) (`\(descr)`)",
                 hint: descr.contains("O")
                     ? "graft never runs pickle code: save numbers, not objects"
                     : "save it as one of \(types.keys.sorted().joined(separator: ", "))")
         }
         self.dtype = dtype
+    }
+
+    /// What elements of a type that graft does not read are.
+    private static func kind(of descr: String) -> String {
+        switch descr.first(where: \.isLetter) {
+        case "U", "S", "a": "text"
+        case "c": "complex numbers"
+        case "O": "Python objects"
+        case "M": "dates"
+        case "m": "durations"
+        case "V": "records or raw bytes"
+        default: "of an unsupported type"
+        }
     }
 
     /// The array: in place where the bytes are as graft wants them.
@@ -211,7 +224,7 @@ private struct PythonLiteral {
         guard at < text.count, text[at] == UInt8(ascii: "'") || text[at] == UInt8(ascii: "\"")
         else {
             throw source.unsupported(
-                "its header has no plain string at character \(at)",
+                "its elements are records, or something else without a plain type",
                 hint: "graft reads arrays of numbers, not of records")
         }
         guard let end = text[(at + 1)...].firstIndex(of: text[at]) else {

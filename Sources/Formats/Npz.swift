@@ -16,26 +16,41 @@ public enum Npz {
     {
         let archive = try ZipArchive(storage, source, isolation)
         var state = StateDict()
+        var refusal: FormatError?
         for member in archive.members.values {
             guard member.name.hasSuffix(".npy") else {
-                throw source.malformed("expected `.npy` files in it, found `\(member.name)`")
-            }
-            let inner = Source(path: "\(source.path)/\(member.name)", format: "npy")
-            let name = String(member.name.dropLast(4))
-            guard member.method != 0 else {
-                let (bytes, range) = try archive.content(member)
-                state[name] = try Npy.read(bytes, range, inner)
+                state.remarks.append(.skipped(member.name, reason: "not a `.npy` file"))
                 continue
             }
-            // Inflated as far as its shape, and whole when it is asked for.
-            let (start, range) = try archive.beginning(member, limit: 1 << 16)
-            let header = try Npy.header(start, range, byteCount: member.count, inner)
-            state[name] = LazyTensor.deferred(header.dtype, header.shape) {
-                let (bytes, range) = try archive.content(member)
-                return try Npy.read(bytes, range, inner)
+            let name = String(member.name.dropLast(4))
+            do {
+                state[name] = try array(member, archive, source)
+            } catch let error as FormatError {
+                // An array of something else than numbers leaves the others readable; damage not.
+                guard case .unsupported(_, let reason, _) = error else { throw error }
+                refusal = refusal ?? error
+                state.remarks.append(.skipped(name, reason: reason))
             }
         }
+        if state.tensors.isEmpty, let refusal { throw refusal }
         return state
+    }
+
+    private static func array(
+        _ member: ZipArchive.Member, _ archive: ZipArchive, _ source: Source
+    ) throws -> LazyTensor {
+        let inner = Source(path: "\(source.path)/\(member.name)", format: "npy")
+        guard member.method != 0 else {
+            let (bytes, range) = try archive.content(member)
+            return try Npy.read(bytes, range, inner)
+        }
+        // Inflated as far as its shape, and whole when it is asked for.
+        let (start, range) = try archive.beginning(member, limit: 1 << 16)
+        let header = try Npy.header(start, range, byteCount: member.count, inner)
+        return LazyTensor.deferred(header.dtype, header.shape) {
+            let (bytes, range) = try archive.content(member)
+            return try Npy.read(bytes, range, inner)
+        }
     }
 
     /// Writes a file, one tensor at a time; it appears under `path` only when complete.

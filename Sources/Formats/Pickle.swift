@@ -46,6 +46,7 @@ enum PickleOpcode: UInt8 {
     case long4 = 0x8B
     case shortBinUnicode = 0x8C
     case binUnicode8 = 0x8D
+    case binBytes8 = 0x8E
     case emptySet = 0x8F
     case addItems = 0x90
     case stackGlobal = 0x93
@@ -70,27 +71,41 @@ enum PickleValue: Equatable, Sendable {
     case global(PickleGlobal)
     case storage(Int)
     case tensor(Int)
+    /// What a class that graft does not know would have made: never made, only remembered.
+    case object(Int)
 }
 
 /// The Python names that may occur. They are matched, never imported or called.
 enum PickleGlobal: Equatable, Sendable {
     case orderedDict
+    /// `set`, of a list of items.
+    case set
     case size
     case rebuildTensor
     case rebuildTensorV3
     case rebuildParameter
+    /// A tensor of a subclass: a function that rebuilds it, the class, the arguments, the state.
+    case rebuildFromType
     /// `torch.FloatStorage`, `torch.storage.UntypedStorage`…
     case storageType(TorchScalar)
     /// `torch.float32`…
     case dtype(TorchScalar)
+    /// Any other name, by its place among the machine's.
+    case unknown(Int)
 
     init?(module: String, name: String) {
         switch (module, name) {
         case ("collections", "OrderedDict"): self = .orderedDict
+        case ("builtins", "set"), ("__builtin__", "set"), ("builtins", "frozenset"),
+            ("__builtin__", "frozenset"):
+            self = .set
         case ("torch", "Size"): self = .size
         case ("torch._utils", "_rebuild_tensor_v2"): self = .rebuildTensor
         case ("torch._utils", "_rebuild_tensor_v3"): self = .rebuildTensorV3
-        case ("torch._utils", "_rebuild_parameter"): self = .rebuildParameter
+        case ("torch._utils", "_rebuild_parameter"),
+            ("torch._utils", "_rebuild_parameter_with_state"):
+            self = .rebuildParameter
+        case ("torch._tensor", "_rebuild_from_type_v2"): self = .rebuildFromType
         case ("torch", _), ("torch.storage", _), ("torch.cuda", _):
             if let scalar = TorchScalar(storage: name) {
                 self = .storageType(scalar)
@@ -100,6 +115,27 @@ enum PickleGlobal: Equatable, Sendable {
                 return nil
             }
         default: return nil
+        }
+    }
+}
+
+extension PickleGlobal {
+    /// Whether a class or function of this name exists in pickles only to run programs. Such a
+    /// file is refused whole, whatever else it holds.
+    static func runsPrograms(module: String, name: String) -> Bool {
+        switch module {
+        case "os", "posix", "nt":
+            name.first?.isLowercase ?? false
+        case "builtins", "__builtin__":
+            ["eval", "exec", "execfile", "compile", "__import__", "open", "input", "apply"]
+                .contains(name)
+        case "torch": name == "load"
+        case "subprocess", "commands", "pty", "runpy", "importlib", "imp", "socket", "shutil",
+            "webbrowser", "ctypes", "sys", "pip", "code", "timeit", "pdb", "bdb", "torch.hub",
+            "pickle", "_pickle", "marshal", "urllib.request", "requests", "requests.api", "asyncio",
+            "multiprocessing", "threading", "signal", "tempfile", "venv", "ensurepip":
+            true
+        default: false
         }
     }
 }

@@ -21,6 +21,17 @@ struct PickleMachine {
         let strides: [Int]
     }
 
+    /// An instance of a class that is not known: which, and the state it would have been given.
+    struct Object: Sendable {
+        let className: Int
+        var state: PickleValue = .none
+        /// The items that were set on it: a dictionary, where it is one by descent.
+        var items: PickleValue = .none
+    }
+
+    /// The names of classes and functions that are not known.
+    private(set) var classNames: OrderedSet<String> = []
+    private(set) var objects: [Object] = []
     private(set) var tuples: [[PickleValue]] = []
     private(set) var lists: [[PickleValue]] = []
     private(set) var dicts: [OrderedDictionary<String, PickleValue>] = []
@@ -94,6 +105,12 @@ struct PickleMachine {
         stack.append(.bytes(count))
     }
 
+    private mutating func pushBytesOrString(_ cursor: inout ByteCursor, _ count: Int) throws {
+        let bytes = try cursor.take(count)
+        let text = String(validating: bytes, as: UTF8.self)
+        stack.append(text.map { .string($0) } ?? .bytes(count))
+    }
+
     private mutating func put(_ key: Int) throws {
         guard let top = stack.last, top != .mark else {
             throw source.malformed("its pickle remembers a value of an empty stack")
@@ -142,11 +159,12 @@ struct PickleMachine {
         case .binUnicode: try pushString(&cursor, try cursor.size(UInt32.self))
         case .shortBinUnicode: try pushString(&cursor, Int(try cursor.byte()))
         case .binUnicode8: try pushString(&cursor, try cursor.size(UInt64.self))
-        // Python 2 strings, which name keys in old files.
-        case .binString: try pushString(&cursor, try cursor.size(Int32.self))
-        case .shortBinString: try pushString(&cursor, Int(try cursor.byte()))
+        // Python 2 strings, which name keys in old files and hold the bytes of its arrays.
+        case .binString: try pushBytesOrString(&cursor, try cursor.size(Int32.self))
+        case .shortBinString: try pushBytesOrString(&cursor, Int(try cursor.byte()))
         case .binBytes: try pushBytes(&cursor, try cursor.size(UInt32.self))
         case .shortBinBytes: try pushBytes(&cursor, Int(try cursor.byte()))
+        case .binBytes8: try pushBytes(&cursor, try cursor.size(UInt64.self))
         case .emptyDict: pushDict()
         case .emptyList:
             lists.append([])
@@ -185,13 +203,22 @@ struct PickleMachine {
         case .binPersistentID: try persistentID(try pop())
         case .reduce, .newObject:
             let arguments = try pop()
-            guard case .global(let global) = try pop(), case .tuple(let index) = arguments else {
-                throw source.malformed("its pickle calls something that is no class")
+            switch (try pop(), arguments) {
+            case (.global(let global), .tuple(let index)): try reduce(global, tuples[index])
+            // What was never made is never called, and gives as little.
+            case (.object(let made), .tuple): pushObject(of: objects[made].className)
+            default: throw source.malformed("its pickle calls something that is no class")
             }
-            try reduce(global, tuples[index])
-        // State that is set on an object, such as `_metadata` of a state dict: not needed.
-        case .build: _ = try pop()
+        // State that is set on an object. That of a state dict (`_metadata`) is not needed.
+        case .build:
+            let state = try pop()
+            if case .object(let index) = stack.last { objects[index].state = state }
         }
+    }
+
+    private mutating func pushObject(of className: Int) {
+        objects.append(Object(className: className))
+        stack.append(.object(objects.count - 1))
     }
 
     private mutating func long(_ cursor: inout ByteCursor, _ count: Int) throws {
@@ -203,6 +230,8 @@ struct PickleMachine {
     }
 
     private mutating func append(_ values: [PickleValue]) throws {
+        // The items of a list that is not known to be one are nobody's.
+        if case .object = stack.last { return }
         guard case .list(let index) = stack.last else {
             throw source.malformed("its pickle appends to something that is no list")
         }
@@ -210,7 +239,17 @@ struct PickleMachine {
     }
 
     private mutating func set(_ pairs: [PickleValue]) throws {
-        guard case .dict(let index) = stack.last, pairs.count.isMultiple(of: 2) else {
+        let target: PickleValue?
+        if case .object(let object) = stack.last {
+            if objects[object].items == .none {
+                dicts.append([:])
+                objects[object].items = .dict(dicts.count - 1)
+            }
+            target = objects[object].items
+        } else {
+            target = stack.last
+        }
+        guard case .dict(let index) = target, pairs.count.isMultiple(of: 2) else {
             throw source.malformed("its pickle sets an item of something that is no dictionary")
         }
         for pair in stride(from: 0, to: pairs.count, by: 2) {
@@ -228,16 +267,26 @@ struct PickleMachine {
     }
 
     private mutating func pushGlobal(_ module: String, _ name: String) throws {
-        guard let global = PickleGlobal(module: module, name: name) else {
+        if let global = PickleGlobal(module: module, name: name) {
+            stack.append(.global(global))
+            return
+        }
+        guard !PickleGlobal.runsPrograms(module: module, name: name) else {
             throw source.unsupported(
                 "it asks for `\(module).\(name)`, and pickle code is never run",
-                hint: "save only the `state_dict()`, or convert it to safetensors where it was made"
-            )
+                hint: "no weights need this: the file may be an attack; get it from its author")
         }
-        stack.append(.global(global))
+        let (_, index) = classNames.append("\(module).\(name)")
+        stack.append(.global(.unknown(index)))
     }
 
     private mutating func persistentID(_ value: PickleValue) throws {
+        // A storage of a type without numbers that graft reads, such as `torch.QInt8Storage`.
+        if case .tuple(let index) = value, tuples[index].count >= 5,
+            case .global(.unknown(let name)) = tuples[index][1]
+        {
+            return pushObject(of: name)
+        }
         guard
             case .tuple(let index) = value, tuples[index].count >= 5,
             case .string("storage") = tuples[index][0],
@@ -291,7 +340,31 @@ struct PickleMachine {
                 throw source.malformed("its pickle describes a `torch.Size` in an unknown way")
             }
             stack.append(arguments[0])
+        case .set:
+            if case .list? = arguments.first {
+                stack.append(arguments[0])
+            } else {
+                lists.append([])
+                stack.append(.list(lists.count - 1))
+            }
+        case .unknown(let name):
+            // `copyreg` makes an object of the class that it is given.
+            if case .global(.unknown(let own))? = arguments.first,
+                classNames[name].hasPrefix("copy")
+            {
+                pushObject(of: own)
+            } else {
+                pushObject(of: name)
+            }
+        case .rebuildFromType:
+            guard arguments.count >= 3, case .global(let rebuild) = arguments[0],
+                case .tuple(let index) = arguments[2], rebuild != .rebuildFromType
+            else { throw source.malformed("its pickle describes a tensor in an unknown way") }
+            try reduce(rebuild, tuples[index])
         case .rebuildTensor, .rebuildTensorV3:
+            if case .object(let made)? = arguments.first {
+                return pushObject(of: objects[made].className)
+            }
             guard
                 arguments.count >= 4, case .storage(let storage) = arguments[0],
                 case .integer(let offset) = arguments[1], offset >= 0
@@ -312,10 +385,11 @@ struct PickleMachine {
             tensors.append(tensor)
             stack.append(.tensor(tensors.count - 1))
         case .rebuildParameter:
-            guard let first = arguments.first, case .tensor = first else {
+            switch arguments.first {
+            case .tensor?, .object?: stack.append(arguments[0])
+            default:
                 throw source.malformed("its pickle describes a parameter in an unknown way")
             }
-            stack.append(first)
         case .storageType, .dtype:
             throw source.unsupported(
                 "its pickle makes a bare storage, and pickle code is never run")

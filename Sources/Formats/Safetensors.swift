@@ -95,6 +95,8 @@ public enum Safetensors {
     }
 
     private static func metadata(_ value: JSONValue, _ source: Source) throws -> [String: String] {
+        // The library that defines the format takes null for none.
+        if case .null = value { return [:] }
         guard case .object(let members) = value else {
             throw source.malformed("expected `__metadata__` to be an object")
         }

@@ -22,8 +22,12 @@ enum Shards {
     {
         let source = Source(path: source.path, format: "index")
         let json = try storage.withBytes { try JSONValue(parsing: $0, in: source) }
-        guard case .object(let members)? = json["weight_map"] else {
-            throw source.malformed("expected an object `weight_map`, which says where tensors are")
+        guard let map = json["weight_map"] else {
+            throw FormatError.foreign(
+                path: source.path, storage.withBytes { ForeignFile.json($0) })
+        }
+        guard case .object(let members) = map else {
+            throw source.malformed("expected `weight_map` to be an object")
         }
         var files: [String] = []
         var known: Set<String> = []

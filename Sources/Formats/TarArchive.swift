@@ -21,8 +21,7 @@ public enum TarArchive {
         }
     }
 
-    private static func members(_ bytes: UnsafeRawBufferPointer, _ path: String) throws -> [Member]
-    {
+    static func members(_ bytes: UnsafeRawBufferPointer, _ path: String) throws -> [Member] {
         func malformed(_ reason: String) -> FormatError {
             .malformed(path: path, format: "tar", reason: reason)
         }

@@ -8,10 +8,18 @@ internal import Synchronization
 /// Reads what `torch.save` writes: the zip archive of PyTorch 1.6 and later, and the row of pickles
 /// of before. No pickle code is ever run.
 enum TorchFile {
-    /// Protocol 2 and the magic number 0x1950a86a20f9469cfc6c.
-    static let legacyMagic: [UInt8] = [
-        0x80, 0x02, 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20,
+    /// The magic number 0x1950a86a20f9469cfc6c, as a pickle has it.
+    private static let legacyMagic: [UInt8] = [
+        0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19,
     ]
+
+    /// Whether the bytes begin with the pickle of the magic number, of protocol 2 to 5.
+    static func isLegacy(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard bytes.count > 24, bytes[0] == 0x80, (2...5).contains(bytes[1]) else { return false }
+        // Protocols 4 and 5 put a frame of 9 bytes around it.
+        let start = bytes[2] == PickleOpcode.frame.rawValue ? 11 : 2
+        return bytes[start..<(start + legacyMagic.count)].elementsEqual(legacyMagic)
+    }
 
     /// A storage of tensors: how many bytes it has, and where they are once they are asked for.
     struct Place: Sendable {
@@ -46,19 +54,20 @@ enum TorchFile {
         }
     }
 
-    static func read(_ storage: Storage, _ source: Source, _ isolation: Isolation) throws
-        -> StateDict
-    {
+    /// The state dict of a file, and whether it is the one that was wanted by its key.
+    static func read(
+        _ storage: Storage, _ source: Source, _ isolation: Isolation, wanted: String? = nil
+    ) throws -> (state: StateDict, isWanted: Bool) {
         try storage.withBytes { bytes in
-            bytes.starts(with: legacyMagic)
-                ? try readLegacy(storage, bytes, source)
-                : try readArchive(storage, source, isolation)
+            isLegacy(bytes)
+                ? try readLegacy(storage, bytes, source, wanted)
+                : try readArchive(storage, source, isolation, wanted)
         }
     }
 
     private static func readArchive(
-        _ storage: Storage, _ source: Source, _ isolation: Isolation
-    ) throws -> StateDict {
+        _ storage: Storage, _ source: Source, _ isolation: Isolation, _ wanted: String?
+    ) throws -> (state: StateDict, isWanted: Bool) {
         let archive = try ZipArchive(storage, source, isolation)
         guard
             let pickle = archive.members.values.first(where: {
@@ -87,12 +96,13 @@ enum TorchFile {
             places[reference.key] =
                 member.method == 0 ? Place(storage, span) : Place(archive, member, last)
         }
-        return try TorchTensors(machine, places, storage.byteCount, source).state(value)
+        return try TorchTensors(machine, places, storage.byteCount, source).state(
+            value, wanted: wanted)
     }
 
     private static func readLegacy(
-        _ storage: Storage, _ bytes: UnsafeRawBufferPointer, _ source: Source
-    ) throws -> StateDict {
+        _ storage: Storage, _ bytes: UnsafeRawBufferPointer, _ source: Source, _ wanted: String?
+    ) throws -> (state: StateDict, isWanted: Bool) {
         var cursor = try ByteCursor(bytes, in: source)
         _ = try PickleMachine.run(&cursor)
         guard case .integer(1001) = try PickleMachine.run(&cursor).value else {
@@ -124,7 +134,8 @@ enum TorchFile {
             _ = try cursor.take(byteCount)
             places[key] = Place(storage, start..<cursor.offset)
         }
-        return try TorchTensors(machine, places, storage.byteCount, source).state(value)
+        return try TorchTensors(machine, places, storage.byteCount, source).state(
+            value, wanted: wanted)
     }
 }
 

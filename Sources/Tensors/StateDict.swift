@@ -112,6 +112,8 @@ public struct StateDict: Sendable {
     public var metadata: [String: String]
     /// How the file orders the axes of weights.
     public var axes: AxisConvention
+    /// What the reader decided or left out.
+    public var remarks: [Remark] = []
 
     /// Named tensors.
     public init(

@@ -57,9 +57,13 @@ struct HostileFileTests {
 
     @Test func anUnknownFileIsNamed() throws {
         let scratch = try Scratch()
-        for bytes in [[], [1], Array("hello, world".utf8)] as [[UInt8]] {
-            let path = try scratch.file("x", bytes)
-            #expect(throws: FormatError.unknownFormat(path: path)) { try Checkpoint.open(path) }
+        let path = scratch.path("x")
+        for (bytes, error) in [
+            ([1], .unknownFormat(path: path)), ([], .foreign(path: path, .empty)),
+            (Array("hello, world".utf8), .foreign(path: path, .text(start: "hello, world"))),
+        ] as [([UInt8], FormatError)] {
+            _ = try scratch.file("x", bytes)
+            #expect(throws: error) { try Checkpoint.open(path) }
         }
         #expect(throws: FileError.self) { try Checkpoint.open("/nowhere/x.h5") }
     }

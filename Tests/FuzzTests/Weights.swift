@@ -46,7 +46,7 @@ extension Parser {
                 let storage = Storage([UInt8](repeating: 0, count: 256))
                 let place = TorchFile.Place(storage, 0..<256)
                 for reference in machine.storages { places[reference.key] = place }
-                try load(TorchTensors(machine, places, 4096, cursor.source).state(value))
+                try load(TorchTensors(machine, places, 4096, cursor.source).state(value).state)
             }
         },
         Parser(name: "checkpoint", seeds: ["index"]) { bytes, bench in
