@@ -43,6 +43,9 @@ public struct Architecture: Sendable {
             dialect: dialect, variant: variant)
     }
 
+    /// What comes before the `/` of its name; empty for Keras'.
+    var publisher: Substring { name.lastIndex(of: "/").map { name[..<$0] } ?? "" }
+
     /// The variant that a tag (`0.25-128-notop`) names; itself if the tag has nothing for it. What
     /// else a tag says (`notop`, a publication) is not looked at here.
     func tagged(_ tag: String) -> Architecture {

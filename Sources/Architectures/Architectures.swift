@@ -48,12 +48,47 @@ public enum Architectures {
 
     /// The architecture, graph and bound weights of a file of weights. `named` nil: whatever the
     /// tensors say. The number of classes and whether there is a top are read off the tensors.
-    public static func open(_ state: StateDict, named name: String? = nil, input: Extent? = nil)
-        throws -> (architecture: Architecture, graph: Graph, weights: StateDict)
-    {
+    ///
+    /// A checkpoint may hold more than the network: its names may have a prefix, its head may be
+    /// another, tensors of losses, optimisers or averaged weights may stand beside it. What was
+    /// decided about these is in the weights' ``StateDict/remarks``. `backboneOnly` also takes a
+    /// network out of a larger one.
+    public static func open(
+        _ state: StateDict, named name: String? = nil, input: Extent? = nil,
+        backboneOnly: Bool = false
+    ) throws -> (architecture: Architecture, graph: Graph, weights: StateDict) {
+        var (architecture, graph, weights) = try find(state, name, input, backboneOnly)
+        weights.remarks = state.remarks + weights.remarks.filter { !state.remarks.contains($0) }
+        return (architecture, graph, weights)
+    }
+
+    private typealias Match = (architecture: Architecture, graph: Graph, weights: StateDict)
+
+    private static func find(
+        _ state: StateDict, _ name: String?, _ input: Extent?, _ backboneOnly: Bool
+    ) throws -> Match {
+        guard state.axes != .tflite else { throw ArchitectureError.tensorsOnly(format: "TFLite") }
         guard let name else {
-            if let match = match(state) { return match }
-            throw ArchitectureError.unidentified(tensors: Array(state.tensors.keys.prefix(3)))
+            let matches = matches(state)
+            if let first = matches.first {
+                guard matches.allSatisfy({ isSame($0.graph, first.graph) }) else {
+                    throw ArchitectureError.indistinct(matches.map(\.architecture.name))
+                }
+                return first
+            }
+            var search = WrappedSearch(state, among: Outline.all, input: input)
+            if let found = try search.network() { return try taken(found, backboneOnly) }
+            if state.tensors.values.contains(where: { $0.dtype == .i8 }) {
+                throw ArchitectureError.quantized(
+                    mode: "int8",
+                    names: state.tensors.filter { $0.value.dtype == .i8 }.keys.prefix(3)
+                        .map(\.self))
+            }
+            throw ArchitectureError.unidentified(
+                tensors: Array(state.tensors.keys.prefix(3)),
+                nearest: search.altered.map {
+                    ArchitectureError.Nearest(network: $0.network, others: $0.names)
+                })
         }
         let renamed = try named(name).renamed(state)
         let architecture = try named(name).adapted(to: renamed)
@@ -61,45 +96,107 @@ public enum Architectures {
             return (architecture, match.graph, match.weights)
         }
         // Another publisher's names of this network, or of a variant.
-        if let source = match(state) {
-            let target = try architecture.graph(
-                top: source.graph.logits != nil, classes: source.graph.classes ?? 1000,
-                input: input)
-            if Translation.areRelated(source.graph, target) {
-                let weights = try Translation.weights(
-                    source.weights, of: source.graph, for: target)
-                return (architecture, target, try target.bound(weights))
+        if let source = matches(state).first,
+            let match = try translated(source, to: architecture, input)
+        {
+            return match
+        }
+        if let outline = Outline(try named(name), input: input) {
+            var search = WrappedSearch(state, among: [outline], input: input)
+            if let found = try search.network() { return try taken(found, backboneOnly) }
+            if let (network, names) = search.altered {
+                throw ArchitectureError.altered(
+                    ArchitectureError.Nearest(network: network, others: names))
             }
         }
-        // Nothing fits: say what does not, against the likelier of the two.
-        let graph = try architecture.graph(input: input)
-        let bare = try architecture.graph(top: false, input: input)
-        let full = graph.binding(renamed).report
-        let notop = bare.binding(renamed).report
-        throw NetworkError.binding(
-            full.missing.count + full.mismatched.count
-                <= notop.missing.count + notop.mismatched.count + notop.unexpected.count
-                ? full : notop)
+        var search = WrappedSearch(state, among: Outline.all, input: nil)
+        if let found = try search.network() {
+            let source = try taken(found, backboneOnly)
+            if let match = try translated(source, to: architecture, input) { return match }
+        }
+        throw NetworkError.binding(try misfit(of: renamed, with: architecture, input))
     }
 
-    private static func match(_ state: StateDict) -> (
-        architecture: Architecture, graph: Graph, weights: StateDict
-    )? {
+    /// What was found in a checkpoint, if it may be taken out of it.
+    private static func taken(_ found: WrappedNetwork, _ backboneOnly: Bool) throws -> Match {
+        guard found.larger.isEmpty || backboneOnly else {
+            throw ArchitectureError.part(
+                of: found.larger, prefix: found.prefix, network: found.architecture.name)
+        }
+        var weights = found.weights
+        weights.remarks = found.remarks
+        return (found.architecture, found.graph, weights)
+    }
+
+    /// The weights of another publisher's network of this kind; nil if it is not of this kind.
+    private static func translated(_ source: Match, to target: Architecture, _ input: Extent?)
+        throws -> Match?
+    {
+        let graph = try target.graph(
+            top: source.graph.logits != nil, classes: source.graph.classes ?? 1000, input: input)
+        guard Translation.areRelated(source.graph, graph) else { return nil }
+        let translated = try Translation.weights(source.weights, of: source.graph, for: graph)
+        var weights = try graph.bound(translated)
+        weights.remarks = source.weights.remarks
+        return (target, graph, weights)
+    }
+
+    /// What does not fit, against the likelier of the network and its backbone, under the prefix
+    /// where the most names are the network's.
+    private static func misfit(
+        of state: StateDict, with architecture: Architecture, _ input: Extent?
+    ) throws -> BindingReport {
+        let graph = try architecture.graph(input: input)
+        let bare = try architecture.graph(top: false, input: input)
+        let own = Set(graph.parameters.map(\.name))
+        var best = (prefix: "", count: state.tensors.keys.count(where: own.contains))
+        for prefix in CheckpointNames.prefixes(of: state.tensors.keys, minimum: 2) {
+            let count = state.tensors.keys.count {
+                $0.hasPrefix(prefix) && own.contains(String($0.dropFirst(prefix.count)))
+            }
+            if count > best.count { best = (prefix, count) }
+        }
+        let part = state.under(best.prefix)
+        let full = graph.binding(part).report
+        let notop = bare.binding(part).report
+        return full.missing.count + full.mismatched.count
+            <= notop.missing.count + notop.mismatched.count + notop.unexpected.count
+            ? full : notop
+    }
+
+    /// Whether two graphs compute the same, whatever their layers are called.
+    static func isSame(_ a: Graph, _ b: Graph) -> Bool {
+        a.output == b.output && a.nodes.count == b.nodes.count
+            && zip(a.nodes, b.nodes).allSatisfy {
+                $0.op == $1.op && $0.inputs == $1.inputs
+                    && $0.parameters.map(\.shape) == $1.parameters.map(\.shape)
+            }
+    }
+
+    private static func match(_ state: StateDict) -> Match? { matches(state).first }
+
+    /// The architectures whose tensors these are and no others: the first, and others of the same
+    /// publisher, which may compute something else with the same names and shapes.
+    private static func matches(_ state: StateDict) -> [Match] {
+        var found: [Match] = []
         for architecture in variants {
+            if let publisher = found.first?.architecture.publisher {
+                guard architecture.publisher == publisher, !publisher.isEmpty else { continue }
+            }
             // Only Keras writes files in Keras' order of axes.
             guard state.axes == .torch || architecture.naming == .keras else { continue }
             let renamed = architecture.renamed(state)
             if fit(architecture, renamed, input: nil) != nil {
                 let adapted = architecture.adapted(to: renamed)
                 if let match = fit(adapted, renamed, input: nil) {
-                    return (adapted, match.graph, match.weights)
+                    found.append((adapted, match.graph, match.weights))
                 }
             }
         }
-        return nil
+        return found
     }
 
-    private static func fit(_ architecture: Architecture, _ state: StateDict, input: Extent?)
+    static func fit(_ architecture: Architecture, _ state: StateDict, input: Extent?)
         -> (graph: Graph, weights: StateDict)?
     {
         let tensors = state.tensors.keys.count { !$0.hasSuffix("num_batches_tracked") }

@@ -17,13 +17,18 @@ public import GraftTensors
 /// Opens models of every kind: native files, weight files, and what can be fetched.
 public enum Models {
     /// The tensors that `reference` names as they are in their file, whatever network they are of.
+    /// `stateDict` chooses one of several state dicts in the file.
     public static func weights(
-        _ reference: String, hub: Hub = Hub(),
+        _ reference: String, stateDict: String? = nil, hub: Hub = Hub(),
         progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> StateDict {
         // What is here already is not hashed first: nothing is said about where it came from.
-        if isPath(reference) { return try Checkpoint.open(reference) }
-        return try Checkpoint.open(try await hub.fetch(reference, progress: progress).path)
+        let path =
+            isPath(reference)
+            ? reference : try await hub.fetch(reference, progress: progress).path
+        let state = try Checkpoint.open(path, stateDict: stateDict)
+        announce(state.remarks)
+        return state
     }
 
     /// Whether a reference is a file or folder of this machine. A name is a name even where a folder
@@ -79,15 +84,20 @@ public enum Models {
     /// its tensors leave no doubt about.
     /// What lies beside a weight file (`config.json`, `preprocessor_config.json`, `labels.txt`…) is
     /// read, and `overrides` go first; ``Model/notes`` say what was taken or assumed.
+    ///
+    /// Of a checkpoint that holds several state dicts, `stateDict` chooses one; `backboneOnly` also
+    /// takes a backbone out of a larger network. What had to be decided about prefixes, heads and
+    /// other tensors is in the weights' ``StateDict/remarks``, and ``onRemark(_:)`` hears of it.
     /// - Throws: any `Diagnostic` of Hub, Formats or Networks, and `ModelError`.
     public static func open(
-        _ reference: String, architecture: String? = nil,
-        overrides: ModelOverrides = ModelOverrides(), hub: Hub = Hub(),
+        _ reference: String, architecture: String? = nil, stateDict: String? = nil,
+        backboneOnly: Bool = false, overrides: ModelOverrides = ModelOverrides(), hub: Hub = Hub(),
         progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> Model {
         let (model, isSelected) = try await opened(
-            reference, architecture: architecture, select: overrides.select, hub: hub,
-            progress: progress)
+            reference, architecture: architecture, stateDict: stateDict,
+            backboneOnly: backboneOnly, select: overrides.select, hub: hub, progress: progress)
+        announce(model.weights.remarks)
         var overrides = overrides
         if isSelected { overrides.select = nil }
         return try model.with(overrides)
@@ -116,26 +126,35 @@ public enum Models {
 
     /// The model that `reference` names, and whether `select` chose its output.
     private static func opened(
-        _ reference: String, architecture: String?, select: String?, hub: Hub,
-        progress: (@Sendable (Int64, Int64?) -> Void)?
+        _ reference: String, architecture: String?, stateDict: String?, backboneOnly: Bool,
+        select: String?, hub: Hub, progress: (@Sendable (Int64, Int64?) -> Void)?
     ) async throws -> (Model, isSelected: Bool) {
         if reference == tinyName { return (try tiny(), false) }
         // A native model says itself where it came from: a file that is here is not hashed for that.
         var opened: StateDict?
         if architecture == nil, isPath(reference) {
             let path = try Checkpoint.file(at: reference)
-            let state = try Checkpoint.open(path)
+            let state = try Checkpoint.open(path, stateDict: stateDict)
             if Model.isNative(state) {
                 return (try Model(native: state, path: path).read(from: path), false)
             }
             opened = state
         }
+        // What is there as a file is that file, whatever the registry calls by its name.
+        let entry = isPath(reference) ? nil : try? Registry.find(reference)
+        // Not fetched first: what cannot be run is known before.
+        if let name = architecture ?? entry?.architecture {
+            try requireBuiltIn(name)
+        } else if let entry {
+            try requireNetwork(of: entry)
+        }
         let fetched = try await file(reference, hub, progress)
-        let state = try opened ?? Checkpoint.open(fetched.path)
+        let state = try opened ?? Checkpoint.open(fetched.path, stateDict: stateDict)
         let source = Model.Source(reference: reference, sha256: fetched.sha256)
         if architecture == nil, try Checkpoint.kind(of: fetched.path) == .onnx {
-            let (graph, weights, input, metadata) = try ONNXImport.read(
+            var (graph, weights, input, metadata) = try ONNXImport.read(
                 fetched.path, initializers: state, select: select)
+            weights.remarks = state.remarks
             var model = Model(
                 graph: graph, weights: weights, preprocessing: .unknown(for: graph, input),
                 labels: [], source: source)
@@ -147,22 +166,22 @@ public enum Models {
             let model = try Model(native: state, path: fetched.path).read(from: fetched.path)
             guard let architecture, architecture != model.graph.name else { return (model, false) }
             // The same network under other names, or the refusal that says what differs.
-            let (_, graph, weights) = try Architectures.open(state, named: architecture)
+            let (_, graph, weights) = try Architectures.open(
+                state, named: architecture, backboneOnly: backboneOnly)
             return (
                 Model(
                     graph: graph, weights: weights, preprocessing: model.preprocessing,
                     labels: model.labels, source: model.source), false
             )
         }
-        // What is there as a file is that file, whatever the registry calls by its name.
-        let entry = isPath(reference) ? nil : try? Registry.find(reference)
         var missing: [String] = []
         if entry == nil { missing = await fetchCompanions(of: reference, hub) }
         var companions = entry == nil ? CompanionFiles(beside: fetched.path) : nil
         companions?.notes += missing
         if architecture == nil, entry == nil, let config = state.metadata["model_config"] {
-            let (graph, weights, input) = try KerasConfig.open(
+            var (graph, weights, input) = try KerasConfig.open(
                 config, state: state, select: select)
+            weights.remarks = state.remarks + weights.remarks
             var model = Model(
                 graph: graph, weights: weights, preprocessing: .unknown(for: graph, input),
                 labels: [], source: source)
@@ -172,7 +191,9 @@ public enum Models {
             return (model, select != nil)
         }
         let named = try architecture ?? entry?.architecture ?? companions?.knownArchitecture()
-        let (found, graph, weights) = try Architectures.open(state, named: named)
+        let (found, graph, weights) = try explained(fetched.path) {
+            try Architectures.open(state, named: named, backboneOnly: backboneOnly)
+        }
         let publication =
             try entry ?? Registry.publication(ofArchitecture: found.name)
         let labels = try publication?.labels.map { try Registry.labels($0) } ?? []

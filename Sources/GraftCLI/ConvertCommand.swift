@@ -121,7 +121,7 @@ struct ConvertCommand: AsyncParsableCommand {
     private func convertModel() async throws -> Answer {
         if card { try ModelCard.check(beside: output) }
         var model = try await settings.open(
-            reference, architecture: architecture, task: answers.task,
+            reference, architecture: architecture, task: answers.task, backboneOnly: notop,
             progress: Progress.fetching(reference))
         if notop { model = try model.withoutHead() }
         if model.task == .detection, format != .native {
@@ -150,7 +150,8 @@ struct ConvertCommand: AsyncParsableCommand {
     }
 
     private func convertWeights() async throws -> Answer {
-        let state = try await Models.weights(reference, progress: Progress.fetching(reference))
+        let state = try await Models.weights(
+            reference, stateDict: settings.stateDict, progress: Progress.fetching(reference))
         if format == .kerasH5, Models.hasNetwork(state) { return try await convertModel() }
         // PyTorch's own code loads it: in its publisher's shapes.
         if format == .torch, Models.isNative(state) { return try await convertModel() }

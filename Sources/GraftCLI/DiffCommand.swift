@@ -15,12 +15,16 @@ struct DiffCommand: AsyncParsableCommand {
 
             Where names or shapes are not the same, both files are bound to their networks and \
             compared under the first network's names and axes; where the networks are not the same, \
-            the error says in what. Exit status 1 if they differ.
+            the error says in what. Prefixes of wrappers, averaged weights and the state of a training \
+            program in a checkpoint are left out, as `graft convert` does. Exit status 1 if they differ.
             """)
 
     @Argument(help: "A file or reference.") var a: String
     @Argument(help: "A file or reference.") var b: String
     @Option(help: "The largest difference that counts as none.") var tolerance = 0.0
+    @Option(help: "Which state dict of checkpoints: a key, or what names begin with (`ema`).")
+    var stateDict: String?
+    @Option(help: "That of the second file, if it is another.") var secondStateDict: String?
     @Flag(help: "Print one JSON object.") var json = false
 
     func validate() throws {
@@ -28,15 +32,22 @@ struct DiffCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var first = try await Models.weights(a)
-        var second = try await Models.weights(b)
-        if !WeightDifference.sameOutline(first, second), let left = try? await Models.open(a) {
+        var first = try await Models.weights(a, stateDict: stateDict)
+        var second = try await Models.weights(b, stateDict: secondStateDict ?? stateDict)
+        if !WeightDifference.sameOutline(first, second),
+            let left = try? await Models.open(a, stateDict: stateDict)
+        {
             // Of what is mostly the same, with another head, the rest is compared.
             let isMostlyAlike = WeightDifference.comparable(first, second)
             do {
-                if let right = try? await Models.open(b) {
-                    let renamed = try right.weights(as: left)
-                    (first, second) = (left.weights, renamed)
+                if let right = try? await Models.open(b, stateDict: secondStateDict ?? stateDict) {
+                    let renamed =
+                        WeightDifference.comparable(left.weights, right.weights)
+                        ? right.weights : try right.weights(as: left)
+                    (first, second) = (
+                        withHead(left.weights, of: left, in: first),
+                        withHead(renamed, of: right, in: second)
+                    )
                 } else if isMostlyAlike {
                     (first, second) = (left.weights, fitted(second, to: left))
                 }
@@ -51,6 +62,20 @@ struct DiffCommand: AsyncParsableCommand {
             Terminal.answer(text(difference))
         }
         guard difference.isEqual else { throw ExitCode(1) }
+    }
+
+    /// The weights of a network, and those of a head that was left out, without the prefix.
+    private func withHead(_ weights: StateDict, of model: Model, in file: StateDict) -> StateDict {
+        var all = weights
+        var prefix = ""
+        for case .stripped(let found, _) in model.weights.remarks { prefix = found }
+        for case .headLeftOut(let names, _) in model.weights.remarks {
+            for name in names {
+                let own = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+                if all[own] == nil { all[own] = file[name] }
+            }
+        }
+        return all
     }
 
     /// The weights that fit a network under its names and with its axes, the others as they are.

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import Graft
 import GraftCache
 import GraftFormats
 import GraftImages
@@ -66,6 +67,7 @@ enum Program {
         Notices.listen { Terminal.say($0) }
         waitAsleep(arguments.first { !$0.hasPrefix("-") })
         Isolation.current = .process(program: "/proc/self/exe")
+        Models.onRemark { Terminal.say("note: \($0)") }
         Confinement.onFirstWeakness { held in
             Terminal.say(
                 "warning: this file is parsed by a process that should have no rights, and "

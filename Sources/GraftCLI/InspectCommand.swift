@@ -21,13 +21,17 @@ struct InspectCommand: ParsableCommand {
             """)
 
     @Argument(help: "The file or folder.") var file: String
+    @Option(
+        help: "Which state dict of a checkpoint: its key, or what its names begin with (`ema`).")
+    var stateDict: String?
     @Flag(help: "Print one JSON object.") var json = false
     @Flag(help: "Add the SHA-256 of each tensor's numbers, dense and little-endian.")
     var digest = false
 
     func run() throws {
         let kind = try Checkpoint.kind(of: file)
-        let state = try Checkpoint.open(file)
+        let state = try Checkpoint.open(file, stateDict: stateDict)
+        for remark in state.remarks { Terminal.say("note: \(remark)") }
         var report = Report(
             axes: state.axes.rawValue, bytes: state.byteCount, format: kind.rawValue,
             metadata: state.metadata, parameters: 0, path: file, tensors: [])

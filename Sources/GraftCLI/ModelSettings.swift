@@ -43,6 +43,9 @@ struct AnswerSettings: ParsableArguments {
 struct ModelSettings: ParsableArguments {
     @OptionGroup var selection: OutputSelection
     @Option(
+        help: "Which state dict of a checkpoint: its key, or what its names begin with (`ema`).")
+    var stateDict: String?
+    @Option(
         help: ArgumentHelp(
             "The names of the outputs: a file, or names separated by commas.",
             discussion: """
@@ -106,12 +109,13 @@ struct ModelSettings: ParsableArguments {
     /// beside the weights is said on stderr.
     func open(
         _ reference: String, architecture: String? = nil, task: LearningTask? = nil,
-        quiet: Bool = false, progress: (@Sendable (Int64, Int64?) -> Void)? = nil
+        backboneOnly: Bool = false, quiet: Bool = false,
+        progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> Model {
         if !quiet { try Models.sayFile(of: reference) }
         let model = try await Models.open(
-            reference, architecture: architecture, overrides: try overrides(task: task),
-            progress: progress)
+            reference, architecture: architecture, stateDict: stateDict,
+            backboneOnly: backboneOnly, overrides: try overrides(task: task), progress: progress)
         if !quiet { Self.say(model.notes, of: reference) }
         return model
     }

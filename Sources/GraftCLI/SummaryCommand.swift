@@ -110,6 +110,7 @@ struct SummaryCommand: ParsableCommand {
             return (graph, input)
         }
         let found = try Architectures.open(state, input: extent)
+        for remark in found.weights.remarks { Terminal.say("note: \(remark)") }
         return (found.graph, found.architecture.defaultInput)
     }
 }

@@ -1,0 +1,80 @@
+// What of an architecture is looked for in a file that may hold more: its backbone's names and shapes.
+
+import GraftNetworks
+import GraftTensors
+import OrderedCollections
+
+/// The parts of an architecture's names and shapes that tell it from others.
+struct Outline: Sendable {
+    let architecture: Architecture
+    /// The network without its classifier.
+    let backbone: Graph
+    /// The names of the classifier's parameters.
+    let head: Set<String>
+    /// What those names begin with.
+    let headParts: Set<String>
+    /// What the names of the backbone's parameters begin with, in their order.
+    let parts: [String]
+    /// The extents of its kernels, each sorted and without ones: a file without one of them holds
+    /// another network.
+    private let kernels: Set<[Int]>
+
+    init?(_ architecture: Architecture, input: Extent? = nil) {
+        guard let full = try? architecture.graph(input: input),
+            let backbone = try? architecture.graph(top: false, input: input)
+        else { return nil }
+        self.architecture = architecture
+        self.backbone = backbone
+        let own = Set(backbone.parameters.map(\.name))
+        head = Set(full.parameters.map(\.name)).subtracting(own)
+        headParts = Set(head.map(CheckpointNames.first))
+        var parts: [String] = []
+        for name in backbone.parameters.map(\.name) {
+            let part = CheckpointNames.first(name)
+            if parts.last != part, !parts.contains(part) { parts.append(part) }
+        }
+        self.parts = parts
+        kernels = Set(
+            backbone.parameters.filter { $0.shape.rank == 4 }.map { Self.extents($0.shape) })
+    }
+
+    /// Every published architecture and variant, made when a file first needs them.
+    static let all: [Outline] =
+        Architectures.variants.filter { !$0.name.hasPrefix("graft/") }.compactMap { Outline($0) }
+    /// Fewer tensors than these are no published backbone.
+    static let fewest = 16
+
+    /// The extents of a shape in a form that the order of axes does not change.
+    static func extents(_ shape: Shape) -> [Int] {
+        shape.dimensions.filter { $0 != 1 }.sorted()
+    }
+
+    /// Whether a file with tensors of these extents can hold the backbone.
+    func mayBe(among extents: Set<[Int]>) -> Bool { kernels.isSubset(of: extents) }
+
+    /// Names that number the network's children, as `Sequential(*model.children())` does, under
+    /// the network's own; nil where they cannot be that.
+    func unnumbered(_ state: StateDict) -> StateDict? {
+        guard architecture.naming == .torch else { return nil }
+        var numbers: Set<Int> = []
+        for name in state.tensors.keys {
+            guard let number = Int(CheckpointNames.first(name)) else { return nil }
+            numbers.insert(number)
+        }
+        let order = numbers.sorted()
+        var result = StateDict(metadata: state.metadata, axes: state.axes)
+        // `model.features` by itself: the name of the only part is left off.
+        if parts.count == 1, let part = parts.first, order.count > 1 {
+            for (name, tensor) in state.tensors { result["\(part).\(name)"] = tensor }
+            return result
+        }
+        guard order.count >= parts.count else { return nil }
+        let own = Dictionary(uniqueKeysWithValues: zip(order, parts))
+        for (name, tensor) in state.tensors {
+            let first = CheckpointNames.first(name)
+            let part = Int(first).flatMap { own[$0] } ?? first
+            result[part + name.dropFirst(first.count)] = tensor
+        }
+        return result
+    }
+}
