@@ -104,6 +104,17 @@ package indirect enum JSONTree: Codable, Equatable, Sendable, ExpressibleByStrin
         }
     }
 
+    /// A number, also one that Keras wrapped as the array that it was:
+    /// `{"type": "ndarray", "value": 6.0}`.
+    var scalar: Double? {
+        if let number { return number }
+        guard case .object = self, let inner = self["value"] ?? self["config"]?["value"] else {
+            return nil
+        }
+        if let values = inner.array { return values.count == 1 ? values[0].number : nil }
+        return inner.number
+    }
+
     /// Compact JSON with sorted keys.
     package func text() throws -> String {
         let encoder = JSONEncoder()

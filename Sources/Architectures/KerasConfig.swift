@@ -31,21 +31,26 @@ public enum KerasConfig {
         let choice = try KerasOutputs(root, select: select)
         root = choice.root
         let version = state.metadata["keras_version"] ?? "3"
-        let (input, shape) = try inputShape(root)
+        let (input, shape, isFixed) = try inputShape(root)
         var reader = try KerasReader(
             input: shape, inputName: input, state: state, isKeras3: version.hasPrefix("3"))
         reader.unneeded = choice.unneeded
+        reader.hasFixedSize = isFixed
         let outputs = try reader.model(root, path: [], classPath: [], inputs: [0], depth: 0)
         guard outputs.count == 1, let output = outputs.first else {
             throw ArchitectureError.keras(
                 layer: "model", reason: "it has \(outputs.count) outputs, expected 1")
         }
-        let (graph, weights) = try reader.finish(root["config"]?["name"]?.string, output)
+        var (graph, weights) = try reader.finish(root["config"]?["name"]?.string, output)
+        weights.remarks = reader.remarks
         return (graph, weights, Extent(shape[2], shape[3]))
     }
 
     /// The name of the input and its shape (1, C, H, W).
-    private static func inputShape(_ root: JSONTree) throws -> (name: String, shape: Shape) {
+    private static func inputShape(_ root: JSONTree) throws -> (
+        name: String, shape: Shape, isFixed: Bool
+    ) {
+        var other: [JSONTree]?
         var model = root
         for _ in 0..<16 {
             let config = model["config"] ?? model
@@ -60,6 +65,7 @@ public enum KerasConfig {
             let sizes =
                 inner["batch_shape"] ?? inner["batch_input_shape"] ?? config["build_input_shape"]
                 ?? first["build_config"]?["input_shape"]
+            other = sizes?.array
             guard let sizes = sizes?.array, sizes.count == 4, let channels = sizes[3].integer,
                 (1...65536).contains(channels)
             else { break }
@@ -67,7 +73,15 @@ public enum KerasConfig {
             guard extents.allSatisfy({ (1...65536).contains($0) }) else { break }
             let isInput = first["class_name"]?.string == "InputLayer"
             let name = isInput ? inner["name"]?.string ?? first["name"]?.string : nil
-            return (name ?? "input", [1, channels, extents[0], extents[1]])
+            let isFixed = sizes[1...2].allSatisfy { $0.integer != nil }
+            return (name ?? "input", [1, channels, extents[0], extents[1]], isFixed)
+        }
+        if let other, other.count > 1,
+            let shape = try? JSONTree.array(Array(other.dropFirst())).text()
+        {
+            throw ArchitectureError.keras(
+                layer: "model",
+                reason: "its input has the shape \(shape), expected [height, width, channels]")
         }
         throw ArchitectureError.keras(
             layer: "model", reason: "its first layer says no input of (height, width, channels)")
@@ -87,9 +101,26 @@ struct KerasLayerConfig {
             throw ArchitectureError.keras(
                 layer: json["name"]?.string ?? "?", reason: "it has no class or no name")
         }
-        self.kind = kind
         self.name = name
-        self.config = config
+        (self.kind, self.config) = try Keras1.modern(kind, config, name: name)
+    }
+
+    private init(kind: String, name: String, config: JSONTree) {
+        (self.kind, self.name, self.config) = (kind, name, config)
+    }
+
+    /// The same layer, with this function as its activation.
+    func with(activation: String) -> KerasLayerConfig {
+        KerasLayerConfig(
+            kind: kind, name: name, config: ["activation": .string(activation)])
+    }
+
+    /// How its weights are quantised; nil if they are floating-point numbers.
+    var quantization: String? {
+        guard let policy = config["dtype"]?["class_name"]?.string, policy.hasPrefix("Quantized")
+        else { return config["quantization_mode"]?.string }
+        let inner = config["dtype"]?["config"]
+        return inner?["mode"]?.string ?? inner?["name"]?.string ?? policy
     }
 
     func fail(_ reason: String) -> ArchitectureError { .keras(layer: name, reason: reason) }
@@ -103,7 +134,9 @@ struct KerasLayerConfig {
     }
     func number(_ key: String, _ usual: Double) throws -> Double {
         guard let value = config[key], value != .null else { return usual }
-        guard let number = value.number else { throw fail("its `\(key)` is no number") }
+        guard let number = value.scalar else {
+            throw fail("its `\(key)` must be a number, found \((try? value.text()) ?? "?")")
+        }
         return number
     }
     func flag(_ key: String, _ usual: Bool) -> Bool { config[key]?.bool ?? usual }

@@ -67,7 +67,7 @@ extension KerasReader {
             guard try layer.number("threshold", 0) == 0 else {
                 throw layer.fail("its threshold is not 0")
             }
-            guard let limit = layer.config["max_value"]?.number.map({ Float($0) }) else {
+            guard let limit = layer.config["max_value"]?.scalar.map({ Float($0) }) else {
                 return try builder.leaky(name, x, slope)
             }
             guard limit > 0 else { throw layer.fail("its maximum is \(limit)") }

@@ -122,30 +122,19 @@ extension KerasReader {
         case let kind where kind.hasPrefix("Random"):
             // Augmentation: nothing is done to images outside training.
             return x
-        case "Lambda", "TFOpLambda", "SlicingOpLambda":
+        case "Resizing":
+            guard !layer.flag("crop_to_aspect_ratio", false),
+                !layer.flag("pad_to_aspect_ratio", false)
+            else { throw layer.fail("it keeps the aspect ratio, which graft does not run") }
+            let size = [try layer.integer("height", 0), try layer.integer("width", 0)]
+            return try resized(
+                x, layer, name, to: size,
+                by: layer.config["interpolation"]?.string ?? "bilinear")
+        case "CenterCrop": return try centerCropped(x, layer, name)
+        case "Lambda":
             throw layer.fail("a `\(layer.kind)` layer is Python code, which is never run")
         default: throw layer.fail("graft does not know the layer `\(layer.kind)`")
         }
-    }
-
-    /// `x + 3`, `x * 0.5`: operations of Keras 3 on one value and one number.
-    mutating func arithmetic(
-        _ layer: KerasLayerConfig, _ name: String, _ inputs: [Int], _ numbers: [Double]
-    ) throws -> Int {
-        guard inputs.count == 1, numbers.count == 1 else {
-            throw layer.fail("it is called with \(numbers.count) numbers")
-        }
-        let number = Float(numbers[0])
-        let (scale, shift): (Float, Float)
-        switch layer.kind {
-        case "Add": (scale, shift) = (1, number)
-        case "Subtract": (scale, shift) = (1, -number)
-        case "Multiply": (scale, shift) = (number, 0)
-        case "Divide", "TrueDivide": (scale, shift) = (1 / number, 0)
-        default: throw layer.fail("graft does not know the operation `\(layer.kind)` on a number")
-        }
-        return try builder.add(
-            .affine(scale: [scale], shift: [shift]), name: name, inputs: inputs)
     }
 
     private func window(_ layer: KerasLayerConfig) throws -> Window {
@@ -261,7 +250,7 @@ extension KerasReader {
         return flat
     }
 
-    private static func flat(_ value: JSONTree, depth: Int) -> [Float]? {
+    static func flat(_ value: JSONTree, depth: Int) -> [Float]? {
         if let number = value.number { return [Float(number)] }
         guard depth < 8, let values = value.array ?? value["config"]?["value"]?.array else {
             return nil

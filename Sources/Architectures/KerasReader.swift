@@ -15,6 +15,12 @@ struct KerasReader {
     var renames: [String: String] = [:]
     /// What files may call the variables of layers, where it is not only what the graph calls them.
     var spellings: [String: [String]] = [:]
+    /// Nodes that are one channel, which Keras has without an axis of channels.
+    var planes: Set<Int> = []
+    /// Whether the model says the size of its input.
+    var hasFixedSize = true
+    /// What was decided about the model, for people.
+    private(set) var remarks: [Remark] = []
     /// Every name that a file may use for the weights of a layer, by the layer's own.
     private var aliases: [String: [String]] = [:]
     private var weighted: Set<String> = []
@@ -75,8 +81,18 @@ struct KerasReader {
     /// What a layer is called with.
     private struct Call {
         var reads: [History] = []
-        /// Numbers among its arguments: `x + 3`.
-        var numbers: [Double] = []
+        /// Its values and constants in the order of a function's arguments: `3 - x`.
+        var operands: [Operand] = []
+        /// Its arguments with a name.
+        var options: JSONTree = .null
+        var hasConstants: Bool {
+            operands.contains { if case .constant = $0 { true } else { false } }
+        }
+
+        mutating func read(_ history: History) {
+            operands.append(.value(reads.count))
+            reads.append(history)
+        }
     }
 
     /// Output `tensor` of call `node` of a layer.
@@ -98,6 +114,13 @@ struct KerasReader {
                 reason: "it has \(names.count) inputs, expected \(inputs.count)")
         }
         for (name, input) in zip(names, inputs) { values[name] = input }
+        if let parallel = Self.parallelModel(entries) {
+            let name = parallel.layer.name
+            remarks.append(.parallel(model: name))
+            return try model(
+                parallel.json, path: path + [name], classPath: classPath + [parallel.group],
+                inputs: inputs, depth: depth + 1)
+        }
         let firsts = Self.firstNodes(config, entries)
         // Layers stand in some order: call whatever has all that it reads, until nothing is left.
         var waiting: [(entry: Int, call: Int)] = []
@@ -145,6 +168,36 @@ struct KerasReader {
         }
     }
 
+    /// The model that Keras' `multi_gpu_model` put around: functions that each take a part of the
+    /// batch, the model on each part, and the parts of the answer joined along the batch.
+    private static func parallelModel(_ entries: [Entry]) -> Entry? {
+        let models = entries.filter { $0.layer.config["layers"] != nil }
+        guard models.count == 1, let model = models.first, model.calls.count > 1 else { return nil }
+        var parts: Set<Int> = []
+        var joins = 0
+        for entry in entries where entry.layer.config["layers"] == nil {
+            switch entry.layer.kind {
+            case "InputLayer": continue
+            case "Lambda":
+                // Which part, and of how many.
+                guard case .object(let arguments) = entry.layer.config["arguments"] ?? .null,
+                    arguments.values.contains(where: { $0.integer == model.calls.count }),
+                    let part = arguments["i"]?.integer
+                else { return nil }
+                parts.insert(part)
+            case "Concatenate":
+                guard entry.layer.config["axis"]?.integer == 0,
+                    entry.calls.allSatisfy({ call in
+                        call.reads.allSatisfy { $0.layer == model.layer.name }
+                    })
+                else { return nil }
+                joins += 1
+            default: return nil
+            }
+        }
+        return joins > 0 && parts == Set(0..<model.calls.count) ? model : nil
+    }
+
     /// The number of a nested model's first call, where it is not 0: Keras 2 counts the making of a
     /// model as a call of it, and writes down those that come after.
     private static func firstNodes(_ config: JSONTree, _ entries: [Entry]) -> [String: Int] {
@@ -175,11 +228,18 @@ struct KerasReader {
         let before = builder.nodes.count
         builder.stage = Self.stage(names)
         let name = node == 0 ? full : "\(full)_call\(node)"
-        let numbers = entry.calls.indices.contains(node) ? entry.calls[node].numbers : []
+        if let mode = entry.layer.quantization {
+            throw ArchitectureError.quantized(mode: mode, names: [full])
+        }
+        let made = entry.calls.indices.contains(node) ? entry.calls[node] : Call()
+        let operation = Self.operation(entry.layer, hasConstants: made.hasConstants)
+        if inputs.contains(where: planes.contains), !["stack", "expand_dims"].contains(operation) {
+            throw entry.layer.fail("it reads one channel without an axis of channels")
+        }
         let result =
-            numbers.isEmpty
-            ? try layer(entry.layer, name, inputs)
-            : try arithmetic(entry.layer, name, inputs, numbers)
+            try operation.map {
+                try operate($0, entry.layer, name, inputs, made.operands, made.options)
+            } ?? layer(entry.layer, name, inputs)
         if builder.nodes[before...].contains(where: { !$0.parameters.isEmpty }) {
             guard weighted.insert(full).inserted else {
                 throw entry.layer.fail("its weights are used twice, which a graph cannot say")
@@ -209,27 +269,71 @@ struct KerasReader {
     private static func calls(_ json: JSONTree, _ layer: KerasLayerConfig) throws -> [Call] {
         guard let nodes = json["inbound_nodes"]?.array else { return [] }
         return nodes.map { node in
+            var found = Call()
             if node["args"] != nil || node["kwargs"] != nil {
-                var found = Call()
-                collect(node["args"] ?? .null, &found, depth: 0)
-                collect(node["kwargs"] ?? .null, &found, depth: 0)
+                let arguments = node["args"]?.array ?? []
+                for argument in arguments { collect(argument, &found, depth: 0) }
+                let named = node["kwargs"] ?? .null
+                if case .object(let members) = named {
+                    for key in members.keys.sorted() where key != "training" && key != "mask" {
+                        collect(members[key] ?? .null, &found, depth: 0, isNamed: true)
+                    }
+                }
+                // `x[key]` of Keras 3 has its key as the second argument.
+                found.options = named
+                if layer.kind == "GetItem", arguments.count == 2 {
+                    found.options = ["key": arguments[1]]
+                    found.operands = Array(found.operands.prefix(1))
+                }
                 return found
             }
-            return Call(reads: histories(node))
+            collectKeras2(node, &found)
+            return found
         }
     }
 
-    private static func collect(_ json: JSONTree, _ found: inout Call, depth: Int) {
+    private static func collect(
+        _ json: JSONTree, _ found: inout Call, depth: Int, isNamed: Bool = false
+    ) {
         guard depth < 16 else { return }
         if json["class_name"]?.string == "__keras_tensor__" {
-            found.reads += histories(json["config"]?["keras_history"] ?? .null)
-        } else if let number = json.number {
-            found.numbers.append(number)
+            for history in histories(json["config"]?["keras_history"] ?? .null) {
+                found.read(history)
+            }
+        } else if !isNamed, let constant = KerasConstant(json) {
+            found.operands.append(.constant(constant))
         } else if let values = json.array {
-            for value in values { collect(value, &found, depth: depth + 1) }
+            for value in values { collect(value, &found, depth: depth + 1, isNamed: isNamed) }
         } else if case .object(let members) = json {
             for key in members.keys.sorted() {
-                collect(members[key] ?? .null, &found, depth: depth + 1)
+                collect(members[key] ?? .null, &found, depth: depth + 1, isNamed: isNamed)
+            }
+        }
+    }
+
+    /// `["name", 0, 0, {"y": 3}]` or a list of such; `_CONSTANT_VALUE` stands for a first argument
+    /// that is no tensor.
+    private static func collectKeras2(_ node: JSONTree, _ found: inout Call) {
+        let values = node.array ?? []
+        let items = values.first?.string == nil ? values : [node]
+        for item in items {
+            guard let parts = item.array, let name = parts.first?.string, parts.count >= 3 else {
+                continue
+            }
+            if name == "_CONSTANT_VALUE" {
+                KerasConstant(parts[2]).map { found.operands.append(.constant($0)) }
+            } else {
+                for history in histories(item) { found.read(history) }
+            }
+            guard item == items.last, parts.count >= 4 else { continue }
+            found.options = parts[3]
+            for key in ["y", "bias", "b"] {
+                guard let other = parts[3][key], other != .null else { continue }
+                if other.array?.first?.string != nil {
+                    for history in histories(other) { found.read(history) }
+                } else if let constant = KerasConstant(other) {
+                    found.operands.append(.constant(constant))
+                }
             }
         }
     }
