@@ -350,7 +350,7 @@ extension KerasReader {
             throw layer.fail("it resizes an input of any size, which graft does not run")
         }
         if size == [shape[2], shape[3]] { return x }
-        guard size[0] % shape[2] == 0, size[1] % shape[3] == 0,
+        guard shape[2] > 0, shape[3] > 0, size[0] % shape[2] == 0, size[1] % shape[3] == 0,
             interpolation == "bilinear" || interpolation == "nearest"
         else {
             throw layer.fail(
@@ -367,8 +367,8 @@ extension KerasReader {
     mutating func centerCropped(_ x: Int, _ layer: KerasLayerConfig, _ name: String) throws -> Int {
         let shape = builder.shapes[x]
         let (height, width) = (try layer.integer("height", 0), try layer.integer("width", 0))
-        guard hasFixedSize, shape.rank == 4, (1...shape[2]).contains(height),
-            (1...shape[3]).contains(width)
+        guard hasFixedSize, shape.rank == 4, height > 0, width > 0, height <= shape[2],
+            width <= shape[3]
         else {
             throw layer.fail(
                 "it crops \(height) × \(width) from "

@@ -116,6 +116,7 @@ struct TorchTensors {
         guard depth < 8, budget > 0 else { return false }
         if case .tensor = value { return true }
         if case .object(let index) = value, let parts = module(index) {
+            budget -= parts.count
             return parts.contains { holdsTensors($0.value, depth: depth + 1, &budget) }
         }
         for item in dictionary(value)?.values.elements ?? [] {
@@ -137,7 +138,9 @@ struct TorchTensors {
             let children = state["_modules"].flatMap({ dictionary($0) })
         else { return nil }
         var passing: Set<String> = []
-        if case .list(let index)? = state["_non_persistent_buffers_set"] {
+        if case .list(let index)? = state["_non_persistent_buffers_set"],
+            machine.lists[index].count <= buffers.count
+        {
             for case .string(let name) in machine.lists[index] { passing.insert(name) }
         }
         return parameters.map { ($0.key, $0.value) }

@@ -29,7 +29,9 @@ extension Graph {
         // A network with a matrix over a map fits one size alone, which may be any.
         if nodes.count <= 2000 {
             for size in 2...600 {
-                if let shapes = try? shapes(input: [1, channels, size, size]) { return shapes }
+                if let shapes = try? shapes(input: [1, images.channels, size, size]) {
+                    return shapes
+                }
             }
         }
         throw failure ?? .invalidGraph("it fits no size of image")
