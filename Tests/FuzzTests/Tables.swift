@@ -10,7 +10,7 @@ import GraftTraining
 extension Parser {
     static let tables: [Parser] = [
         table("csv", "x.csv"), table("jsonl", "x.jsonl"), table("coco", "x.json"),
-        table("photo-tar", "photos.tar"),
+        table("photo-tar", "photos.tar"), table("parquet-set", "x.parquet"),
         Parser(name: "yolo", seeds: []) { bytes, bench in
             try photo("images/a.png", bench)
             try labelled("x.yaml", bytes, bench)

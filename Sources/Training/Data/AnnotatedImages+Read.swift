@@ -29,6 +29,7 @@ extension AnnotatedImages {
         images = photos.items.map { item in
             var image = AnnotatedImage(path: item.path, name: item.relativePath)
             (image.range, image.split, image.group) = (item.range, item.split, item.group)
+            image.embedded = item.embedded
             let labels: [Int] =
                 switch photos.task {
                 case .classification, .embedding: [item.classIndex]
@@ -37,6 +38,16 @@ extension AnnotatedImages {
                 }
             image.annotations = labels.map { Annotation(label: photos.classes[$0], box: item.box) }
             return image
+        }
+    }
+
+    /// The annotations at `path`, and the same set as examples to learn from; read once.
+    package static func opened(_ path: String, _ reading: PhotoReading) throws
+        -> (annotated: AnnotatedImages, photos: PhotoFolder)
+    {
+        switch try OpenedData(path, reading) {
+        case .annotated(let images): (images, try images.photos(path, reading))
+        case .labelled(let photos): (AnnotatedImages(photos), photos)
         }
     }
 
@@ -72,6 +83,10 @@ enum OpenedData {
         switch try DataSource.find(path, reading) {
         case .classFolders(let folder): self = .labelled(try PhotoFolder.scan(folder, reading))
         case .tar(let file): self = .labelled(try PhotoFolder.archive(file))
+        case .parquet(let path):
+            let set = try ParquetSet.read(path, reading)
+            let hasBoxes = set.images.contains { $0.annotations.contains { !$0.isWholeImage } }
+            self = try hasBoxes ? .annotated(set) : .labelled(PhotoFolder(labels: set, path, reading))
         case .yolo(let settings): self = .annotated(try YOLO.read(settings, reading))
         case .yoloNames(let file, let folder):
             self = .annotated(try YOLO.read(names: file, folder: folder, reading))

@@ -9,6 +9,8 @@ public struct AnnotatedImage: Sendable {
     public var path: String
     /// The bytes of the image in the file, if that is an archive.
     public var range: Range<Int>?
+    /// The value that holds the image, if the file is a Parquet file and compressed.
+    package var embedded: EmbeddedImage?
     /// The path below the data set's folder, or the name in the file of annotations.
     public var name: String
     /// COCO's number of the image.
@@ -130,6 +132,7 @@ public struct AnnotatedImages: Sendable {
                 var item = PhotoFolder.Item(
                     path: image.path, relativePath: name, classIndex: classIndex)
                 (item.split, item.range, item.group) = (image.split, image.range, image.group)
+                item.embedded = image.embedded
                 return item
             }
             guard reading.crops else {

@@ -10,6 +10,8 @@ enum DataSource {
     case classFolders(String)
     /// A tar archive of images in class folders, or with the text of its class beside each.
     case tar(String)
+    /// Parquet files with the bytes of the images.
+    case parquet(String)
     /// Tables, each of a split or of none.
     case tables([(path: String, split: DataSplit?)])
     case yolo(settings: String)
@@ -30,6 +32,7 @@ enum DataSource {
             if fileExtension(path) == "tar", try isPlainTar(path) { return .tar(path) }
             return try inFolder(DataArchive.folder(of: path), reading, depth: 0)
         }
+        if try ParquetSet.isFile(path) { return .parquet(path) }
         let ending = fileExtension(path)
         switch ending {
         case "json", "geojson": return try json(path)
@@ -111,6 +114,7 @@ extension DataSource {
         for name in ["metadata.csv", "metadata.jsonl"] where files.contains(name) {
             return .tables([(full(name), nil)])
         }
+        if ParquetSet.isFolder(path) { return .parquet(path) }
         for name in files where ["yaml", "yml"].contains(fileExtension(name)) {
             if isSettings(full(name)) { return .yolo(settings: full(name)) }
         }

@@ -1,11 +1,13 @@
 // Opening a labelled photo: a file, a part of an archive, or the part of a picture in a box.
 
+import GraftFormats
 public import GraftImages
 import GraftTensors
 
 extension PhotoFolder.Item {
     /// Lends the bytes of the photo's file.
     public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+        if let embedded { return try embedded.file.withBytes(embedded.place, body) }
         let file = try Storage(mapping: path)
         return try file.withBytes { bytes in
             guard let range = range else { return try body(bytes) }

@@ -20,6 +20,8 @@ public struct PhotoFolder: Sendable {
         public var group: String?
         /// Where it is in the file at ``path``, if that is an archive.
         public var range: Range<Int>?
+        /// The value that holds it, if the file is a Parquet file and compressed.
+        package var embedded: EmbeddedImage?
         /// The part of the picture that is meant, if not all.
         public var box: Box?
         /// The part of the data set that it belongs to, if the set is divided.

@@ -115,10 +115,12 @@ struct YOLO {
             switch source {
             case .folder(let folder):
                 for name in try PhotoFolder.photos(in: folder) {
+                    try Task.checkCancellation()
                     add(image: folder + "/" + name, name: relative(folder + "/" + name), split)
                 }
             case .list(let file):
                 for (number, line) in try TextBytes(path: file).lines {
+                    try Task.checkCancellation()
                     let name = line.trimmedText
                     guard !name.isEmpty else { continue }
                     let place = AnnotationPlace(file: file, line: number)

@@ -10,7 +10,7 @@ extension AnnotatedImages {
         let places = Dictionary(
             classes.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         let known = Dictionary(
-            images.map { (Location($0.path, $0.range), $0) },
+            images.map { (Location($0.path, $0.range, $0.embedded), $0) },
             uniquingKeysWith: { first, _ in first })
         let sizes = Prefetch(count: items.count) { at -> (Int, Int)? in
             (try? items[at].withBytes { try ImageHeader($0, name: items[at].path) })
@@ -23,7 +23,7 @@ extension AnnotatedImages {
                 return item
             }
             let (width, height) = (Double(size.0), Double(size.1))
-            let found = known[Location(item.path, item.range)]?.annotations ?? []
+            let found = known[Location(item.path, item.range, item.embedded)]?.annotations ?? []
             let entries = found.compactMap { thing -> PhotoBoxes.Entry? in
                 guard let box = thing.boundingBox else { return nil }
                 return places[thing.label].map { label in
@@ -46,10 +46,12 @@ extension AnnotatedImages {
 private struct Location: Hashable {
     let path: String
     let range: Range<Int>?
+    let embedded: EmbeddedImage?
 
-    init(_ path: String, _ range: Range<Int>?) {
+    init(_ path: String, _ range: Range<Int>?, _ embedded: EmbeddedImage?) {
         self.path = path
         self.range = range
+        self.embedded = embedded
     }
 }
 
