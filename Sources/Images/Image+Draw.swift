@@ -24,7 +24,7 @@ extension Image {
     }
 
     /// Draws a text with its top left corner at (x, y), in letters of 3 × 5 cells of `cell`
-    /// pixels: capitals, digits and `-_./:%`; anything else is a question mark.
+    /// pixels: capitals, digits and `-_./:%,()+#`; anything else is a question mark.
     package mutating func draw(_ text: String, x: Int, y: Int, cell: Int = 2, _ color: Color) {
         for (index, character) in text.uppercased().enumerated() {
             let rows = glyphs[character] ?? 0o71202
@@ -91,5 +91,6 @@ private let glyphs: [Character: Int] = [
     "I": 0o72227, "J": 0o11152, "K": 0o55655, "L": 0o44447, "M": 0o57755, "N": 0o65555,
     "O": 0o25552, "P": 0o65644, "Q": 0o25563, "R": 0o65655, "S": 0o34216, "T": 0o72222,
     "U": 0o55557, "V": 0o55552, "W": 0o55775, "X": 0o55255, "Y": 0o55222, "Z": 0o71247,
+    ",": 0o00024, "(": 0o24442, ")": 0o21112, "+": 0o02720, "#": 0o57575,
     " ": 0, "-": 0o00700, "_": 0o00007, ".": 0o00002, "/": 0o11244, ":": 0o02020, "%": 0o51245,
 ]

@@ -54,6 +54,8 @@ public struct DataCheck: Sendable, Encodable {
             let label: String
             let side: Int
         }
+        // Numbers are no classes.
+        if folder.task != .regression { for name in folder.classes { counts[name] = 0 } }
         var byBytes: [String: [Seen]] = [:]
         var byLook: [[UInt64]: [(seen: Seen, name: String)]] = [:]
         let sides = [folder] + (validation.map { [$0] } ?? [])
@@ -63,20 +65,20 @@ public struct DataCheck: Sendable, Encodable {
                 self.photos += 1
                 progress(self.photos, total)
                 let label = photos.label(of: item)
-                counts[label, default: 0] += 1
+                for name in photos.classNames(of: item) { counts[name, default: 0] += 1 }
                 do {
                     let name = try item.withBytes { item.name(of: $0) }.hexadecimal
-                    let seen = Seen(path: item.path, label: label, side: side)
+                    let seen = Seen(path: item.place, label: label, side: side)
                     let image = try item.open()
                     byBytes[name, default: []].append(seen)
                     byLook[image.look, default: []].append((seen, name))
                     if min(image.width, image.height) < 32 {
-                        tiny.append(item.box == nil ? item.path : item.relativePath)
+                        tiny.append(item.box == nil ? item.place : item.relativePath)
                     }
                 } catch let error as any Diagnostic {
-                    unreadable.append(Unreadable(path: item.path, reason: error.message))
+                    unreadable.append(Unreadable(path: item.place, reason: error.message))
                 } catch {
-                    unreadable.append(Unreadable(path: item.path, reason: "\(error)"))
+                    unreadable.append(Unreadable(path: item.place, reason: "\(error)"))
                 }
             }
         }
@@ -89,8 +91,26 @@ public struct DataCheck: Sendable, Encodable {
         duplicates = sorted(byBytes.values.filter { $0.count > 1 }.map(group))
         lookalikes = sorted(
             byLook.values.filter { Set($0.map(\.name)).count > 1 }.map { group($0.map(\.seen)) })
-        guard folder.task != .regression else { return }
         small = counts.filter { $0.value < 5 }.map(\.key).sorted()
+    }
+}
+
+extension PhotoFolder {
+    /// The classes that an item is of: one, each of its labels, or none of a set of numbers.
+    fileprivate func classNames(of item: Item) -> [String] {
+        switch task {
+        case .classification, .embedding: [classes[item.classIndex]]
+        case .multiLabel, .detection:
+            classes.indices.filter { item.targets[$0] > 0 }.map { classes[$0] }
+        case .regression: []
+        }
+    }
+}
+
+extension PhotoFolder.Item {
+    /// The file, or the name of what is a part of one.
+    fileprivate var place: String {
+        range == nil && embedded == nil ? path : relativePath
     }
 }
 

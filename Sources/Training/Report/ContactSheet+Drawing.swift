@@ -19,7 +19,8 @@ extension ContactSheet {
         var headings: [Int: String] = [:]
         for section in sections {
             if !section.name.isEmpty {
-                headings[rows.count] = "\(section.name): \(section.entries.count)"
+                let heading = heading(section.name, shown: section.entries.count)
+                headings[rows.count] = "\(heading.name): \(heading.count)"
             }
             for start in stride(from: 0, to: section.entries.count, by: Self.columns) {
                 let end = min(start + Self.columns, section.entries.count)
@@ -70,7 +71,7 @@ extension ContactSheet {
     }
 
     private func ascii(_ text: String) -> String {
-        String(text.map { $0.isASCII ? $0 : "_" })
+        String(text.map { $0 == "·" ? "," : $0.isASCII ? $0 : "_" })
     }
 
     private func legendWidth(_ text: String) -> Int { 16 + text.count * 8 + 16 }
@@ -111,7 +112,7 @@ extension ContactSheet {
         var cell = thumbnail.resized(width: wide, height: high, .bilinear)
         for mark in entry.marks {
             let ink = Image.ink(number(of: mark.label))
-            for polygon in mark.polygons { cell.stroke(polygon.map { $0 * share }, ink) }
+            for polygon in mark.polygons { cell.stroke(polygon.map { $0 * share }, ink: ink) }
             guard let box = mark.box else { continue }
             let scaled = Box(
                 left: box.left * share, top: box.top * share, right: box.right * share,
@@ -119,7 +120,8 @@ extension ContactSheet {
             if let score = mark.score {
                 cell.outline(scaled, saying: HTML.places(score, 2), ink)
             } else {
-                cell.outline(scaled, thickness: mark.isDashed ? 1 : 2, ink)
+                cell.outline(
+                    scaled, thickness: mark.isHighlighted ? 5 : mark.isDashed ? 1 : 2, ink)
             }
         }
         sheet.paste(
@@ -138,7 +140,7 @@ extension Image {
     }
 
     /// Draws the closed line through these corners: x, y, x, y, …
-    fileprivate mutating func stroke(_ corners: [Double], _ ink: Color) {
+    fileprivate mutating func stroke(_ corners: [Double], ink: Color) {
         let count = corners.count / 2
         guard count > 1, corners.allSatisfy(\.isFinite) else { return }
         let limit = Double(2 * max(width, height))

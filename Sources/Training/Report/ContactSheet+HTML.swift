@@ -13,12 +13,10 @@ extension ContactSheet {
         try put(head())
         for section in sections {
             if !section.name.isEmpty {
-                let count = section.entries.count
-                try put(
-                    "<h2>\(HTML.escaped(section.name)) <small>\(count) "
-                        + "image\(count == 1 ? "" : "s")</small></h2>\n")
+                let heading = heading(section.name, shown: section.entries.count)
+                try put("<h2>\(HTML.escaped(heading.name)) <small>\(heading.count)</small></h2>\n")
             }
-            try put("<div class=sheet>\n")
+            try put("<div class=\"sheet\(isCompact ? " small" : "")\">\n")
             for entry in section.entries { try put(figure(entry)) }
             try put("</div>\n")
         }
@@ -99,13 +97,16 @@ extension ContactSheet {
                 shapes += "\(dashes)/>"
             }
             guard let box = mark.box else {
-                if mark.polygons.isEmpty { labels += "<b class=\(kind)>\(text)</b>" }
+                if mark.polygons.isEmpty, mark.label != entry.section {
+                    labels += "<b class=\(kind)>\(text)</b>"
+                }
                 continue
             }
             let (x, y) = (share(box.left, of: entry.width), share(box.top, of: entry.height))
             let wide = share(max(box.right - box.left, 0), of: entry.width)
             let high = share(max(box.bottom - box.top, 0), of: entry.height)
-            shapes += "<rect class=\(kind) x=\(x) y=\(y) width=\(wide) height=\"\(high)\"\(dashes)>"
+            let look = mark.isHighlighted ? "\"\(kind) h\"" : kind
+            shapes += "<rect class=\(look) x=\(x) y=\(y) width=\(wide) height=\"\(high)\"\(dashes)>"
             shapes += "<title>\(text)</title></rect>"
             let left = HTML.places(min(max(box.left / entry.width, 0), 1) * 100, 2)
             let top = HTML.places(min(max(box.top / entry.height, 0), 1) * 100, 2)
@@ -121,7 +122,9 @@ extension ContactSheet {
                     ? ""
                     : "<svg viewBox=\"0 0 1000 1000\" preserveAspectRatio=none>\(shapes)</svg>")
                 + words + "</div>"
-        return "<figure>\(picture)<figcaption>\(labels)<span>\(HTML.escaped(entry.name))</span> "
+        let name = isCompact ? entry.name.split(separator: "/").last.map(String.init) : entry.name
+        return
+            "<figure title=\"\(HTML.escaped(entry.name))\">\(picture)<figcaption>\(labels)<span>\(HTML.escaped(name ?? ""))</span> "
             + "<small>\(HTML.escaped(entry.caption))</small></figcaption></figure>\n"
     }
 
@@ -138,15 +141,17 @@ extension ContactSheet {
         .p{position:relative;overflow:hidden;width:100%}.p img,.p svg{position:absolute;inset:0;width:100%;height:100%;display:block}
         .gone{display:flex;align-items:center;justify-content:center;background:#eee;color:#888}
         .p rect,.p polygon{fill:none;stroke:var(--k);stroke-width:2.2;vector-effect:non-scaling-stroke}
-        .p polygon.f{fill:var(--k);fill-opacity:.25}.p rect:hover{fill:var(--k);fill-opacity:.25}.p svg{pointer-events:auto}
+        .p rect.h{stroke-width:6}.p polygon.f{fill:var(--k);fill-opacity:.25}.p rect:hover{fill:var(--k);fill-opacity:.25}.p svg{pointer-events:auto}
         .p span{position:absolute;background:var(--k);color:var(--t);font-size:11px;line-height:1.25;padding:0 3px;white-space:nowrap;max-width:100%;pointer-events:none}
         body:has(#names:not(:checked)) .p span{display:none}
         figcaption{padding:5px 8px 7px;font-size:13px;overflow-wrap:anywhere}
         figcaption b{background:var(--k);color:var(--t);border-radius:3px;padding:0 5px;margin-right:4px;font-weight:500}
+        .small{--w:min(150px,29vw);gap:8px}.small .p{aspect-ratio:1!important;background:#eee}.small img{object-fit:contain}
+        .small figcaption{padding:3px 6px 5px;font-size:11px;max-height:4.6em;overflow:hidden}
         details{margin:.5em 0}summary{cursor:pointer}ul{margin:.4em 0;padding-left:1.3em}li{overflow-wrap:anywhere}
         @media(max-width:520px){main{padding:8px 8px 30px}.legend{margin:6px -8px;padding:6px 8px}}
         @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}.legend{background:#161616ee;border-color:#444}
-        figure{background:#202020;border-color:#383838}small,.facts{color:#999}.gone{background:#2a2a2a}}
+        .small .p{background:#2a2a2a}figure{background:#202020;border-color:#383838}small,.facts{color:#999}.gone{background:#2a2a2a}}
 
         """
 }

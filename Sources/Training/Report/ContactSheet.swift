@@ -27,6 +27,8 @@ package struct ContactSheet: Sendable {
         package var score: Double?
         /// Drawn with a broken line: a crowd or a difficult object.
         package var isDashed = false
+        /// Drawn with a thick line: something to look at first.
+        package var isHighlighted = false
 
         /// A mark of a class.
         package init(
@@ -67,6 +69,8 @@ package struct ContactSheet: Sendable {
     package var facts: [String] = []
     /// Findings, one per line, above the images.
     package var findings: [String] = []
+    /// How many images a section stands for, where only some are shown.
+    package var sectionTotals: [String: Int] = [:]
     /// The classes in the order of their colours; others are added as they come.
     package private(set) var classes: [String]
     /// The number of images on the sheet.
@@ -140,6 +144,18 @@ package struct ContactSheet: Sendable {
             classes.append(mark.label)
         }
         entries.append(entry)
+    }
+
+    /// Whether nothing but thumbnails and labels is shown: then many fit on a screen.
+    var isCompact: Bool {
+        entries.allSatisfy { $0.marks.allSatisfy { $0.box == nil && $0.polygons.isEmpty } }
+    }
+
+    /// The heading of a section: its name and the number of its images.
+    func heading(_ name: String, shown: Int) -> (name: String, count: String) {
+        let total = sectionTotals[name] ?? shown
+        let count = shown < total ? "\(grouped(shown)) of \(grouped(total))" : grouped(shown)
+        return (name, "\(count) image\(total == 1 ? "" : "s")")
     }
 
     /// The number of a class, which is its colour's.
