@@ -219,7 +219,7 @@ private struct JSONParser {
 
 extension String {
     /// The text as a JSON string, in quotes.
-    var jsonQuoted: String {
+    package var jsonQuoted: String {
         var out = "\""
         for scalar in unicodeScalars {
             switch scalar {

@@ -5,5 +5,5 @@ import ArgumentParser
 struct DataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "data", abstract: "Check and convert data sets.",
-        subcommands: [Check.self])
+        subcommands: [Check.self, Convert.self])
 }
