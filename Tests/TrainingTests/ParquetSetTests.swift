@@ -30,7 +30,7 @@ import Testing
                 .init(label, kind: .integer),
             ], codec: codec, metadata: [("huggingface", features)])
         for row in first..<(first + count) {
-            let image = Image(width: 40, height: 30, color: Color(UInt8(row), 0, 0))
+            let image = try Image(width: 40, height: 30, color: Color(UInt8(row), 0, 0))
             try writer.add([
                 .bytes(try image.png()), row % 2 == 0 ? .null : .text("x/\(row).png"),
                 .integer(row == 3 ? -1 : Int64(row % 2)),
