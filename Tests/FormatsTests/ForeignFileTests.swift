@@ -1,6 +1,7 @@
 // Files that stand where weights were expected are called what they are; odd entries leave the others readable.
 
 import Foundation
+import GraftSystem
 import GraftTensors
 import OrderedCollections
 import Testing
