@@ -49,9 +49,12 @@ enum PickleOpcode: UInt8 {
     case binBytes8 = 0x8E
     case emptySet = 0x8F
     case addItems = 0x90
+    case frozenSet = 0x91
+    case newObjectEx = 0x92
     case stackGlobal = 0x93
     case memoize = 0x94
     case frame = 0x95
+    case byteArray8 = 0x96
 }
 
 /// A value that a pickle builds. Containers are numbers into ``PickleMachine``'s arenas, so that a

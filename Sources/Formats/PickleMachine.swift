@@ -164,6 +164,7 @@ struct PickleMachine {
         case .shortBinString: try pushBytesOrString(&cursor, Int(try cursor.byte()))
         case .binBytes: try pushBytes(&cursor, try cursor.size(UInt32.self))
         case .shortBinBytes: try pushBytes(&cursor, Int(try cursor.byte()))
+        case .byteArray8: try pushBytes(&cursor, try cursor.size(UInt64.self))
         case .binBytes8: try pushBytes(&cursor, try cursor.size(UInt64.self))
         case .emptyDict: pushDict()
         case .emptyList:
@@ -172,6 +173,10 @@ struct PickleMachine {
         case .emptyTuple: pushTuple([])
         case .emptySet:
             lists.append([])
+            stack.append(.list(lists.count - 1))
+        case .frozenSet:
+            guard !marks.isEmpty else { throw lacksArguments(opcode) }
+            lists.append(try popToMark())
             stack.append(.list(lists.count - 1))
         case .tuple: pushTuple(try popToMark())
         case .tuple1: pushTuple([try pop()])
@@ -209,11 +214,24 @@ struct PickleMachine {
             case (.object(let made), .tuple): pushObject(of: objects[made].className)
             default: throw source.malformed("its pickle calls something that is no class")
             }
+        case .newObjectEx:
+            // A class, its arguments, and those with a name.
+            guard stack.count >= 3 else { throw lacksArguments(opcode) }
+            _ = try pop()
+            _ = try pop()
+            guard case .global(.unknown(let name)) = try pop() else {
+                throw source.malformed("its pickle calls something that is no class")
+            }
+            pushObject(of: name)
         // State that is set on an object. That of a state dict (`_metadata`) is not needed.
         case .build:
             let state = try pop()
             if case .object(let index) = stack.last { objects[index].state = state }
         }
+    }
+
+    private func lacksArguments(_ opcode: PickleOpcode) -> FormatError {
+        source.malformed("its pickle has the opcode \(opcode.rawValue) without what it takes")
     }
 
     private mutating func pushObject(of className: Int) {
