@@ -179,8 +179,10 @@ def torch_part(folder):
 
 
 def timm_part(folder):
-    import timm
     import torch
+
+    torchvision()
+    import timm
 
     torch.manual_seed(2)
     net = lively(timm.create_model("tf_efficientnet_lite0", num_classes=4))
