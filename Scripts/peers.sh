@@ -28,6 +28,6 @@ python3 -m venv "$venv"
     pycocotools pytorch-metric-learning pillow-heif tifffile pyarrow duckdb datasets \
     attrs cachetools defusedxml imagesize json-stream lxml opencv-python-headless orjson pandas ruamel.yaml \
     shapely tqdm polars psutil py-cpuinfo matplotlib requests pyyaml
-# What these two ask for would bring other versions of the peers above; what they need here is there.
-"$venv/bin/pip" install -q --no-deps datumaro ultralytics
+# What these ask for would bring other versions of the peers above; what they need here is there.
+"$venv/bin/pip" install -q --no-deps datumaro ultralytics tf_keras
 cp "$0" "$venv/.complete"
