@@ -89,10 +89,10 @@ struct HDF5File: ~Copyable {
         var prefix = ""
         for component in path.split(separator: "/") where component != "." {
             prefix += "/" + component
-            var info = H5L_info_t()
+            var kind = H5L_TYPE_ERROR
             try HDF5.check(
-                H5Lget_info(file.id, prefix, &info, graft_h5_default()), "find `\(prefix)`", source)
-            guard info.type == H5L_TYPE_HARD else {
+                graft_h5_link_kind(file.id, prefix, &kind), "find `\(prefix)`", source)
+            guard kind == H5L_TYPE_HARD else {
                 throw source.unsupported("`\(prefix)` is a soft or external link")
             }
         }

@@ -33,13 +33,6 @@ public final class Runner {
         self.model = model
         self.batch = batch
         self.output = output ?? model.graph.output
-        guard batch > 0, model.graph.nodes.indices.contains(self.output) else {
-            throw ModelError.unusable(
-                model.graph.name,
-                reason: "expected a batch of 1 or more and a node of 0 to "
-                    + "\(model.graph.nodes.count - 1), found \(batch) and \(self.output)", hint: nil
-            )
-        }
         plan = try InferencePlan(
             graph: model.graph, weights: model.weights, input: model.input(count: batch),
             outputs: [self.output], options: model.planned(options ?? model.execution))

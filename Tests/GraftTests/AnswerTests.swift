@@ -2,6 +2,7 @@
 
 import Foundation
 import Graft
+import GraftExecution
 import GraftImages
 import GraftNetworks
 import GraftTensors
@@ -133,8 +134,8 @@ import Testing
     @Test func callersGetErrorsAndNoTraps() throws {
         var model = try model([1, 2], .softmax)
         #expect(try model.predict([image], top: -1)[0].isEmpty)
-        #expect(throws: ModelError.self) { try Runner(model, output: 99_999) }
-        #expect(throws: ModelError.self) { try Runner(model, output: -1) }
+        #expect(throws: ExecutionError.self) { try Runner(model, output: 99_999) }
+        #expect(throws: ExecutionError.self) { try Runner(model, output: -1) }
         model.task = .multiLabel
         #expect(throws: ModelError.self) { try model.predict([image]) }
         model.task = .classification

@@ -74,6 +74,20 @@ static inline hid_t graft_h5_dataset_access(size_t bytes) {
     return list;
 }
 
+// The kind of link that a name of a file is. 1.12 and later make the type and the function macros, which Swift
+// does not see.
+static inline herr_t graft_h5_link_kind(hid_t place, const char *name, H5L_type_t *kind) {
+#if H5_VERSION_GE(1, 12, 0)
+    H5L_info1_t info;
+    const herr_t status = H5Lget_info1(place, name, &info, H5P_DEFAULT);
+#else
+    H5L_info_t info;
+    const herr_t status = H5Lget_info(place, name, &info, H5P_DEFAULT);
+#endif
+    *kind = status < 0 ? H5L_TYPE_ERROR : info.type;
+    return status;
+}
+
 // Where an object lies in its file, by which it is known under all of its names.
 static inline uint64_t graft_h5_address(hid_t object) {
 #if H5_VERSION_GE(1, 12, 0)
