@@ -46,6 +46,15 @@ package struct ExactText: Hashable, Comparable, Sendable {
         a.text.utf8.lexicographicallyPrecedes(b.text.utf8)
     }
 
+    /// The folders that the path lies below: `a` and `a/b` of `a/b/c`. Parted by bytes, since a slash
+    /// with a combining mark is one character.
+    package var foldersAbove: [ExactText] {
+        let bytes = Array(text.utf8)
+        return bytes.indices.filter { bytes[$0] == UInt8(ascii: "/") }.map {
+            ExactText(String(decoding: bytes[..<$0], as: UTF8.self))
+        }
+    }
+
     package func hash(into hasher: inout Hasher) {
         var text = text
         text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }

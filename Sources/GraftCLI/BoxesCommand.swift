@@ -69,9 +69,8 @@ struct BoxesCommand: AsyncParsableCommand {
             var place = [Int](repeating: 0, count: order.count)
             for (new, old) in order.enumerated() { place[old] = new }
             let boxes = annotated.boxes
-            guard !boxes.isEmpty else {
-                throw ModelError.unusable(
-                    truth, reason: "it has no boxes to compare with", hint: nil)
+            if boxes.isEmpty {
+                Terminal.say("warning: `\(truth)` holds 0 boxes: every average is undefined")
             }
             let metrics = BoxMetrics(
                 found.map { moved($0, \.photo, place) }, boxes.map { moved($0, \.photo, place) },

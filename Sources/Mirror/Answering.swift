@@ -291,12 +291,15 @@ struct Answering: Sendable {
             (try? JSONDecoder().decode(Paths.self, from: Data(request.body)).paths)
             ?? MirrorRequest.pairs(String(decoding: request.body, as: UTF8.self))
             .filter { $0.name == "paths" }.map(\.value)
+        // A request may name as many paths as a repository has files: each is looked up once.
         let files = shelf.files(name, commit).files
+        let known = Dictionary(
+            files.map { (ExactText($0.path), $0) }, uniquingKeysWith: { first, _ in first })
+        let folders = Set(files.flatMap { ExactText($0.path).foldersAbove })
         return .json(
-            wanted.prefix(10_000).compactMap { path -> Entry? in
-                if let file = files.first(where: { ExactText($0.path) == ExactText(path) }) { return Entry(file) }
-                let isFolder = files.contains { $0.path.hasBytes(path + "/") }
-                return isFolder ? Entry(folder: path, commit: commit) : nil
+            wanted.prefix(10_000).map { ExactText($0) }.compactMap { path -> Entry? in
+                if let file = known[path] { return Entry(file) }
+                return folders.contains(path) ? Entry(folder: path.text, commit: commit) : nil
             })
     }
 

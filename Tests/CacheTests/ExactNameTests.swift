@@ -160,3 +160,10 @@ func secretsAreMasked(text: String, masked: String) {
     #expect(utimensat(AT_FDCWD, path + ".owner", past, 0) == 0)
     #expect(SoftLock(trying: path) != nil)
 }
+
+/// A slash is a byte: one with a combining mark after it parts folders too.
+@Test func foldersAboveAPathArePartedByBytes() {
+    #expect(ExactText("a/b/c").foldersAbove == [ExactText("a"), ExactText("a/b")])
+    #expect(ExactText("sub/\u{301}w.bin").foldersAbove == [ExactText("sub")])
+    #expect(ExactText("w.bin").foldersAbove.isEmpty)
+}

@@ -71,17 +71,20 @@ import Testing
         try paths.joined(separator: "\r\n").write(toFile: list, atomically: true, encoding: .utf8)
         #expect(try predict("--files-from", list, "--csv").output == rows.output)
         #expect(try predict(folder + "/images/*/*.png", "--csv").output == rows.output)
-        let tar = Process()
-        tar.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        tar.arguments = ["tar", "cf", folder + "/images.tar", "-C", folder, "images"]
-        try tar.run()
-        tar.waitUntilExit()
-        let archived = try predict(folder + "/images.tar", "--csv")
-        #expect(lines(archived).count == 13)
         let shares = { (line: String) in line.split(separator: ",").dropFirst().joined() }
-        #expect(
-            Set(lines(archived).dropFirst().map(shares)) == Set(lines(rows).dropFirst().map(shares))
-        )
+        for (name, option) in [("images.tar", "cf"), ("images.tar.gz", "czf")] {
+            let tar = Process()
+            tar.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            tar.arguments = ["tar", option, "\(folder)/\(name)", "-C", folder, "images"]
+            try tar.run()
+            tar.waitUntilExit()
+            let archived = try predict("\(folder)/\(name)", "--csv")
+            #expect(lines(archived).count == 13, "\(archived.errors)")
+            #expect(lines(archived).dropFirst().allSatisfy { $0.hasPrefix("\(folder)/\(name)/") })
+            #expect(
+                Set(lines(archived).dropFirst().map(shares))
+                    == Set(lines(rows).dropFirst().map(shares)))
+        }
     }
 
     @Test func oneImageIsATableAndItsErrorTheError() throws {

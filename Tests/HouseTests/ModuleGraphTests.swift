@@ -57,7 +57,9 @@ import Testing
     private func folders() throws -> [URL] {
         let sources = try FileManager.default.contentsOfDirectory(
             at: Self.root.appending(path: "Sources"), includingPropertiesForKeys: nil)
-        let swift = sources.filter { !["CModules", "CKernels"].contains($0.lastPathComponent) }
+        let swift = sources.filter {
+            !["CModules", "CKernels", "CSystem"].contains($0.lastPathComponent)
+        }
         return swift + ["Registry", "Cache"].map { Self.root.appending(path: $0) }
     }
 

@@ -11,6 +11,8 @@ struct ImageInput: Sendable {
     enum Place: Sendable {
         /// A file, or a part of an archive.
         case item(PhotoFolder.Item)
+        /// A file that was unpacked from an archive and is gone when the program ends.
+        case unpacked(PhotoFolder.Item)
         /// In memory.
         case bytes([UInt8])
         /// A frame of a video.
@@ -42,7 +44,7 @@ struct ImageInput: Sendable {
     /// Decodes the image, JPEG at a reduced size where `covering` says that it is enough.
     func open(covering: Int? = nil) throws -> Image {
         switch place {
-        case .item(let item): return try item.open(covering: covering)
+        case .item(let item), .unpacked(let item): return try item.open(covering: covering)
         case .bytes(let bytes):
             return try bytes.withUnsafeBytes {
                 try Image.decode($0, name: name, covering: covering)
@@ -101,7 +103,7 @@ enum InputError: Diagnostic, Equatable {
         case .nothingMatches: "put the pattern in quotes and check the folder"
         case .emptyList: "write one path per line"
         case .emptyInput: "for example: `cat image.jpg | graft predict MODEL -`"
-        case .archive: "unpack it, or pack the images as .tar"
+        case .archive: "unpack it, or pack the images as .zip or .tar"
         case .noFFmpeg:
             "install Debian's package with `apt install ffmpeg`, or name its frames as images"
         case .noImages, .longInput, .video, .undecoded, .skipped: nil

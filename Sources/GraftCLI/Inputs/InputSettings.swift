@@ -12,7 +12,7 @@ import GraftTraining
 struct InputSettings: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
-            "Images, folders of images, quoted patterns, .tar archives, URLs, videos, or - for stdin.",
+            "Images, folders of images, quoted patterns, archives, URLs, videos, or - for stdin.",
             discussion: """
                 Folders are searched with the folders in them. Videos and cameras (/dev/video0) are \
                 decoded by ffmpeg, where it is installed.
@@ -96,9 +96,9 @@ struct InputSettings: ParsableArguments {
         }
     }
 
-    /// The images of a .tar, which are read where they are.
+    /// The images of an archive: those of a .tar are read where they are, others are unpacked first.
     private func archived(_ path: String) throws -> [ImageInput] {
-        guard path.lowercased().hasSuffix(".tar") else { throw InputError.archive(path) }
+        guard path.lowercased().hasSuffix(".tar") else { return try unpacked(path) }
         let file = try Storage(mapping: path)
         var leftOut = LeftOutFiles()
         let members = try TarArchive.members(path).filter { member in
@@ -119,6 +119,25 @@ struct InputSettings: ParsableArguments {
             var item = PhotoFolder.Item(path: path, relativePath: member.name, classIndex: 0)
             item.range = member.range
             return ImageInput("\(path)/\(member.name)", .item(item))
+        }
+    }
+
+    private func unpacked(_ path: String) throws -> [ImageInput] {
+        guard DataArchive.matches(path) else { throw InputError.archive(path) }
+        let folder = try DataArchive.folder(of: path)
+        let listing = try ImageListing(folder)
+        guard !listing.paths.isEmpty else {
+            throw InputError.noImages(
+                path, others: listing.leftOut.isEmpty ? "" : "\(listing.leftOut)")
+        }
+        if !listing.leftOut.isEmpty {
+            Terminal.say("warning: left out \(listing.leftOut.remark(of: path))")
+        }
+        return listing.paths.map { file in
+            let name = String(file.dropFirst(folder.count + 1))
+            return ImageInput(
+                "\(path)/\(name)",
+                .unpacked(PhotoFolder.Item(path: file, relativePath: name, classIndex: 0)))
         }
     }
 

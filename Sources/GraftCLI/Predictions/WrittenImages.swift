@@ -59,6 +59,7 @@ final class WrittenImages {
                 if link(real, place) == 0 { return }
             }
             try item.withBytes { bytes in try Self.write(bytes, to: place) }
+        case .unpacked(let item): try item.withBytes { bytes in try Self.write(bytes, to: place) }
         case .bytes(let bytes): try bytes.withUnsafeBytes { try Self.write($0, to: place) }
         case .frame(let image): try image.writePNG(to: place)
         case .missing(let reason): throw reason

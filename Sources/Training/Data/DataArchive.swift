@@ -12,7 +12,7 @@ import Synchronization
 #endif
 
 /// The archives that data sets come in.
-enum DataArchive {
+package enum DataArchive {
     /// The archives that were unpacked, and the folders of their files; removed when the process exits.
     private static let unpacked = Mutex<[String: String]>([:])
     /// Archives may unpack to this much at most, and to this many times their size beyond a start.
@@ -21,7 +21,7 @@ enum DataArchive {
     private static let ratioStart = 1 << 30
 
     /// Whether a file has the first bytes of an archive that is unpacked.
-    static func matches(_ path: String) -> Bool {
+    package static func matches(_ path: String) -> Bool {
         let name = path.lowercased()
         guard PhotoFolder.isFile(path) else { return false }
         return [
@@ -31,7 +31,7 @@ enum DataArchive {
     }
 
     /// The folder that holds the files of an archive.
-    static func folder(of path: String) throws -> String {
+    package static func folder(of path: String) throws -> String {
         let key = FolderListing.resolved(path) ?? path
         if let known = unpacked.withLock({ $0[key] }) { return known }
         let parent = FileManager.default.temporaryDirectory.path(percentEncoded: false)
