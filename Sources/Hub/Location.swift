@@ -49,7 +49,8 @@ struct Location: Sendable {
                 "refused to fetch `\(self.text)`: expected `https`, found `\(scheme)`",
                 hint: scheme == "http"
                     ? "on a network that you trust, allow it with `--allow-http \(host)` or "
-                        + "`GRAFT_ALLOW_HTTP=\(host)`" : nil)
+                        + "`GRAFT_ALLOW_HTTP=\(host)`"
+                    : "check the address, and `HF_ENDPOINT` where that names a mirror")
         }
     }
 
