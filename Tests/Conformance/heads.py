@@ -91,7 +91,8 @@ def told(run, table, *settings):
     """graft's own metrics of the run, its answers for the validation photos, and the truth."""
     graft("train", folder / table, "--backbone", "graft/tiny", "-o", folder / run, "--epochs", 6, "--learning-rate", 0.02, *settings)
     split = json.loads((folder / run / "split.json").read_text())["validation"]
-    photos = json.loads(graft("predict", folder / run / "model.safetensors", *[folder / p for p in split], "--top", 99, "--json"))["photos"]
+    top = ["--top", 99] if run == "labels" else []
+    photos = json.loads(graft("predict", folder / run / "model.safetensors", *[folder / p for p in split], *top, "--json"))["photos"]
     table = dict(line.split(",", 1) for line in (folder / table).read_text().splitlines()[1:])
     return json.loads((folder / run / "metrics.json").read_text()), photos, [table[p] for p in split]
 
