@@ -7,7 +7,8 @@ import GraftTraining
 import Testing
 
 @Suite struct DataTests {
-    private let folder = NSTemporaryDirectory() + "graft-data-\(UUID().uuidString)"
+    // In a folder of its own: images are also looked for beside the folder of a table.
+    private let folder = NSTemporaryDirectory() + "graft-data-\(UUID().uuidString)/set"
 
     private func write(_ text: String, _ name: String) throws {
         try FileManager.default.createDirectory(
