@@ -5,26 +5,13 @@ import CKernels
 import GraftNetworks
 import GraftTensors
 
-extension Activation {
-    /// The bounds that it cuts values to, if that is all it does.
-    var bounds: (lower: Float, upper: Float)? {
-        switch self {
-        case .relu: (0, .infinity)
-        case .relu6: (0, 6)
-        case .sigmoid, .tanh, .swish, .hardSigmoid, .hardSwish, .gelu, .geluTanh, .elu, .leakyReLU,
-            .exponential, .softplus, .mish:
-            nil
-        }
-    }
-}
-
 extension Compiler {
     /// `scale[c] · x + shift[c]`, then an activation that only cuts. One constant serves all.
     func channelAffine(
-        _ source: Memory, _ shape: Shape, scale: [Float], shift: [Float]?, as name: String,
+        _ source: Memory, of shape: Shape, scale: [Float], shift: [Float]?, as name: String,
         activation: Activation? = nil
     ) throws -> Memory {
-        let (x, layout) = try regular(source, shape)
+        let (x, layout) = try regular(source, of: shape)
         let to = MapLayout(shape, layout.order)
         let output = try memory(to)
         let (channels, filled) = (shape[1], layout.filled)
@@ -34,7 +21,7 @@ extension Compiler {
         let (scales, shifts) = (constants(scale), shift.map(constants))
         let bounds = activation?.bounds ?? (-.infinity, .infinity)
         let (from, into) = (layout.loop, to.loop)
-        append(name, "affine", uses: [x, output]) {
+        append(name, by: "affine", uses: [x, output]) {
             if let shifts {
                 graft_channel_affine(
                     from, x.floats, scales, 0, shifts, bounds.0, bounds.1, into, output.floats)
@@ -49,9 +36,9 @@ extension Compiler {
     /// A map times a gate (N, C, 1, 1) that is repeated over it: squeeze-and-excite. In place, the map's memory
     /// becomes the result's.
     func gated(
-        _ map: Memory, _ shape: Shape, by gate: Memory, as name: String, inPlace: Bool = false
+        _ map: Memory, of shape: Shape, by gate: Memory, as name: String, inPlace: Bool = false
     ) throws -> Memory {
-        let (x, layout) = try regular(map, shape)
+        let (x, layout) = try regular(map, of: shape)
         let dims = [shape[0], shape[1], 1, 1]
         var wanted = try Descriptor.plain(dims)
         if case .blocks(let block) = layout.order { wanted = try .blocked(dims, by: block) }
@@ -60,7 +47,7 @@ extension Compiler {
         let output = try inPlace ? x : memory(to)
         let (from, into) = (layout.loop, to.loop)
         let stride = layout.order == .channelsLast ? shape[1] : layout.filled
-        append(name, "gate", uses: [x, factors, output]) {
+        append(name, by: "gate", uses: [x, factors, output]) {
             graft_channel_affine(
                 from, x.floats, factors.floats, stride, nil, -.infinity, .infinity, into,
                 output.floats)

@@ -48,17 +48,14 @@ final class Compiler {
     /// A parameter as it was given.
     func original(_ parameter: Parameter) -> LazyTensor? { weights[parameter.name] }
 
-    func parameter(_ node: Node, _ role: Parameter.Role) -> Parameter? {
-        node.parameters.first { $0.role == role }
-    }
-
     func memory(_ descriptor: Descriptor) throws -> Memory {
-        try Memory(descriptor, arena.take(descriptor.byteCount), engine)
+        try Memory(descriptor, in: arena.take(descriptor.byteCount), of: engine)
     }
 
     /// Memory of its own that lasts: weights and gradients.
     func constant(_ numbers: [Float], dims: [Int]) throws -> Memory {
-        let memory = try Memory(.plain(dims), Buffer(byteCount: numbers.count * 4), engine)
+        let memory = try Memory(
+            .plain(dims), in: Buffer(byteCount: numbers.count * 4), of: engine)
         _ = memory.buffer.floats(numbers.count).update(from: numbers)
         return memory
     }
@@ -72,12 +69,12 @@ final class Compiler {
     }
 
     func reorder(_ value: Memory, into target: Memory) throws {
-        let primitive = try reorderPrimitive(value.descriptor, target.descriptor)
-        append(primitive, [(DNNL_ARG_FROM, value), (DNNL_ARG_TO, target)], as: "reorder")
+        let primitive = try reorderPrimitive(from: value.descriptor, to: target.descriptor)
+        append(primitive, with: [(DNNL_ARG_FROM, value), (DNNL_ARG_TO, target)], as: "reorder")
     }
 
-    func reorderPrimitive(_ from: Descriptor, _ to: Descriptor) throws -> Primitive {
-        try Primitive("reorder", engine) { pd in
+    func reorderPrimitive(from: Descriptor, to: Descriptor) throws -> Primitive {
+        try Primitive("reorder", on: engine) { pd in
             from.withPointer { from in
                 to.withPointer { graft_reorder(&pd, engine.engine, from, $0, engine.attributes) }
             }
@@ -95,40 +92,43 @@ final class Compiler {
         let buffer = try planFile.buffer("\(name) \(text)", byteCount: descriptor.byteCount) {
             try prepared(try make(), as: descriptor).buffer
         }
-        return try Memory(descriptor, buffer, engine)
+        return try Memory(descriptor, in: buffer, of: engine)
     }
 
     /// A constant in the layout that a primitive wants, reordered now and once.
     func prepared(_ value: Memory, as descriptor: Descriptor) throws -> Memory {
         guard !(value.descriptor == descriptor) else { return value }
-        let target = try Memory(descriptor, Buffer(byteCount: descriptor.byteCount), engine)
-        try reorderPrimitive(value.descriptor, descriptor).run(
-            engine, [(DNNL_ARG_FROM, value), (DNNL_ARG_TO, target)])
+        let target = try Memory(
+            descriptor, in: Buffer(byteCount: descriptor.byteCount), of: engine)
+        try reorderPrimitive(from: value.descriptor, to: descriptor).run(
+            on: engine, with: [(DNNL_ARG_FROM, value), (DNNL_ARG_TO, target)])
         dnnl_stream_wait(engine.stream)
         return target
     }
 
-    /// The value row-major, under these dims of equal count.
-    func plain(_ value: Memory, _ dims: [Int], as view: [Int]? = nil) throws -> Memory {
-        let rowMajor = try reordered(value, to: .plain(dims))
-        guard let view, view != dims else { return rowMajor }
-        return try Memory(.plain(view), rowMajor.buffer, engine)
+    /// The value of this shape row-major, under another shape of equal count if one is given.
+    func plain(_ value: Memory, of shape: Shape, as view: Shape? = nil) throws -> Memory {
+        let rowMajor = try reordered(value, to: .plain(shape.dimensions))
+        guard let view, view != shape else { return rowMajor }
+        return try Memory(.plain(view.dimensions), in: rowMajor.buffer, of: engine)
     }
 
     /// Appends a primitive. Its list of arguments is made here and once.
-    func append(_ primitive: Primitive, _ arguments: [(Int32, Memory)], as name: String? = nil) {
+    func append(
+        _ primitive: Primitive, with arguments: [(Int32, Memory)], as name: String? = nil
+    ) {
         let engine = engine
         let bound = primitive.bind(arguments)
         append(
-            name ?? primitive.node, primitive.implementation, operations: primitive.operations,
-            uses: bound.memories
-        ) { try primitive.run(engine, bound) }
+            name ?? primitive.node, by: primitive.implementation,
+            operations: primitive.operations, uses: bound.memories
+        ) { try primitive.run(on: engine, with: bound) }
     }
 
     /// Appends a step that is no primitive of oneDNN. `uses` are all values that it reads or writes:
     /// their memory is another's before the first step that uses them and after the last.
     func append(
-        _ name: String, _ algorithm: String, operations: Double = 0, uses: [Memory],
+        _ name: String, by algorithm: String, operations: Double = 0, uses: [Memory],
         bytes: Int? = nil, _ run: @escaping () throws -> Void
     ) {
         for memory in uses { arena.use(memory.buffer, at: steps.count) }
@@ -138,16 +138,29 @@ final class Compiler {
                 byteCount: bytes ?? uses.reduce(0) { $0 + $1.descriptor.byteCount }, run: run))
     }
 
-    /// Says what a primitive computes: its node, and how many multiplications and additions.
-    func note(_ node: Node, _ primitive: Primitive, operations: Double = 0) {
-        primitive.node = node.name
-        primitive.operations = operations
+    /// Appends a loop over plain numbers, once all that runs before it is done.
+    func loop(_ name: String, uses: [Memory], _ body: @escaping () throws -> Void) {
+        let engine = engine
+        append(name, by: "loop", uses: uses) {
+            try check(dnnl_stream_wait(engine.stream), "finish")
+            try body()
+        }
     }
 
-    /// The multiplications and additions of a convolution or linear node.
-    func operations(_ node: Node, _ output: Shape) -> Double {
-        guard let kernel = node.parameters.first?.shape else { return 0 }
-        return 2 * Double(output.count) * Double(kernel.count / max(kernel[0], 1))
+    /// Appends a loop that reads row-major values and writes one.
+    ///
+    /// `sources` come with their shapes; they are reordered if they lie otherwise.
+    func rowMajorLoop(
+        _ name: String, reading sources: [(value: Memory, shape: Shape)], writing shape: Shape,
+        _ body: @escaping ([Floats], Floats) -> Void
+    ) throws -> Memory {
+        let x = try sources.map { try plain($0.value, of: $0.shape) }
+        let y = try memory(.plain(shape.dimensions))
+        let counts = sources.map { $0.shape.count }
+        loop(name, uses: x + [y]) {
+            body(zip(x, counts).map { $0.buffer.floats($1) }, y.buffer.floats(shape.count))
+        }
+        return y
     }
 
     func wait() throws {
@@ -155,13 +168,13 @@ final class Compiler {
     }
 
     /// Copies row-major numbers out of a memory, running one reorder if it lies otherwise.
-    func read(_ value: Memory, _ shape: Shape) throws -> Tensor {
+    func read(_ value: Memory, of shape: Shape) throws -> Tensor {
         let plain = try Descriptor.plain(shape.dimensions)
         var source = value
         if !(value.descriptor == plain) {
-            source = try Memory(plain, Buffer(byteCount: plain.byteCount), engine)
-            try reorderPrimitive(value.descriptor, plain).run(
-                engine, [(DNNL_ARG_FROM, value), (DNNL_ARG_TO, source)])
+            source = try Memory(plain, in: Buffer(byteCount: plain.byteCount), of: engine)
+            try reorderPrimitive(from: value.descriptor, to: plain).run(
+                on: engine, with: [(DNNL_ARG_FROM, value), (DNNL_ARG_TO, source)])
             try wait()
         }
         return Tensor(shape: shape) {
@@ -193,24 +206,5 @@ final class Compiler {
     }
 }
 
-extension Activation {
-    /// oneDNN's algorithms for it, one after another: kind, alpha, beta.
-    var algorithms: [(dnnl_alg_kind_t, Float, Float)] {
-        switch self {
-        case .relu: [(dnnl_eltwise_relu, 0, 0)]
-        case .relu6: [(dnnl_eltwise_clip_v2, 0, 6)]
-        case .sigmoid: [(dnnl_eltwise_logistic, 0, 0)]
-        case .tanh: [(dnnl_eltwise_tanh, 0, 0)]
-        case .swish: [(dnnl_eltwise_swish, 1, 0)]
-        case .hardSigmoid: [(dnnl_eltwise_linear, 1 / 6, 0.5), (dnnl_eltwise_clip_v2, 0, 1)]
-        case .hardSwish: [(dnnl_eltwise_hardswish, 1 / 6, 0.5)]
-        case .gelu: [(dnnl_eltwise_gelu_erf, 0, 0)]
-        case .geluTanh: [(dnnl_eltwise_gelu_tanh, 0, 0)]
-        case .elu: [(dnnl_eltwise_elu, 1, 0)]
-        case .leakyReLU: [(dnnl_eltwise_relu, 0.01, 0)]
-        case .exponential: [(dnnl_eltwise_exp, 0, 0)]
-        case .softplus: [(dnnl_eltwise_soft_relu, 1, 0)]
-        case .mish: [(dnnl_eltwise_mish, 0, 0)]
-        }
-    }
-}
+/// Numbers of a value, of a weight or of a gradient.
+typealias Floats = UnsafeMutableBufferPointer<Float>

@@ -37,7 +37,7 @@ struct ConvolutionChoice: Equatable {
 
     static let direct = ConvolutionChoice(transform: nil)
 
-    static func tiles(_ side: Int, _ tiles: Int) -> ConvolutionChoice {
+    static func tiles(side: Int, count tiles: Int) -> ConvolutionChoice {
         ConvolutionChoice(transform: Transform(side: side, tiles: tiles))
     }
 
@@ -60,33 +60,37 @@ struct ConvolutionChoice: Equatable {
 
     /// What a measurement compares with the rule.
     static let candidates: [ConvolutionChoice] =
-        [direct, tiles(2, 24)] + [12, 24, 48, 96].map { tiles(4, $0) }
+        [direct, tiles(side: 2, count: 24)] + [12, 24, 48, 96].map { tiles(side: 4, count: $0) }
 
     /// What is taken where nothing was measured: F(4×4) but on maps so small that its tiles cover
     /// much more than the map or that there are too few to be worth reading four times the weights,
     /// with more tiles at a time the larger the weights are. The size of the batch has no say, so that a
     /// photo's numbers do not depend on its company.
-    static func rule(_ input: Shape, _ output: Shape) -> ConvolutionChoice {
+    static func rule(from input: Shape, to output: Shape) -> ConvolutionChoice {
         let channels = input[1] + output[1]
         let tiles = ((output[2] + 3) / 4) * ((output[3] + 3) / 4)
         let waste = Double(tiles * 16) / Double(output[2] * output[3])
         guard waste < 1.7, tiles >= 16 else { return direct }
-        return .tiles(4, channels <= 256 ? 24 : channels <= 512 ? 48 : 96)
+        switch channels {
+        case ...256: return .tiles(side: 4, count: 24)
+        case ...512: return .tiles(side: 4, count: 48)
+        default: return .tiles(side: 4, count: 96)
+        }
     }
 }
 
 extension Compiler {
     /// The code for a 3×3 convolution that the kernel can do.
     func choice(
-        _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape, activation: Activation?,
-        extra: Padding, direct: () throws -> Primitive
+        _ product: Product, source: Memory, activation: Activation?, direct: () throws -> Primitive
     ) throws -> ConvolutionChoice {
+        let (input, output) = (product.input, product.output)
         guard input.rank == 4, output.rank == 4 else { return .direct }
-        let byRule = ConvolutionChoice.rule(input, output)
+        let byRule = ConvolutionChoice.rule(from: input, to: output)
         let probe = byRule.transform ?? ConvolutionChoice.Transform(side: 4, tiles: 24)
         guard options.accuracy == .default, !options.usesBF16,
             let (work, block, layout) = try winograd(
-                node, source, input, output, activation: activation, extra: extra, transform: probe)
+                product, source: source, activation: activation, transform: probe)
         else { return .direct }
         guard let memory = options.memory else { return byRule }
         let key =
@@ -97,7 +101,7 @@ extension Compiler {
         }
         guard memory.measures else { return byRule }
         let found = try measured(
-            node, source, input, output, extra: extra, byRule, layout, direct: try direct())
+            product, source: source, rule: byRule, layout: layout, direct: try direct())
         memory.remember(found.text, for: key)
         return found
     }
@@ -105,17 +109,18 @@ extension Compiler {
     /// Times the candidates one after another, several times over, on whatever numbers are there;
     /// only one that is clearly faster than the rule's replaces it.
     private func measured(
-        _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape, extra: Padding,
-        _ byRule: ConvolutionChoice, _ layout: MapLayout, direct: Primitive
+        _ product: Product, source: Memory, rule byRule: ConvolutionChoice, layout: MapLayout,
+        direct: Primitive
     ) throws -> ConvolutionChoice {
         func room(_ descriptor: Descriptor) throws -> Memory {
-            try Memory(descriptor, Buffer(byteCount: descriptor.byteCount), engine)
+            try Memory(descriptor, in: Buffer(byteCount: descriptor.byteCount), of: engine)
         }
         var runs: [(choice: ConvolutionChoice, run: () throws -> Void)] = []
-        let y = try Memory(layout, Buffer(byteCount: try layout.descriptor().byteCount), engine)
+        let y = try Memory(
+            layout, in: Buffer(byteCount: try layout.descriptor().byteCount), of: engine)
         // Values have no place yet.
         let x = try Memory(
-            source.descriptor, Buffer(byteCount: source.buffer.byteCount), engine)
+            source.descriptor, in: Buffer(byteCount: source.buffer.byteCount), of: engine)
         x.layout = source.layout
         let candidates = [byRule] + ConvolutionChoice.candidates.filter { $0 != byRule }
         for candidate in candidates {
@@ -127,16 +132,15 @@ extension Compiler {
                     (DNNL_ARG_WEIGHTS, try room(try direct.descriptor(dnnl_query_weights_md))),
                 ]
                 // It may be planned with a bias; one too many does no harm.
-                list.append((DNNL_ARG_BIAS, try room(try .plain([output[1]]))))
+                list.append((DNNL_ARG_BIAS, try room(try .plain([product.output[1]]))))
                 let arguments = direct.bind(list)
                 let engine = engine
-                runs.append((candidate, { try direct.run(engine, arguments) }))
+                runs.append((candidate, { try direct.run(on: engine, with: arguments) }))
                 continue
             }
             guard
                 let (found, block, _) = try winograd(
-                    node, source, input, output, activation: nil, extra: extra,
-                    transform: transform)
+                    product, source: source, activation: nil, transform: transform)
             else { continue }
             var work = found
             let u = Buffer(byteCount: graft_winograd_weights_count(&work) * 4)

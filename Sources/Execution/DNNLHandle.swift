@@ -102,6 +102,16 @@ final class Descriptor {
         return Descriptor(taking: value)
     }
 
+    /// A box inside this layout: `dims` elements from `offsets` on.
+    func part(_ dims: [Int], offsets: [Int]) throws(ExecutionError) -> Descriptor {
+        var value = graft_md()
+        let status = withPointer {
+            graft_md_part(&value, $0, dims.map(Int64.init), offsets.map(Int64.init))
+        }
+        try check(status, "describe a part of \(dims)")
+        return Descriptor(taking: value)
+    }
+
     /// The type of the numbers.
     var type: dnnl_data_type_t { withPointer { graft_md_type($0) } }
 
@@ -192,7 +202,9 @@ final class Memory {
     /// What its numbers of eight bits are multiples of; nil if they are what they are.
     var quantum: Quantum?
 
-    init(_ descriptor: Descriptor, _ buffer: Buffer, _ engine: Engine) throws(ExecutionError) {
+    init(
+        _ descriptor: Descriptor, in buffer: Buffer, of engine: Engine
+    ) throws(ExecutionError) {
         self.descriptor = descriptor
         self.buffer = buffer
         precondition(buffer.byteCount >= descriptor.byteCount)
@@ -227,7 +239,7 @@ final class Primitive {
 
     /// Compiles what `describe` describes; nil from it is an error named `what`.
     init(
-        _ what: String, _ engine: Engine,
+        _ what: String, on engine: Engine,
         _ describe: (inout dnnl_primitive_desc_t?) -> dnnl_status_t
     ) throws(ExecutionError) {
         var description: dnnl_primitive_desc_t?
@@ -265,8 +277,10 @@ final class Primitive {
     /// oneDNN's name for the code that it runs: `jit:avx2`, `ref:any`…
     var implementation: String { String(cString: graft_impl_info(description)) }
 
-    func run(_ engine: Engine, _ arguments: [(Int32, Memory)]) throws(ExecutionError) {
-        try run(engine, bind(arguments))
+    func run(
+        on engine: Engine, with arguments: [(Int32, Memory)]
+    ) throws(ExecutionError) {
+        try run(on: engine, with: bind(arguments))
     }
 
     /// The arguments with the scratch memory that goes with them.
@@ -274,7 +288,7 @@ final class Primitive {
         BoundArguments(arguments, workspace: workspace)
     }
 
-    func run(_ engine: Engine, _ arguments: BoundArguments) throws(ExecutionError) {
+    func run(on engine: Engine, with arguments: BoundArguments) throws(ExecutionError) {
         try workspace?.follow(engine.scratch)
         try check(
             dnnl_primitive_execute(

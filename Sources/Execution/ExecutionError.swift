@@ -1,13 +1,20 @@
 // What can go wrong between a graph and oneDNN.
 
+public import GraftNetworks
 public import GraftTensors
 
 /// An error in planning or running a network.
 public enum ExecutionError: Diagnostic, Equatable {
     /// oneDNN refused.
     case library(String, code: Int)
-    /// A layer that cannot run, or cannot be trained, yet.
-    case unsupported(layer: String, reason: String)
+    /// A pooling that rounds up and counts its padding.
+    case roundedPooling(layer: String)
+    /// A layer that no gradient passes.
+    case noGradient(layer: String, kind: String)
+    /// A layer without a weight of this kind.
+    case missingWeight(layer: String, role: Parameter.Role)
+    /// A sum of values in eight bits whose memory cannot be shared.
+    case unlikeAddend(layer: String)
     /// A weight that the network needs is not there, or has another shape.
     case weight(String, expected: Shape, found: Shape?)
     /// The system has not enough memory for what a plan computes with.
@@ -23,7 +30,14 @@ public enum ExecutionError: Diagnostic, Equatable {
     public var message: String {
         switch self {
         case .library(let what, let code): "oneDNN could not \(what) (status \(code))"
-        case .unsupported(let layer, let reason): "layer `\(layer)`: \(reason)"
+        case .roundedPooling(let layer):
+            "layer `\(layer)`: a mean that rounds up and counts padding cannot run"
+        case .noGradient(let layer, let kind):
+            "layer `\(layer)`: gradients cannot pass a layer of kind `\(kind)`"
+        case .missingWeight(let layer, let role):
+            "layer `\(layer)`: expected a weight `\(role.rawValue)`, found none"
+        case .unlikeAddend(let layer):
+            "layer `\(layer)`: the 8-bit values of its sum lie in different layouts"
         case .weight(let name, let expected, let found):
             "the weight `\(name)`: expected \(expected), found \(found.map { "\($0)" } ?? "none")"
         case .memory(let byteCount): "no memory for \(byteCount) bytes of values"
@@ -38,7 +52,9 @@ public enum ExecutionError: Diagnostic, Equatable {
     public var hint: String? {
         switch self {
         case .library: "see what runs with the environment variable `ONEDNN_VERBOSE=1`"
-        case .unsupported:
+        case .roundedPooling, .missingWeight: nil
+        case .unlikeAddend: "compute in f32 instead: `--precision f32`"
+        case .noGradient:
             "freeze the part of the network up to this layer, or use another backbone"
         case .weight: "convert the model anew with `graft convert`"
         case .memory: "use a smaller batch or smaller pictures"

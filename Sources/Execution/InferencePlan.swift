@@ -118,6 +118,11 @@ public final class InferencePlan {
     /// The memory that values and scratch space take, weights not counted.
     public var activationByteCount: Int { lanes.reduce(0) { $0 + $1.byteCount } }
 
+    /// Which layers are computed together, in order.
+    public var groups: [PlanGroup] {
+        lanes[0].groups.map { PlanGroup($0, in: lanes[0].compiler.graph) }
+    }
+
     /// What a run does with one part, in order.
     public var steps: [PlanStep] { lanes[0].compiler.steps.map(PlanStep.init) }
 

@@ -11,6 +11,8 @@ import GraftTensors
 final class Lane {
     let compiler: Compiler
     let outputs: [(memory: Memory, shape: Shape)]
+    /// What is computed together.
+    let groups: [Group]
     private let inputMemory: Memory
     private let inputCount: Int
 
@@ -22,27 +24,26 @@ final class Lane {
         compiler = try Compiler(
             graph: graph, weights: weights, input: input, options: options, planFile: planFile)
         // Work is divided, and scratch memory made, for as many threads as will run it.
-        (inputMemory, self.outputs) = try Threads.with(compiler.threads) { [compiler] in
+        (inputMemory, self.outputs, groups) = try Threads.with(compiler.threads) { [compiler] in
             try Self.compile(outputs, with: compiler, observer)
         }
     }
 
     private static func compile(
         _ outputs: [Int], with compiler: Compiler, _ observer: Magnitudes?
-    ) throws -> (input: Memory, outputs: [(memory: Memory, shape: Shape)]) {
-        var fusion = Fusion(compiler, keep: Set(outputs), observer: observer)
-        let input = try fusion.compile()
+    ) throws -> (input: Memory, outputs: [(memory: Memory, shape: Shape)], groups: [Group]) {
+        let pass = try ForwardPass(compiler, outputs: Set(outputs), observer: observer)
         var list: [(memory: Memory, shape: Shape)] = []
         for node in outputs {
             let shape = compiler.shapes[node]
             list.append(
-                (try compiler.plain(try fusion.value(of: node), shape.dimensions), shape))
+                (try compiler.plain(try pass.value(of: node), of: shape), shape))
         }
         for (memory, _) in list {
             compiler.arena.use(memory.buffer, at: compiler.steps.count)
         }
         try compiler.arena.settle()
-        return (input, list)
+        return (pass.input, list, pass.plan.groups)
     }
 
     /// The memory of values and scratch space.

@@ -87,9 +87,10 @@ struct MapLayout: Equatable {
 
 extension Memory {
     /// A map that lies like this.
-    convenience init(_ layout: MapLayout, _ buffer: Buffer, _ engine: Engine) throws(ExecutionError)
-    {
-        try self.init(try layout.descriptor(), buffer, engine)
+    convenience init(
+        _ layout: MapLayout, in buffer: Buffer, of engine: Engine
+    ) throws(ExecutionError) {
+        try self.init(try layout.descriptor(), in: buffer, of: engine)
         self.layout = layout
     }
 
@@ -101,7 +102,7 @@ extension Memory {
 
 extension Compiler {
     /// How a value of this shape lies; nil if it lies in a way that graft's loops do not know.
-    func mapLayout(_ value: Memory, _ shape: Shape) throws -> MapLayout? {
+    func mapLayout(_ value: Memory, of shape: Shape) throws -> MapLayout? {
         if let layout = value.layout { return layout.shape == shape ? layout : nil }
         let orders: [MapLayout.Order] =
             shape.rank == 4 ? [.channelsLast, .blocks(8), .blocks(16), .planes] : [.planes]
@@ -113,13 +114,13 @@ extension Compiler {
     }
 
     /// The value of this shape as graft's loops take it; reordered if it lies otherwise.
-    func regular(_ value: Memory, _ shape: Shape) throws -> (value: Memory, layout: MapLayout) {
-        if let layout = try mapLayout(value, shape) { return (value, layout) }
+    func regular(_ value: Memory, of shape: Shape) throws -> (value: Memory, layout: MapLayout) {
+        if let layout = try mapLayout(value, of: shape) { return (value, layout) }
         return (try reordered(value, to: .plain(shape.dimensions)), MapLayout(shape, .planes))
     }
 
     /// Room for a map that lies like this.
     func memory(_ layout: MapLayout) throws -> Memory {
-        try Memory(layout, arena.take(try layout.descriptor().byteCount), engine)
+        try Memory(layout, in: arena.take(try layout.descriptor().byteCount), of: engine)
     }
 }

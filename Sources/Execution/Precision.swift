@@ -30,6 +30,9 @@ public enum Precision: String, Sendable, CaseIterable {
 }
 
 extension ExecutionOptions {
+    /// What products are computed in here.
+    var effectivePrecision: Precision { precision.reasonOff == nil ? precision : .f32 }
+
     /// Whether products are computed in bf16 here.
     var usesBF16: Bool { precision == .bf16 && precision.reasonOff == nil }
 

@@ -57,7 +57,7 @@ struct QuantizedRows {
 }
 
 /// A product of 8-bit numbers that oneDNN has code for.
-struct QuantizedProduct {
+struct QuantizedStep {
     let primitive: Primitive
     /// Source times weights, for each output.
     let factors: [Float]
@@ -75,7 +75,7 @@ extension Compiler {
     private func appendScaled(
         _ value: Memory, into target: Memory, by factor: Float, as name: String
     ) throws {
-        let primitive = try Primitive(name, engine) { pd in
+        let primitive = try Primitive(name, on: engine) { pd in
             value.descriptor.withPointer { from in
                 target.descriptor.withPointer {
                     graft_reorder_scaled(&pd, engine.engine, from, $0, factor)
@@ -87,11 +87,11 @@ extension Compiler {
             arguments.append(
                 (graft_scale_argument(DNNL_ARG_FROM), try constant([factor], dims: [1])))
         }
-        append(primitive, arguments, as: name)
+        append(primitive, with: arguments, as: name)
     }
 
     /// The value of this shape in eight bits, channels innermost.
-    func quantized(_ value: Memory, _ shape: Shape, _ quantum: Quantum) throws -> Memory {
+    func quantized(_ value: Memory, of shape: Shape, to quantum: Quantum) throws -> Memory {
         let dims = shape.dimensions
         let target = try memory(
             shape.rank == 4
@@ -102,7 +102,7 @@ extension Compiler {
     }
 
     /// The value of this shape in f32.
-    func real(_ value: Memory, _ shape: Shape) throws -> Memory {
+    func real(_ value: Memory, of shape: Shape) throws -> Memory {
         guard let quantum = value.quantum else { return value }
         let dims = shape.dimensions
         let target = try memory(shape.rank == 4 ? .channelsLast(dims) : .plain(dims))
@@ -114,10 +114,11 @@ extension Compiler {
     ///
     /// `target` is nil for a result in f32; `sum` says that something is added, multiples of `addend` or
     /// f32.
-    func quantizedProduct(
-        _ node: Node, source: Quantum, _ input: Shape, _ output: Shape, weights: ProductWeights,
-        target: Quantum?, sum: Bool, addend: Quantum?, activation: Activation?, extra: Padding
-    ) throws -> QuantizedProduct? {
+    func quantizedStep(
+        _ product: Product, source: Quantum, target: Quantum?, sum: Bool, addend: Quantum?,
+        activation: Activation?, weights: ConstantWeights
+    ) throws -> QuantizedStep? {
+        let output = product.output
         let scales = try kept("\(weights.name) scales", as: .plain([output[1]])) {
             try constant(
                 try weights.rows(output[1]).scales, dims: [output[1]])
@@ -126,7 +127,7 @@ extension Compiler {
         let (algorithm, alpha, beta) = activation?.algorithms.first ?? (dnnl_eltwise_relu, 0, 0)
         var quantized = graft_quantized()
         quantized.channels = Int64(output[1])
-        quantized.grouped = kernelDims(node).count == 5 ? 1 : 0
+        quantized.grouped = product.kernelDims.count == 5 ? 1 : 0
         quantized.scale = target?.scale ?? 1
         quantized.sum = sum ? 1 : 0
         quantized.addend_scale = addend?.scale ?? 1
@@ -141,52 +142,49 @@ extension Compiler {
             source: source.type, weights: dnnl_s8, target: target?.type ?? dnnl_f32)
         let primitive: Primitive
         do {
-            primitive = try productPrimitive(
-                node, dnnl_forward_inference, input, output, bias: weights.hasBias, extra: extra,
+            primitive = try self.primitive(
+                product, direction: dnnl_forward_inference, bias: weights.hasBias,
                 attributes: attributes, types: types)
         } catch ExecutionError.library(_, code: Int(dnnl_unimplemented.rawValue)) {
             return nil
         }
         // The reference code is slower than f32's.
         guard !primitive.implementation.hasPrefix("ref") else { return nil }
-        return QuantizedProduct(
+        return QuantizedStep(
             primitive: primitive, factors: factors, target: target, addend: addend)
     }
 
     /// Appends it. `sum`'s memory becomes the result's.
     func append(
-        _ product: QuantizedProduct, _ node: Node, _ source: Memory, _ output: Shape,
-        weights: ProductWeights, sum: Memory?
+        _ step: QuantizedStep, of product: Product, source: Memory, weights: ConstantWeights,
+        sum: Memory?
     ) throws -> Memory {
-        defer { weights.forget() }
-        let primitive = product.primitive
-        note(node, primitive, operations: operations(node, output))
+        let output = product.output
+        let primitive = step.primitive
         let layout = try primitive.descriptor(dnnl_query_dst_md)
         let result: Memory
         if let sum {
-            result = try Memory(layout, try addend(sum, like: layout, output).buffer, engine)
+            let added = try addend(sum, like: layout, of: output, named: product.name)
+            result = try Memory(layout, in: added.buffer, of: engine)
         } else {
             result = try memory(layout)
         }
-        result.quantum = product.target
+        result.quantum = step.target
         let kernel = try kept(
             "\(weights.name) 8 bits", as: try primitive.descriptor(dnnl_query_weights_md)
         ) {
             try Memory(
-                .plain(kernelDims(node), type: dnnl_s8), try weights.rows(output[1]).numbers,
-                engine)
+                .plain(product.kernelDims, type: dnnl_s8),
+                in: try weights.rows(output[1]).numbers, of: engine)
         }
         var arguments = [
             (DNNL_ARG_SRC, try reordered(source, to: try primitive.descriptor(dnnl_query_src_md))),
             (DNNL_ARG_WEIGHTS, kernel), (DNNL_ARG_DST, result),
         ]
         let areArguments = graft_scales_are_arguments() != 0
-        if weights.hasBias {
-            let bias = try kept("\(weights.name) bias", as: .plain([output[1]])) {
-                try constant(try weights.numbers().bias ?? [], dims: [output[1]])
-            }
+        if let bias = try weights.bias() {
             // Where the factors are applied to the bias too, it is divided by them first.
-            let numbers = zip(bias.buffer.floats(output[1]), product.factors)
+            let numbers = zip(bias.buffer.floats(output[1]), step.factors)
                 .map { areArguments ? $0 : $0 / $1 }
             arguments.append((DNNL_ARG_BIAS, try constant(numbers, dims: [output[1]])))
         }
@@ -194,25 +192,34 @@ extension Compiler {
             arguments.append(
                 (
                     graft_scale_argument(DNNL_ARG_WEIGHTS),
-                    try constant(product.factors, dims: [output[1]])
+                    try constant(step.factors, dims: [output[1]])
                 ))
-            if let target = product.target {
+            if let target = step.target {
                 arguments.append(
                     (graft_scale_argument(DNNL_ARG_DST), try constant([target.scale], dims: [1])))
             }
         }
-        append(primitive, arguments)
+        append(primitive, with: arguments)
         return result
     }
 
+    /// A copy of a value that may be overwritten.
+    func copied(_ value: Memory) throws -> Memory {
+        let target = try memory(value.descriptor)
+        target.quantum = value.quantum
+        try reorder(value, into: target)
+        return target
+    }
+
     /// What is added, lying as the result does: of its own type, which may be another of the same size.
-    private func addend(_ sum: Memory, like layout: Descriptor, _ shape: Shape) throws -> Memory {
+    private func addend(
+        _ sum: Memory, like layout: Descriptor, of shape: Shape, named name: String
+    ) throws -> Memory {
         guard sum.descriptor.type != layout.type else { return try reordered(sum, to: layout) }
         let dims = shape.dimensions
         let own = try Descriptor.channelsLast(dims, type: sum.descriptor.type)
         guard shape.rank == 4, layout == (try .channelsLast(dims, type: layout.type)) else {
-            throw ExecutionError.unsupported(
-                layer: "sum", reason: "8-bit values of two types lie in other ways")
+            throw ExecutionError.unlikeAddend(layer: name)
         }
         return try reordered(sum, to: own)
     }

@@ -103,11 +103,11 @@ final class Magnitudes {
 
 extension Compiler {
     /// Looks at a value at this place of the plan.
-    func observe(_ value: Memory, _ shape: Shape, as name: String, _ observer: Magnitudes) throws {
-        let numbers = try plain(value, shape.dimensions)
-        let engine = engine
-        append("observe", "loop", uses: [numbers]) {
-            try check(dnnl_stream_wait(engine.stream), "finish")
+    func observe(
+        _ value: Memory, of shape: Shape, as name: String, by observer: Magnitudes
+    ) throws {
+        let numbers = try plain(value, of: shape)
+        loop("observe", uses: [numbers]) {
             observer.add(UnsafeBufferPointer(numbers.buffer.floats(shape.count)), to: name)
         }
     }

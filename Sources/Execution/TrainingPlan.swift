@@ -17,8 +17,10 @@ public final class TrainingPlan {
     public let trainable: [Parameter]
     /// The running statistics that move, in the order of the graph.
     public let statistics: [Parameter]
+    /// Which layers are computed together, in order.
+    public let groups: [PlanGroup]
     private let compiler: Compiler
-    private let builder: GradientBuilder
+    private let learning: Learning
     private let graph: Graph
     private let input: Shape
     private let output: Int
@@ -33,7 +35,7 @@ public final class TrainingPlan {
     /// Compiles `graph` for batches of shape `input` (N, C, H, W), up to the value of node `output`.
     /// With `joint`, what moves in `moving` follows the batches of several processes together.
     ///
-    /// - Throws: `ExecutionError.unsupported` naming a layer that gradients cannot pass yet.
+    /// - Throws: `ExecutionError.noGradient` naming a layer that gradients cannot pass.
     public init(
         graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>, output: Int,
         moving: MovingStatistics? = nil, joint: JointBatch? = nil,
@@ -53,63 +55,50 @@ public final class TrainingPlan {
             throw ExecutionError.node(output, count: compiler.shapes.count)
         }
         // Work is divided, and scratch memory made, for as many threads as will run it.
-        let (builder, memories, forwardCount, completions) = try Threads.with(compiler.threads) {
-            let builder = try GradientBuilder(
-                compiler, trainable: trainable, output: output, moving: moving, joint: joint)
-            let (memories, forwardCount) = try Self.forward(builder, input: input)
-            let completions = try Self.backward(
-                builder, from: memories.gradient, learning, after: forwardCount)
+        let (learner, groups, memories, forwardCount, completions) = try Threads.with(
+            compiler.threads
+        ) {
+            let learner = try Learning(
+                compiler, trainable: trainable, moving: moving, joint: joint)
+            let pass = try ForwardPass(compiler, outputs: [output], learning: learner)
+            let forwardCount = compiler.steps.count
+            let gradient = try compiler.memory(.plain(compiler.shapes[output].dimensions))
+            let memories = (
+                input: pass.input, output: try pass.value(of: output), gradient: gradient
+            )
+            let backward = try BackwardPass(
+                compiler, groups: pass.compiled, learning: learner, output: output,
+                gradient: gradient)
             // Between the two parts the caller reads the one and writes the other.
             for memory in [memories.output, memories.gradient] {
                 compiler.arena.use(memory.buffer, at: forwardCount)
             }
             try compiler.arena.settle()
-            return (builder, memories, forwardCount, completions)
+            return (learner, pass.plan.groups, memories, forwardCount, backward.completions)
         }
-        self.builder = builder
-        self.completions = completions
+        self.learning = learner
+        self.groups = groups.map { PlanGroup($0, in: graph) }
+        self.completions = Self.completions(
+            completions, of: learning, steps: compiler.steps.count - forwardCount)
         (inputMemory, outputMemory, outputGradient) = memories
         forwardSteps = Array(compiler.steps[..<forwardCount])
         backwardSteps = Array(compiler.steps[forwardCount...])
     }
 
-    private typealias Memories = (input: Memory, output: Memory, gradient: Memory)
-
-    /// Compiles the forward part; how many steps it has.
-    private static func forward(_ builder: GradientBuilder, input: Shape) throws -> (Memories, Int)
-    {
-        let compiler = builder.compiler
-        let inputMemory = try compiler.memory(.plain(input.dimensions))
-        compiler.arena.use(inputMemory.buffer, at: -1)
-        builder.values[0] = inputMemory
-        for index in compiler.graph.nodes.indices.dropFirst() where index <= builder.output {
-            try builder.forward(index)
-        }
-        let count = compiler.steps.count
-        let output = try builder.value(builder.output)
-        let gradient = try compiler.memory(.plain(compiler.shapes[builder.output].dimensions))
-        return ((inputMemory, output, gradient), count)
-    }
-
-    /// Compiles the backward part; after how many of its steps the gradients of which parameters are
-    /// complete.
-    private static func backward(
-        _ builder: GradientBuilder, from gradient: Memory, _ learning: [Parameter], after count: Int
-    ) throws -> [(steps: Int, parameters: [Int])] {
-        let (compiler, output) = (builder.compiler, builder.output)
-        builder.gradients[output] = [gradient]
-        let place = Dictionary(
+    /// After how many steps the gradients of which parameters are complete, by their indices. What
+    /// the output does not need is complete at the end: its gradient is zero.
+    private static func completions(
+        _ found: [(steps: Int, parameters: [String])], of learning: [Parameter], steps: Int
+    ) -> [(steps: Int, parameters: [Int])] {
+        var open = Dictionary(
             learning.enumerated().map { ($1.name, $0) },
             uniquingKeysWith: { first, _ in first })
         var completions: [(steps: Int, parameters: [Int])] = []
-        let graph = compiler.graph
-        for index in graph.nodes.indices.reversed() where index <= output && index > 0 {
-            try builder.backward(index)
-            let own = graph.nodes[index].parameters.compactMap { place[$0.name] }
-            if !own.isEmpty {
-                completions.append((compiler.steps.count - count, own))
-            }
+        for completion in found {
+            let own = completion.parameters.compactMap { open.removeValue(forKey: $0) }
+            if !own.isEmpty { completions.append((completion.steps, own)) }
         }
+        if !open.isEmpty { completions.append((steps, open.values.sorted())) }
         return completions
     }
 
@@ -133,8 +122,8 @@ public final class TrainingPlan {
 
     /// The running statistics, by name, that for now neither move nor give way to the batch's.
     public var heldStatistics: Set<String> {
-        get { builder.heldStatistics }
-        set { builder.heldStatistics = newValue }
+        get { learning.heldStatistics }
+        set { learning.heldStatistics = newValue }
     }
 
     /// The value of the output for a batch. `dropoutSeed` nil leaves dropout off; with
@@ -148,12 +137,12 @@ public final class TrainingPlan {
         input.withFloats { source in
             _ = inputMemory.buffer.floats(source.count).update(fromContentsOf: source)
         }
-        builder.dropoutSeed = dropoutSeed
-        builder.movesStatistics = movesStatistics
+        learning.dropoutSeed = dropoutSeed
+        learning.movesStatistics = movesStatistics
         return try Threads.with(compiler.threads) {
             for step in forwardSteps { try step.run() }
             try compiler.wait()
-            return try compiler.read(outputMemory, compiler.shapes[output])
+            return try compiler.read(outputMemory, of: compiler.shapes[output])
         }
     }
 
@@ -191,11 +180,9 @@ public final class TrainingPlan {
         _ index: Int,
         _ body: (UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) throws -> R
     ) rethrows -> R {
-        let slot = builder.slots[trainable[index].name]
-        let empty = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
-        return try body(
-            slot?.value.buffer.floats(trainable[index].shape.count) ?? empty,
-            slot?.gradient.buffer.floats(trainable[index].shape.count) ?? empty)
+        let slot = slot(trainable[index])
+        let count = trainable[index].shape.count
+        return try body(slot.value.buffer.floats(count), slot.gradient.buffer.floats(count))
     }
 
     /// Lends the numbers of one of ``statistics``.
@@ -203,16 +190,21 @@ public final class TrainingPlan {
         _ index: Int, _ body: (UnsafeMutableBufferPointer<Float>) throws -> R
     ) rethrows -> R {
         let count = statistics[index].shape.count
-        return try body(
-            builder.slots[statistics[index].name]?.value.buffer.floats(count)
-                ?? UnsafeMutableBufferPointer<Float>(start: nil, count: 0))
+        return try body(slot(statistics[index]).value.buffer.floats(count))
+    }
+
+    private func slot(_ parameter: Parameter) -> Learning.Slot {
+        guard let slot = learning.slots[parameter.name] else {
+            preconditionFailure("`\(parameter.name)` has no memory")
+        }
+        return slot
     }
 
     /// All parameters and buffers with their present numbers, in logical order.
     public func weights() -> StateDict {
         var state = StateDict()
         for parameter in graph.parameters {
-            if let slot = builder.slots[parameter.name] {
+            if let slot = learning.slots[parameter.name] {
                 let numbers = slot.value.buffer.floats(parameter.shape.count)
                 state[parameter.name] = LazyTensor(
                     Tensor(shape: parameter.shape) { _ = $0.update(fromContentsOf: numbers) })

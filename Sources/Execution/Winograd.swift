@@ -6,26 +6,25 @@ import GraftNetworks
 import GraftTensors
 
 extension Compiler {
-    /// What a Winograd step computes and how; nil if the kernel cannot do this node.
+    /// What a Winograd step computes and how; nil if the kernel cannot do this product.
     ///
     /// - Parameters:
     ///   - source: what goes in; `reversed`, the gradient of what comes out.
-    ///   - input: the shape of what goes into the node, whatever the direction.
     ///   - transform: the side of a tile, 2 or 4, and how many tiles go through at a time.
     ///   - target: where the result lies, if that is settled.
     ///   - reversed: whether the step computes the gradient of what goes in: a convolution too, of the
     ///     gradient of what comes out with the weights turned, and with what is left of two for padding.
     func winograd(
-        _ node: Node, _ source: Memory, _ input: Shape, _ output: Shape,
-        activation: Activation? = nil, extra: Padding = .zero,
+        _ product: Product, source: Memory, activation: Activation? = nil,
         transform: ConvolutionChoice.Transform, target: MapLayout? = nil, reversed: Bool = false
     ) throws -> (work: graft_winograd, block: Int, y: MapLayout)? {
-        let (from, to) = reversed ? (output, input) : (input, output)
-        guard case .conv2d(let convolution) = node.op, convolution.groups == 1,
+        let from = reversed ? product.output : product.input
+        let to = reversed ? product.input : product.output
+        guard let convolution = product.convolution, convolution.groups == 1,
             convolution.window.kernel == Extent(3, 3), convolution.window.stride == Extent(1, 1),
             convolution.window.dilation == Extent(1, 1),
             activation == nil || activation?.bounds != nil,
-            let x = try mapLayout(source, from), x.order != .planes
+            let x = try mapLayout(source, of: from), x.order != .planes
         else { return nil }
         let y = target ?? MapLayout(to, x.order)
         let block = graft_winograd_block(x.order == .blocks(8) ? 8 : 16)
@@ -33,8 +32,10 @@ extension Compiler {
         guard block > 0, y.order == x.order, x.order == .channelsLast || x.block == block else {
             return nil
         }
-        let before = self.window(convolution.window, input: input, output: output, extra: extra)
-            .before
+        let before = self.window(
+            convolution.window, input: product.input, output: product.output,
+            extra: product.padding
+        ).before
         let top = reversed ? 2 - before.0 : before.0
         let left = reversed ? 2 - before.1 : before.1
         guard min(before.0, before.1, top, left) >= 0 else { return nil }
@@ -45,13 +46,13 @@ extension Compiler {
             top: Int(top), left: Int(left), m: Int32(transform.side), tiles: transform.tiles,
             splits: 1, threads: threads, accumulate: 0, lower: bounds.0, upper: bounds.1)
         guard graft_winograd_fits(&work, block) != 0 else { return nil }
-        divide(&work, transform, block)
+        divide(&work, by: transform, block: block)
         return (work, block, y)
     }
 
     /// Every thread has something to do: fewer tiles at a time, then parts of the outputs.
     private func divide(
-        _ work: inout graft_winograd, _ transform: ConvolutionChoice.Transform, _ block: Int
+        _ work: inout graft_winograd, by transform: ConvolutionChoice.Transform, block: Int
     ) {
         let side = transform.side
         let total =
@@ -63,16 +64,9 @@ extension Compiler {
         if blocks < threads { work.splits = min(threads, work.outputs / (2 * block)) }
     }
 
-    /// The weights of a step: transformed once, or anew at every run because they learn.
-    enum WinogradWeights {
-        case kept(Buffer)
-        /// Row-major; `reversed` where the step computes the gradient of what they belong to.
-        case moving(Memory, reversed: Bool)
-    }
-
     /// Appends the step. `target` holds the sum before it if `accumulate`.
     func appendWinograd(
-        _ node: Node, _ output: Shape, work: graft_winograd, block: Int, source: Memory,
+        _ product: Product, work: graft_winograd, block: Int, source: Memory,
         weights: WinogradWeights, bias: Memory?, target: Memory, accumulate: Bool
     ) {
         var work = work
@@ -88,7 +82,8 @@ extension Compiler {
         }
         let (scratch, transformed) = (scratch, transformed)
         append(
-            node.name, "winograd:F\(work.m)x\(work.tiles)", operations: operations(node, output),
+            product.name, by: "winograd:F\(work.m)x\(work.tiles)",
+            operations: product.operations,
             uses: uses,
             bytes: source.descriptor.byteCount + target.descriptor.byteCount + count * 4
         ) {
@@ -104,21 +99,11 @@ extension Compiler {
             graft_winograd_run(&w, block, source.floats, u, bias?.floats, target.floats, memory)
         }
     }
+}
 
-    /// The weights of a 3×3 convolution, transformed for the kernel.
-    func winogradWeights(_ work: graft_winograd, block: Int, _ weights: ProductWeights) throws
-        -> Buffer
-    {
-        var work = work
-        let count = graft_winograd_weights_count(&work)
-        func transformed() throws -> Buffer {
-            let buffer = Buffer(byteCount: count * 4)
-            graft_winograd_weights(
-                &work, block, try weights.numbers().kernel, 0, buffer.floats(count).baseAddress)
-            return buffer
-        }
-        return try planFile?.buffer(
-            "\(weights.name) F\(work.m) \(work.channels)>\(work.outputs) by \(block)",
-            byteCount: count * 4, make: transformed) ?? transformed()
-    }
+/// The weights of a Winograd step: transformed once, or anew at every run because they learn.
+enum WinogradWeights {
+    case kept(Buffer)
+    /// Row-major; `reversed` where the step computes the gradient of what they belong to.
+    case moving(Memory, reversed: Bool)
 }

@@ -170,6 +170,18 @@ private let probes: [Probe] =
             let again = try builder.add(.add, name: "sum2", inputs: [d, y])
             try builder.add(.activation(.relu), name: "relu2", inputs: [again])
         },
+        // The sum must not be written over what the convolution before it has read.
+        Probe(name: "linear bottleneck, read by a convolution and a sum") { builder in
+            let c = try builder.add(conv(8, 1), name: "narrow", inputs: [1])
+            let n = try builder.add(
+                .batchNorm(epsilon: 1e-3, momentum: 0.1), name: "norm1", inputs: [c])
+            let wide = try builder.add(conv(16, 1), name: "probe", inputs: [n])
+            let relu = try builder.add(.activation(.relu6), name: "relu", inputs: [wide])
+            let d = try builder.add(conv(8, 1), name: "narrow2", inputs: [relu])
+            let again = try builder.add(
+                .batchNorm(epsilon: 1e-3, momentum: 0.1), name: "norm2", inputs: [d])
+            try builder.add(.add, name: "sum", inputs: [again, n])
+        },
         Probe(name: "product") { builder in
             let other = try builder.add(conv(8, 1), name: "other", inputs: [1])
             try builder.add(.multiply, name: "probe", inputs: [1, other])

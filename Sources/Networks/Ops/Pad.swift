@@ -12,6 +12,12 @@ extension Op {
         /// What they hold.
         public var value: Float
 
+        /// `value` around the map.
+        package init(padding: Padding, value: Float) {
+            self.padding = padding
+            self.value = value
+        }
+
         /// The name in a summary.
         public var kind: String { "pad" }
         /// A movement.

@@ -1,7 +1,5 @@
 // Concatenations without copies: the parts are written where the whole will lie.
 
-import CDNNL
-import CKernels
 import GraftNetworks
 import GraftTensors
 
@@ -18,7 +16,7 @@ struct Homes {
     private(set) var cuts: [Int: [Int]] = [:]
 
     /// From the end of the network backwards: the last concatenation that reads a value houses it.
-    init(_ graph: Graph, _ shapes: [Shape], needed: Set<Int>) {
+    init(_ graph: Graph, shapes: [Shape], needed: Set<Int>) {
         for index in graph.nodes.indices.reversed() where needed.contains(index) {
             guard case .concatenate = graph.nodes[index].op else { continue }
             var parts: [(node: Int, start: Int)] = []
@@ -49,26 +47,4 @@ struct Homes {
     }
 
     subscript(node: Int) -> Place? { places[node] }
-}
-
-extension Compiler {
-    /// The order for a map whose channels are cut at these places, as the first part of it lies.
-    func order(for source: Memory, _ shape: Shape, cuts: [Int]) throws -> MapLayout.Order {
-        let order = try mapLayout(source, shape)?.order ?? .planes
-        guard case .blocks(let block) = order, !cuts.allSatisfy({ $0 % block == 0 }) else {
-            return order
-        }
-        return .channelsLast
-    }
-
-    /// Brings a value into a part of a wider map.
-    func move(_ source: Memory, _ shape: Shape, into target: Memory, as name: String) throws {
-        guard let from = try mapLayout(source, shape), let to = target.layout,
-            from.order == to.order
-        else { return try reorder(source, into: target) }
-        let (x, y) = (from.loop, to.loop)
-        append(name, "copy", uses: [source, target]) {
-            graft_copy_channels(x, source.floats, y, target.floats)
-        }
-    }
 }

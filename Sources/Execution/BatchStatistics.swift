@@ -1,6 +1,5 @@
 // BatchNorm that learns: the statistics of the batch, and running ones that follow them.
 
-import CDNNL
 import CKernels
 import GraftNetworks
 import GraftTensors
@@ -117,44 +116,34 @@ final class LearningNorm {
     }
 }
 
-extension GradientBuilder {
-    /// Whether a layer normalises by its batch when it learns.
-    func learnsStatistics(_ node: Node) -> Bool {
-        guard case .batchNorm = node.op, let moving,
-            let mean = compiler.parameter(node, .runningMean),
-            let variance = compiler.parameter(node, .runningVariance)
-        else { return false }
-        return moving.names.contains(mean.name) && moving.names.contains(variance.name)
-    }
-
-    private func usesBatch(_ norm: LearningNorm) -> Bool {
-        movesStatistics && !heldStatistics.contains(norm.name)
-    }
-
+extension Op.BatchNorm {
+    /// Normalises by the batch where its statistics move, and by the running ones else.
     func learningNorm(
-        _ index: Int, _ node: Node, _ x: Memory, epsilon: Float, momentum: Float
-    ) throws -> Memory {
-        let channels = shapes[index][1]
+        at site: NodeSite, source x: Memory, learning: Learning, in pass: ForwardPass
+    ) throws -> (norm: LearningNorm, y: Memory) {
+        let (compiler, shape) = (pass.compiler, site.y)
+        let channels = shape[1]
         func own(_ role: Parameter.Role, or fill: Float) throws -> Memory {
-            try compiler.parameter(node, role).map { try weight($0, dims: [channels]) }
+            try site.parameter(role).map { try pass.weight($0) }
                 ?? compiler.constant([Float](repeating: fill, count: channels), dims: [channels])
         }
-        let (source, layout) = try compiler.regular(x, shapes[index])
+        let (source, layout) = try compiler.regular(x, of: shape)
         let norm = LearningNorm(
             source: source, layout: layout, gamma: try own(.scale, or: 1),
             beta: try own(.shift, or: 0),
             running: (try own(.runningMean, or: 0), try own(.runningVariance, or: 1)),
-            name: compiler.parameter(node, .runningMean)?.name ?? "", epsilon: epsilon)
-        let to = MapLayout(shapes[index], layout.order)
+            name: try site.required(.runningMean).name, epsilon: epsilon)
+        let to = MapLayout(shape, layout.order)
         let y = try compiler.memory(to)
         let (from, into) = (layout.loop, to.loop)
         let sums = try compiler.memory(.plain([graft_affine_sums_count(from)]))
-        let joint = joint
-        let values = shapes[index].count / channels * (joint?.count ?? 1)
+        let joint = learning.joint
+        let values = shape.count / channels * (joint?.count ?? 1)
         let bias: Float =
-            moving?.isUnbiased == true ? Float(values) / Float(max(values - 1, 1)) : 1
-        compiler.append(node.name, "statistics", uses: [source, y, sums]) { [unowned self] in
-            if usesBatch(norm) {
+            learning.moving?.isUnbiased == true ? Float(values) / Float(max(values - 1, 1)) : 1
+        let momentum = momentum
+        compiler.append(site.name, by: "statistics", uses: [source, y, sums]) {
+            if learning.movesStatistics, !learning.heldStatistics.contains(norm.name) {
                 norm.usedBatch = true
                 graft_channel_moments(from, source.floats, &norm.mean, &norm.variance, sums.floats)
                 try norm.mean.withUnsafeMutableBufferPointer { mean in
@@ -177,28 +166,28 @@ extension GradientBuilder {
                 from, source.floats, norm.scale, 0, norm.shift, -.infinity, .infinity, into,
                 y.floats)
         }
-        learningNorms[index] = norm
-        return y
+        return (norm, y)
     }
 
     /// dx = γ/σ · (dy − (Σdy + x̂ · Σ(dy · x̂)) / n), the sums and n over all parts of the batch; with
     /// given statistics, the first term alone.
-    func learningNormBackward(_ index: Int, _ node: Node, _ dy: Memory, _ norm: LearningNorm) throws
-    {
-        let channels = shapes[index][1]
-        func gradient(_ role: Parameter.Role) -> Memory? {
-            compiler.parameter(node, role).flatMap { slots[$0.name]?.gradient }
-        }
+    func backward(
+        from gradients: OutputGradients, _ norm: LearningNorm, at site: NodeSite,
+        in pass: BackwardPass
+    ) throws -> Memory {
+        let (compiler, shape) = (pass.compiler, site.y)
+        let channels = shape[1]
         let (source, loop) = (norm.source, norm.layout.loop)
         let dx = try compiler.memory(norm.source.descriptor)
         dx.layout = norm.layout
-        let dy = try compiler.reordered(dy, to: norm.source.descriptor)
-        let (ofScale, ofShift) = (gradient(.scale), gradient(.shift))
+        let dy = try compiler.reordered(try gradients.sum(), to: norm.source.descriptor)
+        let ofScale = pass.gradient(of: site.parameter(.scale))
+        let ofShift = pass.gradient(of: site.parameter(.shift))
         let sums = try compiler.memory(.plain([graft_affine_sums_count(loop)]))
-        let joint = joint
-        let values = Double(shapes[index].count / channels * (joint?.count ?? 1))
+        let joint = pass.learning.joint
+        let values = Double(shape.count / channels * (joint?.count ?? 1))
         let zeros = [Float](repeating: 0, count: norm.layout.filled)
-        compiler.append(node.name, "statistics", uses: [source, dy, dx, sums]) {
+        compiler.append(site.name, by: "statistics", uses: [source, dy, dx, sums]) {
             // Σ dy (x − μ), then Σ dy.
             var both = zeros + zeros
             both.withUnsafeMutableBufferPointer { both in
@@ -225,6 +214,6 @@ extension GradientBuilder {
             graft_channel_combine(
                 loop, dy.floats, norm.scale, source.floats, slope, offset, dx.floats)
         }
-        try accumulate(node.inputs[0], dx)
+        return dx
     }
 }

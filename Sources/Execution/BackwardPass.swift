@@ -1,0 +1,68 @@
+// Gradients: the groups of a forward pass in reverse order, each by its rule.
+
+import CDNNL
+import GraftNetworks
+import GraftTensors
+
+/// Compiles the gradients of what learns, from that of one node's value.
+final class BackwardPass {
+    let compiler: Compiler
+    let learning: Learning
+    /// After how many steps the gradients of which parameters are complete, in order.
+    private(set) var completions: [(steps: Int, parameters: [String])] = []
+    /// What has been found of the gradient of a node's value: the sum of these.
+    private var found: [Int: [Memory]] = [:]
+
+    /// Appends the steps for `groups`, given the gradient of the value of node `output`.
+    init(
+        _ compiler: Compiler, groups: [any CompiledGroup], learning: Learning, output: Int,
+        gradient: Memory
+    ) throws {
+        self.compiler = compiler
+        self.learning = learning
+        found[output] = [gradient]
+        let start = compiler.steps.count
+        for group in groups.reversed() {
+            let site = group.site
+            let last = site.group.last
+            if learns(last), let parts = found[last] {
+                found[last] = nil
+                let gradients = OutputGradients(compiler: compiler, parts: [parts])
+                let results = try group.backward(from: gradients, in: self)
+                for (input, gradient) in zip(site.inputs, results) where learns(input) {
+                    guard let gradient else { continue }
+                    found[input, default: []].append(gradient)
+                }
+            }
+            let own = site.group.nodes.flatMap { compiler.graph.nodes[$0].parameters }
+                .map(\.name).filter { learning.slots[$0] != nil }
+            if !own.isEmpty { completions.append((compiler.steps.count - start, own)) }
+        }
+    }
+
+    /// Whether a gradient flows to a node's value.
+    func learns(_ node: Int) -> Bool { learning.learns[node] }
+
+    /// Where a weight's gradient goes, if it learns.
+    func gradient(of parameter: Parameter?) -> Memory? { learning.gradient(of: parameter) }
+}
+
+/// The gradients of an operation's values, in the parts that its readers have found.
+struct OutputGradients {
+    let compiler: Compiler
+    /// The parts for each output; none where no gradient flows.
+    let parts: [[Memory]]
+
+    /// The gradient of the first value, its parts added up.
+    func sum() throws -> Memory {
+        guard var sum = parts[0].first else {
+            preconditionFailure("a group without a gradient is not compiled backward")
+        }
+        for part in parts[0].dropFirst() {
+            sum = try compiler.binary(
+                dnnl_binary_add, sum, with: try compiler.reordered(part, to: sum.descriptor),
+                as: "gradient")
+        }
+        return sum
+    }
+}

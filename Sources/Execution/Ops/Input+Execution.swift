@@ -1,0 +1,13 @@
+// Where the caller writes the images.
+
+import GraftNetworks
+
+extension Op.Input: ExecutableOp {
+    func forward(at site: NodeSite, in pass: ForwardPass) throws -> Outcome<Void> {
+        Outcome(pass.input)
+    }
+
+    func backward(
+        from gradients: OutputGradients, saved: Void, at site: NodeSite, in pass: BackwardPass
+    ) throws -> [Memory?] { [] }
+}
