@@ -36,6 +36,8 @@ struct BenchCommand: AsyncParsableCommand {
     )
     var tune = false
     @Flag(help: "Time whole runs only, not each step of the plan.") var brief = false
+    @Flag(help: "List which layers are computed together, and why a group ends where it does.")
+    var groups = false
     @Flag(help: "Print one JSON object.") var json = false
 
     func validate() throws {
@@ -77,6 +79,8 @@ struct BenchCommand: AsyncParsableCommand {
         let peak_gflops: Double?
         let peak_gbps: Double?
         let plan: [Line]
+        /// Which layers are computed together; left out without --groups.
+        let groups: [PlanGroup]?
     }
     struct Line: Encodable {
         let node: String
@@ -114,6 +118,7 @@ struct BenchCommand: AsyncParsableCommand {
         let once: () throws -> Void
         let profile: () throws -> [PlanStep]
         let bytes: Int
+        let planGroups: [PlanGroup]
         var division = (parts: 1, lanes: 1)
         let count = min(runs, 5)
         if train {
@@ -124,6 +129,7 @@ struct BenchCommand: AsyncParsableCommand {
                 output: output, options: options)
             once = { try plan.backward(try plan.forward(input, dropoutSeed: 1)) }
             bytes = plan.activationByteCount
+            planGroups = plan.groups
             profile = { [brief] in try brief ? plan.steps : plan.profile(input, runs: count) }
         } else {
             let plan = try InferencePlan(
@@ -131,6 +137,7 @@ struct BenchCommand: AsyncParsableCommand {
                 options: model.planned(options))
             once = { _ = try plan.run(input) }
             bytes = plan.activationByteCount
+            planGroups = plan.groups
             division = plan.division
             profile = { [brief] in try brief ? plan.steps : plan.profile(input, runs: count) }
         }
@@ -147,8 +154,8 @@ struct BenchCommand: AsyncParsableCommand {
         times.sort()
         let cpu = (after.seconds - before.seconds) * 1000 / Double(runs)
         report(
-            try profile(), times, shape, planned: planned, bytes: bytes, division, cpu: cpu,
-            peakBytes: after.peakBytes)
+            try profile(), times, shape, groups: planGroups, planned: planned, bytes: bytes,
+            division, cpu: cpu, peakBytes: after.peakBytes)
     }
 
     /// What the process has used so far.
@@ -166,8 +173,9 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     private func report(
-        _ steps: [PlanStep], _ times: [Double], _ shape: Shape, planned: Double, bytes: Int,
-        _ division: (parts: Int, lanes: Int), cpu: Double, peakBytes: Int
+        _ steps: [PlanStep], _ times: [Double], _ shape: Shape, groups planGroups: [PlanGroup],
+        planned: Double, bytes: Int, _ division: (parts: Int, lanes: Int), cpu: Double,
+        peakBytes: Int
     ) {
         let peak = brief ? nil : Roofline.measure(threads: threads)
         let total = steps.reduce(0) { $0 + ($1.milliseconds ?? 0) }
@@ -190,7 +198,8 @@ struct BenchCommand: AsyncParsableCommand {
             activation_bytes: bytes, peak_bytes: peakBytes, plan_ms: planned,
             parts: division.parts, lanes: division.lanes,
             peak_gflops: peak.map { $0.operations / 1e9 },
-            peak_gbps: peak.map { $0.bandwidth / 1e9 }, plan: lines)
+            peak_gbps: peak.map { $0.bandwidth / 1e9 }, plan: lines,
+            groups: groups ? planGroups : nil)
         if json, let text = try? JSON.line(answer) {
             Terminal.answer(text)
             return
@@ -205,6 +214,7 @@ struct BenchCommand: AsyncParsableCommand {
             ])
         }
         if !brief { Terminal.answer(table.text) }
+        if groups { Terminal.answer(Self.table(planGroups).text) }
         let (best, median) = (decimals(answer.best_ms, 2), decimals(answer.median_ms, 2))
         let megabytes = decimals(Double(bytes) / 1e6, 1)
         let roofline =
@@ -219,5 +229,24 @@ struct BenchCommand: AsyncParsableCommand {
             \(decimals(answer.gflops, 1)) GFLOP/s; \(megabytes) MB of activations; planned in \
             \(decimals(planned, 0)) ms\(roofline)
             """)
+    }
+
+    /// One line for each group: its layers, what its step does for others, and why it ends.
+    private static func table(_ groups: [PlanGroup]) -> Table {
+        var table = Table(["layers", "with", "precision", "ends because"])
+        for group in groups {
+            var with: [String] = []
+            if let addend = group.addend { with.append("adds `\(addend)`") }
+            if let padding = group.padding {
+                with.append(
+                    "pads \(padding.top), \(padding.left), \(padding.bottom), \(padding.right)")
+            }
+            if let place = group.place { with.append("written into `\(place)`") }
+            table.add([
+                group.layers.joined(separator: " + "), with.joined(separator: ", "),
+                group.precision, group.end,
+            ])
+        }
+        return table
     }
 }
