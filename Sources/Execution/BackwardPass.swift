@@ -10,7 +10,7 @@ final class BackwardPass {
     let learning: Learning
     /// After how many steps the gradients of which parameters are complete, in order.
     private(set) var completions: [(steps: Int, parameters: [String])] = []
-    /// What has been found of the gradient of a node's value: the sum of these.
+    /// The parts of the gradient of each node's value that are found.
     private var found: [Int: [Memory]] = [:]
 
     /// Appends the steps for `groups`, given the gradient of the value of node `output`.
@@ -43,7 +43,7 @@ final class BackwardPass {
     /// Whether a gradient flows to a node's value.
     func learns(_ node: Int) -> Bool { learning.learns[node] }
 
-    /// Where a weight's gradient goes, if it learns.
+    /// The memory of a weight's gradient, if it learns.
     func gradient(of parameter: Parameter?) -> Memory? { learning.gradient(of: parameter) }
 }
 

@@ -4,7 +4,7 @@ import CKernels
 import GraftNetworks
 import GraftTensors
 
-/// How running statistics follow those of the batches, and which of them do.
+/// The running statistics that follow those of the batches, and the manner of it.
 public struct MovingStatistics: Sendable, Hashable {
     /// The names of the running means and variances that move; those of other layers stay.
     public var names: Set<String>
@@ -24,7 +24,7 @@ public struct MovingStatistics: Sendable, Hashable {
 public struct JointBatch {
     /// Which part this process has, 0 ..< ``count``.
     public var rank: Int
-    /// How many parts there are.
+    /// The number of parts.
     public var count: Int
     /// Replaces numbers by their sum over all processes, which must all ask for it.
     public var sum: (UnsafeMutableBufferPointer<Float>) throws -> Void
@@ -65,7 +65,7 @@ public struct JointBatch {
 }
 
 /// A layer that normalises by its batch while learning, and by its running statistics else. Every thread has sums
-/// of its own: nobody waits for anybody inside a loop.
+/// of its own: no thread waits for another inside a loop.
 final class LearningNorm {
     let source: Memory
     let layout: MapLayout

@@ -26,7 +26,7 @@ struct ChannelNumbers {
     }
 }
 
-/// What a BatchNorm with its running statistics amounts to: `y = scale · x + shift` by channel, with
+/// A BatchNorm with its running statistics as `y = scale · x + shift` by channel, with
 /// scale = γ / √(σ² + ε) and shift = β − μ · scale.
 final class ChannelNorm {
     private(set) var scale: [Float]

@@ -11,16 +11,16 @@ final class Compiler {
     let shapes: [Shape]
     private let weights: StateDict
     let options: ExecutionOptions
-    /// How many threads run the steps, whichever thread asks for it.
+    /// The number of threads that run the steps, whichever thread asks for it.
     let threads: Int
-    /// What every step may use while it runs.
+    /// Memory that every step may use while it runs.
     var scratch: Scratch { engine.scratch }
     /// Weights that a step transforms for itself.
     let transformed = Scratch()
     var steps: [Step] = []
     /// The memory of all values.
     let arena = Arena()
-    /// What was prepared in an earlier run, and is prepared in this one.
+    /// Weights prepared in an earlier run, and those prepared in this one.
     let planFile: PlanFile?
 
     init(
@@ -125,7 +125,7 @@ final class Compiler {
         ) { try primitive.run(on: engine, with: bound) }
     }
 
-    /// Appends a step that is no primitive of oneDNN. `uses` are all values that it reads or writes:
+    /// Appends a step other than a primitive of oneDNN. `uses` are all values that it reads or writes:
     /// their memory is another's before the first step that uses them and after the last.
     func append(
         _ name: String, by algorithm: String, operations: Double = 0, uses: [Memory],

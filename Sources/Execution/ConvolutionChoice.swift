@@ -5,13 +5,13 @@ import CKernels
 import GraftNetworks
 import GraftTensors
 
-/// What was measured on this machine, kept between runs.
+/// Measurements on this machine, kept between runs.
 ///
 /// Execution knows no folders: who plans says where such things are kept.
 public protocol PlanMemory: Sendable {
     /// Whether plans measure what it does not know; if not, a rule chooses.
     var measures: Bool { get }
-    /// What was remembered under a key.
+    /// The choice that is remembered under a key.
     func choice(for key: String) -> String?
     /// Remembers a choice.
     func remember(_ choice: String, for key: String)
@@ -58,14 +58,14 @@ struct ConvolutionChoice: Equatable {
         transform = Transform(side: side, tiles: tiles)
     }
 
-    /// What a measurement compares with the rule.
+    /// The choices that a measurement compares with the rule.
     static let candidates: [ConvolutionChoice] =
         [direct, tiles(side: 2, count: 24)] + [12, 24, 48, 96].map { tiles(side: 4, count: $0) }
 
-    /// What is taken where nothing was measured: F(4×4) but on maps so small that its tiles cover
+    /// The choice where nothing was measured: F(4×4) but on maps so small that its tiles cover
     /// much more than the map or that there are too few to be worth reading four times the weights,
     /// with more tiles at a time the larger the weights are. The size of the batch has no say, so that a
-    /// photo's numbers do not depend on its company.
+    /// image's numbers do not depend on its company.
     static func rule(from input: Shape, to output: Shape) -> ConvolutionChoice {
         let channels = input[1] + output[1]
         let tiles = ((output[2] + 3) / 4) * ((output[3] + 3) / 4)

@@ -15,7 +15,7 @@ final class Engine {
     let stream: dnnl_stream_t
     /// The attributes of a primitive that has no others.
     let attributes: dnnl_primitive_attr_t
-    /// What a primitive, or a kernel of graft's, uses while it runs and leaves to the next one.
+    /// Memory that a primitive, or a kernel of graft's, uses while it runs and leaves to the next one.
     let scratch = Scratch()
 
     init() throws(ExecutionError) {
@@ -48,7 +48,7 @@ final class Engine {
     }
 }
 
-/// How numbers lie in memory.
+/// The layout of numbers in memory.
 final class Descriptor {
     private(set) var value: graft_md
 
@@ -119,7 +119,7 @@ final class Descriptor {
 
     var byteCount: Int { withUnsafePointer(to: value) { graft_md_size($0) } }
 
-    /// How it lies, in words that are the same in every run; nil if that cannot be said.
+    /// The layout in words that are the same in every run; nil if that cannot be said.
     var text: String? {
         var bytes = [CChar](repeating: 0, count: 1024)
         guard withPointer({ graft_md_text($0, &bytes, bytes.count) }) != 0 else { return nil }
@@ -143,9 +143,9 @@ final class Buffer {
     let byteCount: Int
     /// Whether the memory is this buffer's own and goes with it.
     private let isOwn: Bool
-    /// What the memory belongs to.
+    /// The owner of the memory.
     private var owner: AnyObject?
-    /// Who must hear where the place is, until there is one.
+    /// The memories that must hear of the place, until there is one.
     fileprivate var waiting: [WeakMemory]?
 
     /// Memory of its own, zero at first.
@@ -165,7 +165,7 @@ final class Buffer {
         waiting = []
     }
 
-    /// Memory that `owner` keeps and nobody writes to.
+    /// Memory that `owner` keeps and no step writes to.
     init(reading pointer: UnsafeRawPointer, byteCount: Int, of owner: AnyObject) {
         self.byteCount = byteCount
         isOwn = false
@@ -197,9 +197,9 @@ final class Memory {
     let descriptor: Descriptor
     let buffer: Buffer
     let handle: dnnl_memory_t
-    /// How it lies as graft's own loops take it, if that was settled when it was made.
+    /// The layout as graft's own loops take it, if that was settled when it was made.
     var layout: MapLayout?
-    /// What its numbers of eight bits are multiples of; nil if they are what they are.
+    /// The scale of its numbers of eight bits; nil if they are floats.
     var quantum: Quantum?
 
     init(

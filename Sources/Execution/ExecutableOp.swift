@@ -3,21 +3,21 @@
 import GraftNetworks
 import GraftTensors
 
-/// What Execution knows of one operation: each has a file of its own in `Ops/`.
+/// An operation as Execution knows it: each has a file of its own in `Ops/`.
 ///
 /// One implementation serves inference and training. What forward leaves for backward is the
 /// operation's own ``Saved`` value.
 protocol ExecutableOp: OpRule {
-    /// What backward needs of forward; `Void` if nothing.
+    /// The values that backward needs of forward; `Void` if nothing.
     associatedtype Saved
 
-    /// What a step of this operation does to its value before it writes it.
+    /// The work that a step of this operation can do on its value before it writes it.
     var epilogue: Epilogue { get }
-    /// What this operation is to a step before it.
+    /// The part that this operation plays for a step before it.
     var role: FusionRole { get }
     /// The zeros that it puts around a map, if that is all that it does.
     var zeroPadding: Padding? { get }
-    /// How it treats values in eight bits.
+    /// The treatment of values in eight bits.
     var quantization: QuantizationRole { get }
     /// Whether its step can put zeros around the map that it reads, which `source` computes.
     func padsItself(after source: Op) -> Bool
@@ -44,7 +44,7 @@ extension ExecutableOp {
     func dims(of parameter: Parameter) -> [Int] { parameter.shape.dimensions }
 }
 
-/// What a step can do to its value before it writes it.
+/// The work that a step can do on its value before it writes it.
 enum Epilogue {
     /// Nothing.
     case nothing
@@ -54,7 +54,7 @@ enum Epilogue {
     case product
 }
 
-/// What an operation is to a step that may take it in.
+/// The part that an operation plays for a step that may take it in.
 enum FusionRole {
     /// Nothing that a step takes in.
     case other
@@ -68,7 +68,7 @@ enum FusionRole {
     case dropping
 }
 
-/// How an operation treats values in eight bits.
+/// The treatment of values in eight bits by an operation.
 enum QuantizationRole {
     /// It reads f32.
     case none
@@ -80,7 +80,7 @@ enum QuantizationRole {
     case selection
 }
 
-/// Where an operation stands in a network: what its rule compiles.
+/// The place of an operation in a network, which its rule compiles.
 ///
 /// A group of several nodes is one site: it reads what its first node reads and what its sum adds,
 /// and its value is that of its last node.
@@ -97,7 +97,7 @@ struct NodeSite {
     let inputTypes: [ValueType]
     /// The types of the first node's values.
     let outputTypes: [ValueType]
-    /// What is computed together, and how.
+    /// The nodes that are computed together.
     let group: Group
 
     /// The shape of the first value that is read.
@@ -129,7 +129,7 @@ struct NodeSite {
     }
 }
 
-/// What forward yields: a value for each output, and what backward needs.
+/// The result of forward: a value for each output, and what backward needs.
 struct Outcome<Saved> {
     let values: [Memory]
     let saved: Saved
@@ -165,7 +165,7 @@ struct Compiled<Rule: ExecutableOp>: CompiledGroup {
 }
 
 extension Op {
-    /// What Execution knows of the operation: the only switch over operations in this module.
+    /// The operation as Execution knows it: the only switch over operations in this module.
     var executable: any ExecutableOp {
         switch self {
         case .input(let op): op

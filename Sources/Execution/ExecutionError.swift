@@ -26,7 +26,7 @@ public enum ExecutionError: Diagnostic, Equatable {
     /// Eight bits are asked for and no ranges are known.
     case unquantized(String)
 
-    /// What happened.
+    /// The cause in words.
     public var message: String {
         switch self {
         case .library(let what, let code): "oneDNN could not \(what) (status \(code))"
@@ -37,7 +37,7 @@ public enum ExecutionError: Diagnostic, Equatable {
         case .missingWeight(let layer, let role):
             "layer `\(layer)`: expected a weight `\(role.rawValue)`, found none"
         case .unlikeAddend(let layer):
-            "layer `\(layer)`: the 8-bit values of its sum lie in different layouts"
+            "layer `\(layer)`: the 8-bit values of its sum have different layouts"
         case .weight(let name, let expected, let found):
             "the weight `\(name)`: expected \(expected), found \(found.map { "\($0)" } ?? "none")"
         case .memory(let byteCount): "no memory for \(byteCount) bytes of values"
@@ -48,7 +48,7 @@ public enum ExecutionError: Diagnostic, Equatable {
             "`\(name)` cannot be computed in int8: nothing says between which numbers its values lie"
         }
     }
-    /// What to do about it.
+    /// A remedy, if there is one.
     public var hint: String? {
         switch self {
         case .library: "see what runs with the environment variable `ONEDNN_VERBOSE=1`"
@@ -56,29 +56,29 @@ public enum ExecutionError: Diagnostic, Equatable {
         case .unlikeAddend: "compute in f32 instead: `--precision f32`"
         case .noGradient:
             "freeze the part of the network up to this layer, or use another backbone"
-        case .weight: "convert the model anew with `graft convert`"
-        case .memory: "use a smaller batch or smaller pictures"
+        case .weight: "convert the model again with `graft convert`"
+        case .memory: "use a smaller batch or smaller images"
         case .input, .node: nil
-        case .unquantized: "look at some photos first: `graft quantize MODEL PHOTOS -o MODEL8`"
+        case .unquantized: "observe some images first: `graft quantize MODEL IMAGES -o MODEL8`"
         }
     }
 }
 
-/// How a plan runs.
+/// The settings of a plan.
 public struct ExecutionOptions: Sendable {
     /// The number of threads; all that the process may use if nil.
     public var threads: Int?
     /// Whether convolutions may be computed by transforms.
     public var accuracy: Accuracy
-    /// Where measured choices are kept; without it, a rule chooses.
+    /// The store of measured choices; without it, a rule chooses.
     public var memory: (any PlanMemory)?
-    /// What products are computed in; f32 where the processor has no instructions for it.
+    /// The precision of products; f32 where the processor has no instructions for it.
     public var precision = Precision.f32
     /// The ranges of values by the names of their nodes, for ``Precision/int8``: see ``RangeObservation``.
     public var ranges: [String: ValueRange] = [:]
-    /// How the photos of a batch go through the network.
+    /// The way of a batch's images through the network.
     public var division = Division.automatic
-    /// Where prepared weights are kept between runs; without it, they are prepared in every run.
+    /// The file that keeps prepared weights between runs; without it, they are prepared in every run.
     public var planFile: PlanFilePlace?
     /// Options.
     public init(
@@ -92,7 +92,7 @@ public struct ExecutionOptions: Sendable {
     }
 }
 
-/// How close sums stay to their definition.
+/// The closeness of sums to their definition.
 public enum Accuracy: String, Sendable, CaseIterable {
     /// Every convolution is the sum that defines it.
     case exact

@@ -7,20 +7,20 @@ import GraftTensors
 /// Compiles the groups of a network in order: inference, or the forward half of learning.
 final class ForwardPass {
     let compiler: Compiler
-    /// What learns; nil in inference.
+    /// The weights that learn; nil in inference.
     let learning: Learning?
     let plan: GroupPlan
-    /// Where the caller writes the input.
+    /// The memory that the caller writes the input to.
     let input: Memory
-    /// What backward goes through, the last group last; nothing in inference.
+    /// The groups that backward passes, in order; none in inference.
     private(set) var compiled: [any CompiledGroup] = []
     private let outputs: Set<Int>
-    /// Who looks at the values that products read and write.
+    /// The observer of the values that products read and write.
     private let observer: Magnitudes?
     private var observed: Set<Int> = []
     /// The value of each node that has one, in f32 or in eight bits; inner nodes of groups have none.
     private var values: [Int: Memory]
-    /// The same in the other of the two, where somebody wanted it.
+    /// The same in the other of the two, where it was wanted.
     private var others: [Int: Memory] = [:]
     /// The memory of the concatenations that are begun.
     private var wholes: [Int: Memory] = [:]
@@ -85,7 +85,7 @@ final class ForwardPass {
         return quantized
     }
 
-    /// What a node's value is multiples of in eight bits, if that is known.
+    /// The scale of a node's value in eight bits, if that is known.
     func quantum(of node: Int) -> Quantum? {
         values[node]?.quantum ?? compiler.quantum(of: graph.nodes[node])
     }
@@ -93,7 +93,7 @@ final class ForwardPass {
     /// Whether a node's value is the image as the caller wrote it.
     func isImage(_ node: Int) -> Bool { values[node]?.buffer === input.buffer }
 
-    /// Whether a value may be overwritten: nobody reads it any more, under this name or another. While
+    /// Whether a value may be overwritten: no group is left to read it, under this name or another. While
     /// learning, backward reads what other readers than the one that asks have read.
     func isFree(_ node: Int) -> Bool {
         guard let value = values[node],

@@ -15,9 +15,9 @@ struct Group: Equatable {
     var activation: Int?
     /// Zeros that the step puts around what it reads, instead of a node before it.
     var padding: Padding?
-    /// Whether the value is that of the input as it lies: a reader or nobody does the work.
+    /// Whether the value is that of the input as it lies: a reader does the work.
     var isHandedOn = false
-    /// Where the value shall lie: channels of a concatenation.
+    /// The channels of a concatenation that the value is written into.
     var place: Homes.Place?
     /// The precision that is planned; oneDNN may lack the code for it.
     var precision = Precision.f32

@@ -3,13 +3,13 @@
 import GraftNetworks
 import GraftTensors
 
-/// What a plan is for, as far as it decides what can be computed together.
+/// The purpose of a plan, as far as it decides what can be computed together.
 struct GroupPurpose {
     /// The nodes whose values are asked for.
     var outputs: Set<Int>
     /// Whether backward follows.
     var isLearning = false
-    /// The running statistics that move: a BatchNorm that has them is no factor.
+    /// The running statistics that move: a BatchNorm that has them cannot be folded.
     var moving: Set<String> = []
     /// The precision of products.
     var precision = Precision.f32
@@ -24,7 +24,7 @@ struct GroupPlan {
     let readers: [[Int]]
     /// The first channels of all parts of each concatenation that has memory.
     var cuts: [Int: [Int]] { homes?.cuts ?? [:] }
-    /// Where values lie that go into concatenations; none while learning.
+    /// The places of values that go into concatenations; none while learning.
     let homes: Homes?
     private let nodes: [Node]
     private let shapes: [Shape]
@@ -58,7 +58,7 @@ struct GroupPlan {
 
     private func rule(_ node: Int) -> any ExecutableOp { nodes[node].op.executable }
 
-    /// The only reader of a node's value, if nobody else wants it.
+    /// The only reader of a node's value, if nothing else needs it.
     private func only(_ node: Int) -> Int? {
         readers[node].count == 1 && !purpose.outputs.contains(node) ? readers[node][0] : nil
     }

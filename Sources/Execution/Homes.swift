@@ -3,7 +3,7 @@
 import GraftNetworks
 import GraftTensors
 
-/// For each value that goes into a concatenation, or is one, the map that it lies in at last.
+/// For each value that goes into a concatenation, or is one, the map that holds it at last.
 struct Homes {
     struct Place: Equatable {
         /// The concatenation that has the memory.
@@ -36,7 +36,7 @@ struct Homes {
         }
     }
 
-    /// Where all the parts lie already, side by side: as the first of a longer list, in DenseNet.
+    /// The place of all the parts if they are side by side already: as the first of a longer list, in DenseNet.
     private func shared(_ parts: [(node: Int, start: Int)]) -> Place? {
         guard let first = parts.first.flatMap({ places[$0.node] }),
             parts.allSatisfy({

@@ -9,7 +9,7 @@ public import GraftTensors
 /// Any thread may run it, one at a time, with the same answers: the number of threads that compute is
 /// the plan's own, settled when it is compiled.
 ///
-/// A batch goes through as a whole, on all threads, or photo by photo, each photo on a thread of its
+/// A batch goes through as a whole, on all threads, or image by image, each on a thread of its
 /// own: where the weights are small beside the maps, these stay in the caches and no thread waits.
 public final class InferencePlan {
     private let input: Shape
@@ -123,10 +123,10 @@ public final class InferencePlan {
         lanes[0].groups.map { PlanGroup($0, in: lanes[0].compiler.graph) }
     }
 
-    /// What a run does with one part, in order.
+    /// The steps of a run on one part, in order.
     public var steps: [PlanStep] { lanes[0].compiler.steps.map(PlanStep.init) }
 
-    /// What a run does with one part, each step with its median time over `runs` runs of the same
+    /// The steps of a run on one part, each with its median time over `runs` runs of the same
     /// input.
     public func profile(_ input: Tensor, runs: Int) throws -> [PlanStep] {
         _ = try run(input)
@@ -141,17 +141,17 @@ public final class InferencePlan {
     }
 }
 
-/// How the photos of a batch go through a network.
+/// The way of a batch's images through a network.
 public enum Division: String, Sendable, CaseIterable {
     /// As the weights are: see ``divides(_:_:outputs:)``.
     case automatic
     /// The whole batch through each layer, all threads at one layer.
     case whole
-    /// Each photo by itself, one on each thread.
+    /// Each image by itself, one on each thread.
     case photos
 
     /// Whether a batch of these shapes is divided. By itself it is where the weights, which are read
-    /// again for every photo, are small beside the maps: MobileNet's 14 MB are, ResNet50's 100 are
+    /// again for every image, are small beside the maps: MobileNet's 14 MB are, ResNet50's 100 are
     /// not.
     func divides(_ graph: Graph, _ shapes: [Shape], outputs: [Int]) -> Bool {
         guard let count = shapes.first?[0], count > 1,

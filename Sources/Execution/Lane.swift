@@ -11,7 +11,7 @@ import GraftTensors
 final class Lane {
     let compiler: Compiler
     let outputs: [(memory: Memory, shape: Shape)]
-    /// What is computed together.
+    /// The layers that are computed together.
     let groups: [Group]
     private let inputMemory: Memory
     private let inputCount: Int
@@ -62,9 +62,9 @@ final class Lane {
     }
 }
 
-/// A thread that does one thing after another and sleeps between.
+/// A thread that does one task after another and sleeps between.
 final class Worker {
-    /// What the thread and its owner share, under a lock.
+    /// The state that the thread and its owner share, under a lock.
     private final class Desk: @unchecked Sendable {
         private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
         private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)

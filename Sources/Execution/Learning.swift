@@ -14,7 +14,7 @@ final class Learning {
     let slots: [String: Slot]
     /// The running statistics that may move.
     let moving: MovingStatistics?
-    /// Whose batches they are of, if others' too.
+    /// The processes whose batches they are of, if others' too.
     let joint: JointBatch?
     /// Whether a gradient flows to each node's value.
     let learns: [Bool]
@@ -52,7 +52,7 @@ final class Learning {
         self.learns = learns
     }
 
-    /// Where a parameter's gradient goes, if it learns.
+    /// The memory of a parameter's gradient, if it learns.
     func gradient(of parameter: Parameter?) -> Memory? {
         parameter.flatMap { slots[$0.name]?.gradient }
     }

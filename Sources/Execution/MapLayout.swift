@@ -101,7 +101,7 @@ extension Memory {
 }
 
 extension Compiler {
-    /// How a value of this shape lies; nil if it lies in a way that graft's loops do not know.
+    /// The layout of a value of this shape; nil if it is one that graft's loops do not know.
     func mapLayout(_ value: Memory, of shape: Shape) throws -> MapLayout? {
         if let layout = value.layout { return layout.shape == shape ? layout : nil }
         let orders: [MapLayout.Order] =

@@ -12,11 +12,11 @@ import CDNNL
 import CKernels
 import GraftTensors
 
-/// Where a plan's prepared weights are kept, and for what they are good.
+/// The file of a plan's prepared weights, and the plans that they serve.
 public struct PlanFilePlace: Sendable, Hashable {
     /// The file.
     public var path: String
-    /// What the weights were made of and for: a file for anything else is not used.
+    /// The origin and purpose of the weights: a file for anything else is not used.
     public var identity: String
 
     /// A place.
@@ -26,7 +26,7 @@ public struct PlanFilePlace: Sendable, Hashable {
     }
 }
 
-/// What is in a plan file, and what has to be put there.
+/// The contents of a plan file, and what has to be put there.
 final class PlanFile {
     private struct Entry {
         var bytes: UnsafeRawBufferPointer
@@ -37,7 +37,7 @@ final class PlanFile {
     private let identity: String
     /// By name: what the file holds, whether this plan uses it or not.
     private var found: [String: Entry] = [:]
-    /// What this plan uses, in order.
+    /// The entries that this plan uses, in order.
     private var used: [(name: String, entry: Entry)] = []
     private var places: [String: Int] = [:]
     private var missed = 0
@@ -62,7 +62,7 @@ final class PlanFile {
         if let storage = try? Storage(mapping: place.path) { read(storage) }
     }
 
-    /// The bytes under a name as the file has them, proven, or as `make` makes them.
+    /// The bytes under a name as the file has them, verified, or as `make` makes them.
     func buffer(_ name: String, byteCount: Int, make: () throws -> Buffer) rethrows -> Buffer {
         if let entry = places[name].map({ used[$0].entry }), let base = entry.bytes.baseAddress,
             entry.bytes.count == byteCount

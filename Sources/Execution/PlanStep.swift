@@ -35,21 +35,21 @@ public struct PlanStep: Sendable, Hashable, Codable {
     }
 }
 
-/// What the machine could do at most: steps are measured against it.
+/// The most that the machine could do: steps are measured against it.
 public struct Roofline: Sendable, Hashable {
     /// Multiplications and additions a second, f32, in registers.
     public var operations: Double
     /// Bytes a second, read from memory.
     public var bandwidth: Double
 
-    /// Measures it, in less than a second, on so many threads.
+    /// Measures it, in less than a second, on this number of threads.
     public static func measure(threads: Int?) -> Roofline {
         let count = Threads.resolved(threads)
         return Roofline(
             operations: graft_peak_operations(count), bandwidth: graft_peak_bandwidth(count))
     }
 
-    /// How much of what is possible a measured step reached: the least time that its arithmetic or
+    /// The share of what is possible that a measured step reached: the least time that its arithmetic or
     /// its bytes allow, over the time that it took. Over 1 where values came from a cache.
     public func share(of step: PlanStep) -> Double {
         guard let time = step.milliseconds, time > 0, operations > 0, bandwidth > 0 else {

@@ -6,7 +6,7 @@ import GraftTensors
 
 /// A pooling at one place of a network.
 struct Pool {
-    /// What its backward needs.
+    /// The values that its backward needs.
     struct Saved {
         let primitive: Primitive
         let workspace: Memory?

@@ -30,7 +30,7 @@ public enum Precision: String, Sendable, CaseIterable {
 }
 
 extension ExecutionOptions {
-    /// What products are computed in here.
+    /// The precision of products on this machine.
     var effectivePrecision: Precision { precision.reasonOff == nil ? precision : .f32 }
 
     /// Whether products are computed in bf16 here.

@@ -93,7 +93,7 @@ extension Compiler {
     }
 }
 
-/// What a primitive does to its result before it writes it.
+/// The work of a primitive on its result before it writes it.
 final class PostOps {
     let attributes: dnnl_primitive_attr_t
 

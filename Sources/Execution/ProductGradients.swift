@@ -6,8 +6,8 @@ import GraftNetworks
 import GraftTensors
 
 extension Compiler {
-    /// How a 3×3 convolution that learns and its gradient are computed: nil is as the sum that defines
-    /// it. No measurement has a say, so that a run goes on bit for bit wherever it is taken up.
+    /// The transform of a 3×3 convolution that learns and of its gradient; nil is the sum that defines
+    /// it. No measurement has a say, so that a run continues bit for bit wherever it is taken up.
     func ruledTransform(_ product: Product) -> ConvolutionChoice.Transform? {
         guard product.convolution != nil, options.accuracy == .default else { return nil }
         return ConvolutionChoice.rule(from: product.input, to: product.output).transform

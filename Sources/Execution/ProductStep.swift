@@ -5,11 +5,11 @@ import CKernels
 import GraftNetworks
 import GraftTensors
 
-/// What the forward step of a product leaves for backward.
+/// The values that the forward step of a product leaves for backward.
 struct SavedProduct {
     let product: Product
     let primitive: Primitive
-    /// What went in, as it was read.
+    /// The value that went in, as it was read.
     let source: Memory
     let output: Memory
     let weights: LearningWeights
@@ -106,8 +106,8 @@ extension Product {
         return (x, y)
     }
 
-    /// Room for the result, which holds what is added if there is a sum: in place where nobody needs
-    /// that any more.
+    /// Room for the result, which holds what is added if there is a sum: in place where
+    /// no group is left to read that.
     private func room(
         at site: NodeSite, _ descriptor: Descriptor, layout: MapLayout?, in pass: ForwardPass
     ) throws -> Memory {
@@ -122,7 +122,7 @@ extension Product {
         return y
     }
 
-    /// Whether the sum may be written over what is added: this product included, nobody reads it.
+    /// Whether the sum may be written over what is added: neither this product nor another group reads it.
     private func isFree(_ addend: Int, at site: NodeSite, in pass: ForwardPass) -> Bool {
         addend != site.inputs[0] && pass.isFree(addend)
     }

@@ -5,7 +5,7 @@ import CKernels
 import GraftNetworks
 import GraftTensors
 
-/// Where the step of a product has its weights from, a BatchNorm after it folded in.
+/// The weights of a product's step, with a BatchNorm after it folded in.
 protocol ProductWeights: AnyObject {
     /// The kernel in the layout that a primitive wants.
     func kernel(as layout: Descriptor) throws -> Memory
@@ -162,7 +162,7 @@ final class LearningWeights: ProductWeights {
 private final class Fold {
     /// The bias, as the last step folded it.
     let bias: Memory
-    /// Where the gradient of the folded bias goes; nil if nothing needs it.
+    /// The memory of the folded bias's gradient; nil if nothing needs it.
     let biasGradient: Memory?
     /// Whether anything that goes into the folded weights learns.
     let learns: Bool
@@ -246,7 +246,7 @@ extension ChannelNorm {
     /// The BatchNorm of a node.
     convenience init(_ node: Node, in compiler: Compiler, learning: Learning? = nil) throws {
         guard case .batchNorm(let rule) = node.op else {
-            preconditionFailure("`\(node.name)` is no BatchNorm")
+            preconditionFailure("`\(node.name)` is not a BatchNorm")
         }
         try self.init(
             rule, named: node.name, parameters: node.parameters, in: compiler, learning: learning)

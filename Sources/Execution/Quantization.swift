@@ -8,7 +8,7 @@ import CKernels
 import GraftNetworks
 import GraftTensors
 
-/// Between which numbers a value lies, as photos have shown.
+/// The smallest and largest number of a value, as images have shown.
 public struct ValueRange: Sendable, Hashable, Codable {
     /// The smallest number.
     public var lower: Float
@@ -22,7 +22,7 @@ public struct ValueRange: Sendable, Hashable, Codable {
     }
 }
 
-/// What 8-bit numbers are multiples of.
+/// The scale of 8-bit numbers.
 struct Quantum: Equatable {
     let scale: Float
     /// Whether the numbers go from −127 to 127, or from 0 to 255.
@@ -61,14 +61,14 @@ struct QuantizedStep {
     let primitive: Primitive
     /// Source times weights, for each output.
     let factors: [Float]
-    /// What the result is multiples of; nil: f32.
+    /// The scale of the result; nil: f32.
     let target: Quantum?
-    /// What is added is multiples of it; nil: f32, or nothing.
+    /// The scale of what is added; nil: f32, or nothing.
     let addend: Quantum?
 }
 
 extension Compiler {
-    /// What a node's value is multiples of, if its range is known.
+    /// The scale of a node's value, if its range is known.
     func quantum(of node: Node) -> Quantum? { options.ranges[node.name].flatMap(Quantum.init) }
 
     /// Appends the change between floats and multiples of a scale.
@@ -211,7 +211,7 @@ extension Compiler {
         return target
     }
 
-    /// What is added, lying as the result does: of its own type, which may be another of the same size.
+    /// The addend in the layout of the result: of its own type, which may be another of the same size.
     private func addend(
         _ sum: Memory, like layout: Descriptor, of shape: Shape, named name: String
     ) throws -> Memory {

@@ -44,7 +44,7 @@ public final class RangeObservation {
     public var ranges: [String: ValueRange] { magnitudes.ranges }
 }
 
-/// How often each value had numbers of which magnitude, by the name of its node.
+/// The counts of each value's numbers by magnitude, by the name of its node.
 final class Magnitudes {
     private struct Histogram {
         static let binCount = 2048

@@ -5,7 +5,7 @@ import Glibc
 
 /// The threads of the OpenMP runtime that oneDNN computes on.
 public enum Threads {
-    /// The number of threads that a run uses unless it is told otherwise: the processors that this
+    /// The number of threads that a run uses unless an option sets it: the processors that this
     /// process may use, and no more than its control group's share of time pays for.
     /// `OMP_NUM_THREADS` decides if it is set.
     public static let usable: Int = {

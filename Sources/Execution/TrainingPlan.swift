@@ -110,10 +110,10 @@ public final class TrainingPlan {
         compiler.arena.byteCount + compiler.scratch.byteCount + compiler.transformed.byteCount
     }
 
-    /// What a step of training does, in order: forward, then backward.
+    /// The steps of training on a batch, in order: forward, then backward.
     public var steps: [PlanStep] { compiler.steps.map(PlanStep.init) }
 
-    /// What a step of training does, each part with its median time over `runs` runs of the same
+    /// The steps of training on a batch, each with its median time over `runs` runs of the same
     /// input.
     public func profile(_ input: Tensor, runs: Int) throws -> [PlanStep] {
         try backward(try forward(input, dropoutSeed: 1))

@@ -6,7 +6,7 @@ import GraftNetworks
 import GraftTensors
 
 extension Compiler {
-    /// What a Winograd step computes and how; nil if the kernel cannot do this product.
+    /// The work of a Winograd step; nil if the kernel cannot do this product.
     ///
     /// - Parameters:
     ///   - source: what goes in; `reversed`, the gradient of what comes out.
@@ -101,7 +101,7 @@ extension Compiler {
     }
 }
 
-/// The weights of a Winograd step: transformed once, or anew at every run because they learn.
+/// The weights of a Winograd step: transformed once, or at every run because they learn.
 enum WinogradWeights {
     case kept(Buffer)
     /// Row-major; `reversed` where the step computes the gradient of what they belong to.

@@ -39,7 +39,7 @@ extension Activation {
 
 extension Op.Activate: ExecutableOp {
     enum Saved {
-        /// Where an activation only cuts, its gradient is read off its value.
+        /// The value of an activation that only cuts: its gradient is read off its value.
         case cut(Memory, (lower: Float, upper: Float))
         /// The primitives in order, each with what it read.
         case chain([Link])

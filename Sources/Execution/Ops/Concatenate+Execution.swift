@@ -16,7 +16,7 @@ extension Op.Concatenate: ExecutableOp {
                 values, of: site.inputTypes.map(\.shape), into: site.y))
     }
 
-    /// What is not in its place yet is brought there.
+    /// Parts that are not in their places yet are brought there.
     private func housed(
         at site: NodeSite, _ home: Homes.Place, in pass: ForwardPass
     ) throws -> Memory {

@@ -60,7 +60,7 @@ extension Op.ConvTranspose2d: ExecutableOp {
         return try pass.compiler.binary(dnnl_binary_add, y, with: broadcast, as: site.name)
     }
 
-    /// The kernel as a primitive reads it: anew at every step if it learns.
+    /// The kernel as a primitive reads it: at every step if it learns.
     private func laidOut(
         _ kernel: Memory, of reverse: Product, as layout: Descriptor, learns: Bool,
         in compiler: Compiler

@@ -10,7 +10,7 @@ extension Op.Dropout: ExecutableOp {
 
     var role: FusionRole { .dropping }
 
-    /// What dropout multiplies by, as the map lies.
+    /// The factors of dropout, in the layout of the map.
     struct Mask {
         let layout: MapLayout
         let factors: Buffer

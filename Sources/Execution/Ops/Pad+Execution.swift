@@ -27,7 +27,7 @@ extension Op.Pad: ExecutableOp {
         ]
     }
 
-    /// What cuts off what this adds.
+    /// The padding that cuts off what this adds.
     var reversed: Op.Pad {
         Op.Pad(
             padding: Padding(
