@@ -24,6 +24,9 @@ final class Arena {
         return buffer
     }
 
+    /// Whether a buffer is one of these: a value, and neither a weight nor memory of a caller's.
+    func holds(_ buffer: Buffer) -> Bool { indices[ObjectIdentifier(buffer)] != nil }
+
     /// Says that a step uses a buffer; memory of its own does not matter here.
     func use(_ buffer: Buffer, at step: Int) {
         guard let index = indices[ObjectIdentifier(buffer)] else { return }

@@ -96,7 +96,8 @@ final class ForwardPass {
     /// Whether a value may be overwritten: no group is left to read it, under this name or another. While
     /// learning, backward reads what other readers than the one that asks have read.
     func isFree(_ node: Int) -> Bool {
-        guard let value = values[node],
+        // A weight that is a value is read again by the next run.
+        guard let value = values[node], compiler.arena.holds(value.buffer),
             learning == nil || (disposable.contains(node) && plan.readers[node].count == 1)
         else { return false }
         return !outputs.contains(node) && node != 0
