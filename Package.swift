@@ -194,7 +194,11 @@ let package = Package(
         tests("Tensors", ["GraftTensors", collections]),
         tests("Networks", ["GraftNetworks", "GraftTensors", collections]),
         tests(
-            "Architectures", ["GraftArchitectures", "GraftNetworks", "GraftTensors", collections]),
+            "Architectures",
+            [
+                "GraftArchitectures", "GraftNetworks", "GraftSchemas", "GraftTensors", collections,
+                protobuf,
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -36,12 +36,13 @@ public enum KerasConfig {
             input: shape, inputName: input, state: state, isKeras3: version.hasPrefix("3"))
         reader.unneeded = choice.unneeded
         reader.hasFixedSize = isFixed
-        let outputs = try reader.model(root, path: [], classPath: [], inputs: [0], depth: 0)
+        let outputs = try reader.model(root, at: KerasReader.Place(), inputs: [0])
         guard outputs.count == 1, let output = outputs.first else {
             throw ArchitectureError.keras(
                 layer: "model", reason: "it has \(outputs.count) outputs, expected 1")
         }
-        var (graph, weights) = try reader.finish(root["config"]?["name"]?.string, output)
+        var (graph, weights) = try reader.finish(
+            name: root["config"]?["name"]?.string, output: output)
         weights.remarks = reader.remarks
         return (graph, weights, Extent(shape[2], shape[3]))
     }
@@ -105,17 +106,7 @@ struct KerasLayerConfig {
         (self.kind, self.config) = try Keras1.modern(kind, config, name: name)
     }
 
-    private init(kind: String, name: String, config: JSONTree) {
-        (self.kind, self.name, self.config) = (kind, name, config)
-    }
-
-    /// The same layer, with this function as its activation.
-    func with(activation: String) -> KerasLayerConfig {
-        KerasLayerConfig(
-            kind: kind, name: name, config: ["activation": .string(activation)])
-    }
-
-    /// How its weights are quantised; nil if they are floating-point numbers.
+    /// The kind of quantisation of its weights; nil if they are floating-point numbers.
     var quantization: String? {
         guard let policy = config["dtype"]?["class_name"]?.string, policy.hasPrefix("Quantized")
         else { return config["quantization_mode"]?.string }
@@ -125,24 +116,24 @@ struct KerasLayerConfig {
 
     func fail(_ reason: String) -> ArchitectureError { .keras(layer: name, reason: reason) }
 
-    func integer(_ key: String, _ usual: Int) throws -> Int {
+    func integer(_ key: String, or usual: Int) throws -> Int {
         guard let value = config[key], value != .null else { return usual }
         guard let number = value.integer, number.magnitude <= 1 << 30 else {
-            throw fail("its `\(key)` is no number")
+            throw fail("its `\(key)` must be a whole number")
         }
         return number
     }
-    func number(_ key: String, _ usual: Double) throws -> Double {
+    func number(_ key: String, or usual: Double) throws -> Double {
         guard let value = config[key], value != .null else { return usual }
         guard let number = value.scalar else {
             throw fail("its `\(key)` must be a number, found \((try? value.text()) ?? "?")")
         }
         return number
     }
-    func flag(_ key: String, _ usual: Bool) -> Bool { config[key]?.bool ?? usual }
+    func flag(_ key: String, or usual: Bool) -> Bool { config[key]?.bool ?? usual }
 
     /// A size: a number for both axes, or two.
-    func extent(_ key: String, _ usual: Extent?) throws -> Extent {
+    func extent(_ key: String, or usual: Extent? = nil) throws -> Extent {
         let value = config[key] ?? .null
         if let side = value.size { return Extent(side) }
         if let pair = value.array, pair.count == 2, let height = pair[0].size,
@@ -150,7 +141,7 @@ struct KerasLayerConfig {
         {
             return Extent(height, width)
         }
-        guard value == .null, let usual else { throw fail("its `\(key)` is no size") }
+        guard value == .null, let usual else { throw fail("its `\(key)` must be a size") }
         return usual
     }
 
@@ -161,19 +152,19 @@ struct KerasLayerConfig {
             if let one = value.size { return (one, one) }
             guard let pair = value.array, pair.count == 2, let first = pair[0].size,
                 let second = pair[1].size
-            else { throw fail("its `\(key)` is no padding") }
+            else { throw fail("its `\(key)` must be a padding") }
             return (first, second)
         }
         if let all = value.size { return Padding(top: all, left: all, bottom: all, right: all) }
         guard let pair = value.array, pair.count == 2 else {
-            throw fail("its `\(key)` is no padding")
+            throw fail("its `\(key)` must be a padding")
         }
         let (vertical, horizontal) = (try both(pair[0]), try both(pair[1]))
         return Padding(
             top: vertical.0, left: horizontal.0, bottom: vertical.1, right: horizontal.1)
     }
 
-    /// How a window meets the border.
+    /// The padding of a window.
     func border() throws -> WindowPadding {
         switch config["padding"]?.string ?? "valid" {
         case "same": return .same
@@ -189,7 +180,7 @@ struct KerasLayerConfig {
     }
 
     /// Throws unless the axis is the channels', the last.
-    func requireLastAxis(_ rank: Int) throws {
+    func requireLastAxis(rank: Int) throws {
         var axis = config["axis"] ?? .integer(-1)
         if let list = axis.array, list.count == 1 { axis = list[0] }
         guard let number = axis.integer, number == -1 || number == rank - 1 else {

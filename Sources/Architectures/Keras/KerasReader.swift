@@ -4,8 +4,16 @@ import GraftNetworks
 import GraftTensors
 import OrderedCollections
 
-/// Builds a graph layer by layer, going into nested models.
+/// Builds a graph layer by layer, as the rows of ``KerasLayers`` and ``KerasFunctions`` say, going
+/// into nested models.
 struct KerasReader {
+    /// The largest number of models inside each other.
+    static let maximumDepth = 16
+    /// The largest number of layers in a model.
+    static let maximumLayerCount = 20_000
+    /// The largest number of values that a layer reads.
+    static let maximumInputCount = 1024
+
     var builder: GraphBuilder
     let state: StateDict
     let isKeras3: Bool
@@ -13,16 +21,18 @@ struct KerasReader {
     var unneeded: Set<String> = []
     /// Names of parameters that the builder's rule does not give.
     var renames: [String: String] = [:]
-    /// What files may call the variables of layers, where it is not only what the graph calls them.
+    /// Names of variables in files, where they may be others than the graph's.
     var spellings: [String: [String]] = [:]
     /// Nodes that are one channel, which Keras has without an axis of channels.
     var planes: Set<Int> = []
     /// Whether the model says the size of its input.
     var hasFixedSize = true
-    /// What was decided about the model, for people.
+    /// Tensors that became constants of the graph.
+    var used: Set<String> = []
+    /// The decisions about the model, for people.
     private(set) var remarks: [Remark] = []
     /// Every name that a file may use for the weights of a layer, by the layer's own.
-    private var aliases: [String: [String]] = [:]
+    private(set) var aliases: [String: [String]] = [:]
     private var weighted: Set<String> = []
 
     init(input: Shape, inputName: String, state: StateDict, isKeras3: Bool) throws {
@@ -31,18 +41,43 @@ struct KerasReader {
         self.isKeras3 = isKeras3
     }
 
+    /// The place of a model: the models around it and itself, by their names and by the names of
+    /// their groups in Keras 3's files.
+    struct Place {
+        var names: [String] = []
+        var groups: [String] = []
+
+        var depth: Int { names.count }
+        /// The model's own name.
+        var name: String { names.last ?? "model" }
+
+        fileprivate func entering(_ entry: Entry) -> Place {
+            Place(names: names + [entry.layer.name], groups: groups + [entry.group])
+        }
+        fileprivate func fail(_ reason: String) -> ArchitectureError {
+            .keras(layer: name, reason: reason)
+        }
+    }
+
+    fileprivate struct Entry {
+        let layer: KerasLayerConfig
+        let json: JSONTree
+        let group: String
+        /// For every time it is called, the values that it reads.
+        let calls: [KerasArguments]
+        /// Whether it is a model.
+        var isModel: Bool { layer.config["layers"] != nil }
+    }
+
     /// Adds a model that reads `inputs`; gives its outputs.
-    mutating func model(
-        _ json: JSONTree, path: [String], classPath: [String], inputs: [Int], depth: Int
-    ) throws -> [Int] {
-        let place = path.last ?? "model"
-        guard depth < 16 else {
-            throw ArchitectureError.keras(layer: place, reason: "models nest over 16 deep")
+    mutating func model(_ json: JSONTree, at place: Place, inputs: [Int]) throws -> [Int] {
+        guard place.depth < Self.maximumDepth else {
+            throw place.fail("models nest over \(Self.maximumDepth) deep")
         }
         let config = json["config"] ?? .null
-        guard let layers = config["layers"]?.array ?? config.array, layers.count <= 20_000 else {
-            throw ArchitectureError.keras(layer: place, reason: "it has no list of layers")
-        }
+        guard let layers = config["layers"]?.array ?? config.array,
+            layers.count <= Self.maximumLayerCount
+        else { throw place.fail("it has no list of layers") }
         // Groups in Keras 3's files are called by class and a count.
         var counts: [String: Int] = [:]
         let entries = try layers.map { json in
@@ -52,81 +87,43 @@ struct KerasReader {
             counts[kind] = number + 1
             return Entry(
                 layer: layer, json: json, group: number == 0 ? kind : "\(kind)_\(number)",
-                calls: try Self.calls(json, layer))
+                calls: KerasArguments.calls(of: layer, in: json))
         }
-        if json["class_name"]?.string == "Sequential" || config["input_layers"] == nil {
-            guard inputs.count == 1, var x = inputs.first else {
-                throw ArchitectureError.keras(layer: place, reason: "expected one input")
+        guard json["class_name"]?.string == "Sequential" || config["input_layers"] == nil else {
+            return try functional(config, entries: entries, at: place, inputs: inputs)
+        }
+        guard inputs.count == 1, var x = inputs.first else {
+            throw place.fail("expected one input")
+        }
+        for entry in entries where entry.layer.kind != "InputLayer" {
+            let results = try call(entry, number: 0, at: place, inputs: [x])
+            guard results.count == 1 else {
+                throw entry.layer.fail("it has \(results.count) outputs")
             }
-            for entry in entries where entry.layer.kind != "InputLayer" {
-                let results = try call(entry, path, classPath, [x], depth, node: 0)
-                guard results.count == 1 else {
-                    throw entry.layer.fail("it has \(results.count) outputs")
-                }
-                x = results[0]
-            }
-            return [x]
+            x = results[0]
         }
-        return try functional(config, entries, path, classPath, inputs, depth)
-    }
-
-    private struct Entry {
-        let layer: KerasLayerConfig
-        let json: JSONTree
-        let group: String
-        /// For every time it is called, the values that it reads.
-        let calls: [Call]
-    }
-
-    /// What a layer is called with.
-    private struct Call {
-        var reads: [History] = []
-        /// Its values and constants in the order of a function's arguments: `3 - x`.
-        var operands: [Operand] = []
-        /// Its arguments with a name.
-        var options: JSONTree = .null
-        var hasConstants: Bool {
-            operands.contains { if case .constant = $0 { true } else { false } }
-        }
-
-        mutating func read(_ history: History) {
-            operands.append(.value(reads.count))
-            reads.append(history)
-        }
-    }
-
-    /// Output `tensor` of call `node` of a layer.
-    private struct History: Hashable {
-        let layer: String
-        let node: Int
-        let tensor: Int
+        return [x]
     }
 
     private mutating func functional(
-        _ config: JSONTree, _ entries: [Entry], _ path: [String], _ classPath: [String],
-        _ inputs: [Int], _ depth: Int
+        _ config: JSONTree, entries: [Entry], at place: Place, inputs: [Int]
     ) throws -> [Int] {
-        var values: [History: Int] = [:]
-        let names = Self.histories(config["input_layers"] ?? .null)
+        var values: [KerasHistory: Int] = [:]
+        let names = KerasHistory.all(in: config["input_layers"] ?? .null)
         guard names.count == inputs.count else {
-            throw ArchitectureError.keras(
-                layer: path.last ?? "model",
-                reason: "it has \(names.count) inputs, expected \(inputs.count)")
+            throw place.fail("it has \(names.count) inputs, expected \(inputs.count)")
         }
         for (name, input) in zip(names, inputs) { values[name] = input }
         if let parallel = Self.parallelModel(entries) {
-            let name = parallel.layer.name
-            remarks.append(.parallel(model: name))
-            return try model(
-                parallel.json, path: path + [name], classPath: classPath + [parallel.group],
-                inputs: inputs, depth: depth + 1)
+            remarks.append(.parallel(model: parallel.layer.name))
+            return try model(parallel.json, at: place.entering(parallel), inputs: inputs)
         }
-        let firsts = Self.firstNodes(config, entries)
+        let firsts = Self.firstNodes(config, entries: entries)
         // Layers stand in some order: call whatever has all that it reads, until nothing is left.
         var waiting: [(entry: Int, call: Int)] = []
         for (index, entry) in entries.enumerated()
         where entry.layer.kind != "InputLayer"
-            && !(depth == 0 && unneeded.contains(entry.layer.name))
+            && !(place.depth == 0 && unneeded.contains(entry.layer.name))
         {
             for call in entry.calls.indices { waiting.append((index, call)) }
         }
@@ -134,10 +131,7 @@ struct KerasReader {
         var patience = 10_000_000
         while !waiting.isEmpty {
             patience -= waiting.count
-            guard patience > 0 else {
-                throw ArchitectureError.keras(
-                    layer: path.last ?? "model", reason: "its layers are too many, in no order")
-            }
+            guard patience > 0 else { throw place.fail("its layers are too many, in no order") }
             var later: [(entry: Int, call: Int)] = []
             for (index, number) in waiting {
                 let entry = entries[index]
@@ -147,10 +141,11 @@ struct KerasReader {
                     continue
                 }
                 let results = try call(
-                    entry, path, classPath, reads.compactMap(\.self), depth, node: number)
-                let node = number + firsts[entry.layer.name, default: 0]
+                    entry, number: number, at: place, inputs: reads.compactMap(\.self))
+                let name = entry.layer.name
+                let node = number + firsts[name, default: 0]
                 for (tensor, result) in results.enumerated() {
-                    values[History(layer: entry.layer.name, node: node, tensor: tensor)] = result
+                    values[KerasHistory(layer: name, node: node, tensor: tensor)] = result
                 }
             }
             guard later.count < waiting.count else {
@@ -159,7 +154,7 @@ struct KerasReader {
             }
             waiting = later
         }
-        return try Self.histories(config["output_layers"] ?? .null).map { history in
+        return try KerasHistory.all(in: config["output_layers"] ?? .null).map { history in
             guard let value = values[history] else {
                 throw ArchitectureError.keras(
                     layer: history.layer, reason: "it is named as an output and gives none")
@@ -171,11 +166,11 @@ struct KerasReader {
     /// The model that Keras' `multi_gpu_model` put around: functions that each take a part of the
     /// batch, the model on each part, and the parts of the answer joined along the batch.
     private static func parallelModel(_ entries: [Entry]) -> Entry? {
-        let models = entries.filter { $0.layer.config["layers"] != nil }
+        let models = entries.filter(\.isModel)
         guard models.count == 1, let model = models.first, model.calls.count > 1 else { return nil }
         var parts: Set<Int> = []
         var joins = 0
-        for entry in entries where entry.layer.config["layers"] == nil {
+        for entry in entries where !entry.isModel {
             switch entry.layer.kind {
             case "InputLayer": continue
             case "Lambda":
@@ -200,58 +195,74 @@ struct KerasReader {
 
     /// The number of a nested model's first call, where it is not 0: Keras 2 counts the making of a
     /// model as a call of it, and writes down those that come after.
-    private static func firstNodes(_ config: JSONTree, _ entries: [Entry]) -> [String: Int] {
-        let outputs = histories(config["output_layers"] ?? .null)
+    private static func firstNodes(_ config: JSONTree, entries: [Entry]) -> [String: Int] {
+        let outputs = KerasHistory.all(in: config["output_layers"] ?? .null)
         var last: [String: Int] = [:]
         for read in entries.flatMap({ $0.calls.flatMap(\.reads) }) + outputs {
             last[read.layer] = max(last[read.layer] ?? 0, read.node)
         }
         var firsts: [String: Int] = [:]
-        for entry in entries where entry.layer.config["layers"] != nil {
-            if last[entry.layer.name] == entry.calls.count { firsts[entry.layer.name] = 1 }
+        for entry in entries where entry.isModel && last[entry.layer.name] == entry.calls.count {
+            firsts[entry.layer.name] = 1
         }
         return firsts
     }
 
+    /// Adds call `number` of a layer or a nested model.
     private mutating func call(
-        _ entry: Entry, _ path: [String], _ classPath: [String], _ inputs: [Int], _ depth: Int,
-        node: Int
+        _ entry: Entry, number: Int, at place: Place, inputs: [Int]
     ) throws -> [Int] {
-        let names = path + [entry.layer.name]
-        let groups = classPath + [entry.group]
-        if entry.layer.config["layers"] != nil {
-            guard node == 0 else { throw entry.layer.fail("the model is used twice") }
-            return try model(
-                entry.json, path: names, classPath: groups, inputs: inputs, depth: depth + 1)
+        let layer = entry.layer
+        let inner = place.entering(entry)
+        if entry.isModel {
+            guard number == 0 else { throw layer.fail("the model is used twice") }
+            return try model(entry.json, at: inner, inputs: inputs)
         }
-        let full = names.joined(separator: "/")
-        let before = builder.nodes.count
-        builder.stage = Self.stage(names)
-        let name = node == 0 ? full : "\(full)_call\(node)"
-        if let mode = entry.layer.quantization {
+        let full = inner.names.joined(separator: "/")
+        if let mode = layer.quantization {
             throw ArchitectureError.quantized(mode: mode, names: [full])
         }
-        let made = entry.calls.indices.contains(node) ? entry.calls[node] : Call()
-        let operation = Self.operation(entry.layer, hasConstants: made.hasConstants)
-        if inputs.contains(where: planes.contains), !["stack", "expand_dims"].contains(operation) {
-            throw entry.layer.fail("it reads one channel without an axis of channels")
+        guard let first = inputs.first, inputs.count <= Self.maximumInputCount else {
+            throw layer.fail("it reads nothing")
         }
-        let result =
-            try operation.map {
-                try operate($0, entry.layer, name, inputs, made.operands, made.options)
-            } ?? layer(entry.layer, name, inputs)
+        let arguments =
+            entry.calls.indices.contains(number) ? entry.calls[number] : KerasArguments()
+        let call = KerasCall(
+            layer: layer, name: number == 0 ? full : "\(full)_call\(number)", inputs: inputs,
+            shape: builder.shapes[first], operands: arguments.operands,
+            options: arguments.options)
+        let before = builder.nodes.count
+        builder.stage = Self.stage(inner.names)
+        let result = try add(call, hasConstants: arguments.hasConstants)
         if builder.nodes[before...].contains(where: { !$0.parameters.isEmpty }) {
             guard weighted.insert(full).inserted else {
-                throw entry.layer.fail("its weights are used twice, which a graph cannot say")
+                throw layer.fail("its weights are used twice, which a graph cannot say")
             }
             // What files call it: all names; Keras 3's groups; only the outermost and itself.
             aliases[full] = [
-                full, groups.joined(separator: "/"),
-                [names[0], entry.layer.name].joined(separator: "/"),
-                entry.layer.name,
+                full, inner.groups.joined(separator: "/"),
+                [inner.names[0], layer.name].joined(separator: "/"), layer.name,
             ]
         }
         return [result]
+    }
+
+    private mutating func add(_ call: KerasCall, hasConstants: Bool) throws -> Int {
+        let layer = call.layer
+        let function = KerasFunctions.name(of: layer, hasConstants: hasConstants)
+        if call.inputs.contains(where: planes.contains),
+            !["stack", "expand_dims"].contains(function)
+        {
+            throw layer.fail("it reads one channel without an axis of channels")
+        }
+        guard let function else {
+            try layer.requireChannelsLast()
+            return try KerasLayers.reading(of: layer)(call, &self)
+        }
+        guard let value = try KerasFunctions.all[function]?(call, &self) else {
+            throw layer.fail("graft does not know the operation `\(function)` with these arguments")
+        }
+        return value
     }
 
     /// `conv4_block6_out` is of stage `conv4`, `block_13_expand` of `block_13`; in a nested model
@@ -265,161 +276,11 @@ struct KerasReader {
         return String(first)
     }
 
-    /// Every call of a layer, as Keras 2 and 3 write them down.
-    private static func calls(_ json: JSONTree, _ layer: KerasLayerConfig) throws -> [Call] {
-        guard let nodes = json["inbound_nodes"]?.array else { return [] }
-        return nodes.map { node in
-            var found = Call()
-            if node["args"] != nil || node["kwargs"] != nil {
-                let arguments = node["args"]?.array ?? []
-                for argument in arguments { collect(argument, &found, depth: 0) }
-                let named = node["kwargs"] ?? .null
-                if case .object(let members) = named {
-                    for key in members.keys.sorted() where key != "training" && key != "mask" {
-                        collect(members[key] ?? .null, &found, depth: 0, isNamed: true)
-                    }
-                }
-                // `x[key]` of Keras 3 has its key as the second argument.
-                found.options = named
-                if layer.kind == "GetItem", arguments.count == 2 {
-                    found.options = ["key": arguments[1]]
-                    found.operands = Array(found.operands.prefix(1))
-                }
-                return found
-            }
-            collectKeras2(node, &found)
-            return found
-        }
-    }
-
-    private static func collect(
-        _ json: JSONTree, _ found: inout Call, depth: Int, isNamed: Bool = false
-    ) {
-        guard depth < 16 else { return }
-        if json["class_name"]?.string == "__keras_tensor__" {
-            for history in histories(json["config"]?["keras_history"] ?? .null) {
-                found.read(history)
-            }
-        } else if !isNamed, let constant = KerasConstant(json) {
-            found.operands.append(.constant(constant))
-        } else if let values = json.array {
-            for value in values { collect(value, &found, depth: depth + 1, isNamed: isNamed) }
-        } else if case .object(let members) = json {
-            for key in members.keys.sorted() {
-                collect(members[key] ?? .null, &found, depth: depth + 1, isNamed: isNamed)
-            }
-        }
-    }
-
-    /// `["name", 0, 0, {"y": 3}]` or a list of such; `_CONSTANT_VALUE` stands for a first argument
-    /// that is no tensor.
-    private static func collectKeras2(_ node: JSONTree, _ found: inout Call) {
-        let values = node.array ?? []
-        let items = values.first?.string == nil ? values : [node]
-        for item in items {
-            guard let parts = item.array, let name = parts.first?.string, parts.count >= 3 else {
-                continue
-            }
-            if name == "_CONSTANT_VALUE" {
-                KerasConstant(parts[2]).map { found.operands.append(.constant($0)) }
-            } else {
-                for history in histories(item) { found.read(history) }
-            }
-            guard item == items.last, parts.count >= 4 else { continue }
-            found.options = parts[3]
-            for key in ["y", "bias", "b"] {
-                guard let other = parts[3][key], other != .null else { continue }
-                if other.array?.first?.string != nil {
-                    for history in histories(other) { found.read(history) }
-                } else if let constant = KerasConstant(other) {
-                    found.operands.append(.constant(constant))
-                }
-            }
-        }
-    }
-
-    /// `["name", 0, 0]`, or a list of such.
-    private static func histories(_ json: JSONTree) -> [History] {
-        guard let values = json.array, let first = values.first else { return [] }
-        if let name = first.string {
-            guard values.count >= 3, let node = values[1].integer, let tensor = values[2].integer
-            else { return [] }
-            return [History(layer: name, node: node, tensor: tensor)]
-        }
-        return values.flatMap { histories($0) }
-    }
-
-    /// The graph with its head found, and the weights under its names.
-    mutating func finish(_ name: String?, _ output: Int) throws -> (
-        graph: Graph, weights: StateDict
-    ) {
-        var graph = try builder.finished(name: name ?? "keras", output: output)
-        var files: [String: String] = [:]
-        for index in graph.nodes.indices {
-            for position in graph.nodes[index].parameters.indices {
-                let parameter = graph.nodes[index].parameters[position]
-                let name = renames[parameter.name] ?? parameter.name
-                graph.nodes[index].parameters[position].name = name
-                if let file = fileName(name) { files[file] = name }
-            }
-        }
-        var renamed = StateDict(metadata: state.metadata, axes: state.axes)
-        for (file, tensor) in state.tensors where !used.contains(file) {
-            renamed[files[file] ?? file] = tensor
-        }
-        guard !unneeded.isEmpty else { return (graph, try graph.bound(renamed)) }
-        // What the other outputs need has no place here.
-        var (weights, report) = graph.binding(renamed)
-        report.unexpected = []
-        guard report.isClean else { throw NetworkError.binding(report) }
-        weights.metadata = renamed.metadata
-        return (graph, weights)
-    }
-
-    /// Tensors that became constants of the graph.
-    var used: Set<String> = []
-
-    /// What the file calls a parameter.
-    private func fileName(_ parameter: String) -> String? {
-        guard let cut = parameter.lastIndex(of: "/") else { return nil }
-        let variable = parameter[parameter.index(after: cut)...]
-        let layer = String(parameter[..<cut])
-        let spelled =
-            spellings[parameter]
-            ?? {
-                switch variable {
-                case "depthwise_kernel": ["depthwise_kernel", "kernel"]
-                case "gamma": ["gamma", "variable", "0"]  // A layer scale's weight has no name.
-                default: [String(variable)]
-                }
-            }()
-        for alias in aliases[layer] ?? [layer] {
-            for variable in spelled where state["\(alias)/\(variable)"] != nil {
-                return "\(alias)/\(variable)"
-            }
-        }
-        // Keras writes the names of outer models or not, as it was built: only one may fit.
-        let parts = layer.split(separator: "/")
-        guard let outer = parts.first, let own = parts.last else { return nil }
-        let fitting = state.tensors.keys.filter { name in
-            name.hasPrefix("\(outer)/") && spelled.contains { name.hasSuffix("/\(own)/\($0)") }
-        }
-        return fitting.count == 1 ? fitting[0] : nil
-    }
-
-    /// A constant that Keras keeps among the weights of layer `name`.
-    mutating func constant(_ variable: String, of layer: KerasLayerConfig, _ name: String) throws
-        -> [Float]?
-    {
-        let candidates =
-            [name, layer.name, name.split(separator: "/").suffix(2).joined(separator: "/")]
-            + ["normalization"]
-        for candidate in candidates {
-            guard let tensor = state["\(candidate)/\(variable)"] else { continue }
-            used.formUnion(["mean", "variance", "count"].map { "\(candidate)/\($0)" })
-            guard tensor.count <= 65536 else { throw layer.fail("its `\(variable)` is too large") }
-            return try tensor.load().floats
-        }
-        return nil
+    /// Adds an operation under the name of a call and `suffix`; it reads what the call reads first
+    /// unless others are given.
+    mutating func add(
+        _ op: Op, for call: KerasCall, suffix: String = "", reading inputs: [Int]? = nil
+    ) throws -> Int {
+        try builder.add(op, name: call.name + suffix, inputs: inputs ?? [call.x])
     }
 }

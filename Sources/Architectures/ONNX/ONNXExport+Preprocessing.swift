@@ -1,10 +1,11 @@
 // The way from pixels to a network's input as ONNX operators: any size of image, resize, crop, arithmetic.
 
+import GraftNetworks
 internal import GraftSchemas
 import GraftTensors
 
 extension ONNXExport {
-    /// What happens to an image of any size before the network: (N, H, W, 3) of bytes, red first,
+    /// The preprocessing of an image of any size: (N, H, W, 3) of bytes, red first,
     /// becomes `(x[source] · scale + shift)` of the network's size.
     public struct Input: Sendable {
         /// A resize kernel.
@@ -26,7 +27,7 @@ extension ONNXExport {
             case shorterSide(Int)
         }
 
-        /// How an image is resized.
+        /// The size to which an image is resized.
         public var resize: Resize
         /// The resize kernel.
         public var kernel: Kernel
@@ -52,120 +53,129 @@ extension ONNXExport {
             self.shift = shift
         }
     }
+}
 
-    /// Emits the preprocessing; gives the name of the network's input.
-    mutating func prepared(_ input: Input?, height: Int, width: Int) -> String {
+extension ONNXGraph {
+    /// Adds the preprocessing and returns the name of the network's input.
+    mutating func prepare(_ input: ONNXExport.Input?, size: Extent) -> String {
         guard let input else { return "input" }
-        var x = emit("Transpose", ["input"], "image.first", [("perm", .integers([0, 3, 1, 2]))])
-        if input.sources.count == 1 { x = luma(x) }
-        x = resized(x, input)
-        x = cropped(x, input, height: height, width: width)
-        if case .fourNeighbours = input.kernel {} else { x = float(x, "image.float") }
+        var x = emit(
+            "Transpose", name: "image.first", inputs: ["input"],
+            attributes: ["perm": [0, 3, 1, 2]])
+        if input.sources.count == 1 { x = luma(of: x) }
+        x = resized(x, as: input)
+        x = cropped(x, as: input, to: size)
+        if case .fourNeighbours = input.kernel {} else { x = float(x, name: "image.float") }
         let channels = input.scale.count
         if channels > 1, input.sources != Array(0..<channels) {
-            let order = constant("image.order", input.sources)
-            x = emit("Gather", [x, order], "image.ordered", [("axis", .integer(1))])
+            let order = constant(input.sources, name: "image.order")
+            x = emit(
+                "Gather", name: "image.ordered", inputs: [x, order], attributes: ["axis": 1])
         }
-        let scale = constant("image.scale", input.scale, [1, channels, 1, 1])
-        let shift = constant("image.shift", input.shift, [1, channels, 1, 1])
-        x = emit("Mul", [x, scale], "image.scaled")
-        return emit("Add", [x, shift], "image.normalized")
+        let scale = constant(input.scale, shape: [1, channels, 1, 1], name: "image.scale")
+        let shift = constant(input.shift, shape: [1, channels, 1, 1], name: "image.shift")
+        x = emit("Mul", name: "image.scaled", inputs: [x, scale])
+        return emit("Add", name: "image.normalized", inputs: [x, shift])
     }
 
-    private mutating func float(_ x: String, _ name: String) -> String {
-        emit("Cast", [x], name, [("to", .integer(1))])
+    private mutating func float(_ x: String, name: String) -> String {
+        emit("Cast", name: name, inputs: [x], attributes: ["to": 1])
+    }
+
+    /// Adds the height and the width of a map.
+    private mutating func extent(of x: String, name: String) -> String {
+        emit("Shape", name: name, inputs: [x], attributes: ["start": 2, "end": 4])
     }
 
     /// ⌊(19595 R + 38470 G + 7471 B + 2¹⁵) / 2¹⁶⌋: all of it is exact in 32-bit floats.
-    private mutating func luma(_ x: String) -> String {
-        let numbers = float(x, "image.colors")
-        let weights = constant("image.luma", [19595, 38470, 7471], [1, 3, 1, 1])
-        let half = constant("image.half", [32768], [1])
-        let sum = emit("Conv", [numbers, weights, half], "image.sum")
-        let share = constant("image.share", [1.0 / 65536], [])
-        let exact = emit("Mul", [sum, share], "image.exact")
-        let whole = emit("Floor", [exact], "image.whole")
-        return emit("Cast", [whole], "image.grey", [("to", .integer(2))])
+    private mutating func luma(of x: String) -> String {
+        let numbers = float(x, name: "image.colors")
+        let weights = constant([19595, 38470, 7471], shape: [1, 3, 1, 1], name: "image.luma")
+        let half = constant([32768], shape: [1], name: "image.half")
+        let sum = emit("Conv", name: "image.sum", inputs: [numbers, weights, half])
+        let share = constant(1.0 / 65536, name: "image.share")
+        let exact = emit("Mul", name: "image.exact", inputs: [sum, share])
+        let whole = emit("Floor", name: "image.whole", inputs: [exact])
+        return emit("Cast", name: "image.grey", inputs: [whole], attributes: ["to": 2])
     }
 
     /// Resizes (N, C, H, W) of bytes. Bytes stay bytes, rounded after either pass as Pillow does, but
     /// with TensorFlow's kernel.
-    private mutating func resized(_ x: String, _ input: Input) -> String {
+    private mutating func resized(_ x: String, as input: ONNXExport.Input) -> String {
         var x = x
-        if case .fourNeighbours = input.kernel { x = float(x, "image.float") }
-        let channels = constant("image.channels", [input.sources.count == 1 ? 1 : 3])
+        if case .fourNeighbours = input.kernel { x = float(x, name: "image.float") }
+        let channels = constant([input.sources.count == 1 ? 1 : 3], name: "image.channels")
         let batch = emit(
-            "Shape", [x], "image.batch", [("start", .integer(0)), ("end", .integer(1))])
+            "Shape", name: "image.batch", inputs: [x], attributes: ["start": 0, "end": 1])
         let sides: String
         switch input.resize {
-        case .sides(let height, let width): sides = constant("image.sides", [height, width])
+        case .sides(let height, let width): sides = constant([height, width], name: "image.sides")
         case .shorterSide(let side):
             // side · (H, W) / min(H, W), cut to integers: torchvision.
-            let old = emit(
-                "Shape", [x], "image.old", [("start", .integer(2)), ("end", .integer(4))])
-            let shorter = emit("ReduceMin", [old], "image.shorter", [("keepdims", .integer(1))])
-            let wanted = constant("image.side", [side])
-            sides = emit(
-                "Div", [emit("Mul", [old, wanted], "image.product"), shorter], "image.sides")
+            let old = extent(of: x, name: "image.old")
+            let shorter = emit(
+                "ReduceMin", name: "image.shorter", inputs: [old], attributes: ["keepdims": 1])
+            let wanted = constant([side], name: "image.side")
+            let product = emit("Mul", name: "image.product", inputs: [old, wanted])
+            sides = emit("Div", name: "image.sides", inputs: [product, shorter])
         }
         let sizes = emit(
-            "Concat", [batch, channels, sides], "image.sizes", [("axis", .integer(0))])
-        var settings: [(String, Setting)] = [
-            ("coordinate_transformation_mode", .text("half_pixel"))
-        ]
-        switch input.kernel {
-        case .nearest:
-            settings += [("mode", .text("nearest")), ("nearest_mode", .text("round_prefer_ceil"))]
-        case .triangle:
-            settings += [
-                ("mode", .text("linear")), ("antialias", .integer(1)),
-                ("exclude_outside", .integer(1)),
-            ]
-        case .cubic:
-            settings += [
-                ("mode", .text("cubic")), ("cubic_coeff_a", .number(-0.5)),
-                ("antialias", .integer(1)), ("exclude_outside", .integer(1)),
-            ]
-        case .fourNeighbours: settings.append(("mode", .text("linear")))
-        }
-        return emit("Resize", [x, "", "", sizes], "image.resized", settings)
+            "Concat", name: "image.sizes", inputs: [batch, channels, sides],
+            attributes: ["axis": 0])
+        let kernel: Attributes =
+            switch input.kernel {
+            case .nearest: ["mode": "nearest", "nearest_mode": "round_prefer_ceil"]
+            case .triangle: ["mode": "linear", "antialias": 1, "exclude_outside": 1]
+            case .cubic:
+                [
+                    "mode": "cubic", "cubic_coeff_a": .number(-0.5), "antialias": 1,
+                    "exclude_outside": 1,
+                ]
+            case .fourNeighbours: ["mode": "linear"]
+            }
+        return emit(
+            "Resize", name: "image.resized", inputs: [x, "", "", sizes],
+            attributes: ["coordinate_transformation_mode": "half_pixel"] + kernel)
     }
 
     /// Cuts out the centre, padded with zeros where the image is smaller.
-    private mutating func cropped(_ x: String, _ input: Input, height: Int, width: Int) -> String {
+    private mutating func cropped(
+        _ x: String, as input: ONNXExport.Input, to size: Extent
+    ) -> String {
         var isSmaller = false
         switch input.resize {
-        case .sides(height, width): return x
-        case .sides(let h, let w): isSmaller = h < height || w < width
-        case .shorterSide(let side): isSmaller = side < max(height, width)
+        case .sides(size.height, size.width): return x
+        case .sides(let h, let w): isSmaller = h < size.height || w < size.width
+        case .shorterSide(let side): isSmaller = side < max(size.height, size.width)
         }
-        let wanted = constant("image.wanted", [height, width])
-        let two = constant("image.two", [2, 2])
+        let wanted = constant([size.height, size.width], name: "image.wanted")
+        let two = constant([2, 2], name: "image.two")
         var x = x
         if isSmaller {
-            let zero = constant("image.zero", [0, 0])
-            let size = emit(
-                "Shape", [x], "image.small", [("start", .integer(2)), ("end", .integer(4))])
-            let lack = emit(
-                "Max", [emit("Sub", [wanted, size], "image.less"), zero], "image.lack")
-            let before = emit("Div", [lack, two], "image.before")
-            let after = emit("Sub", [lack, before], "image.after")
+            let zero = constant([0, 0], name: "image.zero")
+            let small = extent(of: x, name: "image.small")
+            let less = emit("Sub", name: "image.less", inputs: [wanted, small])
+            let lack = emit("Max", name: "image.lack", inputs: [less, zero])
+            let before = emit("Div", name: "image.before", inputs: [lack, two])
+            let after = emit("Sub", name: "image.after", inputs: [lack, before])
             let pads = emit(
-                "Concat", [zero, before, zero, after], "image.pads", [("axis", .integer(0))])
-            x = emit("Pad", [x, pads], "image.padded")
+                "Concat", name: "image.pads", inputs: [zero, before, zero, after],
+                attributes: ["axis": 0])
+            x = emit("Pad", name: "image.padded", inputs: [x, pads])
         }
-        let size = emit("Shape", [x], "image.new", [("start", .integer(2)), ("end", .integer(4))])
-        let rest = emit("Sub", [size, wanted], "image.rest")
-        let half = emit("Div", [rest, two], "image.halved")
+        let new = extent(of: x, name: "image.new")
+        let rest = emit("Sub", name: "image.rest", inputs: [new, wanted])
+        let half = emit("Div", name: "image.halved", inputs: [rest, two])
         var start = half
         if !input.cropsDown {
             // A half rounds to even, as Python's `round`.
-            let odd = emit("Mod", [rest, two], "image.odd")
-            let step = emit("Mul", [odd, emit("Mod", [half, two], "image.parity")], "image.step")
-            start = emit("Add", [half, step], "image.start")
+            let odd = emit("Mod", name: "image.odd", inputs: [rest, two])
+            let parity = emit("Mod", name: "image.parity", inputs: [half, two])
+            let step = emit("Mul", name: "image.step", inputs: [odd, parity])
+            start = emit("Add", name: "image.start", inputs: [half, step])
         }
-        let end = emit("Add", [start, wanted], "image.end")
-        let axes = constant("image.axes", [2, 3])
-        return emit("Slice", [x, start, end, axes], "image.cropped")
+        let end = emit("Add", name: "image.end", inputs: [start, wanted])
+        let axes = constant([2, 3], name: "image.axes")
+        return emit("Slice", name: "image.cropped", inputs: [x, start, end, axes])
     }
 }

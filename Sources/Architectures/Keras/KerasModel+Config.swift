@@ -3,7 +3,7 @@
 import GraftNetworks
 import GraftTensors
 
-extension KerasBuilder {
+extension KerasModel {
     /// Joins the layers that the publisher has in a model of their own; every index moves.
     mutating func nest() {
         var nested: [KerasNode] = []
@@ -47,7 +47,7 @@ extension KerasBuilder {
                 merges.contains(node.kind) ? [.array(references)] : .array(references)
             return object(
                 node,
-                [
+                with: [
                     "name": .string(node.name),
                     "inbound_nodes": node.inputs.isEmpty
                         ? [] : [["args": arguments, "kwargs": [:]]],
@@ -71,7 +71,7 @@ extension KerasBuilder {
     }
 
     /// A layer as Keras serialises it, and what else its model says of it.
-    private func object(_ node: KerasNode, _ more: [String: JSONTree] = [:]) -> JSONTree {
+    private func object(_ node: KerasNode, with more: [String: JSONTree] = [:]) -> JSONTree {
         var module = "keras.layers"
         var config = node.config
         if node.kind == "LayerScale" { module = "keras.src.applications.convnext" }

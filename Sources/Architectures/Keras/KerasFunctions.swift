@@ -1,0 +1,116 @@
+// TensorFlow's and Keras' functions on tensors, which a configuration holds as names and constants.
+
+import GraftNetworks
+
+/// The readers of functions: the table by the names that ``name(of:hasConstants:)`` makes.
+enum KerasFunctions {
+    /// Adds a call of a function to the graph; returns the node of its value, or nil where the
+    /// arguments are others than those that graft knows.
+    typealias Reading = @Sendable (KerasCall, inout KerasReader) throws -> Int?
+
+    /// A function of Keras 3 or TensorFlow by one name; nil for a layer.
+    static func name(of layer: KerasLayerConfig, hasConstants: Bool) -> String? {
+        switch layer.kind {
+        case "TFOpLambda", "SlicingOpLambda":
+            var name = layer.config["function"]?.string ?? layer.name
+            for prefix in [
+                "tf.", "math.", "nn.", "__operators__.", "compat.v1.", "keras.activations.",
+            ]
+            where name.hasPrefix(prefix) {
+                name.removeFirst(prefix.count)
+            }
+            return name
+        // The layers `Maximum` and `Minimum` read values alone.
+        case "Add", "Subtract", "Multiply", "Divide":
+            return hasConstants ? layer.kind.lowercased() : nil
+        case let kind where classes.contains(kind): return KerasExport.snake(kind)
+        default: return nil
+        }
+    }
+
+    /// Keras 3's operations that models hold as layers.
+    private static let classes: Set<String> = [
+        "Amax", "Cast", "Clip", "ConvertToTensor", "Elu", "Exp", "ExpandDims", "Flip", "Gelu",
+        "GetItem", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "Max", "Maximum", "Mean",
+        "Minimum", "Mish", "Negative", "Power", "Relu", "Relu6", "Resize", "Selu", "Sigmoid",
+        "Silu", "Softplus", "Square", "Stack", "StopGradient", "Tanh", "TrueDivide",
+    ]
+
+    /// A function that does nothing when a model answers.
+    private static let passing: Reading = { call, _ in call.x }
+
+    /// A function that is an activation of this name.
+    private static func activation(_ name: String) -> Reading {
+        { call, reader in
+            try reader.activated(call, function: name, reading: call.x, suffix: "")
+        }
+    }
+
+    /// A function of two operands, of which one may be a constant.
+    private static func binary(_ function: KerasBinary) -> Reading {
+        { call, reader in
+            guard call.operands.count == 2 else { return nil }
+            return try reader.binary(function, of: call)
+        }
+    }
+
+    static let all: [String: Reading] = [
+        "add": binary(.add),
+        "amax": Op.GlobalMaxPool.readKerasReduction,
+        "bias_add": binary(.biasAdd),
+        "cast": Op.Affine.readKerasCast,
+        "clip": Op.Activate.readKerasClip,
+        "clip_by_value": Op.Activate.readKerasClip,
+        "concat": Op.Concatenate.readKerasFunction,
+        "concatenate": Op.Concatenate.readKerasFunction,
+        "convert_to_tensor": passing,
+        "div": binary(.divide),
+        "divide": binary(.divide),
+        "elu": activation("elu"),
+        "exp": activation("exponential"),
+        "expand_dims": Op.Concatenate.readKerasExpansion,
+        "flip": Op.Slice.readKerasFlip,
+        "gelu": Op.Activate.readKerasGelu,
+        "get_item": Op.Slice.readKerasItem,
+        "getitem": Op.Slice.readKerasItem,
+        "hard_sigmoid": activation("hard_sigmoid"),
+        "hard_silu": activation("hard_silu"),
+        "hard_tanh": activation("hard_tanh"),
+        "identity": passing,
+        "image.resize": Op.Upsample.readKerasResize,
+        "l2_normalize": Op.UnitNorm.readKerasFunction,
+        "leaky_relu": Op.Activate.readKerasLeakyFunction,
+        "max": Op.GlobalMaxPool.readKerasReduction,
+        "maximum": binary(.maximum),
+        "mean": Op.GlobalAveragePool.readKerasReduction,
+        "minimum": binary(.minimum),
+        "mish": activation("mish"),
+        "mul": binary(.multiply),
+        "multiply": binary(.multiply),
+        "neg": Op.Affine.readKerasNegative,
+        "negative": Op.Affine.readKerasNegative,
+        "pow": Op.Multiply.readKerasPower,
+        "power": Op.Multiply.readKerasPower,
+        "reduce_max": Op.GlobalMaxPool.readKerasReduction,
+        "reduce_mean": Op.GlobalAveragePool.readKerasReduction,
+        "relu": activation("relu"),
+        "relu6": activation("relu6"),
+        "resize": Op.Upsample.readKerasResize,
+        "reverse": Op.Slice.readKerasFlip,
+        "selu": activation("selu"),
+        "sigmoid": activation("sigmoid"),
+        "silu": activation("silu"),
+        "softmax": Op.Softmax.readKerasFunction,
+        "softplus": activation("softplus"),
+        "square": Op.Multiply.readKerasSquare,
+        "stack": Op.Concatenate.readKerasStack,
+        "stop_gradient": passing,
+        "strided_slice": Op.Slice.readKerasItem,
+        "sub": binary(.subtract),
+        "subtract": binary(.subtract),
+        "swish": activation("swish"),
+        "tanh": activation("tanh"),
+        "true_divide": binary(.divide),
+        "truediv": binary(.divide),
+    ]
+}

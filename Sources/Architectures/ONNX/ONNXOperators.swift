@@ -1,0 +1,91 @@
+// What each ONNX operator is in a graph: the table that a reader of files follows.
+
+import GraftNetworks
+
+/// The reader of an ONNX operator.
+struct ONNXOperator: Sendable {
+    /// Adds a node of the file to the graph; returns its values in order.
+    let read: @Sendable (ONNXNode, inout ONNXReader) throws -> [ONNXValue]
+
+    /// An operator of several values.
+    static func values(
+        _ read: @escaping @Sendable (ONNXNode, inout ONNXReader) throws -> [ONNXValue]
+    ) -> ONNXOperator {
+        ONNXOperator(read: read)
+    }
+
+    /// An operator whose value may have other axes than the graph's, or be a constant.
+    static func value(
+        _ read: @escaping @Sendable (ONNXNode, inout ONNXReader) throws -> ONNXValue
+    ) -> ONNXOperator {
+        ONNXOperator { node, reader in [try read(node, &reader)] }
+    }
+
+    /// An operator whose value is that of a node of the graph.
+    static func node(
+        _ read: @escaping @Sendable (ONNXNode, inout ONNXReader) throws -> Int
+    ) -> ONNXOperator {
+        ONNXOperator { node, reader in [.node(try read(node, &reader))] }
+    }
+
+    /// An operator that is an operation of the graph without settings.
+    static func unary(_ op: Op) -> ONNXOperator {
+        .node { node, reader in try reader.emit(op, for: node, reading: [node.map()]) }
+    }
+
+    /// An operator that does nothing when a model answers.
+    static let passing = value { node, _ in try node.value() }
+
+    /// Every operator that is read, by its name in ai.onnx; those of numbers that are known are
+    /// evaluated before this is asked (``ONNXConstants``).
+    static let all: [String: ONNXOperator] = [
+        "Add": .node(Op.Add.readONNX),
+        "AveragePool": .node(Op.AveragePool.readONNX),
+        "BatchNormalization": .node(Op.BatchNorm.readONNX),
+        "Cast": passing,
+        "Clip": .node(Op.Activate.readONNXClip),
+        "Concat": .node(Op.Concatenate.readONNX),
+        "Conv": .node(Op.Conv2d.readONNX),
+        "ConvTranspose": .node(Op.ConvTranspose2d.readONNX),
+        "Div": .node(Op.Affine.readONNXDivision),
+        "Dropout": passing,
+        "Elu": .node(Op.Activate.readONNXElu),
+        "Exp": .unary(.activation(.exponential)),
+        "Flatten": .node(Op.Flatten.readONNX),
+        "Gelu": .node(Op.Activate.readONNXGelu),
+        "Gemm": .node(Op.Linear.readONNX),
+        "GlobalAveragePool": .unary(.globalAveragePool(keepsDimensions: true)),
+        "GlobalMaxPool": .unary(.globalMaxPool(keepsDimensions: true)),
+        "HardSigmoid": .node(Op.Activate.readONNXHardSigmoid),
+        "HardSwish": .unary(.activation(.hardSwish)),
+        "Identity": passing,
+        "LayerNormalization": .value(Op.LayerNorm.readONNX),
+        "LeakyRelu": .node(Op.Activate.readONNXLeakyRelu),
+        "LpNormalization": .node(Op.UnitNorm.readONNX),
+        "MatMul": .node(Op.Linear.readONNX),
+        "MaxPool": .node(Op.MaxPool.readONNX),
+        "Mean": .node(Op.Add.readONNXMean),
+        "Mish": .unary(.activation(.mish)),
+        "Mul": .node(Op.Multiply.readONNX),
+        "PRelu": .node(Op.ChannelScale.readONNXPRelu),
+        "Pad": .node(Op.Pad.readONNX),
+        "ReduceMax": .node(Op.GlobalMaxPool.readONNXReduction),
+        "ReduceMean": .node(Op.GlobalAveragePool.readONNXReduction),
+        "Relu": .unary(.activation(.relu)),
+        "Reshape": .value(Op.Reshape.readONNX),
+        "Resize": .node(Op.Upsample.readONNX),
+        "Selu": .node(Op.Activate.readONNXSelu),
+        "Sigmoid": .unary(.activation(.sigmoid)),
+        "Slice": .node(Op.Slice.readONNX),
+        "Softmax": .node(Op.Softmax.readONNX),
+        "Softplus": .unary(.activation(.softplus)),
+        "Split": .values(Op.Slice.readONNXSplit),
+        "Squeeze": .node(Op.Reshape.readONNXSqueeze),
+        "Sub": .node(Op.Add.readONNXSubtraction),
+        "Sum": .node(Op.Add.readONNXSum),
+        "Tanh": .unary(.activation(.tanh)),
+        "Transpose": .value(Op.Reshape.readONNXTranspose),
+        "Unsqueeze": .node(Op.Reshape.readONNXSqueeze),
+        "Upsample": .node(Op.Upsample.readONNX),
+    ]
+}

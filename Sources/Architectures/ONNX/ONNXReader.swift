@@ -1,0 +1,157 @@
+// The walk over an ONNX graph: every node becomes nodes of a graph, or a constant.
+
+import GraftNetworks
+internal import GraftSchemas
+import GraftTensors
+import OrderedCollections
+
+/// Builds a graph node by node, as the rows of ``ONNXOperator/all`` say.
+struct ONNXReader {
+    var builder: GraphBuilder
+    /// The values of the file that are known so far.
+    private(set) var values: [String: ONNXValue]
+    private let proto: Onnx_GraphProto
+    private let opset: Int
+    private let input: Shape
+    private var weights = StateDict()
+    /// The builder's name of a parameter -> the file's.
+    private var renames: [String: String] = [:]
+    /// The number of times that a weight is used again, which a graph says as another weight.
+    private var copies: [String: Int] = [:]
+
+    init(_ proto: Onnx_GraphProto, initializers: StateDict, opset: Int) throws {
+        self.proto = proto
+        self.opset = opset
+        var values: [String: ONNXValue] = [:]
+        for (name, tensor) in initializers.tensors { values[name] = .constant(try tensor.load()) }
+        let inputs = proto.input.filter { values[$0.name] == nil }
+        guard inputs.count == 1, proto.output.count == 1 else {
+            throw ArchitectureError.onnx(
+                node: proto.name,
+                reason: "it has \(inputs.count) inputs and \(proto.output.count) outputs, expected "
+                    + "one of each")
+        }
+        let dimensions = inputs[0].type.tensorType.shape.dim
+        let sizes = dimensions.map { Int(clamping: $0.dimValue) }
+        guard sizes.count == 4, (1...65536).contains(sizes[1]) else {
+            throw ArchitectureError.onnx(
+                node: inputs[0].name, reason: "expected an input (N, C, H, W), got \(Shape(sizes))")
+        }
+        func size(_ value: Int) -> Int { (1...65536).contains(value) ? value : 224 }
+        input = [1, sizes[1], size(sizes[2]), size(sizes[3])]
+        builder = try GraphBuilder(naming: .torch, input: input, inputName: "input")
+        values[inputs[0].name] = .node(0)
+        self.values = values
+    }
+
+    /// Reads a node of the file.
+    mutating func add(_ proto: Onnx_NodeProto) throws {
+        var inputs: [ONNXValue?] = []
+        var missing: String?
+        for name in proto.input {
+            let value = values[name]
+            if value == nil, !name.isEmpty { missing = missing ?? name }
+            inputs.append(value)
+        }
+        let node = ONNXNode(proto: proto, opset: opset, inputs: inputs)
+        guard proto.domain.isEmpty || proto.domain == "ai.onnx" else {
+            throw node.fail("graft does not know the operators of `\(proto.domain)`")
+        }
+        if let missing { throw node.fail("its input `\(missing)` is missing") }
+        if let constant = try ONNXConstants.evaluate(node, in: self) {
+            return try set([.constant(constant)], of: node)
+        }
+        guard let row = ONNXOperator.all[proto.opType] else {
+            throw node.fail("graft does not know the operator `\(proto.opType)`")
+        }
+        try set(try row.read(node, &self), of: node)
+    }
+
+    private mutating func set(_ results: [ONNXValue], of node: ONNXNode) throws {
+        guard !node.proto.output.isEmpty else { throw node.fail("it has no output") }
+        for (name, value) in zip(node.proto.output, results) { values[name] = value }
+    }
+
+    /// Whether the file's reader has found the numbers of a constant, wherever they lie.
+    func known(_ node: ONNXNode) -> Tensor? {
+        guard let name = node.proto.output.first, case .constant(let tensor)? = values[name] else {
+            return nil
+        }
+        return tensor
+    }
+
+    // MARK: Adding to the graph
+
+    /// Adds an operation under the node's name and `suffix`.
+    mutating func emit(
+        _ op: Op, for node: ONNXNode, reading inputs: [Int], suffix: String = ""
+    ) throws -> Int {
+        try builder.add(op, name: name(of: node, suffix: suffix), inputs: inputs)
+    }
+
+    /// Adds an operation with weights, in the order of its parameters.
+    mutating func emit(
+        _ op: Op, for node: ONNXNode, reading inputs: [Int], weights: [ONNXWeight]
+    ) throws -> Int {
+        let index = try emit(op, for: node, reading: inputs)
+        try bind(weights, of: node, to: index)
+        return index
+    }
+
+    /// The name of the next node: those of ONNX need not be unique, layers' must be.
+    mutating func name(of node: ONNXNode, suffix: String = "") -> String {
+        let proto = node.proto
+        let name = (proto.name.isEmpty ? proto.output.first ?? proto.opType : proto.name) + suffix
+        builder.stage = String(
+            name.drop { $0 == "/" }.prefix { $0 != "/" && $0 != "." && $0 != "_" })
+        return builder.contains(name) ? name + "#\(builder.last)" : name
+    }
+
+    /// Gives the weights of node `index`, in the order of its parameters.
+    mutating func bind(_ tensors: [ONNXWeight], of node: ONNXNode, to index: Int) throws {
+        let parameters = builder.nodes[index].parameters
+        guard parameters.count == tensors.count else { throw node.fail("it lacks weights") }
+        for (parameter, weight) in zip(parameters, tensors) {
+            guard weight.tensor.count == parameter.shape.count else {
+                throw node.fail(
+                    "its weight `\(weight.name)`: expected \(parameter.shape), found "
+                        + "\(weight.tensor.shape)")
+            }
+            var unique = weight.name
+            while weights[unique] != nil {
+                copies[weight.name, default: 0] += 1
+                unique = "\(weight.name)#\(copies[weight.name, default: 0])"
+            }
+            weights[unique] = LazyTensor(weight.tensor.reshaped(parameter.shape))
+            renames[parameter.name] = unique
+        }
+    }
+
+    /// Whether all that read a node's value are transpositions to this order of axes.
+    func isRead(_ node: ONNXNode, inOrder order: [Int]) -> Bool {
+        guard let name = node.proto.output.first else { return false }
+        let readers = proto.node.filter { $0.input.contains(name) }
+        return !readers.isEmpty
+            && readers.allSatisfy { reader in
+                reader.opType == "Transpose"
+                    && reader.attribute.first { $0.name == "perm" }?.ints.map { Int(clamping: $0) }
+                        == order
+            }
+    }
+
+    /// The finished graph with its weights, and the size of image that the file says.
+    func finish() throws -> (graph: Graph, weights: StateDict, input: Extent) {
+        guard case .node(let output) = values[proto.output[0].name] else {
+            throw ArchitectureError.onnx(
+                node: proto.output[0].name, reason: "the output is not what a layer yields")
+        }
+        var graph = try builder.finished(name: proto.name, output: output)
+        for index in graph.nodes.indices {
+            for position in graph.nodes[index].parameters.indices {
+                let name = graph.nodes[index].parameters[position].name
+                graph.nodes[index].parameters[position].name = renames[name] ?? name
+            }
+        }
+        return (graph, try graph.bound(weights), Extent(input[2], input[3]))
+    }
+}

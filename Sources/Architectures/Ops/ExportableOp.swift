@@ -1,0 +1,54 @@
+// What Architectures asks of an operation: how other programs write it.
+
+import GraftNetworks
+
+/// The foreign spellings of one operation: each has a file of its own in this folder, in which the
+/// readers of these spellings stand beside the writers.
+protocol ExportableOp: OpRule {
+    /// Writes the node as ONNX operators and returns the name of its value.
+    func write(at site: ONNXSite, to graph: inout ONNXGraph) throws -> String
+    /// Writes the node as Keras layers and returns the one that holds its value.
+    func write(at site: KerasSite, to model: inout KerasModel) throws -> Int
+    /// Whether its value is ≥ 0, where it is known which of its inputs are.
+    func isNonNegative(reading inputs: [Bool]) -> Bool
+}
+
+extension ExportableOp {
+    /// Not known, unless an operation says otherwise.
+    func isNonNegative(reading inputs: [Bool]) -> Bool { false }
+}
+
+extension Op {
+    /// The rule of the operation in Architectures: the only switch over operations in this module.
+    var exportable: any ExportableOp {
+        switch self {
+        case .input(let op): op
+        case .conv2d(let op): op
+        case .convTranspose2d(let op): op
+        case .batchNorm(let op): op
+        case .layerNorm(let op): op
+        case .linear(let op): op
+        case .activation(let op): op
+        case .maxPool(let op): op
+        case .averagePool(let op): op
+        case .globalAveragePool(let op): op
+        case .globalMaxPool(let op): op
+        case .adaptiveAveragePool(let op): op
+        case .add(let op): op
+        case .multiply(let op): op
+        case .concatenate(let op): op
+        case .slice(let op): op
+        case .flatten(let op): op
+        case .reshape(let op): op
+        case .pad(let op): op
+        case .upsample(let op): op
+        case .channelShuffle(let op): op
+        case .affine(let op): op
+        case .channelScale(let op): op
+        case .dropout(let op): op
+        case .dropPath(let op): op
+        case .softmax(let op): op
+        case .unitNorm(let op): op
+        }
+    }
+}

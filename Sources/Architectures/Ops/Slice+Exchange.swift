@@ -1,0 +1,235 @@
+// Some of the channels, and parts of maps, in ONNX and Keras.
+
+import GraftNetworks
+import GraftTensors
+
+extension Op.Slice: ExportableOp {
+    func write(at site: ONNXSite, to graph: inout ONNXGraph) -> String {
+        let bounds = [
+            graph.constant([start], name: site.name + ".start"),
+            graph.constant([start + count], name: site.name + ".end"),
+            graph.constant([1], name: site.name + ".axis"),
+        ]
+        return graph.emit("Slice", at: site, more: bounds)
+    }
+
+    /// Keras crops rows and columns: the channels become rows for it.
+    func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
+        let shape = site.before
+        guard shape.rank == 4 else { throw site.unsupported("a part of a vector") }
+        let turned = model.layer(
+            "Permute", at: site, suffix: "_permute",
+            shape: [shape[0], shape[3], shape[1], shape[2]], config: ["dims": [3, 1, 2]])
+        let cut = model.layer(
+            "Cropping2D", at: site, suffix: "_crop", reading: [turned],
+            shape: [shape[0], shape[3], count, shape[2]],
+            config: [
+                "cropping": [.integers([start, shape[1] - start - count]), [0, 0]],
+                "data_format": "channels_last",
+            ])
+        return model.layer("Permute", at: site, reading: [cut], config: ["dims": [2, 3, 1]])
+    }
+
+    func isNonNegative(reading inputs: [Bool]) -> Bool { inputs.allSatisfy(\.self) }
+
+    /// Some channels, or a part of the map.
+    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
+        var x = try node.map()
+        let shape = reader.builder.shapes[x]
+        var crop = Padding.zero
+        for (axis, range) in try node.cuts(of: shape) where range != 0..<shape[axis] {
+            guard !range.isEmpty else { throw node.fail("it cuts out nothing") }
+            switch axis {
+            case 1:
+                x = try reader.emit(
+                    .slice(start: range.lowerBound, count: range.count), for: node, reading: [x],
+                    suffix: ".channels")
+            case 2:
+                crop.top = -range.lowerBound
+                crop.bottom = range.upperBound - shape[2]
+            case 3:
+                crop.left = -range.lowerBound
+                crop.right = range.upperBound - shape[3]
+            default: throw node.fail("it cuts the batch")
+            }
+        }
+        return crop == .zero
+            ? x : try reader.emit(.pad(crop, value: 0), for: node, reading: [x])
+    }
+
+    /// The channels in parts.
+    static func readONNXSplit(
+        _ node: ONNXNode, in reader: inout ONNXReader
+    ) throws -> [ONNXValue] {
+        let x = try node.map()
+        let shape = reader.builder.shapes[x]
+        let outputs = node.outputCount
+        guard [1, 1 - shape.rank].contains(node.integer("axis", or: 0)), outputs > 0 else {
+            throw node.fail("it splits along an axis other than the channels'")
+        }
+        // Equal parts, the last one smaller if need be.
+        let usual = (shape[1] + outputs - 1) / outputs
+        let sizes =
+            try node.integers("split", orAt: 1)
+            ?? (0..<outputs).map { max(0, min(usual, shape[1] - $0 * usual)) }
+        guard sizes.count == outputs, sizes.allSatisfy({ (1...shape[1]).contains($0) }),
+            sizes.reduce(0, +) == shape[1]
+        else { throw node.fail("its parts \(sizes) do not make \(shape[1]) channels") }
+        var start = 0
+        return try sizes.enumerated().map { index, size in
+            defer { start += size }
+            return .node(
+                try reader.emit(
+                    .slice(start: start, count: size), for: node, reading: [x],
+                    suffix: ".part\(index)"))
+        }
+    }
+
+    /// A part of a map by `x[…]`: `x[..., ::-1]`, `x[:, 2:-2, 2:-2]`, `x[..., 0]`.
+    static func readKerasItem(_ call: KerasCall, in reader: inout KerasReader) throws -> Int? {
+        let shape = call.shape
+        let misfit = call.fail("graft does not know how to take this part of \(shape)")
+        let specification = call.setting("slice_spec") ?? call.setting("key") ?? .null
+        guard shape.rank == 4 || shape.rank == 2,
+            let parts = KerasPart.parts(specification, rank: shape.rank)
+        else { throw misfit }
+        // Keras' extents: the batch of any size, then height, width, channels.
+        let extents = shape.rank == 4 ? [0, shape[2], shape[3], shape[1]] : [0, shape[1]]
+        var crop = Padding.zero
+        for axis in 0..<(shape.rank - 1) {
+            let part = try KerasPart(parts[axis], extent: extents[axis], of: call)
+            guard part.step == 1, axis > 0 || part.range == nil else { throw misfit }
+            guard axis > 0, let range = part.range else { continue }
+            guard !range.isEmpty, reader.hasFixedSize else { throw misfit }
+            if axis == 1 {
+                crop.top = range.lowerBound
+                crop.bottom = extents[axis] - range.upperBound
+            } else {
+                crop.left = range.lowerBound
+                crop.right = extents[axis] - range.upperBound
+            }
+        }
+        let x = crop == .zero ? call.x : try reader.crop(call, by: crop, suffix: "_crop")
+        let channels = shape[1]
+        guard let last = parts.last else { throw misfit }
+        if let index = last.integer {
+            let place = index < 0 ? index + channels : index
+            guard (0..<channels).contains(place), shape.rank == 4 else { throw misfit }
+            let plane = try reader.add(
+                .slice(start: place, count: 1), for: call, reading: [x])
+            reader.planes.insert(plane)
+            return plane
+        }
+        let part = try KerasPart(last, extent: channels, of: call)
+        if part.step == -1, part.range == nil {
+            return try reversed(x, for: call, in: &reader)
+        }
+        guard part.step == 1 else { throw misfit }
+        guard let range = part.range, range != 0..<channels else { return x }
+        guard !range.isEmpty else { throw misfit }
+        return try reader.add(
+            .slice(start: range.lowerBound, count: range.count), for: call, reading: [x])
+    }
+
+    /// The functions `flip` and `reverse` over the channels.
+    static func readKerasFlip(_ call: KerasCall, in reader: inout KerasReader) throws -> Int? {
+        guard call.isOverChannels else { return nil }
+        return try reversed(call.x, for: call, in: &reader)
+    }
+
+    /// The largest number of channels whose order is reversed: each becomes a node.
+    private static let maximumReversedCount = 16
+
+    /// The channels of node `x` in the opposite order.
+    private static func reversed(
+        _ x: Int, for call: KerasCall, in reader: inout KerasReader
+    ) throws -> Int {
+        let channels = reader.builder.shapes[x][1]
+        guard channels <= maximumReversedCount else {
+            throw call.fail("it reverses \(channels) channels")
+        }
+        guard channels > 1 else { return x }
+        let parts = try (0..<channels).reversed().map { channel in
+            try reader.add(
+                .slice(start: channel, count: 1), for: call, suffix: "_\(channel)", reading: [x])
+        }
+        return try reader.add(.concatenate, for: call, reading: parts)
+    }
+}
+
+extension ONNXNode {
+    /// The ranges that `Slice` keeps of each axis; only steps of one.
+    func cuts(of shape: Shape) throws -> [(axis: Int, range: Range<Int>)] {
+        guard let starts = try integers("starts", orAt: 1),
+            let ends = try integers("ends", orAt: 2),
+            starts.count == ends.count, starts.count <= shape.rank
+        else { throw fail("it does not say what it cuts out") }
+        let axes = try integers("axes", orAt: 3) ?? Array(starts.indices)
+        let steps = try integers(at: 4) ?? starts.map { _ in 1 }
+        guard axes.count == starts.count, steps.allSatisfy({ $0 == 1 }) else {
+            throw fail("it leaves numbers out in between")
+        }
+        return try zip(axes, zip(starts, ends)).map { axis, bounds in
+            let axis = axis < 0 ? axis + shape.rank : axis
+            guard (0..<shape.rank).contains(axis) else {
+                throw fail("its axes do not fit \(shape)")
+            }
+            func place(_ bound: Int) -> Int {
+                min(max(bound < 0 ? bound + shape[axis] : bound, 0), shape[axis])
+            }
+            let start = place(bounds.0)
+            let end = place(bounds.1)
+            guard start <= end else { throw fail("it cuts out nothing") }
+            return (axis, start..<end)
+        }
+    }
+}
+
+/// The part that `x[…]` takes of one axis.
+private struct KerasPart {
+    /// The places that it takes; nil for all.
+    let range: Range<Int>?
+    let step: Int
+
+    /// One part for each axis of a value of this rank; nil if they do not fit.
+    static func parts(_ specification: JSONTree, rank: Int) -> [JSONTree]? {
+        var parts = specification.array ?? [specification]
+        let full: JSONTree = ["start": nil, "stop": nil, "step": nil]
+        if let dots = parts.firstIndex(where: { $0["class_name"]?.string == "__ellipsis__" }) {
+            guard parts.count - 1 <= rank else { return nil }
+            parts.replaceSubrange(
+                dots...dots, with: Array(repeating: full, count: rank - parts.count + 1))
+        }
+        guard parts.count <= rank else { return nil }
+        return parts + Array(repeating: full, count: rank - parts.count)
+    }
+
+    /// The slice of an axis of this extent.
+    init(_ slice: JSONTree, extent: Int, of call: KerasCall) throws {
+        let parts = slice["config"] ?? slice
+        guard case .object = parts else {
+            throw call.fail("graft does not know how to index an axis but the last")
+        }
+        func bound(_ key: String) throws -> Int? {
+            guard let value = parts[key], value != .null else { return nil }
+            guard let number = value.integer, number.magnitude <= 1 << 30 else {
+                throw call.fail("its `\(key)` is not a whole number")
+            }
+            return number
+        }
+        let start = try bound("start")
+        let stop = try bound("stop")
+        step = try bound("step") ?? 1
+        guard start != nil || stop != nil else {
+            range = nil
+            return
+        }
+        guard step == 1 else {
+            throw call.fail("graft does not know slices with a step of \(step)")
+        }
+        func place(_ bound: Int) -> Int { min(max(bound < 0 ? bound + extent : bound, 0), extent) }
+        let first = place(start ?? 0)
+        let last = place(stop ?? extent)
+        range = start ?? 0 == 0 && stop == nil ? nil : first..<max(first, last)
+    }
+}

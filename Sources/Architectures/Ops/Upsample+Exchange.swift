@@ -1,0 +1,130 @@
+// Maps enlarged by whole factors in ONNX and Keras.
+
+import GraftNetworks
+import GraftTensors
+
+extension Op.Upsample: ExportableOp {
+    func write(at site: ONNXSite, to graph: inout ONNXGraph) -> String {
+        let scales = graph.constant(
+            [1, 1, Float(height), Float(width)], shape: [4], name: site.name + ".scales")
+        let attributes: ONNXGraph.Attributes =
+            bilinear
+            ? ["mode": "linear", "coordinate_transformation_mode": "half_pixel"]
+            : [
+                "mode": "nearest", "nearest_mode": "floor",
+                "coordinate_transformation_mode": "asymmetric",
+            ]
+        return graph.emit("Resize", at: site, more: ["", scales], attributes: attributes)
+    }
+
+    func write(at site: KerasSite, to model: inout KerasModel) -> Int {
+        model.layer(
+            "UpSampling2D", at: site,
+            config: [
+                "size": .extent(Extent(height, width)),
+                "interpolation": bilinear ? "bilinear" : "nearest",
+            ])
+    }
+
+    /// `Resize`, and `Upsample` of early versions.
+    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
+        let x = try node.map()
+        let (height, width) = try factors(node, of: reader.builder.shapes[x])
+        let bilinear: Bool
+        // Upsample, and Resize before opset 11, say nothing of centres.
+        let isOld = isOld(node)
+        let centre =
+            isOld ? "asymmetric" : node.text("coordinate_transformation_mode") ?? "half_pixel"
+        let nearest = isOld ? "floor" : node.text("nearest_mode") ?? "round_prefer_floor"
+        switch (node.text("mode") ?? "nearest", centre, nearest) {
+        case ("linear", "half_pixel", _): bilinear = true
+        // The same as half pixels of maps that are larger than one pixel.
+        case ("linear", "pytorch_half_pixel", _): bilinear = true
+        case ("nearest", "asymmetric", "floor"): bilinear = false
+        // By a whole factor no centre lies in the middle between two.
+        case ("nearest", "half_pixel", "round_prefer_floor"),
+            ("nearest", "half_pixel", "round_prefer_ceil"):
+            bilinear = false
+        case let (mode, centre, nearest):
+            throw node.fail(
+                "graft does not know the interpolation `\(mode)` of `\(centre)`, `\(nearest)`")
+        }
+        return try reader.emit(
+            .upsample(height: height, width: width, bilinear: bilinear), for: node, reading: [x])
+    }
+
+    private static func isOld(_ node: ONNXNode) -> Bool {
+        node.type == "Upsample" || node.opset < 11
+    }
+
+    /// By how much Resize enlarges the map, from its factors or the size that it makes.
+    private static func factors(
+        _ node: ONNXNode, of shape: Shape
+    ) throws -> (height: Int, width: Int) {
+        let numbers = try node.tensor(at: isOld(node) ? 1 : 2)?.floats
+        var scales = numbers ?? node.numbers("scales") ?? []
+        if scales.isEmpty, let sizes = try node.integers(at: 3), sizes.count == 4, shape.rank == 4 {
+            // The batch of the file is any.
+            scales = [1] + (1..<4).map { Float(sizes[$0]) / Float(shape[$0]) }
+        }
+        guard scales.count == 4, scales[0] == 1, scales[1] == 1,
+            let height = Int(exactly: scales[2]), let width = Int(exactly: scales[3])
+        else { throw node.fail("it does not enlarge by whole factors") }
+        return (height, width)
+    }
+
+    static func readKeras(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {
+        let size = try call.layer.extent("size", or: 2)
+        let kind = call.layer.config["interpolation"]?.string ?? "nearest"
+        guard kind == "nearest" || kind == "bilinear" else {
+            throw call.fail("its interpolation is `\(kind)`")
+        }
+        let op = Op.upsample(
+            height: size.height, width: size.width, bilinear: kind == "bilinear")
+        return try reader.add(op, for: call)
+    }
+
+    /// `Resizing`, which may keep an aspect ratio in ways that graft does not know.
+    static func readKerasResizing(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {
+        let layer = call.layer
+        guard !layer.flag("crop_to_aspect_ratio", or: false),
+            !layer.flag("pad_to_aspect_ratio", or: false)
+        else { throw call.fail("it keeps the aspect ratio, which graft does not run") }
+        let size = [try layer.integer("height", or: 0), try layer.integer("width", or: 0)]
+        return try resized(
+            call, to: size, by: layer.config["interpolation"]?.string ?? "bilinear", in: &reader)
+    }
+
+    /// The functions `image.resize` and `resize`.
+    static func readKerasResize(_ call: KerasCall, in reader: inout KerasReader) throws -> Int? {
+        let interpolation = call.setting("method") ?? call.setting("interpolation")
+        return try resized(
+            call, to: call.setting("size")?.array?.map { $0.integer ?? 0 } ?? [],
+            by: interpolation?.string ?? "bilinear", in: &reader)
+    }
+
+    /// A map of another size: the same, or one that is larger by whole factors.
+    private static func resized(
+        _ call: KerasCall, to size: [Int], by interpolation: String, in reader: inout KerasReader
+    ) throws -> Int {
+        let shape = call.shape
+        guard shape.rank == 4, size.count == 2, size.allSatisfy({ (1...65536).contains($0) }) else {
+            throw call.fail("its size must be two whole numbers")
+        }
+        guard reader.hasFixedSize else {
+            throw call.fail("it resizes an input of any size, which graft does not run")
+        }
+        if size == [shape[2], shape[3]] { return call.x }
+        guard shape[2] > 0, shape[3] > 0, size[0] % shape[2] == 0, size[1] % shape[3] == 0,
+            interpolation == "bilinear" || interpolation == "nearest"
+        else {
+            throw call.fail(
+                "it resizes \(shape[2]) × \(shape[3]) to \(size[0]) × \(size[1]) "
+                    + "(\(interpolation)), which graft does not run")
+        }
+        let op = Op.upsample(
+            height: size[0] / shape[2], width: size[1] / shape[3],
+            bilinear: interpolation == "bilinear")
+        return try reader.add(op, for: call)
+    }
+}
