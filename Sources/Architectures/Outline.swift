@@ -52,10 +52,10 @@ struct Outline: Sendable {
     /// Whether a file with tensors of these extents can hold the backbone.
     func mayBe(among extents: Set<[Int]>) -> Bool { kernels.isSubset(of: extents) }
 
-    /// Names that number the network's children, as `Sequential(*model.children())` does, under
-    /// the network's own; nil where they cannot be that.
+    /// Names that number the network's children, as `Sequential(*model.children())` does, or the
+    /// layers of each class, as tf_keras does, under the network's own; nil where they cannot be that.
     func unnumbered(_ state: StateDict) -> StateDict? {
-        guard architecture.naming == .torch else { return nil }
+        guard architecture.naming == .torch else { return unnumberedLayers(state) }
         var numbers: Set<Int> = []
         for name in state.tensors.keys {
             guard let number = Int(CheckpointNames.first(name)) else { return nil }
@@ -77,4 +77,28 @@ struct Outline: Sendable {
         }
         return result
     }
+
+    /// `conv2d_1/kernel` under the network's name of its second `Conv2D`.
+    private func unnumberedLayers(_ state: StateDict) -> StateDict? {
+        func layer(_ name: String) -> String { String(CheckpointNames.layer(name)) }
+        // Some network's own names are numbers; most files are told by their first name.
+        guard state.axes == .keras, let first = state.tensors.keys.first,
+            Self.classes.contains(where: layer(first).hasPrefix),
+            let graph = try? architecture.graph(),
+            let own = try? KerasExport.numberedLayers(of: graph, input: architecture.defaultInput)
+        else { return nil }
+        var result = StateDict(metadata: state.metadata, axes: state.axes)
+        for (name, tensor) in state.tensors {
+            let number = layer(name)
+            result[(own[number] ?? number) + name.dropFirst(number.count)] = tensor
+        }
+        // Renamed ones must not meet the names of others.
+        return result.count == state.count ? result : nil
+    }
+
+    /// The beginnings of numbered names: classes of layers, and of models that hold some.
+    private static let classes = [
+        "conv2d", "depthwise_conv2d", "separable_conv2d", "batch_normalization", "dense",
+        "normalization", "layer_normalization", "sequential",
+    ]
 }

@@ -232,6 +232,31 @@ import Testing
                 == vgg.parameters.count)
     }
 
+    /// tf_keras numbers the layers of each class, in the order of `model.layers`.
+    @Test(arguments: ["", "functional/"])
+    func numberedLayersAreMatchedInOrder(_ prefix: String) throws {
+        let graph = try network("resnet50", top: false)
+        let layers = try KerasExport.numberedLayers(of: graph, input: 224)
+        #expect(layers["conv2d"] == "conv1_conv")
+        #expect(layers["batch_normalization_1"] == "conv2_block1_1_bn")
+        let numbers = Dictionary(layers.map { ($1, $0) }) { first, _ in first }
+        var file = StateDict(axes: .keras)
+        for parameter in graph.parameters.sorted(by: { $0.name > $1.name }) {
+            let layer = String(CheckpointNames.layer(parameter.name))
+            let number = try #require(numbers[layer])
+            let shape = parameter.shape
+            let axes = shape.rank == 4 ? [2, 3, 1, 0] : Array((0..<shape.rank).reversed())
+            file[prefix + number + parameter.name.dropFirst(layer.count)] = tensor(
+                Shape(axes.map { shape[$0] }))
+        }
+        file["dense/kernel"] = tensor([2048, 7])
+        file["dense/bias"] = tensor([7])
+        let found = try Architectures.open(file, named: "resnet50")
+        // Beside the backbone the `Dense` is its classifier; outside it is another head.
+        #expect(found.weights.count == graph.parameters.count + (prefix.isEmpty ? 2 : 0))
+        #expect(found.weights.remarks.contains(.numbered(network: "resnet50")))
+    }
+
     @Test func filesWithoutANetworkSayWhatTheyAre() throws {
         #expect(throws: ArchitectureError.tensorsOnly(format: "TFLite")) {
             try Architectures.open(StateDict(["a": tensor([1])], axes: .tflite))
