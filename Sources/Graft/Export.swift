@@ -196,10 +196,7 @@ extension Model {
         case .bilinear: kernel = .triangle
         case .bicubic: kernel = .cubic
         case .tensorflowBilinear: kernel = .fourNeighbours
-        case .lanczos:
-            throw ModelError.unusable(
-                graph.name, reason: "ONNX has no resize by the kernel `lanczos`",
-                hint: "choose another: `--interpolation bicubic`")
+        case .lanczos: kernel = .lanczos
         }
         let resize: ONNXExport.Input.Resize =
             switch (preprocessing.resize, preprocessing.shorterSide) {

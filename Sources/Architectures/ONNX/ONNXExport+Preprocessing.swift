@@ -16,6 +16,8 @@ extension ONNXExport {
             case triangle
             /// Pillow's cubic of a = −½, widened when shrinking.
             case cubic
+            /// Pillow's sinc of three lobes, widened when shrinking.
+            case lanczos
             /// TensorFlow's bilinear: four neighbours at any scale, fractions kept.
             case fourNeighbours
         }
@@ -56,16 +58,19 @@ extension ONNXExport {
 }
 
 extension ONNXGraph {
+    /// The name of the value that the network reads after its preprocessing.
+    static let prepared = "image.normalized"
+
     /// Adds the preprocessing and returns the name of the network's input.
     mutating func prepare(_ input: ONNXExport.Input?, size: Extent) -> String {
         guard let input else { return "input" }
         var x = emit(
             "Transpose", name: "image.first", inputs: ["input"],
             attributes: ["perm": [0, 3, 1, 2]])
+        x = emit("Cast", name: "image.float", inputs: [x], attributes: ["to": 1])
         if input.sources.count == 1 { x = luma(of: x) }
-        x = resized(x, as: input)
+        x = resized(x, by: input.kernel, to: sides(of: x, after: input.resize))
         x = cropped(x, as: input, to: size)
-        if case .fourNeighbours = input.kernel {} else { x = float(x, name: "image.float") }
         let channels = input.scale.count
         if channels > 1, input.sources != Array(0..<channels) {
             let order = constant(input.sources, name: "image.order")
@@ -75,41 +80,30 @@ extension ONNXGraph {
         let scale = constant(input.scale, shape: [1, channels, 1, 1], name: "image.scale")
         let shift = constant(input.shift, shape: [1, channels, 1, 1], name: "image.shift")
         x = emit("Mul", name: "image.scaled", inputs: [x, scale])
-        return emit("Add", name: "image.normalized", inputs: [x, shift])
-    }
-
-    private mutating func float(_ x: String, name: String) -> String {
-        emit("Cast", name: name, inputs: [x], attributes: ["to": 1])
+        return emit("Add", name: Self.prepared, inputs: [x, shift])
     }
 
     /// Adds the height and the width of a map.
-    private mutating func extent(of x: String, name: String) -> String {
+    mutating func extent(of x: String, name: String) -> String {
         emit("Shape", name: name, inputs: [x], attributes: ["start": 2, "end": 4])
     }
 
     /// ⌊(19595 R + 38470 G + 7471 B + 2¹⁵) / 2¹⁶⌋: all of it is exact in 32-bit floats.
     private mutating func luma(of x: String) -> String {
-        let numbers = float(x, name: "image.colors")
         let weights = constant([19595, 38470, 7471], shape: [1, 3, 1, 1], name: "image.luma")
         let half = constant([32768], shape: [1], name: "image.half")
-        let sum = emit("Conv", name: "image.sum", inputs: [numbers, weights, half])
+        let sum = emit("Conv", name: "image.sum", inputs: [x, weights, half])
         let share = constant(1.0 / 65536, name: "image.share")
         let exact = emit("Mul", name: "image.exact", inputs: [sum, share])
-        let whole = emit("Floor", name: "image.whole", inputs: [exact])
-        return emit("Cast", name: "image.grey", inputs: [whole], attributes: ["to": 2])
+        return emit("Floor", name: "image.grey", inputs: [exact])
     }
 
-    /// Resizes (N, C, H, W) of bytes. Bytes stay bytes, rounded after either pass as Pillow does, but
-    /// with TensorFlow's kernel.
-    private mutating func resized(_ x: String, as input: ONNXExport.Input) -> String {
-        var x = x
-        if case .fourNeighbours = input.kernel { x = float(x, name: "image.float") }
-        let channels = constant([input.sources.count == 1 ? 1 : 3], name: "image.channels")
-        let batch = emit(
-            "Shape", name: "image.batch", inputs: [x], attributes: ["start": 0, "end": 1])
-        let sides: String
-        switch input.resize {
-        case .sides(let height, let width): sides = constant([height, width], name: "image.sides")
+    /// The height and width to which an image is resized.
+    private mutating func sides(
+        of x: String, after resize: ONNXExport.Input.Resize
+    ) -> String {
+        switch resize {
+        case .sides(let height, let width): return constant([height, width], name: "image.sides")
         case .shorterSide(let side):
             // side · (H, W) / min(H, W), cut to integers: torchvision.
             let old = extent(of: x, name: "image.old")
@@ -117,25 +111,8 @@ extension ONNXGraph {
                 "ReduceMin", name: "image.shorter", inputs: [old], attributes: ["keepdims": 1])
             let wanted = constant([side], name: "image.side")
             let product = emit("Mul", name: "image.product", inputs: [old, wanted])
-            sides = emit("Div", name: "image.sides", inputs: [product, shorter])
+            return emit("Div", name: "image.sides", inputs: [product, shorter])
         }
-        let sizes = emit(
-            "Concat", name: "image.sizes", inputs: [batch, channels, sides],
-            attributes: ["axis": 0])
-        let kernel: Attributes =
-            switch input.kernel {
-            case .nearest: ["mode": "nearest", "nearest_mode": "round_prefer_ceil"]
-            case .triangle: ["mode": "linear", "antialias": 1, "exclude_outside": 1]
-            case .cubic:
-                [
-                    "mode": "cubic", "cubic_coeff_a": .number(-0.5), "antialias": 1,
-                    "exclude_outside": 1,
-                ]
-            case .fourNeighbours: ["mode": "linear"]
-            }
-        return emit(
-            "Resize", name: "image.resized", inputs: [x, "", "", sizes],
-            attributes: ["coordinate_transformation_mode": "half_pixel"] + kernel)
     }
 
     /// Cuts out the centre, padded with zeros where the image is smaller.

@@ -9,6 +9,8 @@ internal import SwiftProtobuf
 
 /// Writes a network with its weights as an ONNX model.
 public struct ONNXExport {
+    /// The program that files name as the one that wrote them.
+    static let producer = "graft"
     /// The version of graft that writes the file.
     static let version = "0.1.0"
     /// The version of the operators.
@@ -48,6 +50,10 @@ public struct ONNXExport {
             preprocessing == nil
                 ? numbers(named: "input", shape: shapes[0]) : images(named: "input")
         ]
+        if preprocessing != nil {
+            // By it a reader finds where the network begins.
+            proto.valueInfo = [numbers(named: ONNXGraph.prepared, shape: shapes[0])]
+        }
         proto.output = [numbers(named: "output", shape: shapes[graph.output])]
         return try model(of: proto, metadata: metadata).serializedBytes()
     }
@@ -59,7 +65,7 @@ public struct ONNXExport {
         opset.version = Self.opset
         var model = Onnx_ModelProto()
         model.irVersion = 9
-        model.producerName = "graft"
+        model.producerName = producer
         model.producerVersion = version
         model.opsetImport = [opset]
         model.graph = graph

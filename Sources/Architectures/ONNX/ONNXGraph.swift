@@ -118,11 +118,35 @@ struct ONNXGraph {
 
     /// Adds a list of integers and returns its name.
     mutating func constant(_ values: [Int], name: String) -> String {
+        constant(integers: values, dimensions: [Int64(values.count)], name: name)
+    }
+
+    /// Adds one integer and returns its name.
+    mutating func constant(integer value: Int, name: String) -> String {
+        constant(integers: [value], dimensions: [], name: name)
+    }
+
+    private mutating func constant(
+        integers: [Int], dimensions: [Int64], name: String
+    ) -> String {
         var tensor = Onnx_TensorProto()
         tensor.name = name
         tensor.dataType = 7
-        tensor.dims = [Int64(values.count)]
-        tensor.rawData = values.map { Int64($0) }.withUnsafeBytes { Data($0) }
+        tensor.dims = dimensions
+        tensor.rawData = integers.map { Int64($0) }.withUnsafeBytes { Data($0) }
+        initializers.append(tensor)
+        return name
+    }
+
+    /// ONNX' number of double precision.
+    static let doubleType = 11
+
+    /// Adds one number in double precision and returns its name.
+    mutating func constant(double value: Double, name: String) -> String {
+        var tensor = Onnx_TensorProto()
+        tensor.name = name
+        tensor.dataType = Int32(Self.doubleType)
+        tensor.rawData = withUnsafeBytes(of: value) { Data($0) }
         initializers.append(tensor)
         return name
     }

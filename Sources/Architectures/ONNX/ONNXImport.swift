@@ -39,6 +39,7 @@ public enum ONNXImport {
             throw ArchitectureError.onnx(
                 node: path, reason: "it has \(count) nodes, expected at most \(maximumNodeCount)")
         }
+        leaveOutPreprocessing(in: &model)
         try choose(select, in: &model.graph)
         let opset = model.opsetImport.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }
         var reader = try ONNXReader(
@@ -57,10 +58,29 @@ public enum ONNXImport {
             throw ArchitectureError.outputs(names, selected: select)
         }
         graph.output = [output]
-        var needed: Set<String> = [select]
+        keepNeededNodes(in: &graph)
+    }
+
+    /// Leaves out the preprocessing that graft wrote before a network: the file's properties say it
+    /// in a form that a model keeps.
+    private static func leaveOutPreprocessing(in model: inout Onnx_ModelProto) {
+        let bytes: Int32 = 2
+        guard model.producerName == ONNXExport.producer, model.graph.input.count == 1,
+            model.graph.input[0].type.tensorType.elemType == bytes,
+            let start = model.graph.valueInfo.first(where: { $0.name == ONNXGraph.prepared })
+        else { return }
+        model.graph.input = [start]
+        keepNeededNodes(in: &model.graph)
+    }
+
+    /// Leaves the nodes that the outputs need of what the inputs do not give.
+    private static func keepNeededNodes(in graph: inout Onnx_GraphProto) {
+        var needed = Set(graph.output.map(\.name))
+        let given = Set(graph.input.map(\.name))
         var kept: [Onnx_NodeProto] = []
         // Every node stands after those that it reads.
-        for node in graph.node.reversed() where node.output.contains(where: needed.contains) {
+        for node in graph.node.reversed()
+        where node.output.contains(where: { needed.contains($0) && !given.contains($0) }) {
             needed.formUnion(node.input)
             kept.append(node)
         }
