@@ -40,9 +40,10 @@ let collections = Target.Dependency.product(
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
-let server: [Target.Dependency] = [
-    .product(name: "FlyingFox", package: "FlyingFox"),
-    .product(name: "FlyingSocks", package: "FlyingFox"),
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
 ]
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -57,6 +58,8 @@ let package = Package(
                 "GraftImages", "GraftFormats", "GraftHub", "GraftCache", "GraftRegistry",
                 "GraftTensors", "GraftSystem",
             ]),
+        // The server and the mirror, which `Graft` does without.
+        .library(name: "GraftServer", targets: ["GraftServer", "GraftMirror"]),
         .executable(name: "graft", targets: ["GraftCLI"]),
         .executable(name: "graft-bench", targets: ["GraftBench"]),
     ],
@@ -65,7 +68,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.10.0"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
-        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -92,7 +95,7 @@ let package = Package(
         .systemLibrary(name: "CImageCodecs", path: "Sources/CModules/CImageCodecs"),
 
         module("System", ["CSandbox"]),
-        module("Tensors", ["CKernels", "CSystem", collections]),
+        module("Tensors", ["CKernels", "CGraftSystem", collections]),
         module("Schemas", ["GraftTensors", protobuf]),
         module(
             "Formats",
@@ -105,7 +108,8 @@ let package = Package(
             "Architectures",
             ["GraftNetworks", "GraftSchemas", "GraftTensors", collections, protobuf]),
         .target(name: "CKernels"),
-        .target(name: "CSystem"),
+        // Not `CSystem`: swift-system, which SwiftNIO depends on, has a target of that name.
+        .target(name: "CGraftSystem"),
         module("Execution", ["GraftNetworks", "GraftTensors", "CDNNL", "CKernels"]),
         module(
             "Images",
@@ -113,7 +117,8 @@ let package = Package(
         module("Registry", path: "Registry", ["GraftTensors"], resources: [.copy("Models")]),
         module("Cache", path: "Cache", ["GraftTensors", "CArchive", "CFolders", crypto]),
         module("Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", crypto]),
-        module("Mirror", ["GraftCache", "GraftTensors"] + server),
+        module("Server", ["GraftTensors"] + nio),
+        module("Mirror", ["GraftCache", "GraftServer", "GraftTensors"]),
         module(
             "Training",
             [
@@ -172,7 +177,8 @@ let package = Package(
         // GraftCLI: images are decoded by the program, in a process of its own.
         tests("Images", ["GraftCLI", "GraftImages", "GraftSystem", "GraftTensors"]),
         tests("Cache", ["GraftCache"]),
-        tests("Mirror", ["GraftMirror", "GraftCache"]),
+        tests("Mirror", ["GraftMirror", "GraftCache", "GraftServer"]),
+        tests("Server", ["GraftServer", "GraftTensors"]),
         tests("Hub", ["GraftHub", "GraftRegistry", "GraftCache"]),
         // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
         // graft-confined: what such a process tries when a file has taken it over.

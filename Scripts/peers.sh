@@ -12,6 +12,8 @@ fi
 packages=()
 command -v mpirun >/dev/null || packages+=(openmpi-bin)
 command -v qemu-x86_64 >/dev/null || packages+=(qemu-user) # older processors
+command -v wrk >/dev/null || packages+=(wrk)
+command -v slowhttptest >/dev/null || packages+=(slowhttptest)
 if ((${#packages[@]} > 0)); then
     echo "installing with apt-get: ${packages[*]}" >&2
     sudo=(); if (($(id -u) != 0)); then sudo=(sudo); fi

@@ -1,160 +1,75 @@
-// `graft serve`: listens, and hands what clients send to `Answering`.
+// `graft serve`: the cache behind a server.
 
-import FlyingFox
-import FlyingSocks
-import Foundation
 import GraftCache
-public import GraftTensors
+import GraftServer
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
-/// The Hub cache of this machine, served to others as a Hub. Read-only.
+/// The Hub cache of this machine, served to others as a Hub.
+///
+/// ```swift
+/// try await Mirror().run { print("HF_ENDPOINT=\($0)") }
+/// ```
 public struct Mirror: Sendable {
-    private let host: String
-    private let port: UInt16
-    private let shelf: Shelf
-    private let usage: Cache
+    /// How a mirror serves.
+    public struct Options: Sendable {
+        /// The IP address to listen on, or `localhost`.
+        public var host = "127.0.0.1"
+        /// The port; 0 takes any that is free.
+        public var port = 8010
+        /// The file of the tokens that requests must show; nil where everybody is answered.
+        public var tokenFile: String?
+        /// Whether requests without a token may read, where there is a file of tokens.
+        public var admitsAnonymous = false
+        /// The lines of the access log go here; nil where there is none.
+        public var log: (@Sendable (String) -> Void)?
+        /// Whether the lines of the access log are JSON objects, and not text.
+        public var logsJSON = true
 
-    /// A mirror of the Hub cache at `root` ($HF_HUB_CACHE by default); port 0 takes any that is free.
-    public init(root: String? = nil, host: String = "127.0.0.1", port: UInt16 = 8010) {
-        self.host = host
-        self.port = port
+        /// The defaults.
+        public init() {}
+    }
+
+    private let options: Options
+    private let shelf: Shelf
+    private let tokens: AccessTokens
+
+    /// A mirror of the Hub cache at `root`, `$HF_HUB_CACHE` by default.
+    /// - Throws: ``TokenFileError`` if the file of tokens cannot be read as one.
+    public init(root: String? = nil, options: Options = Options()) throws {
+        self.options = options
+        tokens = try AccessTokens(
+            file: options.tokenFile, admitsAnonymous: options.admitsAnonymous)
         shelf = Shelf(root: root)
-        usage = Cache()
     }
 
     /// The folder that is served.
     public var root: String { shelf.hub.root }
 
-    /// Serves until the task is cancelled; `ready` hears the address once it answers.
-    /// - Throws: ``MirrorError`` if it cannot listen there.
+    /// Serves until the task is cancelled; `ready` is called with the address as soon as it answers.
+    /// - Throws: `ServerError` if it cannot listen there.
     public func run(ready: @Sendable (String) -> Void = { _ in }) async throws {
-        // A client that goes away is no reason to end.
-        signal(SIGPIPE, SIG_IGN)
-        let server = try makeServer()
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do {
-                    try await server.run()
-                } catch is CancellationError {
-                    return
-                } catch {
-                    throw MirrorError.cannotListen(
-                        host: host, port: port, reason: "\(error.localizedDescription)")
-                }
-            }
-            do {
-                try await server.waitUntilListening(timeout: 10)
-                ready(await address(of: server))
-            } catch {
-                // What `run` throws says why.
-                try await group.next()
-                throw error
-            }
-            try await group.waitForAll()
+        let answering = Answering(shelf: shelf)
+        let log = options.log.map { AccessLog(options.logsJSON ? .json : .text, write: $0) }
+        let server = HTTPServer(
+            host: options.host, port: options.port, tokens: tokens, log: log
+        ) { request in
+            try await answering.answer(request)
         }
-    }
-
-    private func makeServer() throws -> HTTPServer {
-        let handler = Handler(answering: Answering(shelf: shelf), usage: usage)
-        func server(_ address: some SocketAddress) -> HTTPServer {
-            HTTPServer(address: address, timeout: 3600, logger: .disabled, handler: handler)
-        }
-        let name = host == "localhost" ? "127.0.0.1" : host
-        if let address = try? sockaddr_in.inet(ip4: name, port: port) { return server(address) }
-        if let address = try? sockaddr_in6.inet6(ip6: name, port: port) { return server(address) }
-        throw MirrorError.noAddress(host)
-    }
-
-    private func address(of server: HTTPServer) async -> String {
-        switch await server.listeningAddress {
-        case .ip4(let host, let port): "http://\(host):\(port)"
-        case .ip6(let host, let port): "http://[\(host)]:\(port)"
-        default: "http://\(host):\(port)"
-        }
+        try await server.run(ready: ready)
     }
 }
 
-/// A mirror that cannot be.
-public enum MirrorError: Diagnostic, Equatable {
-    /// The host is no address of this machine.
-    case noAddress(String)
-    /// The system does not let it listen there.
-    case cannotListen(host: String, port: UInt16, reason: String)
-
-    /// What happened.
-    public var message: String {
-        switch self {
-        case .noAddress(let host): "expected an IP address to listen on, found `\(host)`"
-        case .cannotListen(let host, let port, let reason):
-            "cannot listen on `\(host)`, port \(port): \(reason)"
+extension Answering {
+    /// Answers what the server read.
+    func answer(_ request: ServerRequest) async throws -> ServerResponse {
+        guard let asked = MirrorRequest(request) else {
+            return .refusal(400, "the address cannot be read")
+        }
+        do {
+            return try await answer(asked)
+        } catch  where ServedFile.isExhausted(error) {
+            var busy = ServerResponse.refusal(503, "too many files are open")
+            busy.fields["Retry-After"] = "1"
+            return busy
         }
     }
-
-    /// What to do about it.
-    public var hint: String? {
-        switch self {
-        case .noAddress: "`127.0.0.1` serves this machine, `0.0.0.0` whoever reaches it"
-        case .cannotListen: "name another one with `--port`; 0 takes any that is free"
-        }
-    }
-}
-
-/// Between the server's words and ours.
-private struct Handler: HTTPHandler {
-    let answering: Answering
-    let usage: Cache
-
-    func handleRequest(_ request: HTTPRequest) async throws -> HTTPResponse {
-        var fields: [String: String] = [:]
-        for (name, value) in request.headers { fields[name.rawValue.lowercased()] = value }
-        let hasBody = request.method != .GET && request.method != .HEAD
-        var body: [UInt8] = []
-        if hasBody {
-            for try await chunk in request.bodySequence {
-                body += chunk
-                guard body.count <= 16 << 20 else {
-                    return respond(.refusal(413, "the request is too large"), to: request)
-                }
-            }
-        }
-        guard
-            let asked = MirrorRequest(
-                method: request.method.rawValue, target: request.target.rawValue, fields: fields,
-                body: body)
-        else { return respond(.refusal(400, "the address cannot be read"), to: request) }
-        return respond(answering.answer(asked), to: request)
-    }
-
-    private func respond(_ answer: MirrorAnswer, to request: HTTPRequest) -> HTTPResponse {
-        var headers = HTTPHeaders()
-        for (name, value) in answer.fields { headers.setValues([value], for: HTTPHeader(name)) }
-        headers[.contentLength] = "\(answer.byteCount)"
-        let status = HTTPStatusCode(answer.status, phrase: Self.phrases[answer.status] ?? "Error")
-        guard request.method != .HEAD else {
-            return HTTPResponse(statusCode: status, headers: headers)
-        }
-        switch answer.body {
-        case .bytes(let bytes):
-            return HTTPResponse(statusCode: status, headers: headers, body: Data(bytes))
-        case .file(let file, let range):
-            if range.lowerBound == 0 { usage.recordUse(of: file.name) }
-            return HTTPResponse(
-                statusCode: status, headers: headers,
-                body: HTTPBodySequence(
-                    from: FileBody(file: file, range: range), count: range.count,
-                    suggestedBufferSize: FileBody.pieceSize))
-        }
-    }
-
-    private static let phrases = [
-        200: "OK", 206: "Partial Content", 400: "Bad Request", 401: "Unauthorized",
-        404: "Not Found",
-        405: "Method Not Allowed", 413: "Payload Too Large", 416: "Range Not Satisfiable",
-        500: "Internal Server Error",
-    ]
 }

@@ -1,27 +1,28 @@
-// What a client asks for, as far as a mirror cares.
+// A client's request, as far as a mirror cares.
 
 import GraftCache
+import GraftServer
 
 /// A request, its path taken apart before anything in it is decoded.
 struct MirrorRequest: Sendable {
-    /// `GET`, `HEAD` or `POST`.
-    let method: String
+    /// The request as the server read it.
+    let request: ServerRequest
     /// The parts of the path, each decoded by itself: `refs%2Fpr%2F1` is one part.
     let parts: [String]
     /// The path as it was sent, without the query.
     let rawPath: String
     /// The query, in order.
     let query: [(name: String, value: String)]
+
+    /// `GET`, `HEAD`, `POST`…
+    var method: String { request.method }
     /// The fields, by names in lower case.
-    let fields: [String: String]
-    /// The body, of what is not `GET` or `HEAD`.
-    let body: [UInt8]
+    var fields: [String: String] { request.fields }
 
     /// A request; nil where the path cannot be decoded.
-    init?(
-        method: String, target: String, fields: [String: String] = [:], body: [UInt8] = []
-    ) {
-        let halves = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+    init?(_ request: ServerRequest) {
+        let halves = request.target.split(
+            separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         rawPath = String(halves.first ?? "")
         guard rawPath.hasPrefix("/") else { return nil }
         var parts: [String] = []
@@ -32,9 +33,7 @@ struct MirrorRequest: Sendable {
         // Some clients end folders with a slash.
         if parts.last?.isEmpty == true { parts.removeLast() }
         self.parts = parts
-        self.method = method
-        self.fields = fields
-        self.body = body
+        self.request = request
         query = Self.pairs(halves.count == 2 ? String(halves[1]) : "")
     }
 
@@ -44,6 +43,19 @@ struct MirrorRequest: Sendable {
     /// Whether the query says yes.
     func isSet(_ name: String) -> Bool {
         value(name).map { ["true", "1", "True"].contains($0) } ?? false
+    }
+
+    /// The address that the client called this server by; nil where it names none that could be one.
+    var origin: String? {
+        guard let host = fields["host"], !host.isEmpty,
+            host.utf8.allSatisfy({
+                (48...57).contains($0) || (97...122).contains($0 | 0x20)
+                    || "-.:[]".utf8.contains($0)
+            })
+        else { return nil }
+        // A proxy in front says how it was called.
+        let scheme = fields["x-forwarded-proto"] == "https" ? "https" : "http"
+        return "\(scheme)://\(host)"
     }
 
     /// The values of a form: `paths=a&paths=b`.

@@ -1,7 +1,7 @@
 // Finds repositories, commits and files in the cache, and lets no path lead out of it.
 
-import FoundationEssentials
 import GraftCache
+import GraftServer
 import Synchronization
 
 #if canImport(Glibc)
@@ -10,32 +10,13 @@ import Synchronization
     import Musl
 #endif
 
-/// What of the Hub cache can be handed out.
+/// The part of the Hub cache that can be handed out.
 final class Shelf: Sendable {
-    /// One file of a commit.
-    struct File: Sendable {
-        /// Its path in the repository.
-        let path: String
-        /// Its size.
-        let byteCount: Int
-        /// Its SHA-256, 64 hex digits, or what git calls it, 40.
-        let etag: String
-        /// What git calls it: for large files the pointer.
-        let object: String
-
-        var isLarge: Bool { etag.utf8.count == 64 }
-        /// The length of the text that git keeps for a large file.
-        var pointerLength: Int { Self.pointer(etag, byteCount).utf8.count }
-
-        static func pointer(_ sha256: String, _ byteCount: Int) -> String {
-            "version https://git-lfs.github.com/spec/v1\noid sha256:\(sha256)\nsize \(byteCount)\n"
-        }
-    }
-
     let hub: HubCache
-    private let scanner: HubScanner
+    let scanner: HubScanner
     /// Digests of files without a name that says them, by path, size and time.
     private let digests = Mutex<[String: String]>([:])
+    private let listings = Mutex(Listings())
 
     init(root: String?) {
         scanner = HubScanner(root: root)
@@ -52,7 +33,7 @@ final class Shelf: Sendable {
     func has(_ name: HubName) -> Bool { Files.isFolder(hub.folder(name) + "/snapshots") }
 
     /// The commit of a branch, tag or commit whose files are here.
-    func commit(_ name: HubName, _ revision: String) -> String? {
+    func commit(_ name: HubName, revision: String) -> String? {
         let heads = "refs/heads/"
         let revision =
             revision.hasPrefix(heads) ? String(revision.dropFirst(heads.utf8.count)) : revision
@@ -69,78 +50,171 @@ final class Shelf: Sendable {
         }.sorted { $0.ref < $1.ref }
     }
 
-    /// The files of a commit that are here, by path, and when the last of them came.
-    func files(_ name: HubName, _ commit: String) -> (files: [File], modified: Int) {
+    // MARK: Listings
+
+    /// The listings that were made, with the state of the disk that they tell of.
+    private struct Listings {
+        struct Kept {
+            let listing: CommitListing
+            let stamps: [Stamp]
+            var lastUse: Int
+        }
+        var kept: [String: Kept] = [:]
+        var uses = 0
+        /// Listings, and files in all of them, that are kept.
+        static let count = 256
+        static let fileCount = 500_000
+
+        mutating func take(_ key: String) -> Kept? {
+            uses += 1
+            kept[key]?.lastUse = uses
+            return kept[key]
+        }
+
+        mutating func add(_ key: String, _ listing: CommitListing, stamps: [Stamp]) {
+            uses += 1
+            kept[key] = Kept(listing: listing, stamps: stamps, lastUse: uses)
+            while kept.count > Self.count
+                || kept.count > 1
+                    && kept.values.map(\.listing.files.count).clampedSum > Self.fileCount
+            {
+                guard let oldest = kept.min(by: { $0.value.lastUse < $1.value.lastUse })?.key else {
+                    return
+                }
+                kept[oldest] = nil
+            }
+        }
+    }
+
+    /// The time of change of a folder or file whose change makes a listing old.
+    private struct Stamp: Equatable {
+        let path: String
+        let seconds: Int
+        let nanoseconds: Int
+        let inode: UInt64
+
+        init?(_ path: String) {
+            var status = stat()
+            guard stat(path, &status) == 0 else { return nil }
+            self.path = path
+            seconds = Int(status.st_mtim.tv_sec)
+            nanoseconds = Int(status.st_mtim.tv_nsec)
+            inode = UInt64(status.st_ino)
+        }
+
+        var isCurrent: Bool { Stamp(path) == self }
+    }
+
+    /// The files of a commit that are here. Made anew only when a folder of the commit has changed.
+    func listing(_ name: HubName, commit: String) throws -> CommitListing {
+        let key = "\(name.folderName)/\(commit)"
+        if let kept = listings.withLock({ $0.take(key) }), kept.stamps.allSatisfy(\.isCurrent) {
+            return kept.listing
+        }
         guard let repository = scanner.repository(folderName: name.folderName),
             let revision = repository.revisions.first(where: { $0.commit == commit })
-        else { return ([], 0) }
-        let tree = TreeListing.read(commit, of: repository)
-        let files = revision.entries.compactMap { entry -> File? in
+        else { return CommitListing(commit: commit, files: [], modified: 0) }
+        let tree = hub.tree(name, commit)
+        let snapshot = hub.snapshot(name, commit)
+        var watched = [snapshot, hub.blobs(name), tree]
+        watched += Set(revision.entries.flatMap { ExactText($0.path).foldersAbove })
+            .map { "\(snapshot)/\($0.text)" }
+        let stamps = watched.compactMap { Stamp($0) }
+        let listed = TreeListing.read(tree)
+        var plain: [String] = []
+        let files = revision.entries.compactMap { entry -> CommitListing.File? in
             let stored = repository.files[entry.file]
             let place = "\(repository.folder)/\(stored.path)"
             // A link that leads anywhere but to a blob is not handed out, and not listed.
             guard RelativePath.isSafe(entry.path),
                 stored.path.hasPrefix("blobs/") || destination(place) == nil
             else { return nil }
-            let name = stored.path.hasPrefix("blobs/") ? String(stored.path.dropFirst(6)) : nil
-            return file(
-                entry.path, stored.byteCount, blob: name, listed: tree?.files[entry.path],
-                at: place)
+            let blob = stored.path.hasPrefix("blobs/") ? String(stored.path.dropFirst(6)) : nil
+            if blob == nil { plain.append(place) }
+            let known = listed?.files[entry.path]
+            guard let etag = self.name(blob: blob, listed: known, at: place) else { return nil }
+            let object =
+                etag.utf8.count == 40
+                ? etag
+                : known?.blobID
+                    ?? CommitListing.File.pointerObject(sha256: etag, byteCount: stored.byteCount)
+            return CommitListing.File(
+                path: entry.path, byteCount: stored.byteCount, etag: etag, object: object)
         }
-        return (files.sorted { $0.path < $1.path }, revision.modified)
+        let listing = CommitListing(commit: commit, files: files, modified: revision.modified)
+        // A tree that appears later changes digests.
+        guard stamps.count == watched.count || listed == nil else { return listing }
+        let all = stamps + plain.compactMap { Stamp($0) }
+        listings.withLock { $0.add(key, listing, stamps: all) }
+        return listing
     }
 
-    /// One file of a commit, open; nil where it is not here, or leads out of the cache.
-    func open(_ name: HubName, _ commit: String, _ path: String) -> (file: File, open: OpenFile)? {
+    // MARK: Files
+
+    /// An open file of a commit.
+    struct Found {
+        let file: CommitListing.File
+        let open: ServedFile
+        /// The path in the snapshot.
+        let place: String
+    }
+
+    /// One file of a commit; nil where it is not here, or leads out of the cache.
+    /// - Throws: `FileError` if no more files can be opened.
+    func open(_ name: HubName, commit: String, path: String) throws -> Found? {
         guard RelativePath.isSafe(path) else { return nil }
         let place = "\(hub.snapshot(name, commit))/\(path)"
         guard let real = realPath(place),
-            [hub.root, hub.folder(name)].contains(where: { isInside(real, $0) }),
-            let open = OpenFile(real, named: place)
+            [hub.root, hub.folder(name)].contains(where: { isInside(real, $0) })
         else { return nil }
+        let open: ServedFile
+        do {
+            open = try ServedFile(real)
+        } catch  where !ServedFile.isExhausted(error) {
+            return nil
+        }
         let blob = destination(place).flatMap { target -> String? in
-            let parts = target.split(separator: "/")
+            let parts = target.pathParts
             guard parts.count >= 2, parts[parts.count - 2] == "blobs" else { return nil }
-            return parts.last.map(String.init)
+            return parts.last
         }
-        let listed =
-            blob == nil || blob?.utf8.count == 64
-            ? TreeListing.read(hub.tree(name, commit))?.files[path] : nil
-        guard let file = file(path, open.byteCount, blob: blob, listed: listed, at: real) else {
-            return nil
-        }
-        return (file, open)
+        let isNamed = blob.map { Self.isDigest($0) } ?? false
+        let listed = isNamed ? nil : TreeListing.read(hub.tree(name, commit))?.files[path]
+        guard let etag = self.name(blob: blob, listed: listed, at: real) else { return nil }
+        let file = CommitListing.File(
+            path: path, byteCount: open.byteCount, etag: etag, object: "")
+        return Found(file: file, open: open, place: place)
     }
 
-    private func file(
-        _ path: String, _ byteCount: Int, blob: String?, listed: TreeListing.File?, at place: String
-    ) -> File? {
-        let name = blob.flatMap { HubCache.isHex($0, 64) || HubCache.isHex($0, 40) ? $0 : nil }
-        guard let etag = name ?? listed?.etag ?? digest(of: place, byteCount) else { return nil }
-        let pointer = File.pointer(etag, byteCount)
-        let object =
-            etag.utf8.count == 40
-            ? etag : listed?.blobID ?? ContentHasher.gitBlob(of: Array(pointer.utf8))
-        return File(path: path, byteCount: byteCount, etag: etag, object: object)
+    private static func isDigest(_ blob: String) -> Bool {
+        HubCache.isHex(blob, 64) || HubCache.isCommit(blob)
     }
 
-    /// What git calls a file that nothing else names: read once while it stays the same.
-    private func digest(of place: String, _ byteCount: Int) -> String? {
-        var status = stat()
-        guard stat(place, &status) == 0 else { return nil }
-        let key = "\(place) \(status.st_size) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec)"
+    /// The digest that clients call a file by.
+    private func name(
+        blob: String?, listed: TreeListing.File?, at place: String
+    ) -> String? {
+        let named = blob.flatMap { Self.isDigest($0) ? $0 : nil }
+        return named ?? listed?.etag ?? digest(of: place)
+    }
+
+    /// Git's name of a file that nothing else names: read once while it stays the same.
+    private func digest(of place: String) -> String? {
+        guard let stamp = Stamp(place), let size = Files.size(of: place) else { return nil }
+        let key = "\(place) \(size) \(stamp.seconds) \(stamp.nanoseconds)"
         if let known = digests.withLock({ $0[key] }) { return known }
-        guard let found = try? ContentHasher.gitBlob(file: place) else {
-            return nil
+        guard let found = try? ContentHasher.gitBlob(file: place) else { return nil }
+        digests.withLock { digests in
+            if digests.count > Listings.fileCount { digests = [:] }
+            digests[key] = found
         }
-        digests.withLock { $0[key] = found }
         return found
     }
 
     /// Whether a real path lies in a folder.
     private func isInside(_ path: String, _ folder: String) -> Bool {
         guard let folder = realPath(folder) else { return false }
-        return path.hasPrefix(folder + "/")
+        return path.hasBytes(folder + "/")
     }
 }
 
@@ -151,7 +225,7 @@ private func realPath(_ path: String) -> String? {
     return String(cString: found)
 }
 
-/// Where a symbolic link points.
+/// The target of a symbolic link.
 private func destination(_ path: String) -> String? {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) { buffer in
         guard let start = buffer.baseAddress else { return nil }

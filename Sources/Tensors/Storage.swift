@@ -1,6 +1,6 @@
 // The bytes behind tensors: owned memory or a mapped file, shared and never changed.
 
-import CSystem
+import CGraftSystem
 
 #if canImport(Glibc)
     import Glibc

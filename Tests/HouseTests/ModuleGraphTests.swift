@@ -58,7 +58,7 @@ import Testing
         let sources = try FileManager.default.contentsOfDirectory(
             at: Self.root.appending(path: "Sources"), includingPropertiesForKeys: nil)
         let swift = sources.filter {
-            !["CModules", "CKernels", "CSystem"].contains($0.lastPathComponent)
+            !["CModules", "CKernels", "CGraftSystem"].contains($0.lastPathComponent)
         }
         return swift + ["Registry", "Cache"].map { Self.root.appending(path: $0) }
     }

@@ -1,5 +1,5 @@
 // SIGBUS with the name of the file: a table of mapped files, and a handler that reads it.
-#include "CSystem.h"
+#include "CGraftSystem.h"
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
