@@ -7,7 +7,7 @@ VENV := .venv
 STATIC := $(wildcard $(dir $(realpath $(shell command -v swift)))../lib/swift_static)
 export RELEASE := -c release $(if $(STATIC),--static-swift-stdlib)
 
-.PHONY: help build demo test bench conformance conformance-all fuzz sanitize format lint install clean
+.PHONY: help build demo test bench conformance conformance-all fuzz sanitize portable format lint install clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -54,12 +54,15 @@ sanitize: ## plans on many threads under the address sanitizer (by command; its 
 	swift build $(SANITIZE_FLAGS) --product graft-sanitized
 	OMP_WAIT_POLICY=passive .build-sanitize/debug/graft-sanitized
 
+portable: ## build and test in another release, made by debootstrap (SUITE=trixie; needs root; by command)
+	@Scripts/portable.sh
+
 format: ## rewrite the sources in the house style
 	swift format -i -r Package.swift Sources Registry Cache Tests
 
 lint: ## check the house style (Scripts/house.py --list shows where), and that the C kernels compile for other processors
 	swift format lint --strict -r Package.swift Sources Registry Cache Tests
-	@Scripts/portable.sh
+	@Scripts/kernels.sh
 	@Scripts/house.py
 
 PREFIX ?= /usr/local
@@ -68,4 +71,4 @@ install: build ## to $(PREFIX)/bin (PREFIX=… for another place)
 	cp -R .build/release/graft_GraftRegistry.resources $(PREFIX)/bin/
 
 clean: ## remove what was built
-	rm -rf .build .build-fuzz .build-sanitize .bench $(VENV)
+	rm -rf .build .build-fuzz .build-sanitize .build-portable .bench $(VENV)
