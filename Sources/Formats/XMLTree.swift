@@ -86,7 +86,7 @@ extension XMLElement {
                 }
             }
         }
-        let line = Int(XML_GetCurrentLineNumber(parser))
+        let line = Int(graft_xml_line(parser))
         if let flaw = builder.flaw { throw failure(flaw, line: line) }
         guard status == XML_STATUS_OK, let root = builder.root else {
             let reason = XML_ErrorString(XML_GetErrorCode(parser)).map { String(cString: $0) }
@@ -130,7 +130,7 @@ extension XMLElement {
             }
             let element = XMLElement(
                 name: String(cString: name), attributes: values,
-                line: Int(XML_GetCurrentLineNumber(parser)))
+                line: Int(graft_xml_line(parser)))
             open.last?.children.append(element)
             if root == nil { root = element }
             open.append(element)
