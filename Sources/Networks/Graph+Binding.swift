@@ -91,7 +91,7 @@ extension Graph {
             let layer = name.dropLast("gamma".count)
             return [name, layer + "variable", layer + "0"]
         case .kernel, .depthwiseKernel, .matrix, .bias, .scale, .shift, .runningMean,
-            .runningVariance, .count:
+            .runningVariance, .count, .value, .constant:
             return [name]
         }
     }

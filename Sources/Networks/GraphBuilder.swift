@@ -102,6 +102,7 @@ extension Naming {
             case .runningMean: layer + ".running_mean"
             case .runningVariance: layer + ".running_var"
             case .count: layer + ".count"
+            case .value, .constant: layer
             }
         case .keras:
             switch role {
@@ -113,6 +114,7 @@ extension Naming {
             case .runningMean: layer + "/moving_mean"
             case .runningVariance: layer + "/moving_variance"
             case .count: layer + "/count"
+            case .value, .constant: layer
             }
         }
     }

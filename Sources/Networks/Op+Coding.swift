@@ -45,6 +45,20 @@ extension Op: Codable {
         DropPath.name: { .dropPath(try $0.decode(DropPath.self, forKey: $1)) },
         Softmax.name: { .softmax(try $0.decode(Softmax.self, forKey: $1)) },
         UnitNorm.name: { .unitNorm(try $0.decode(UnitNorm.self, forKey: $1)) },
+        ParameterValue.name: { .parameter(try $0.decode(ParameterValue.self, forKey: $1)) },
+        MatMul.name: { .matMul(try $0.decode(MatMul.self, forKey: $1)) },
+        Transpose.name: { .transpose(try $0.decode(Transpose.self, forKey: $1)) },
+        View.name: { .view(try $0.decode(View.self, forKey: $1)) },
+        Expand.name: { .expand(try $0.decode(Expand.self, forKey: $1)) },
+        Elementwise.name: { .elementwise(try $0.decode(Elementwise.self, forKey: $1)) },
+        Binary.name: { .binary(try $0.decode(Binary.self, forKey: $1)) },
+        Reduce.name: { .reduce(try $0.decode(Reduce.self, forKey: $1)) },
+        GroupNorm.name: { .groupNorm(try $0.decode(GroupNorm.self, forKey: $1)) },
+        LocalResponseNorm.name: {
+            .localResponseNorm(try $0.decode(LocalResponseNorm.self, forKey: $1))
+        },
+        PadAxes.name: { .padAxes(try $0.decode(PadAxes.self, forKey: $1)) },
+        Resize.name: { .resize(try $0.decode(Resize.self, forKey: $1)) },
     ]
 
     /// Reads `{"conv2d": {…}}`.

@@ -1,6 +1,6 @@
 // The closed set of operations that a network is made of.
 
-/// One operation of a ``Graph``. Activations are NCHW in logical order, vectors are (N, C).
+/// One operation of a ``Graph``. Maps are NCHW in logical order, vectors (N, C), tokens (N, T, C).
 ///
 /// Each case carries the type of `Ops/` that says what Networks knows of it. The set is closed:
 /// every module that treats operations has one switch over it, without a `default`, that yields what
@@ -39,9 +39,9 @@ public enum Op: Sendable, Hashable {
     case add(Add)
     /// An elementwise product.
     case multiply(Multiply)
-    /// Values joined along the channels.
+    /// Values joined along an axis.
     case concatenate(Concatenate)
-    /// Some of the channels.
+    /// Some of what lies along an axis.
     case slice(Slice)
     /// A map as vectors.
     case flatten(Flatten)
@@ -65,6 +65,30 @@ public enum Op: Sendable, Hashable {
     case softmax(Softmax)
     /// Vectors of length 1.
     case unitNorm(UnitNorm)
+    /// A weight as a value.
+    case parameter(ParameterValue)
+    /// A product of matrices.
+    case matMul(MatMul)
+    /// Axes in another order.
+    case transpose(Transpose)
+    /// The same elements under other sizes.
+    case view(View)
+    /// A value repeated to larger sizes.
+    case expand(Expand)
+    /// A function of each number.
+    case elementwise(Elementwise)
+    /// A function of two numbers.
+    case binary(Binary)
+    /// One number for all along some axes.
+    case reduce(Reduce)
+    /// Normalisation over groups of channels.
+    case groupNorm(GroupNorm)
+    /// Normalisation by neighbouring channels.
+    case localResponseNorm(LocalResponseNorm)
+    /// Elements around every axis.
+    case padAxes(PadAxes)
+    /// A map of other rows and columns.
+    case resize(Resize)
 }
 
 extension Op {
@@ -98,6 +122,18 @@ extension Op {
         case .dropPath(let rule): rule
         case .softmax(let rule): rule
         case .unitNorm(let rule): rule
+        case .parameter(let rule): rule
+        case .matMul(let rule): rule
+        case .transpose(let rule): rule
+        case .view(let rule): rule
+        case .expand(let rule): rule
+        case .elementwise(let rule): rule
+        case .binary(let rule): rule
+        case .reduce(let rule): rule
+        case .groupNorm(let rule): rule
+        case .localResponseNorm(let rule): rule
+        case .padAxes(let rule): rule
+        case .resize(let rule): rule
         }
     }
 

@@ -46,6 +46,24 @@ public enum OpFlaw: Error, Hashable {
     case unfitBroadcast(Shape, with: Shape)
     /// Shapes that differ in more than their channels.
     case unfitConcatenation(Shape, to: Shape)
+    /// An axis that a value does not have, or that is named twice.
+    case unfitAxes([Int], Shape)
+    /// An order that does not name every axis once.
+    case unfitOrder([Int], Shape)
+    /// Matrices whose inner sizes differ.
+    case unfitProduct(Shape, with: Shape)
+    /// Sizes that a value of this shape cannot take.
+    case unfitSizes([Int], Shape)
+    /// Elements that an axis does not have.
+    case unfitSlice(start: Int, count: Int, step: Int, axis: Int, Shape)
+    /// Amounts that do not fit the axes.
+    case unfitAmounts([Int], Shape)
+    /// Factors that do not fit the axes.
+    case unfitFactors([Double], Shape)
+    /// A window over the channels that is not positive.
+    case unfitNeighbours(Int)
+    /// Another element type.
+    case elementType(expected: DType, found: DType)
     /// More elements than can be counted.
     case tooLarge(Shape)
 
@@ -84,6 +102,21 @@ public enum OpFlaw: Error, Hashable {
             "expected one constant or one per channel of \(shape), found \(count)"
         case .unfitBroadcast(let shape, let other): "cannot combine \(shape) with \(other)"
         case .unfitConcatenation(let shape, let other): "cannot concatenate \(shape) to \(other)"
+        case .unfitAxes(let axes, let shape):
+            "expected different axes of \(shape), found \(axes)"
+        case .unfitOrder(let order, let shape):
+            "expected each axis of \(shape) once, found \(order)"
+        case .unfitProduct(let a, let b): "cannot multiply \(a) by \(b)"
+        case .unfitSizes(let sizes, let shape): "cannot give \(shape) the sizes \(sizes)"
+        case .unfitSlice(let start, let count, let step, let axis, let shape):
+            "expected elements of axis \(axis) of \(shape), found \(count) from \(start) in steps of \(step)"
+        case .unfitAmounts(let amounts, let shape):
+            "expected an amount per axis of \(shape) that leaves something, found \(amounts)"
+        case .unfitFactors(let factors, let shape):
+            "expected a positive factor per axis of \(shape), found \(factors)"
+        case .unfitNeighbours(let count): "expected a window of 1 or more channels, found \(count)"
+        case .elementType(let expected, let found):
+            "expected elements of type \(expected.rawValue), found \(found.rawValue)"
         case .tooLarge(let shape): "a value of \(shape) is too large"
         }
     }

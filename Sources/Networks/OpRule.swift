@@ -18,6 +18,9 @@ public protocol OpRule: Sendable, Hashable, Codable {
     /// Whether the score of each class stays by itself: what can stand between the last product of a
     /// classifier and its output.
     var keepsScores: Bool { get }
+    /// Whether each sample, the first axis, is computed without the others and keeps its place: then a
+    /// batch may be computed in parts.
+    var treatsSamplesAlone: Bool { get }
     /// The types of its values when it reads values of these types.
     func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType]
     /// The weights that it needs then, in the order in which nodes hold them.
@@ -28,6 +31,9 @@ extension OpRule {
     /// Mixes or moves scores unless an operation says otherwise.
     public var keepsScores: Bool { false }
 
+    /// Each sample by itself unless an operation says otherwise.
+    public var treatsSamplesAlone: Bool { true }
+
     /// Without weights unless an operation says otherwise.
     public func parameters(reading inputs: [ValueType]) throws(OpFlaw) -> [ExpectedParameter] { [] }
 }
@@ -36,7 +42,7 @@ extension OpRule {
 public struct ValueType: Sendable, Hashable {
     /// The type of an element.
     public var element: DType
-    /// The sizes: (N, C, H, W) for maps, (N, C) for vectors.
+    /// The sizes: (N, C, H, W) for maps, (N, C) for vectors, (N, T, C) for tokens.
     public var shape: Shape
 
     /// A value of this shape, in single precision unless another type is given.

@@ -36,6 +36,10 @@ public struct Parameter: Sendable, Hashable, Codable {
         case runningMean
         /// σ², kept while training: a buffer.
         case runningVariance
+        /// A value by itself, which training may change: a class token, a position table, a shared matrix.
+        case value
+        /// A value by itself that nothing changes.
+        case constant
         /// How many samples Keras' `Normalization` saw: a scalar that files hold and nothing reads.
         case count
     }
@@ -46,5 +50,7 @@ public struct Parameter: Sendable, Hashable, Codable {
     }
 
     /// Whether training keeps it as a statistic and no gradient reaches it.
-    public var isBuffer: Bool { [.runningMean, .runningVariance, .count].contains(role) }
+    public var isBuffer: Bool {
+        [.runningMean, .runningVariance, .count, .constant].contains(role)
+    }
 }

@@ -21,7 +21,13 @@ private let all: [Op] = [
     .pad(Padding(top: 1, left: -1, bottom: 0, right: 2), value: 0.5),
     .upsample(height: 2, width: 3, bilinear: true), .channelShuffle(groups: 2),
     .affine(scale: [2], shift: [0.5]), .channelScale, .dropout(rate: 0.5), .dropPath(rate: 0.1),
-    .softmax, .unitNorm,
+    .softmax, .unitNorm, .parameter([1, 4], learns: true), .matMul(transposesRight: true),
+    .transpose([0, 2, 1]), .view([0, -1, 3]), .expand([2, -1]), .elementwise(.erf),
+    .binary(.divide), .reduce(.mean, axes: [1], keepsAxes: true),
+    .groupNorm(groups: 2, epsilon: 1e-5),
+    .localResponseNorm(size: 5, alpha: 1e-4, beta: 0.75, bias: 1),
+    .padAxes(before: [0, 1], after: [2, 0], mode: .reflect),
+    .resize(to: .sizes(height: 4, width: 5), mode: .cubic),
 ]
 
 private func types(_ shapes: Shape...) -> [ValueType] { shapes.map { ValueType($0) } }
@@ -91,8 +97,8 @@ private func types(_ shapes: Shape...) -> [ValueType] { shapes.map { ValueType($
         refuses(.softmax, reading: [], as: .inputCount(expected: 1, found: 0))
         refuses(.add, reading: map, as: .tooFewInputs(minimum: 2, found: 1))
         refuses(.flatten(channelsLast: false), reading: types([1, 6]), as: .notMap([1, 6]))
-        refuses(.linear(outputs: 3, bias: true), reading: map, as: .notVectors([1, 6, 4, 4]))
-        refuses(.layerNorm(epsilon: 1e-6), reading: types([3]), as: .noChannels([3]))
+        refuses(.linear(outputs: 3, bias: true), reading: types([6]), as: .noChannels([6]))
+        refuses(.layerNorm(epsilon: 1e-6), reading: types([3]), as: .unfitAxes([1], [3]))
         refuses(
             .channelShuffle(groups: 4), reading: map, as: .unfitGroups(4, inputs: 6, outputs: 6))
         refuses(.linear(outputs: 0, bias: true), reading: types([1, 6]), as: .outputCount(0))
@@ -124,5 +130,94 @@ private func types(_ shapes: Shape...) -> [ValueType] { shapes.map { ValueType($
         refuses(
             .concatenate, reading: types([1, 6, 4, 4], [1, 6, 4, 5]),
             as: .unfitConcatenation([1, 6, 4, 5], to: [1, 6, 4, 4]))
+    }
+
+    /// As NumPy's `matmul`, `transpose`, `reshape` and broadcasting have them.
+    @Test(
+        arguments: [
+            (Op.matMul(), [[2, 1, 3, 4], [5, 4, 6]], [2, 5, 3, 6]),
+            (.matMul(), [[4], [4, 6]], [6]), (.matMul(), [[7, 3, 4], [4]], [7, 3]),
+            (.matMul(), [[4], [4]], []),
+            (
+                .matMul(transposesLeft: true, transposesRight: true), [[2, 4, 3], [6, 4]],
+                [2, 3, 6]
+            ),
+            (.transpose([2, 0, 1]), [[5, 6, 7]], [7, 5, 6]),
+            (.view([0, -1, 2]), [[3, 4, 5]], [3, 10, 2]),
+            (.view([-1]), [[3, 4, 5]], [60]), (.expand([2, 3, -1]), [[1, 4]], [2, 3, 4]),
+            (.add, [[2, 1, 4], [3, 1]], [2, 3, 4]), (.binary(.power), [[], [2, 3]], [2, 3]),
+            (.reduce(.maximum, axes: [0, 2], keepsAxes: false), [[2, 3, 4]], [3]),
+            (.reduce(.sum, axes: [1], keepsAxes: true), [[2, 3, 4]], [2, 1, 4]),
+            (.softmax(axis: 2), [[2, 3, 4]], [2, 3, 4]),
+            (.layerNorm(epsilon: 1, axes: [1, 2]), [[2, 3, 4]], [2, 3, 4]),
+            (.slice(start: 3, count: 2, axis: 2, step: -2), [[2, 3, 4]], [2, 3, 2]),
+            (.concatenate(axis: 0), [[2, 3], [4, 3]], [6, 3]),
+            (.linear(outputs: 9, bias: false), [[2, 3, 4]], [2, 3, 9]),
+            (.padAxes(before: [1, -1], after: [0, 3]), [[2, 3]], [3, 5]),
+            (
+                .resize(to: .factors(height: 1.5, width: 0.5), mode: .linear), [[1, 2, 5, 5]],
+                [1, 2, 7, 2]
+            ),
+            (.parameter([3, 4], learns: true), [], [3, 4]),
+        ] as [(Op, [[Int]], [Int])])
+    func yieldsShapesOfAnyRank(op: Op, inputs: [[Int]], expected: [Int]) throws {
+        let types = inputs.map { ValueType(Shape($0)) }
+        #expect(try op.rule.outputs(reading: types) == [ValueType(Shape(expected))])
+    }
+
+    @Test(
+        arguments: [
+            (Op.matMul(), [[2, 3], [4, 5]], OpFlaw.unfitProduct([2, 3], with: [4, 5])),
+            (.matMul(), [[], [2]], .unfitProduct([], with: [2])),
+            (.transpose([0, 0]), [[2, 3]], .unfitOrder([0, 0], [2, 3])),
+            (.transpose([1]), [[2, 3]], .unfitOrder([1], [2, 3])),
+            (.view([-1, -1]), [[4]], .unfitSizes([-1, -1], [4])),
+            (.view([0, 0, 0]), [[2, 3]], .unfitSizes([0, 0, 0], [2, 3])),
+            (.view([5]), [[2, 3]], .unfitSizes([5], [2, 3])),
+            (.view([.max, .max]), [[2, 3]], .unfitSizes([.max, .max], [2, 3])),
+            (.view([.min]), [[2]], .unfitSizes([.min], [2])),
+            (.expand([3]), [[2]], .unfitSizes([3], [2])),
+            (.expand([-1, 2]), [[2]], .unfitSizes([-1, 2], [2])),
+            (.binary(.divide), [[2]], .inputCount(expected: 2, found: 1)),
+            (.binary(.divide), [[2], [3]], .unfitBroadcast([3], with: [2])),
+            (.reduce(.sum, axes: [2], keepsAxes: true), [[2, 3]], .unfitAxes([2], [2, 3])),
+            (
+                .reduce(.sum, axes: [1, 1], keepsAxes: true), [[2, 3]], .unfitAxes([1, 1], [2, 3])
+            ),
+            (.softmax(axis: -1), [[2, 3]], .unfitAxes([-1], [2, 3])),
+            (.layerNorm(epsilon: 1, axes: []), [[2, 3]], .unfitAxes([], [2, 3])),
+            (.layerNorm(epsilon: 1, axes: [1, 0]), [[2, 3]], .unfitAxes([1, 0], [2, 3])),
+            (
+                .slice(start: 0, count: .max, axis: 0, step: .max), [[2, 3]],
+                .unfitSlice(start: 0, count: .max, step: .max, axis: 0, [2, 3])
+            ),
+            (
+                .slice(start: 1, count: 1, axis: 0, step: 0), [[2, 3]],
+                .unfitSlice(start: 1, count: 1, step: 0, axis: 0, [2, 3])
+            ),
+            (.concatenate(axis: 2), [[2, 3]], .unfitAxes([2], [2, 3])),
+            (.groupNorm(groups: 4, epsilon: 1), [[1, 6]], .unfitGroups(4, inputs: 6, outputs: 6)),
+            (
+                .localResponseNorm(size: 0, alpha: 1, beta: 1, bias: 1), [[1, 6]],
+                .unfitNeighbours(0)
+            ),
+            (.padAxes(before: [2], after: [0], mode: .reflect), [[2]], .unfitAmounts([2, 0], [2])),
+            (.padAxes(before: [.min], after: [0]), [[2]], .unfitPadding(.min)),
+            (.padAxes(before: [-1], after: [-1]), [[2]], .unfitAmounts([-1, -1], [2])),
+            (
+                .resize(to: .factors(height: .nan, width: 1), mode: .linear), [[1, 2, 5, 5]],
+                nil
+            ),
+            (
+                .resize(to: .sizes(height: 0, width: 1), mode: .linear), [[1, 2, 5, 5]],
+                .unfitSizes([0, 1], [1, 2, 5, 5])
+            ),
+            (.parameter([2], learns: false), [[2]], .inputCount(expected: 0, found: 1)),
+        ] as [(Op, [[Int]], OpFlaw?)])
+    func refusesWhatDoesNotFit(op: Op, inputs: [[Int]], flaw: OpFlaw?) {
+        let types = inputs.map { ValueType(Shape($0)) }
+        let found = #expect(throws: OpFlaw.self) { try op.rule.outputs(reading: types) }
+        // A flaw with NaN in it equals none.
+        if let flaw { #expect(found == flaw) }
     }
 }

@@ -3,7 +3,7 @@
 import GraftTensors
 
 extension Op {
-    /// The elementwise sum of two or more equal shapes, or of maps and of (N, C, 1, 1).
+    /// The elementwise sum of two or more values, each repeated to fit as NumPy does.
     public struct Add: OpRule {
         /// The name in files.
         public static let name = "add"
@@ -12,7 +12,7 @@ extension Op {
         /// A combination.
         public var family: OpFamily { .combination }
 
-        /// A value of the largest shape.
+        /// A value of the sizes of all together.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
             [ValueType(try inputs.broadcast())]
         }
@@ -27,7 +27,7 @@ extension Op {
         /// A combination.
         public var family: OpFamily { .combination }
 
-        /// A value of the largest shape.
+        /// A value of the sizes of all together.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
             [ValueType(try inputs.broadcast())]
         }
@@ -41,16 +41,16 @@ extension Op {
 }
 
 extension [ValueType] {
-    /// The largest of two or more shapes, of which the others are a part by channel.
+    /// The sizes of two or more values together, each repeated to fit as NumPy does.
     fileprivate func broadcast() throws(OpFlaw) -> Shape {
         guard count >= 2 else { throw .tooFewInputs(minimum: 2, found: count) }
-        let shapes = map(\.shape)
-        let full = shapes.max { $0.count < $1.count } ?? shapes[0]
-        for shape in shapes where shape != full {
-            guard full.rank == 4, shape == [full[0], full[1], 1, 1] else {
-                throw .unfitBroadcast(shape, with: full)
+        var result = self[0].shape
+        for input in dropFirst() {
+            guard let both = result.broadcast(with: input.shape) else {
+                throw .unfitBroadcast(input.shape, with: result)
             }
+            result = both
         }
-        return full
+        return result
     }
 }

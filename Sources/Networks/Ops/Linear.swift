@@ -3,7 +3,7 @@
 import GraftTensors
 
 extension Op {
-    /// `y = x Wᵀ + b`.
+    /// `y = x Wᵀ + b` over the last axis: of vectors (N, C), tokens (N, T, C) or any other value.
     ///
     /// Parameters: `weight` (out, in) and, if it has one, `bias` (out).
     public struct Linear: OpRule {
@@ -19,17 +19,18 @@ extension Op {
         /// A product.
         public var family: OpFamily { .product }
 
-        /// Vectors of `outputs` numbers.
+        /// A value whose last axis has `outputs` numbers.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
-            let x = try inputs.vectors()
+            var x = try inputs.channeled()
             guard outputs > 0 else { throw .outputCount(outputs) }
-            return [ValueType([x[0], outputs])]
+            x[x.rank - 1] = outputs
+            return [ValueType(x)]
         }
 
         /// The matrix and the bias.
         public func parameters(reading inputs: [ValueType]) throws(OpFlaw) -> [ExpectedParameter] {
-            let x = try inputs.vectors()
-            return [ExpectedParameter(.matrix, shape: [outputs, x[1]])]
+            let x = try inputs.channeled()
+            return [ExpectedParameter(.matrix, shape: [outputs, x[x.rank - 1]])]
                 + (bias ? [ExpectedParameter(.bias, shape: [outputs])] : [])
         }
     }
