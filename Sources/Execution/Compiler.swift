@@ -113,6 +113,11 @@ final class Compiler {
         return try Memory(.plain(view.dimensions), in: rowMajor.buffer, of: engine)
     }
 
+    /// The value of this shape, row-major as another of equal count; as it lies if that is its own.
+    func plain(_ value: Memory, of shape: Shape, unless view: Shape) throws -> Memory {
+        shape == view ? value : try plain(value, of: shape, as: view)
+    }
+
     /// Appends a primitive. Its list of arguments is made here and once.
     func append(
         _ primitive: Primitive, with arguments: [(Int32, Memory)], as name: String? = nil

@@ -23,15 +23,21 @@ extension Compiler {
         return output
     }
 
-    /// The gradient of a value that was repeated over the map: the sum over the map.
-    func summed(_ gradient: Memory, of shape: Shape, to target: Shape) throws -> Memory {
-        guard target != shape else { return gradient }
+    /// The gradient of a gate (N, C, 1, 1) that was repeated over the map: the sum over the map.
+    func summedOverMap(_ gradient: Memory, of shape: Shape, to target: Shape) throws -> Memory {
         let pool = Pool(
             name: "sum", window: Window(kernel: Extent(shape[2], shape[3])),
             algorithm: dnnl_pooling_avg_exclude_padding, input: shape, output: target)
         let mean = try pool.forward(gradient, isLearning: false, in: self).value
         let area = Float(shape[2] * shape[3])
         return try channelAffine(mean, of: target, scale: [area], shift: nil, as: "sum")
+    }
+}
+
+extension Shape {
+    /// Whether it is a gate (N, C, 1, 1) of maps of this shape.
+    func isGate(of map: Shape) -> Bool {
+        map.rank == 4 && self == [map[0], map[1], 1, 1] && self != map
     }
 }
 

@@ -18,7 +18,10 @@ struct Homes {
     /// From the end of the network backwards: the last concatenation that reads a value houses it.
     init(_ graph: Graph, shapes: [Shape], needed: Set<Int>) {
         for index in graph.nodes.indices.reversed() where needed.contains(index) {
-            guard case .concatenate = graph.nodes[index].op else { continue }
+            // Channels of maps and vectors; other parts are copied.
+            guard case .concatenate(let op) = graph.nodes[index].op, op.axis == 1,
+                shapes[index].rank == 4 || shapes[index].rank == 2
+            else { continue }
             var parts: [(node: Int, start: Int)] = []
             var start = 0
             for input in graph.nodes[index].inputs {

@@ -155,7 +155,8 @@ public enum Division: String, Sendable, CaseIterable {
     /// not.
     func divides(_ graph: Graph, _ shapes: [Shape], outputs: [Int]) -> Bool {
         guard let count = shapes.first?[0], count > 1,
-            outputs.allSatisfy({ shapes[$0].rank > 0 && shapes[$0][0] == count })
+            outputs.allSatisfy({ shapes[$0].rank > 0 && shapes[$0][0] == count }),
+            graph.nodes.allSatisfy({ $0.op.rule.treatsSamplesAlone })
         else { return false }
         switch self {
         case .whole: return false

@@ -40,13 +40,19 @@ extension Product {
                 attributes: try PostOps(sum: site.group.sum != nil, activation: activation),
                 types: compiler.options.usesBF16 ? .bf16 : .f32)
         }
-        let source = try pass.value(of: site.inputs[0])
+        let source = try source(at: site, in: pass)
         let choice = try compiler.choice(
             self, source: source, activation: activation, direct: direct)
         let (_, y) = try step(
             at: site, source: source, activation: activation, weights: weights,
             transform: choice.transform, direct: direct, in: pass)
-        return Outcome(y, saved: nil)
+        return Outcome(try compiler.plain(y, of: output, unless: site.y), saved: nil)
+    }
+
+    /// What goes in: rows of it, for a layer over the last axis of a value of higher rank.
+    private func source(at site: NodeSite, in pass: ForwardPass) throws -> Memory {
+        try pass.compiler.plain(
+            try pass.value(of: site.inputs[0]), of: site.x, unless: input)
     }
 
     private func learning(
@@ -59,15 +65,16 @@ extension Product {
             self, direction: dnnl_forward_training, bias: weights.hasBias,
             attributes: try PostOps(sum: site.group.sum != nil, activation: activation))
         let (source, y) = try step(
-            at: site, source: try pass.value(of: site.inputs[0]), activation: activation,
+            at: site, source: try source(at: site, in: pass), activation: activation,
             weights: weights, transform: compiler.ruledTransform(self), direct: { primitive },
             in: pass)
+        let value = try compiler.plain(y, of: output, unless: site.y)
         let name = compiler.graph.nodes[site.group.last].name
         let saved = SavedProduct(
-            product: self, primitive: primitive, source: source, output: y, weights: weights,
+            product: self, primitive: primitive, source: source, output: value, weights: weights,
             activation: activation?.bounds.map { (name, $0) })
         // Without an activation backward does not read the value.
-        return Outcome(y, saved: saved, isReadBackward: activation != nil)
+        return Outcome(value, saved: saved, isReadBackward: activation != nil)
     }
 
     /// Appends the step in f32 or bf16, by graft's transforms or by oneDNN.
@@ -81,7 +88,7 @@ extension Product {
         let compiler = pass.compiler
         let biases = try weights.bias()
         let home =
-            site.group.sum == nil
+            site.group.sum == nil && output == site.y
             ? try site.group.place.flatMap { try pass.part(site.group.last, at: $0) } : nil
         if let transform,
             let (work, block, layout) = try compiler.winograd(
@@ -115,7 +122,8 @@ extension Product {
         guard let addend = site.group.addend else {
             return try layout.map { try compiler.memory($0) } ?? compiler.memory(descriptor)
         }
-        let value = try pass.value(of: addend)
+        let value = try compiler.plain(
+            try pass.value(of: addend), of: site.y, unless: output)
         if isFree(addend, at: site, in: pass), value.descriptor == descriptor { return value }
         let y = try layout.map { try compiler.memory($0) } ?? compiler.memory(descriptor)
         try compiler.reorder(value, into: y)
@@ -133,7 +141,7 @@ extension Product {
     ) throws -> Memory? {
         let (compiler, group) = (pass.compiler, site.group)
         // The image itself stays as it is: it has few channels and needs all its levels.
-        guard compiler.options.usesInt8, !pass.isImage(site.inputs[0]),
+        guard compiler.options.usesInt8, output == site.y, !pass.isImage(site.inputs[0]),
             let source = pass.quantum(of: site.inputs[0])
         else { return nil }
         // A sum is told in eight bits where what is added can be too.
@@ -172,13 +180,15 @@ extension Product {
             } ?? gradients.sum()
         let own = site.group.norm ?? site.index
         guard pass.learns(own) else { return [nil, dz] }
+        let product = saved.product
+        let dy = try compiler.plain(dz, of: site.y, unless: product.output)
         try saved.weights.appendGradients(
-            source: saved.source, gradient: dz, hint: saved.primitive)
+            source: saved.source, gradient: dy, hint: saved.primitive)
         let dx =
             pass.learns(site.inputs[0])
             ? try compiler.inputGradient(
-                saved.product, gradient: dz, hint: saved.primitive,
+                product, gradient: dy, hint: saved.primitive,
                 weights: { try saved.weights.kernel(as: $0) }) : nil
-        return [dx, dz]
+        return [try dx.map { try compiler.plain($0, of: product.input, unless: site.x) }, dz]
     }
 }

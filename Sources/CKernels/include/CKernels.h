@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "Axes.h"
 #include "Winograd.h"
 
 // How a map (N, C, H, W) lies in memory: [n][C / block][area][block], channels filled up to a

@@ -346,6 +346,20 @@ static inline dnnl_status_t graft_linear(
 #endif
 }
 
+// dst = src · weights over the last two axes; axes before them of one element are repeated.
+static inline dnnl_status_t graft_matmul(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const graft_md *src, const graft_md *weights,
+    const graft_md *dst, const_dnnl_primitive_attr_t attr) {
+#if GRAFT_V3
+    return dnnl_matmul_primitive_desc_create(
+        pd, engine, GRAFT_MD(src), GRAFT_MD(weights), NULL, GRAFT_MD(dst), attr);
+#else
+    dnnl_matmul_desc_t d;
+    dnnl_status_t s = dnnl_matmul_desc_init(&d, GRAFT_MD(src), GRAFT_MD(weights), NULL, GRAFT_MD(dst));
+    return s == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, engine, NULL) : s;
+#endif
+}
+
 // dst = a (alg) b; b may have extents of 1 that are repeated.
 static inline dnnl_status_t graft_binary(
     dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_alg_kind_t alg, const graft_md *a,

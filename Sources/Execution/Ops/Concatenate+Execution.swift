@@ -13,7 +13,7 @@ extension Op.Concatenate: ExecutableOp {
         let values = try site.inputs.map { try pass.value(of: $0) }
         return Outcome(
             try pass.compiler.joined(
-                values, of: site.inputTypes.map(\.shape), into: site.y))
+                values, of: site.inputTypes.map(\.shape), along: axis, into: site.y))
     }
 
     /// Parts that are not in their places yet are brought there.
@@ -42,8 +42,16 @@ extension Op.Concatenate: ExecutableOp {
         let dy = try gradients.sum()
         var start = 0
         return try zip(site.inputs, site.inputTypes).map { input, type in
-            defer { start += type.shape[1] }
+            defer { start += type.shape[axis] }
             guard pass.learns(input) else { return nil }
+            guard axis == 1 else {
+                let indices = site.y.dimensions.indices.map { place in
+                    let first = place == axis ? start : 0
+                    return Array(first..<(first + type.shape[place]))
+                }
+                return try pass.compiler.taken(
+                    dy, of: site.y, by: Places(of: site.y, at: indices), as: site.name)
+            }
             return try pass.compiler.cut(dy, of: site.y, from: start, to: type.shape)
         }
     }
@@ -74,15 +82,15 @@ extension Compiler {
 
     /// Values side by side: each is reordered into its part of the result.
     fileprivate func joined(
-        _ sources: [Memory], of inputs: [Shape], into output: Shape
+        _ sources: [Memory], of inputs: [Shape], along axis: Int, into output: Shape
     ) throws -> Memory {
         var ends: [Int] = []
-        for shape in inputs { ends.append((ends.last ?? 0) + shape[1]) }
+        for shape in inputs { ends.append((ends.last ?? 0) + shape[axis]) }
         let isPlain = try zip(sources, inputs).allSatisfy {
             try $0.descriptor == .plain($1.dimensions)
         }
         let layout: Descriptor
-        if output.rank != 4 || isPlain {
+        if output.rank != 4 || isPlain || axis != 1 {
             layout = try .plain(output.dimensions)
         } else if ends.allSatisfy({ $0 % 8 == 0 }) {
             layout = try .blocked(output.dimensions, by: 8)
@@ -93,10 +101,10 @@ extension Compiler {
         var start = 0
         for (source, shape) in zip(sources, inputs) {
             var offsets = [Int](repeating: 0, count: shape.rank)
-            offsets[1] = start
+            offsets[axis] = start
             let part = try layout.part(shape.dimensions, offsets: offsets)
             try reorder(source, into: try Memory(part, in: target.buffer, of: engine))
-            start += shape[1]
+            start += shape[axis]
         }
         return target
     }

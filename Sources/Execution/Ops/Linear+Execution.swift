@@ -1,6 +1,7 @@
-// A fully connected layer: one step with what follows it.
+// A fully connected layer over the last axis: one step with what follows it.
 
 import GraftNetworks
+import GraftTensors
 
 extension Op.Linear: ExecutableOp {
     var epilogue: Epilogue { .product }
@@ -9,8 +10,14 @@ extension Op.Linear: ExecutableOp {
     func forward(at site: NodeSite, in pass: ForwardPass) throws -> Outcome<SavedProduct?> {
         let product = Product(
             name: site.name, convolution: nil, kernel: try site.kernel(),
-            bias: site.parameter(.bias), input: site.x, output: site.y)
+            bias: site.parameter(.bias), input: rows(site.x), output: rows(site.y))
         return try product.forward(at: site, in: pass)
+    }
+
+    /// All axes but the last as one.
+    private func rows(_ shape: Shape) -> Shape {
+        let width = shape[shape.rank - 1]
+        return [shape.count / max(width, 1), width]
     }
 
     func backward(

@@ -1,6 +1,7 @@
 // The product of values: a gate is repeated over the map that it gates.
 
 import CDNNL
+import CKernels
 import GraftNetworks
 
 extension Op.Multiply: ExecutableOp {
@@ -10,7 +11,7 @@ extension Op.Multiply: ExecutableOp {
     func forward(at site: NodeSite, in pass: ForwardPass) throws -> Outcome<[Memory]> {
         let order = site.inputsBySize
         let values = try site.inputs.map { try pass.value(of: $0) }
-        let first = values[order[0]]
+        let first = try pass.compiler.whole(values[order[0]], at: order[0], of: site)
         let mayOverwrite = pass.learning == nil && pass.isFree(site.inputs[order[0]])
         var product = first
         for place in order.dropFirst() {
@@ -19,10 +20,14 @@ extension Op.Multiply: ExecutableOp {
                     dnnl_binary_mul, product,
                     with: try pass.compiler.reordered(values[place], to: product.descriptor),
                     as: site.name)
-            } else {
+            } else if site.inputTypes[place].shape.isGate(of: site.y) {
                 product = try pass.compiler.gated(
                     product, of: site.y, by: values[place], as: site.name,
                     inPlace: product !== first || mayOverwrite)
+            } else {
+                product = try pass.compiler.pair(
+                    GRAFT_MULTIPLY, product, of: site.y, with: values[place],
+                    of: site.inputTypes[place].shape, as: site.name)
             }
         }
         return Outcome(product, saved: values)
@@ -41,13 +46,17 @@ extension Op.Multiply: ExecutableOp {
                         dnnl_binary_mul, product,
                         with: try pass.compiler.reordered(saved[other], to: product.descriptor),
                         as: site.name)
-                } else {
+                } else if site.inputTypes[other].shape.isGate(of: site.y) {
                     product = try pass.compiler.gated(
                         product, of: site.y, by: saved[other], as: site.name)
+                } else {
+                    product = try pass.compiler.pair(
+                        GRAFT_MULTIPLY, product, of: site.y, with: saved[other],
+                        of: site.inputTypes[other].shape, as: site.name)
                 }
             }
             return try pass.compiler.summed(
-                product, of: site.y, to: site.inputTypes[place].shape)
+                product, of: site.y, to: site.inputTypes[place].shape, as: site.name)
         }
     }
 }

@@ -1,11 +1,29 @@
-// Some of the channels: one reorder out of a part of the map.
+// Some of what lies along an axis: channels by one reorder out of a part of the map, others by a copy.
 
 import GraftNetworks
 import GraftTensors
 
 extension Op.Slice: ExecutableOp {
+    /// Whether it takes channels one after another, which oneDNN finds in any layout.
+    private var takesChannels: Bool { axis == 1 && step == 1 }
+
+    /// The elements that it takes.
+    private func places(_ x: Shape) -> Places {
+        Places(
+            of: x,
+            at: x.dimensions.indices.map { place in
+                place == axis ? (0..<count).map { start + $0 * step } : Array(0..<x[place])
+            })
+    }
+
     func forward(at site: NodeSite, in pass: ForwardPass) throws -> Outcome<Void> {
-        Outcome(
+        guard takesChannels else {
+            return Outcome(
+                try pass.compiler.taken(
+                    try pass.value(of: site.inputs[0]), of: site.x, by: places(site.x),
+                    as: site.name))
+        }
+        return Outcome(
             try pass.compiler.cut(
                 try pass.value(of: site.inputs[0]), of: site.x, from: start, to: site.y))
     }
@@ -15,6 +33,12 @@ extension Op.Slice: ExecutableOp {
     ) throws -> [Memory?] {
         guard pass.learns(site.inputs[0]) else { return [nil] }
         let x = site.x
+        guard takesChannels else {
+            return [
+                try pass.compiler.put(
+                    try gradients.sum(), by: places(x), into: x, as: site.name)
+            ]
+        }
         let area = x.count / (x[0] * x[1])
         let dx = try pass.compiler.rowMajorLoop(
             site.name, reading: [(try gradients.sum(), site.y)], writing: x

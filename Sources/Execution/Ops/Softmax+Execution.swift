@@ -1,6 +1,7 @@
-// Probabilities over the channels.
+// Probabilities over an axis, and their logarithms.
 
 import CDNNL
+import CKernels
 import GraftNetworks
 import GraftTensors
 
@@ -11,9 +12,21 @@ extension Op.Softmax: ExecutableOp {
     func forward(at site: NodeSite, in pass: ForwardPass) throws -> Outcome<Memory> {
         let compiler = pass.compiler
         let x = try compiler.plain(try pass.value(of: site.inputs[0]), of: site.x)
+        guard !isLogarithmic else {
+            let (outer, count, inner) = site.x.split(at: axis)
+            let threads = compiler.threads
+            let y = try compiler.rowMajorLoop(
+                site.name, reading: [(x, site.x)], writing: site.y
+            ) { x, y in
+                graft_softmax_axis(
+                    1, outer, count, inner, x[0].baseAddress, y.baseAddress, threads)
+            }
+            return Outcome(y, saved: y)
+        }
         let primitive = try Primitive("plan layer `\(site.name)`", on: compiler.engine) { pd in
             x.descriptor.withPointer {
-                graft_softmax(&pd, compiler.engine.engine, $0, 1, compiler.engine.attributes)
+                graft_softmax(
+                    &pd, compiler.engine.engine, $0, Int32(axis), compiler.engine.attributes)
             }
         }
         primitive.node = site.name
@@ -22,21 +35,19 @@ extension Op.Softmax: ExecutableOp {
         return Outcome(y, saved: y)
     }
 
-    /// dx = y (g − Σ g y).
+    /// dx = y (g − Σ g y); of logarithms, dx = g − eʸ Σ g.
     func backward(
         from gradients: OutputGradients, saved: Memory, at site: NodeSite, in pass: BackwardPass
     ) throws -> [Memory?] {
         guard pass.learns(site.inputs[0]) else { return [nil] }
-        let positions = ChannelPositions(site.x)
+        let (outer, count, inner) = site.x.split(at: axis)
+        let (kind, threads) = (Int32(isLogarithmic ? 1 : 0), pass.compiler.threads)
         let dx = try pass.compiler.rowMajorLoop(
-            site.name, reading: [(try gradients.sum(), site.y), (saved, site.y)], writing: site.x
-        ) { sources, target in
-            let (g, y) = (sources[0], sources[1])
-            positions.forEach { channels in
-                var sum = 0.0
-                for at in channels { sum += Double(g[at]) * Double(y[at]) }
-                for at in channels { target[at] = y[at] * Float(Double(g[at]) - sum) }
-            }
+            site.name, reading: [(saved, site.y), (try gradients.sum(), site.y)], writing: site.x
+        ) { sources, dx in
+            graft_softmax_axis_backward(
+                kind, outer, count, inner, sources[0].baseAddress, sources[1].baseAddress,
+                dx.baseAddress, threads)
         }
         return [dx]
     }

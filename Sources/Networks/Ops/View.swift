@@ -45,10 +45,15 @@ extension Op {
     }
 
     /// A value repeated along axes of one element, as ONNX's `Expand` (NumPy's broadcasting both ways).
+    ///
+    /// Reads the value and, if a size asks for it, a second one whose first axis is the batch.
     public struct Expand: OpRule {
         /// The name in files.
         public static let name = "expand"
-        /// The sizes that the value is fitted to; −1 is the size of the input's axis.
+        /// A size that is that of the second value's first axis.
+        public static let batch = -2
+        /// The sizes that the value is fitted to; −1 is the size of the input's axis, ``batch`` the
+        /// number of samples of the second value.
         public var sizes: [Int]
 
         /// The name in a summary.
@@ -60,18 +65,24 @@ extension Op {
 
         /// A larger value.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
-            let x = try inputs.one()
+            let count = sizes.contains(Self.batch) ? 2 : 1
+            guard inputs.count == count else {
+                throw .inputCount(expected: count, found: inputs.count)
+            }
+            let x = inputs[0].shape
+            let flaw = OpFlaw.unfitSizes(sizes, x)
             let lead = sizes.count - x.rank
             var target: [Int] = []
             for (axis, size) in sizes.enumerated() {
-                guard size > 0 || (size == -1 && axis >= lead) else {
-                    throw .unfitSizes(sizes, x)
+                switch size {
+                case 1...: target.append(size)
+                case -1 where axis >= lead: target.append(x[axis - lead])
+                case Self.batch where (inputs.last?.shape.rank ?? 0) > 0:
+                    target.append(inputs[1].shape[0])
+                default: throw flaw
                 }
-                target.append(size == -1 ? x[axis - lead] : size)
             }
-            guard let result = x.broadcast(with: Shape(target)) else {
-                throw .unfitSizes(sizes, x)
-            }
+            guard let result = x.broadcast(with: Shape(target)) else { throw flaw }
             return [ValueType(result, element: inputs[0].element)]
         }
     }
