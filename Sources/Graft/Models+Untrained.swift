@@ -62,6 +62,9 @@ extension Models {
                         }
                     case .scale, .runningVariance: target.update(repeating: 1)
                     case .bias, .shift, .runningMean, .count: target.update(repeating: 0)
+                    case .value, .constant:
+                        // As class tokens and position tables begin: small.
+                        for index in target.indices { target[index] = 0.04 * random.unit() - 0.02 }
                     }
                 })
         }

@@ -63,13 +63,13 @@ def value(net, name, array, learns=True):
 
 
 def one(op, function, positive=False):
-    """A case of one operation on the map that the convolution yields; `positive` keeps logarithms defined."""
+    """A case of one operation on the map that the convolution yields; `positive` keeps it between 0 and 1."""
     def build(net, x):
         if positive:
-            x = net.add("positive", {"activation": {"_0": "softplus"}}, [x])
+            x = net.add("positive", {"activation": {"_0": "sigmoid"}}, [x])
         return net.add("op", op, [x])
 
-    return build, (lambda x, w: function(F.softplus(x) if positive else x))
+    return build, (lambda x, w: function(x.sigmoid() if positive else x))
 
 
 def unary(name, function, positive=False):
@@ -82,11 +82,11 @@ def binary(name, function, shape, positive=False):
 
     def build(net, x):
         if positive:
-            x = net.add("positive", {"activation": {"_0": "softplus"}}, [x])
+            x = net.add("positive", {"activation": {"_0": "sigmoid"}}, [x])
         return net.add("op", name if isinstance(name, dict) else {"binary": {"function": name}},
                        [x, value(net, "other", array)])
 
-    return build, (lambda x, w: function(F.softplus(x) if positive else x, w["other"]))
+    return build, (lambda x, w: function(x.sigmoid() if positive else x, w["other"]))
 
 
 def product(left, right, **flags):
@@ -120,7 +120,7 @@ def attention(net, x):
     back = net.add("back", {"transpose": {"order": [0, 2, 1, 3]}}, [mixed])
     joined = net.add("joined", {"view": {"sizes": [0, 0, 8]}}, [back])
     token = value(net, "token", numbers(1, 1, 8))
-    repeated = net.add("repeated", {"expand": {"sizes": [SHAPE[0], 1, 8]}}, [token])
+    repeated = net.add("repeated", {"expand": {"sizes": [-2, -1, -1]}}, [token, joined])
     longer = net.add("longer", {"concatenate": {"axis": 1}}, [repeated, joined])
     return net.add("norm", {"layerNorm": {"epsilon": 1e-6, "axes": [2]}}, [longer], scale=numbers(8), shift=numbers(8))
 
@@ -170,13 +170,13 @@ CASES = {
     "abs": unary("abs", torch.abs), "neg": unary("neg", torch.neg), "exp": unary("exp", torch.exp),
     "log": unary("log", torch.log, True), "sqrt": unary("sqrt", torch.sqrt, True),
     "reciprocal": unary("reciprocal", torch.reciprocal, True), "erf": unary("erf", torch.erf),
-    "sin": unary("sin", torch.sin), "cos": unary("cos", torch.cos), "tan": unary("tan", torch.tan),
+    "sin": unary("sin", torch.sin), "cos": unary("cos", torch.cos), "tan": unary("tan", torch.tan, True),
     "atan": unary("atan", torch.atan), "sinh": unary("sinh", torch.sinh), "cosh": unary("cosh", torch.cosh),
     "asinh": unary("asinh", torch.asinh),
     "subtract": binary("subtract", torch.sub, (4, 1, 1)), "divide": binary("divide", torch.div, (1, 6, 1)),
     "power": binary("power", torch.pow, (1,), True), "minimum": binary("minimum", torch.minimum, (6, 5)),
     "maximum": binary("maximum", torch.maximum, (2, 4, 6, 5)),
-    "add 5 axes": binary({"add": {}}, torch.add, (3, 1, 4, 1, 1)),
+    "add 4 axes": binary({"add": {}}, torch.add, (1, 4, 1, 5)),
     "multiply last axis": binary({"multiply": {}}, torch.mul, (5,)),
     "matmul": product([0, 8, 15], (15, 4)), "matmul batched": product([0, 8, 15], (2, 15, 3)),
     "matmul repeated": product([0, 2, 4, 15], (2, 15, 3)), "matmul transposed": product([0, 15, 8], (3, 15), a=True, b=True),
@@ -239,10 +239,12 @@ with tempfile.TemporaryDirectory(prefix="graft-operations-") as name:
                 "-o", home / "g.safetensors")
         found = load_file(home / "g.safetensors")
         worst = 0.0
+        # What is next to nothing beside the others (a bias before a softmax) is compared at their scale.
+        largest = max(t.grad.abs().max().item() for t in learns.values() if t.grad is not None)
         for key, tensor in learns.items():
             if key not in found or tensor.grad is None:
                 continue
-            scale = max(tensor.grad.abs().max().item(), 1e-6)
+            scale = max(tensor.grad.abs().max().item(), 1e-3 * largest)
             worst = max(worst, np.abs(found[key] - tensor.grad.numpy()).max() / scale)
         report.within(f"{name}: gradients of {len(found) - 1} tensors", worst, 1e-4)
 
