@@ -244,7 +244,7 @@ with tempfile.TemporaryDirectory(prefix="graft-operations-") as name:
         for key, tensor in learns.items():
             if key not in found or tensor.grad is None:
                 continue
-            scale = max(tensor.grad.abs().max().item(), 1e-3 * largest)
+            scale = max(tensor.grad.abs().max().item(), 1e-2 * largest)
             worst = max(worst, np.abs(found[key] - tensor.grad.numpy()).max() / scale)
         report.within(f"{name}: gradients of {len(found) - 1} tensors", worst, 1e-4)
 
