@@ -62,7 +62,7 @@ extension Parameter.Role {
     fileprivate var family: Parameter.Role {
         switch self {
         case .kernel, .depthwiseKernel, .matrix: .kernel
-        case .bias, .scale, .shift, .runningMean, .runningVariance, .count: self
+        case .bias, .scale, .shift, .runningMean, .runningVariance, .count, .value, .constant: self
         }
     }
 }

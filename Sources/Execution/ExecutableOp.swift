@@ -207,6 +207,7 @@ extension Op {
         case .localResponseNorm(let op): op
         case .padAxes(let op): op
         case .resize(let op): op
+        case .take(let op): op
         }
     }
 }

@@ -120,6 +120,7 @@ private struct BatchTracer {
         case .layerNorm(let op): return try alone(op.axes)
         case .softmax(let op): return try alone([op.axis])
         case .slice(let op): return try alone([op.axis])
+        case .take(let op): return try alone([op.axis])
         case .padAxes(let op):
             return try alone(
                 op.before.indices.filter { op.before[$0] != 0 || op.after[$0] != 0 })

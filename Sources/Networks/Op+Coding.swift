@@ -59,6 +59,7 @@ extension Op: Codable {
         },
         PadAxes.name: { .padAxes(try $0.decode(PadAxes.self, forKey: $1)) },
         Resize.name: { .resize(try $0.decode(Resize.self, forKey: $1)) },
+        Take.name: { .take(try $0.decode(Take.self, forKey: $1)) },
     ]
 
     /// Reads `{"conv2d": {…}}`.

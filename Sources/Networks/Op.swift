@@ -89,6 +89,8 @@ public enum Op: Sendable, Hashable {
     case padAxes(PadAxes)
     /// A map of other rows and columns.
     case resize(Resize)
+    /// Elements of an axis at known places.
+    case take(Take)
 }
 
 extension Op {
@@ -134,6 +136,7 @@ extension Op {
         case .localResponseNorm(let rule): rule
         case .padAxes(let rule): rule
         case .resize(let rule): rule
+        case .take(let rule): rule
         }
     }
 

@@ -158,6 +158,7 @@ struct KerasModel {
             case .runningMean: return ("moving_mean", tensor)
             case .runningVariance: return ("moving_variance", tensor)
             case .count: return ("count", tensor)
+            case .value, .constant: return ("value", tensor)
             }
         }
     }

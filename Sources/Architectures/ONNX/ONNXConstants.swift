@@ -1,5 +1,6 @@
 // ONNX operators over numbers that are known: shapes of values, and what exporters compute of them.
 
+import Foundation
 import GraftNetworks
 internal import GraftSchemas
 import GraftTensors
@@ -21,7 +22,9 @@ enum ONNXConstants {
             guard case .constant(let tensor)? = input else { return nil }
             inputs.append(tensor)
         }
-        guard !inputs.isEmpty, let evaluation = all[node.type] else { return nil }
+        guard !inputs.isEmpty, let evaluation = all[node.type],
+            inputs.allSatisfy({ $0.count <= maximumCount })
+        else { return nil }
         return try evaluation(node, inputs)
     }
 
@@ -29,19 +32,50 @@ enum ONNXConstants {
     private typealias Evaluation = @Sendable (ONNXNode, [Tensor]) throws -> Tensor?
 
     private static let all: [String: Evaluation] = [
+        "Abs": unary { abs($0) },
         "Add": binary { x, y, _ in x + y },
+        "And": compare { $0 != 0 && $1 != 0 },
+        "Cast": cast,
         "Ceil": unary { $0.rounded(.up) },
         "Concat": concatenate,
         "ConstantOfShape": fill,
+        "Cos": unary { cos($0) },
         "Div": binary { x, y, isInteger in isInteger ? (x / y).rounded(.towardZero) : x / y },
+        "Equal": compare { $0 == $1 },
+        "Exp": unary { exp($0) },
+        "Expand": expand,
         "Floor": unary { $0.rounded(.down) },
         "Gather": gather,
+        "Greater": compare { $0 > $1 },
+        "GreaterOrEqual": compare { $0 >= $1 },
+        "Identity": { _, inputs in inputs[0] },
+        "Less": compare { $0 < $1 },
+        "LessOrEqual": compare { $0 <= $1 },
+        "Log": unary { log($0) },
+        "Max": binary { x, y, _ in max(x, y) },
+        "Min": binary { x, y, _ in min(x, y) },
+        "Mod": binary { x, y, _ in x - (x / y).rounded(.down) * y },
         "Mul": binary { x, y, _ in x * y },
+        "Neg": unary { -$0 },
+        "Not": unary { $0 == 0 ? 1 : 0 },
+        "Or": compare { $0 != 0 || $1 != 0 },
+        "Pow": binary { x, y, _ in pow(x, y) },
+        "Range": range,
+        "Reciprocal": unary { 1 / $0 },
+        "ReduceMax": reduce { max($0, $1) },
+        "ReduceMin": reduce { min($0, $1) },
+        "ReduceProd": reduce { $0 * $1 },
+        "ReduceSum": reduce { $0 + $1 },
+        "Reshape": resize,
+        "Sin": unary { sin($0) },
         "Slice": slice,
         "Sqrt": unary { $0.squareRoot() },
         "Squeeze": reshape,
         "Sub": binary { x, y, _ in x - y },
+        "Tile": tile,
+        "Transpose": transpose,
         "Unsqueeze": reshape,
+        "Where": choose,
     ]
 
     // MARK: Operators
@@ -97,67 +131,228 @@ enum ONNXConstants {
     }
 
     private static let gather: Evaluation = { node, inputs in
-        let first = inputs[0]
-        guard inputs.count == 2, first.shape.rank == 1, node.integer("axis", or: 0) == 0,
-            first.count <= maximumCount, inputs[1].count <= maximumCount
-        else { return nil }
-        let numbers = first.doubles
-        let found = try inputs[1].doubles.map { index -> Double in
-            let place = index < 0 ? index + Double(numbers.count) : index
-            guard let at = Int(exactly: place), numbers.indices.contains(at) else {
-                throw node.fail("it reads number \(index) of \(numbers.count)")
+        guard inputs.count == 2, inputs[0].shape.rank > 0 else { return nil }
+        let (first, shape) = (inputs[0], inputs[0].shape)
+        let axis = try node.axis(node.integer("axis", or: 0), rank: shape.rank)
+        let indices = try inputs[1].doubles.map { index -> Int in
+            let place = Int(exactly: index).map { $0 < 0 ? $0 + shape[axis] : $0 }
+            guard let place, 0..<shape[axis] ~= place else {
+                throw node.fail("it reads number \(index) of \(shape[axis])")
             }
-            return numbers[at]
+            return place
         }
-        return tensor(found, shape: inputs[1].shape, isInteger: first.isInteger)
+        let part = try taken(first, along: axis, at: indices, of: node)
+        let target =
+            shape.dimensions[..<axis] + inputs[1].shape.dimensions
+            + shape.dimensions[(axis + 1)...]
+        return part.reshaped(Shape(Array(target)))
     }
 
     private static let concatenate: Evaluation = { node, inputs in
-        guard inputs.allSatisfy({ $0.shape.rank == 1 }),
-            inputs.reduce(0, { $0 + min($1.count, maximumCount) }) <= maximumCount
+        guard let rank = inputs.first?.shape.rank, rank > 0,
+            inputs.allSatisfy({ $0.shape.rank == rank }),
+            inputs.reduce(0, { $0 + $1.count }) <= maximumCount
         else { return nil }
-        let joined = inputs.flatMap(\.doubles)
-        return tensor(joined, shape: [joined.count], isInteger: inputs.allSatisfy(\.isInteger))
+        let axis = try node.axis(node.integer("axis", or: 0), rank: rank)
+        var shape = inputs[0].shape
+        shape[axis] = inputs.reduce(0) { $0 + $1.shape[axis] }
+        let outer = shape.dimensions[..<axis].reduce(1, *)
+        let lists = inputs.map(\.doubles)
+        var values: [Double] = []
+        for row in 0..<outer {
+            for list in lists {
+                let count = list.count / max(outer, 1)
+                values += list[(row * count)..<((row + 1) * count)]
+            }
+        }
+        guard values.count == shape.checkedCount else { throw node.fail("its parts do not fit") }
+        return tensor(values, shape: shape, isInteger: inputs.allSatisfy(\.isInteger))
     }
 
     private static let slice: Evaluation = { node, inputs in
-        let first = inputs[0]
-        guard first.shape.rank == 1, first.count <= maximumCount else { return nil }
-        let cuts = try node.cuts(of: first.shape)
-        guard cuts.count == 1, cuts[0].axis == 0 else { return nil }
-        let part = Array(first.doubles[cuts[0].range])
-        return tensor(part, shape: [part.count], isInteger: first.isInteger)
+        var result = inputs[0]
+        for cut in try node.cuts(of: inputs[0].shape) {
+            result = try taken(
+                result, along: cut.axis, at: (0..<cut.count).map { cut.start + $0 * cut.step },
+                of: node)
+        }
+        return result
+    }
+
+    private static let cast: Evaluation = { node, inputs in
+        let target = node.integer("to", or: 1)
+        // FLOAT, FLOAT16, DOUBLE and BFLOAT16 of ONNX's types; BOOL is 9.
+        let isReal = [1, 10, 11, 16].contains(target)
+        let values = inputs[0].doubles
+        if isReal {
+            return inputs[0].isInteger
+                ? tensor(values, shape: inputs[0].shape, isInteger: false) : inputs[0]
+        }
+        return tensor(
+            values.map { target == 9 ? ($0 != 0 ? 1 : 0) : $0.rounded(.towardZero) },
+            shape: inputs[0].shape, isInteger: true)
+    }
+
+    private static let range: Evaluation = { node, inputs in
+        guard inputs.count == 3, inputs.allSatisfy({ $0.count == 1 }) else { return nil }
+        let bounds = inputs.map { $0.doubles[0] }
+        let count = ((bounds[1] - bounds[0]) / bounds[2]).rounded(.up)
+        guard count >= 1, count <= Double(maximumCount) else {
+            throw node.fail("expected 1 to \(maximumCount) numbers, found \(count)")
+        }
+        return tensor(
+            (0..<Int(count)).map { bounds[0] + Double($0) * bounds[2] }, shape: [Int(count)],
+            isInteger: inputs.allSatisfy(\.isInteger))
+    }
+
+    private static let expand: Evaluation = { node, inputs in
+        guard inputs.count == 2, let sizes = try node.integers(at: 1),
+            let shape = inputs[0].shape.broadcast(with: Shape(sizes))
+        else { return nil }
+        return try repeated(inputs[0], to: shape, of: node)
+    }
+
+    private static let tile: Evaluation = { node, inputs in
+        guard let counts = try node.integers(at: 1), counts.count == inputs[0].shape.rank,
+            counts.allSatisfy({ (1...maximumCount).contains($0) })
+        else { return nil }
+        var result = inputs[0]
+        for (axis, count) in counts.enumerated() where count > 1 {
+            let size = result.shape[axis]
+            guard size * count <= maximumCount else { return nil }
+            result = try taken(
+                result, along: axis, at: (0..<(size * count)).map { $0 % size }, of: node)
+        }
+        return result
+    }
+
+    private static let transpose: Evaluation = { node, inputs in
+        let rank = inputs[0].shape.rank
+        let order = node.integers("perm") ?? Array((0..<rank).reversed())
+        guard order.sorted() == Array(0..<rank) else { throw node.fail("its order is \(order)") }
+        return inputs[0].permuted(order)
+    }
+
+    private static let resize: Evaluation = { node, inputs in
+        guard let sizes = try node.integers(at: 1) else { return nil }
+        do throws(OpFlaw) {
+            let target = try Op.view(sizes).rule.outputs(reading: [ValueType(inputs[0].shape)])
+            return inputs[0].reshaped(target[0].shape)
+        } catch {
+            throw node.fail(error.explanation)
+        }
+    }
+
+    private static let choose: Evaluation = { node, inputs in
+        guard inputs.count == 3, let both = inputs[1].shape.broadcast(with: inputs[2].shape),
+            let shape = inputs[0].shape.broadcast(with: both)
+        else { return nil }
+        let parts = try inputs.map { try repeated($0, to: shape, of: node).doubles }
+        return tensor(
+            parts[0].indices.map { parts[0][$0] != 0 ? parts[1][$0] : parts[2][$0] }, shape: shape,
+            isInteger: inputs[1].isInteger && inputs[2].isInteger)
+    }
+
+    /// All axes at once, or one after another.
+    private static func reduce(
+        _ function: @escaping @Sendable (Double, Double) -> Double
+    ) -> Evaluation {
+        { node, inputs in
+            let shape = inputs[0].shape
+            let named = try node.integers("axes", orAt: 1) ?? Array(0..<shape.rank)
+            let axes = Set(try named.map { try node.axis($0, rank: shape.rank) })
+            var (values, sizes) = (inputs[0].doubles, shape.dimensions)
+            for axis in axes {
+                let inner = sizes[(axis + 1)...].reduce(1, *)
+                let (count, outer) = (sizes[axis], sizes[..<axis].reduce(1, *))
+                guard count > 0 else { return nil }
+                values = (0..<(outer * inner)).map { place in
+                    let base = place / inner * count * inner + place % inner
+                    return (1..<count).reduce(values[base]) {
+                        function($0, values[base + $1 * inner])
+                    }
+                }
+                sizes[axis] = 1
+            }
+            if node.integer("keepdims", or: 1) == 0 {
+                sizes = sizes.indices.filter { !axes.contains($0) }.map { sizes[$0] }
+            }
+            return tensor(values, shape: Shape(sizes), isInteger: inputs[0].isInteger)
+        }
+    }
+
+    // MARK: Places
+
+    /// The elements of an axis at these places.
+    private static func taken(
+        _ source: Tensor, along axis: Int, at places: [Int], of node: ONNXNode
+    ) throws -> Tensor {
+        var shape = source.shape
+        let (size, inner) = (shape[axis], shape.dimensions[(axis + 1)...].reduce(1, *))
+        shape[axis] = places.count
+        guard let count = shape.checkedCount, count <= maximumCount else {
+            throw node.fail("it makes \(shape) numbers, expected at most \(maximumCount)")
+        }
+        let values = source.doubles
+        let outer = shape.dimensions[..<axis].reduce(1, *)
+        var result: [Double] = []
+        result.reserveCapacity(count)
+        for row in 0..<outer {
+            for place in places {
+                let base = (row * size + place) * inner
+                result += values[base..<(base + inner)]
+            }
+        }
+        return tensor(result, shape: shape, isInteger: source.isInteger)
+    }
+
+    /// A value repeated to a shape that it fits.
+    private static func repeated(
+        _ source: Tensor, to shape: Shape, of node: ONNXNode
+    ) throws -> Tensor {
+        let lead = shape.rank - source.shape.rank
+        var result = source.reshaped(
+            Shape([Int](repeating: 1, count: lead) + source.shape.dimensions))
+        for axis in 0..<shape.rank where result.shape[axis] != shape[axis] {
+            result = try taken(
+                result, along: axis, at: [Int](repeating: 0, count: shape[axis]), of: node)
+        }
+        return result
     }
 
     // MARK: Number by number
 
     private static func unary(_ function: @escaping @Sendable (Double) -> Double) -> Evaluation {
         { _, inputs in
-            guard inputs.count == 1, inputs[0].count <= maximumCount else { return nil }
-            return tensor(
-                inputs[0].doubles.map(function), shape: inputs[0].shape, isInteger: false)
+            guard inputs.count == 1 else { return nil }
+            let values = inputs[0].doubles.map(function)
+            let isInteger = inputs[0].isInteger && values.allSatisfy { $0 == $0.rounded() }
+            return tensor(values, shape: inputs[0].shape, isInteger: isInteger)
         }
     }
 
-    /// One number serves for all of the other operand's.
+    /// A function of two numbers, values repeated to fit.
     private static func binary(
         _ function: @escaping @Sendable (Double, Double, _ isInteger: Bool) -> Double
     ) -> Evaluation {
-        { _, inputs in
-            guard inputs.count == 2, inputs.allSatisfy({ $0.count <= maximumCount }) else {
-                return nil
-            }
-            let a = inputs[0].doubles
-            let b = inputs[1].doubles
-            guard inputs[0].shape == inputs[1].shape || a.count == 1 || b.count == 1 else {
-                return nil
-            }
+        { node, inputs in
+            guard inputs.count == 2, let shape = inputs[0].shape.broadcast(with: inputs[1].shape)
+            else { return nil }
             let isInteger = inputs.allSatisfy(\.isInteger)
-            let values = (0..<max(a.count, b.count)).map { index in
-                function(a[a.count == 1 ? 0 : index], b[b.count == 1 ? 0 : index], isInteger)
-            }
-            let shape = b.count > a.count ? inputs[1].shape : inputs[0].shape
-            return tensor(values, shape: shape, isInteger: isInteger)
+            let a = try repeated(inputs[0], to: shape, of: node).doubles
+            let b = try repeated(inputs[1], to: shape, of: node).doubles
+            return tensor(
+                zip(a, b).map { function($0, $1, isInteger) }, shape: shape, isInteger: isInteger)
+        }
+    }
+
+    /// A question of two numbers: 1 or 0.
+    private static func compare(
+        _ question: @escaping @Sendable (Double, Double) -> Bool
+    ) -> Evaluation {
+        { node, inputs in
+            let answer = try binary { x, y, _ in question(x, y) ? 1 : 0 }(node, inputs)
+            return answer.map { tensor($0.doubles, shape: $0.shape, isInteger: true) }
         }
     }
 

@@ -34,7 +34,7 @@ public struct ONNXExport {
         for (node, shape) in zip(graph.nodes, shapes).dropFirst() {
             let site = ONNXSite(
                 node: node, inputs: node.inputs.map { names[$0] },
-                before: shapes[node.inputs.first ?? 0], after: shape)
+                shapes: node.inputs.map { shapes[$0] }, after: shape)
             names.append(try node.op.exportable.write(at: site, to: &written))
         }
         written.emit("Identity", name: "output", inputs: [names[graph.output]])

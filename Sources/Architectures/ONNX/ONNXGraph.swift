@@ -186,10 +186,13 @@ struct ONNXSite {
     let node: Node
     /// The names of the values that it reads.
     let inputs: [String]
-    /// The shape of its first input, for a batch of one.
-    let before: Shape
+    /// The shapes of those values, for a batch of one.
+    let shapes: [Shape]
     /// The shape of its value.
     let after: Shape
+
+    /// The shape of its first input; its own if it reads nothing.
+    var before: Shape { shapes.first ?? after }
 
     var name: String { node.name }
     /// The value that it reads first.

@@ -33,6 +33,8 @@ struct ONNXNode {
     let inputs: [ONNXValue?]
 
     var type: String { proto.opType }
+    /// The name in the file of a value that it reads.
+    func name(ofInput index: Int) -> String { proto.input[index] }
     /// The number of values that it yields.
     var outputCount: Int { proto.output.count }
 

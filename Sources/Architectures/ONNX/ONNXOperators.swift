@@ -4,6 +4,8 @@ import GraftNetworks
 
 /// The reader of an ONNX operator.
 struct ONNXOperator: Sendable {
+    /// Whether it can read values whose axes are in another order than the graph's.
+    var followsAxes = false
     /// Adds a node of the file to the graph; returns its values in order.
     let read: @Sendable (ONNXNode, inout ONNXReader) throws -> [ONNXValue]
 
@@ -18,14 +20,14 @@ struct ONNXOperator: Sendable {
     static func value(
         _ read: @escaping @Sendable (ONNXNode, inout ONNXReader) throws -> ONNXValue
     ) -> ONNXOperator {
-        ONNXOperator { node, reader in [try read(node, &reader)] }
+        ONNXOperator(followsAxes: true) { node, reader in [try read(node, &reader)] }
     }
 
     /// An operator whose value is that of a node of the graph.
     static func node(
         _ read: @escaping @Sendable (ONNXNode, inout ONNXReader) throws -> Int
     ) -> ONNXOperator {
-        ONNXOperator { node, reader in [.node(try read(node, &reader))] }
+        ONNXOperator(read: { node, reader in [.node(try read(node, &reader))] })
     }
 
     /// An operator that is an operation of the graph without settings.
@@ -38,7 +40,10 @@ struct ONNXOperator: Sendable {
 
     /// Every operator that is read, by its name in ai.onnx; those of numbers that are known are
     /// evaluated before this is asked (``ONNXConstants``).
-    static let all: [String: ONNXOperator] = [
+    static let all: [String: ONNXOperator] = named.merging(Op.Elementwise.operators) { row, _ in row
+    }
+
+    private static let named: [String: ONNXOperator] = [
         "Add": .node(Op.Add.readONNX),
         "AveragePool": .node(Op.AveragePool.readONNX),
         "BatchNormalization": .node(Op.BatchNorm.readONNX),
@@ -47,30 +52,54 @@ struct ONNXOperator: Sendable {
         "Concat": .node(Op.Concatenate.readONNX),
         "Conv": .node(Op.Conv2d.readONNX),
         "ConvTranspose": .node(Op.ConvTranspose2d.readONNX),
+        "DepthToSpace": .node(Op.View.readONNXDepthToSpace),
         "Div": .node(Op.Affine.readONNXDivision),
         "Dropout": passing,
         "Elu": .node(Op.Activate.readONNXElu),
         "Exp": .unary(.activation(.exponential)),
-        "Flatten": .node(Op.Flatten.readONNX),
+        "Expand": .node(Op.Expand.readONNX),
+        "Flatten": .value(Op.Flatten.readONNX),
+        "Gather": .node(Op.Take.readONNX),
         "Gelu": .node(Op.Activate.readONNXGelu),
         "Gemm": .node(Op.Linear.readONNX),
         "GlobalAveragePool": .unary(.globalAveragePool(keepsDimensions: true)),
         "GlobalMaxPool": .unary(.globalMaxPool(keepsDimensions: true)),
+        "GroupNormalization": .node(Op.GroupNorm.readONNX),
         "HardSigmoid": .node(Op.Activate.readONNXHardSigmoid),
         "HardSwish": .unary(.activation(.hardSwish)),
         "Identity": passing,
+        "InstanceNormalization": .node(Op.GroupNorm.readONNXInstance),
+        "LRN": .node(Op.LocalResponseNorm.readONNX),
         "LayerNormalization": .value(Op.LayerNorm.readONNX),
         "LeakyRelu": .node(Op.Activate.readONNXLeakyRelu),
+        "LogSoftmax": .node(Op.Softmax.readONNX),
         "LpNormalization": .node(Op.UnitNorm.readONNX),
         "MatMul": .node(Op.Linear.readONNX),
+        "Max": .node { try Op.Binary.readONNX(.maximum, $0, in: &$1) },
         "MaxPool": .node(Op.MaxPool.readONNX),
         "Mean": .node(Op.Add.readONNXMean),
+        "Min": .node { try Op.Binary.readONNX(.minimum, $0, in: &$1) },
         "Mish": .unary(.activation(.mish)),
         "Mul": .node(Op.Multiply.readONNX),
         "PRelu": .node(Op.ChannelScale.readONNXPRelu),
         "Pad": .node(Op.Pad.readONNX),
+        "Pow": .node(Op.Binary.readONNXPower),
+        "ReduceL1": .node { try Op.Reduce.readONNX(.sum, of: .abs, then: nil, $0, in: &$1) },
+        "ReduceL2": .node {
+            try Op.Reduce.readONNX(.sum, of: nil, squared: true, then: .sqrt, $0, in: &$1)
+        },
+        "ReduceLogSum": .node { try Op.Reduce.readONNX(.sum, of: nil, then: .log, $0, in: &$1) },
+        "ReduceLogSumExp": .node {
+            try Op.Reduce.readONNX(.sum, of: .exp, then: .log, $0, in: &$1)
+        },
         "ReduceMax": .node(Op.GlobalMaxPool.readONNXReduction),
         "ReduceMean": .node(Op.GlobalAveragePool.readONNXReduction),
+        "ReduceMin": .node { try Op.Reduce.readONNX(.minimum, $0, in: &$1) },
+        "ReduceProd": .node { try Op.Reduce.readONNX(.product, $0, in: &$1) },
+        "ReduceSum": .node { try Op.Reduce.readONNX(.sum, $0, in: &$1) },
+        "ReduceSumSquare": .node {
+            try Op.Reduce.readONNX(.sum, of: nil, squared: true, then: nil, $0, in: &$1)
+        },
         "Relu": .unary(.activation(.relu)),
         "Reshape": .value(Op.Reshape.readONNX),
         "Resize": .node(Op.Upsample.readONNX),
@@ -79,13 +108,15 @@ struct ONNXOperator: Sendable {
         "Slice": .node(Op.Slice.readONNX),
         "Softmax": .node(Op.Softmax.readONNX),
         "Softplus": .unary(.activation(.softplus)),
+        "SpaceToDepth": .node(Op.View.readONNXSpaceToDepth),
         "Split": .values(Op.Slice.readONNXSplit),
-        "Squeeze": .node(Op.Reshape.readONNXSqueeze),
+        "Squeeze": .value(Op.Reshape.readONNXSqueeze),
         "Sub": .node(Op.Add.readONNXSubtraction),
         "Sum": .node(Op.Add.readONNXSum),
         "Tanh": .unary(.activation(.tanh)),
+        "Tile": .node(Op.Expand.readONNXTile),
         "Transpose": .value(Op.Reshape.readONNXTranspose),
-        "Unsqueeze": .node(Op.Reshape.readONNXSqueeze),
+        "Unsqueeze": .value(Op.Reshape.readONNXSqueeze),
         "Upsample": .node(Op.Upsample.readONNX),
     ]
 }

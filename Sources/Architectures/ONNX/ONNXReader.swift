@@ -16,6 +16,8 @@ struct ONNXReader {
     private var weights = StateDict()
     /// The builder's name of a parameter -> the file's.
     private var renames: [String: String] = [:]
+    /// The nodes of the graph that are constants of the file, by their names there.
+    var constants: [String: Int] = [:]
     /// The number of times that a weight is used again, which a graph says as another weight.
     private var copies: [String: Int] = [:]
 
@@ -64,7 +66,20 @@ struct ONNXReader {
         guard let row = ONNXOperator.all[proto.opType] else {
             throw node.fail("graft does not know the operator `\(proto.opType)`")
         }
-        try set(try row.read(node, &self), of: node)
+        try set(try row.read(row.followsAxes ? node : try inOrder(node), &self), of: node)
+    }
+
+    /// The node with what it reads as the graph has it: other orders of axes become transpositions.
+    private mutating func inOrder(_ node: ONNXNode) throws -> ONNXNode {
+        var inputs = node.inputs
+        for (index, input) in inputs.enumerated() {
+            switch input {
+            case .channelsLast, .split, .shuffled:
+                inputs[index] = .node(try operand(of: node, at: index))
+            case .node, .constant, nil: continue
+            }
+        }
+        return ONNXNode(proto: node.proto, opset: node.opset, inputs: inputs)
     }
 
     private mutating func set(_ results: [ONNXValue], of node: ONNXNode) throws {
@@ -146,6 +161,10 @@ struct ONNXReader {
                 node: proto.output[0].name, reason: "the output is not what a layer yields")
         }
         var graph = try builder.finished(name: proto.name, output: output)
+        // What was traced with one image holds for any number of them.
+        if graph.nodes.contains(where: { !$0.op.rule.treatsSamplesAlone }) {
+            graph = try graph.forAnyBatch(input: input)
+        }
         for index in graph.nodes.indices {
             for position in graph.nodes[index].parameters.indices {
                 let name = graph.nodes[index].parameters[position].name

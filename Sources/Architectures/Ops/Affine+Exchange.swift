@@ -28,8 +28,11 @@ extension Op.Affine: ExportableOp {
         case .constants(let x, let values, comeFirst: false):
             try reader.emit(
                 .affine(scale: values.map { 1 / $0 }, shift: [0]), for: node, reading: [x])
-        case .constants: throw node.fail("it divides a constant by a value")
-        case .values: throw node.fail("it divides one value by another")
+        case .constants:
+            try reader.emit(
+                .binary(.divide), for: node, reading: try reader.operands(of: node, count: 2))
+        case .values(let a, let b):
+            try reader.emit(.binary(.divide), for: node, reading: [a, b])
         }
     }
 

@@ -25,6 +25,9 @@ extension Op.Add: ExportableOp {
     static func readONNXSubtraction(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         switch try reader.operands(of: node) {
         case .values(let a, let b):
+            guard reader.builder.shapes[a] == reader.builder.shapes[b],
+                reader.builder.shapes[b].rank >= 2
+            else { return try reader.emit(.binary(.subtract), for: node, reading: [a, b]) }
             let negative = try reader.emit(
                 .affine(scale: [-1], shift: [0]), for: node, reading: [b], suffix: ".negative")
             return try reader.emit(.add, for: node, reading: [a, negative])
@@ -38,14 +41,14 @@ extension Op.Add: ExportableOp {
 
     /// `Sum` of any number of values.
     static func readONNXSum(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let inputs = try node.maps()
+        let inputs = try reader.operands(of: node, count: node.inputs.count)
         guard let first = inputs.first else { throw node.fail("it reads nothing") }
         return inputs.count == 1 ? first : try reader.emit(.add, for: node, reading: inputs)
     }
 
     /// `Mean` of any number of values.
     static func readONNXMean(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let inputs = try node.maps()
+        let inputs = try reader.operands(of: node, count: node.inputs.count)
         guard let first = inputs.first else { throw node.fail("it reads nothing") }
         guard inputs.count > 1 else { return first }
         let sum = try reader.emit(.add, for: node, reading: inputs, suffix: ".sum")
@@ -135,31 +138,43 @@ enum ONNXOperands {
 }
 
 extension ONNXReader {
-    /// The two operands of a node.
-    func operands(of node: ONNXNode) throws -> ONNXOperands {
+    /// The two operands of a node; constants that are not one by channel become values.
+    mutating func operands(of node: ONNXNode) throws -> ONNXOperands {
         guard node.inputs.count == 2 else { throw node.fail("expected two inputs") }
         switch (try node.value(at: 0), try node.value(at: 1)) {
-        case (.node(let a), .node(let b)): return .values(a, b)
         case (.node(let x), .constant(let tensor)):
-            return .constants(x, try constants(tensor, for: x, of: node), comeFirst: false)
+            if let known = channelConstants(tensor, for: x) {
+                return .constants(x, known, comeFirst: false)
+            }
         case (.constant(let tensor), .node(let x)):
-            return .constants(x, try constants(tensor, for: x, of: node), comeFirst: true)
-        default: throw node.fail("graft cannot combine these values")
+            if let known = channelConstants(tensor, for: x) {
+                return .constants(x, known, comeFirst: true)
+            }
+        default: break
         }
+        return .values(try operand(of: node, at: 0), try operand(of: node, at: 1))
     }
 
     /// The constants of a broadcast over all of node `x` or by channel.
     func constants(_ tensor: Tensor, for x: Int, of node: ONNXNode) throws -> [Float] {
+        guard let constants = channelConstants(tensor, for: x) else {
+            throw node.fail(
+                "its constants \(tensor.shape) are not one a channel of \(builder.shapes[x])")
+        }
+        return constants
+    }
+
+    /// The same; nil if the constants are neither one nor one by channel.
+    private func channelConstants(_ tensor: Tensor, for x: Int) -> [Float]? {
         let shape = builder.shapes[x]
-        if tensor.count == 1 { return tensor.floats }
         let kept = tensor.shape.dimensions
+        guard shape.rank >= 2, kept.count <= shape.rank else { return nil }
+        if tensor.count == 1 { return tensor.floats }
         let trailing = shape.rank - 2
         guard tensor.count == shape[1], kept.count >= trailing + 1,
             kept.suffix(trailing).allSatisfy({ $0 == 1 }),
             kept[kept.count - trailing - 1] == shape[1]
-        else {
-            throw node.fail("its constants \(tensor.shape) are not one a channel of \(shape)")
-        }
+        else { return nil }
         return tensor.floats
     }
 }

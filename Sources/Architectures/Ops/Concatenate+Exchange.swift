@@ -1,26 +1,27 @@
-// Values joined along the channels in ONNX and Keras.
+// Values joined along an axis in ONNX and Keras.
 
 import GraftNetworks
 import GraftTensors
 
 extension Op.Concatenate: ExportableOp {
     func write(at site: ONNXSite, to graph: inout ONNXGraph) -> String {
-        graph.emit("Concat", at: site, attributes: ["axis": 1])
+        graph.emit("Concat", at: site, attributes: ["axis": .integer(axis)])
     }
 
-    func write(at site: KerasSite, to model: inout KerasModel) -> Int {
-        model.layer("Concatenate", at: site, config: ["axis": -1])
+    func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
+        guard axis == 1 else { throw site.unsupported("values joined along axis \(axis)") }
+        return model.layer("Concatenate", at: site, config: ["axis": -1])
     }
 
     func isNonNegative(reading inputs: [Bool]) -> Bool { inputs.allSatisfy(\.self) }
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let inputs = try node.maps()
-        guard let first = inputs.first,
-            [1, 1 - reader.builder.shapes[first].rank].contains(node.integer("axis", or: 1))
-        else { throw node.fail("it joins along an axis other than the channels'") }
+        let inputs = try reader.operands(of: node, count: node.inputs.count)
+        guard let first = inputs.first else { throw node.fail("it reads nothing") }
+        let axis = try node.axis(
+            node.integer("axis", or: 1), rank: reader.builder.shapes[first].rank)
         return inputs.count == 1
-            ? first : try reader.emit(.concatenate, for: node, reading: inputs)
+            ? first : try reader.emit(.concatenate(axis: axis), for: node, reading: inputs)
     }
 
     static func readKeras(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {

@@ -49,6 +49,19 @@ extension Op {
         case .dropPath(let op): op
         case .softmax(let op): op
         case .unitNorm(let op): op
+        case .parameter(let op): op
+        case .matMul(let op): op
+        case .transpose(let op): op
+        case .view(let op): op
+        case .expand(let op): op
+        case .elementwise(let op): op
+        case .binary(let op): op
+        case .reduce(let op): op
+        case .groupNorm(let op): op
+        case .localResponseNorm(let op): op
+        case .padAxes(let op): op
+        case .resize(let op): op
+        case .take(let op): op
         }
     }
 }

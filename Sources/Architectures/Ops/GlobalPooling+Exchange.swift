@@ -15,7 +15,9 @@ extension Op.GlobalAveragePool: ExportableOp {
 
     /// `ReduceMean` over the map.
     static func readONNXReduction(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let (x, keeps) = try reader.reduction(node)
+        guard let (x, keeps) = try reader.reduction(node) else {
+            return try Op.Reduce.readONNX(.mean, node, in: &reader)
+        }
         return try reader.emit(
             .globalAveragePool(keepsDimensions: keeps), for: node, reading: [x])
     }
@@ -46,7 +48,9 @@ extension Op.GlobalMaxPool: ExportableOp {
 
     /// `ReduceMax` over the map.
     static func readONNXReduction(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let (x, keeps) = try reader.reduction(node)
+        guard let (x, keeps) = try reader.reduction(node) else {
+            return try Op.Reduce.readONNX(.maximum, node, in: &reader)
+        }
         return try reader.emit(.globalMaxPool(keepsDimensions: keeps), for: node, reading: [x])
     }
 
@@ -108,11 +112,11 @@ extension ONNXGraph {
 
 extension ONNXReader {
     /// The map that a reduction over its rows and columns reads, and whether axes of 1 stay.
-    fileprivate func reduction(_ node: ONNXNode) throws -> (map: Int, keepsDimensions: Bool) {
-        let x = try node.map()
-        guard let axes = try node.integers("axes", orAt: 1), builder.shapes[x].rank == 4,
-            Set(axes.map { $0 < 0 ? $0 + 4 : $0 }) == [2, 3], axes.count == 2
-        else { throw node.fail("it is over other axes than those of the map") }
+    fileprivate func reduction(_ node: ONNXNode) throws -> (map: Int, keepsDimensions: Bool)? {
+        guard case .node(let x) = try node.value(), builder.shapes[x].rank == 4,
+            let axes = try node.integers("axes", orAt: 1), axes.count == 2,
+            Set(axes.map { $0 < 0 ? $0 + 4 : $0 }) == [2, 3]
+        else { return nil }
         return (x, node.integer("keepdims", or: 1) == 1)
     }
 }

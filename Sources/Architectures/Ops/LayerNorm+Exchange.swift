@@ -6,6 +6,15 @@ import GraftTensors
 extension Op.LayerNorm: ExportableOp {
     func write(at site: ONNXSite, to graph: inout ONNXGraph) throws -> String {
         let weights = try graph.weights(at: site)
+        guard axes == [1] else {
+            // What is normalised must be the last axes.
+            guard axes == Array((site.after.rank - axes.count)..<site.after.rank) else {
+                throw site.fail("it normalises over axes \(axes) of \(site.after)")
+            }
+            return graph.emit(
+                "LayerNormalization", at: site, more: weights,
+                attributes: ["axis": .integer(axes[0]), "epsilon": .number(epsilon)])
+        }
         let attributes: ONNXGraph.Attributes = ["axis": -1, "epsilon": .number(epsilon)]
         guard site.isMap else {
             return graph.emit(
@@ -22,27 +31,35 @@ extension Op.LayerNorm: ExportableOp {
     }
 
     func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
-        model.layer(
+        guard axes == [1] else { throw site.unsupported("normalisation over axes \(axes)") }
+        return model.layer(
             "LayerNormalization", at: site, config: ["axis": -1, "epsilon": .single(epsilon)],
             weights: try model.weights(of: site.node))
     }
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> ONNXValue {
-        let weights = try [1, 2].map { try node.requiredWeight(at: $0) }
         let value = try node.value()
-        let x: Int
-        switch value {
-        case .channelsLast(let index): x = index
-        case .node(let index) where reader.builder.shapes[index].rank == 2: x = index
-        default: throw node.fail("it is not over the channels")
+        let epsilon = node.number("epsilon", or: 1e-5)
+        let scale = try node.requiredWeight(at: 1)
+        let shift =
+            try node.weight(at: 2)
+            ?? ONNXWeight(
+                name: scale.name + ".shift",
+                tensor: Tensor(
+                    [Float](repeating: 0, count: scale.tensor.count), shape: scale.tensor.shape))
+        let weights = [scale, shift]
+        if case .channelsLast(let x) = value, [-1, 3].contains(node.integer("axis", or: -1)) {
+            let y = try reader.emit(
+                .layerNorm(epsilon: epsilon), for: node, reading: [x], weights: weights)
+            return .channelsLast(y)
         }
-        guard [-1, reader.builder.shapes[x].rank - 1].contains(node.integer("axis", or: -1)) else {
-            throw node.fail("it is not over the channels")
-        }
-        let op = Op.layerNorm(epsilon: node.number("epsilon", or: 1e-5))
-        let y = try reader.emit(op, for: node, reading: [x], weights: weights)
-        if case .channelsLast = value { return .channelsLast(y) }
-        return .node(y)
+        let x = try reader.operand(of: node)
+        let rank = reader.shape(of: x).rank
+        let axis = try node.axis(node.integer("axis", or: -1), rank: rank)
+        return .node(
+            try reader.emit(
+                .layerNorm(epsilon: epsilon, axes: Array(axis..<rank)), for: node, reading: [x],
+                weights: weights))
     }
 
     static func readKeras(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {

@@ -34,11 +34,17 @@ extension Op.Linear: ExportableOp {
 
     /// `Gemm` and `MatMul`.
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
-        guard let matrix = try node.weight(at: 1), matrix.tensor.shape.rank == 2,
-            reader.builder.shapes[x].rank == 2, node.integer("transA", or: 0) == 0,
-            node.number("alpha", or: 1) == 1, node.number("beta", or: 1) == 1
-        else { throw node.fail("expected a product of vectors with a constant matrix") }
+        guard case .node(let x) = try node.value(),
+            case .constant(let numbers) = try node.value(at: 1),
+            numbers.shape.rank == 2, let matrix = try node.weight(at: 1),
+            reader.builder.shapes[x].rank >= 2, node.integer("transA", or: 0) == 0,
+            node.number("alpha", or: 1) == 1, node.number("beta", or: 1) == 1,
+            try node.hasPlainBias
+        else {
+            return node.type == "Gemm"
+                ? try Op.MatMul.readONNXGemm(node, in: &reader)
+                : try Op.MatMul.readONNX(node, in: &reader)
+        }
         let isTransposed = node.type == "Gemm" && node.integer("transB", or: 0) != 0
         let tensor = isTransposed ? matrix.tensor : matrix.tensor.permuted([1, 0])
         let bias = try node.weight(at: 2)
@@ -56,6 +62,17 @@ extension Op.Linear: ExportableOp {
             ? .conv2d(outputs: units, window: Window(kernel: 1), groups: 1, bias: bias)
             : .linear(outputs: units, bias: bias)
         return try reader.activated(call, reading: try reader.add(op, for: call))
+    }
+}
+
+extension ONNXNode {
+    /// Whether what a `Gemm` adds is a constant by output, or nothing.
+    fileprivate var hasPlainBias: Bool {
+        get throws {
+            guard inputs.indices.contains(2), let bias = inputs[2] else { return true }
+            guard case .constant(let tensor) = bias else { return false }
+            return tensor.shape.rank <= 1
+        }
     }
 }
 

@@ -32,11 +32,12 @@ extension Op.Pad: ExportableOp {
     func isNonNegative(reading inputs: [Bool]) -> Bool { inputs.allSatisfy(\.self) }
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
-        guard let pads = try node.integers("pads", orAt: 1), pads.count == 8,
+        let x = try reader.operand(of: node)
+        guard reader.shape(of: x).rank == 4, node.inputs.count <= 3,
+            let pads = try node.integers("pads", orAt: 1), pads.count == 8,
             [0, 1, 4, 5].allSatisfy({ pads[$0] == 0 }),
             (node.text("mode") ?? "constant") == "constant"
-        else { throw node.fail("it pads other than around the map, with a constant") }
+        else { return try Op.PadAxes.readONNX(node, in: &reader) }
         let value = try node.tensor(at: 2)?.floats.first ?? node.number("value", or: 0)
         let padding = Padding(top: pads[2], left: pads[3], bottom: pads[6], right: pads[7])
         return try reader.emit(.pad(padding, value: value), for: node, reading: [x])

@@ -20,20 +20,17 @@ extension Op.Flatten: ExportableOp {
         return model.layer("Flatten", at: site, reading: [ordered])
     }
 
-    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let value = try node.value()
-        var rank = 4
-        if case .node(let x) = value { rank = reader.builder.shapes[x].rank }
-        guard [1, 1 - rank].contains(node.integer("axis", or: 1)) else {
-            throw node.fail("it keeps more than the first axis")
-        }
-        switch value {
-        case .node(let x) where rank == 2: return x
-        case .node(let x):
-            return try reader.emit(.flatten(channelsLast: false), for: node, reading: [x])
-        case .channelsLast(let x):
-            return try reader.emit(.flatten(channelsLast: true), for: node, reading: [x])
-        case .constant, .split, .shuffled: throw node.fail("its input must be a map")
+    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> ONNXValue {
+        let axis = node.integer("axis", or: 1)
+        switch try node.value() {
+        case .node(let x) where reader.shape(of: x).rank == 2 && axis == 1: return .node(x)
+        case .node(let x) where reader.shape(of: x).rank == 4 && (axis == 1 || axis == -3):
+            return .node(
+                try reader.emit(.flatten(channelsLast: false), for: node, reading: [x]))
+        case .channelsLast(let x) where axis == 1 || axis == -3:
+            return .node(
+                try reader.emit(.flatten(channelsLast: true), for: node, reading: [x]))
+        default: return .node(try Op.View.readONNXFlatten(node, in: &reader))
         }
     }
 
@@ -72,25 +69,33 @@ extension Op.Reshape: ExportableOp {
         case (.split(let x, let groups), [0, 2, 1, 3, 4]): return .shuffled(x, groups: groups)
         case (.constant(let tensor), _) where order.sorted() == Array(0..<tensor.shape.rank):
             return .constant(tensor.permuted(order))
-        default: throw node.fail("graft cannot follow its order of axes \(order)")
+        default: return .node(try Op.Transpose.readONNX(node, in: &reader))
         }
     }
 
-    /// `Squeeze` and `Unsqueeze` of the axes of a map.
-    static func readONNXSqueeze(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
+    /// `Squeeze` and `Unsqueeze`: of the axes of a map, or of any.
+    static func readONNXSqueeze(
+        _ node: ONNXNode, in reader: inout ONNXReader
+    ) throws -> ONNXValue {
+        guard case .node(let x) = try node.value() else {
+            return .node(try Op.View.readONNXSqueeze(node, in: &reader))
+        }
         let shape = reader.builder.shapes[x]
         // Without axes, a batch of one would go too.
-        let axes = try node.integers("axes", orAt: 1) ?? [2, 3]
-        switch try node.reshaped(shape, axes: axes) {
-        case shape: return x
-        case [shape[0], shape[1]]:
-            return try reader.emit(.flatten(channelsLast: false), for: node, reading: [x])
-        case [shape[0], shape[1], 1, 1]:
-            let op = Op.reshape(channels: shape[1], height: 1, width: 1, channelsLast: false)
-            return try reader.emit(op, for: node, reading: [x])
-        case let other: throw node.fail("graft cannot give \(shape) the shape \(other)")
+        let axes =
+            try node.integers("axes", orAt: 1)
+            ?? shape.dimensions.indices.dropFirst().filter { shape[$0] == 1 }
+        let target = try node.reshaped(shape, axes: axes)
+        if target == shape { return .node(x) }
+        if shape.rank == 4, target == [shape[0], shape[1]] {
+            return .node(
+                try reader.emit(.flatten(channelsLast: false), for: node, reading: [x]))
         }
+        if shape.rank == 2, target == [shape[0], shape[1], 1, 1] {
+            let op = Op.reshape(channels: shape[1], height: 1, width: 1, channelsLast: false)
+            return .node(try reader.emit(op, for: node, reading: [x]))
+        }
+        return .node(try reader.emit(.view(target.dimensions), for: node, reading: [x]))
     }
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> ONNXValue {
@@ -108,7 +113,9 @@ extension Op.Reshape: ExportableOp {
             x = index
         }
         let shape = reader.builder.shapes[x]
-        let target = try resolved(sizes, of: shape, at: node)
+        guard shape.rank == 4 || shape.rank == 2, let target = resolved(sizes, of: shape) else {
+            return .node(try Op.View.readONNX(node, in: &reader))
+        }
         switch (value, target.count) {
         case (.node, _) where Shape([shape[0]] + target) == shape: return value
         case (.node, 1) where shape.rank == 2: return value
@@ -132,20 +139,16 @@ extension Op.Reshape: ExportableOp {
         case (.shuffled(_, let groups), 3)
         where Shape(target) == Shape(Array(shape.dimensions[1...])):
             return .node(try reader.emit(.channelShuffle(groups: groups), for: node, reading: [x]))
-        default: throw node.fail("graft cannot give \(shape) the shape \(Shape(target))")
+        default: return .node(try Op.View.readONNX(node, in: &reader))
         }
     }
 
-    /// The sizes after the batch that `Reshape` asks for, 0 and −1 replaced.
-    private static func resolved(
-        _ sizes: [Int], of shape: Shape, at node: ONNXNode
-    ) throws -> [Int] {
-        func misfit(_ sizes: [Int]) -> ArchitectureError {
-            node.fail("graft cannot give \(shape) the shape \(Shape(sizes))")
-        }
+    /// The sizes after the batch that `Reshape` asks for, 0 and −1 replaced; nil if it mixes the batch
+    /// with others.
+    private static func resolved(_ sizes: [Int], of shape: Shape) -> [Int]? {
         guard let total = Shape(Array(shape.dimensions.dropFirst())).checkedCount,
             let first = sizes.first, [0, 1, -1].contains(first), sizes.count <= 5
-        else { throw misfit(sizes) }
+        else { return nil }
         var target = Array(sizes.dropFirst())
         for index in target.indices where target[index] == 0 && index + 1 < shape.rank {
             target[index] = shape[index + 1]
@@ -153,12 +156,11 @@ extension Op.Reshape: ExportableOp {
         if let open = target.firstIndex(of: -1) {
             target[open] = 1
             guard let known = Shape(target).checkedCount, known > 0, total % known == 0 else {
-                throw node.fail("its shape does not fit \(shape)")
+                return nil
             }
             target[open] = total / known
         }
-        guard Shape(target).checkedCount == total else { throw misfit(target) }
-        return target
+        return Shape(target).checkedCount == total ? target : nil
     }
 
     static func readKeras(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {

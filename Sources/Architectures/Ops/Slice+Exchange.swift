@@ -5,10 +5,14 @@ import GraftTensors
 
 extension Op.Slice: ExportableOp {
     func write(at site: ONNXSite, to graph: inout ONNXGraph) -> String {
+        // Before the first element lies, for a step back, what is before the whole.
+        let last = start + (count - 1) * step
+        let end = step > 0 ? last + 1 : last > 0 ? last - 1 : Int(Int32.min)
         let bounds = [
             graph.constant([start], name: site.name + ".start"),
-            graph.constant([start + count], name: site.name + ".end"),
-            graph.constant([1], name: site.name + ".axis"),
+            graph.constant([end], name: site.name + ".end"),
+            graph.constant([axis], name: site.name + ".axis"),
+            graph.constant([step], name: site.name + ".step"),
         ]
         return graph.emit("Slice", at: site, more: bounds)
     }
@@ -16,7 +20,9 @@ extension Op.Slice: ExportableOp {
     /// Keras crops rows and columns: the channels become rows for it.
     func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
         let shape = site.before
-        guard shape.rank == 4 else { throw site.unsupported("a part of a vector") }
+        guard shape.rank == 4, axis == 1, step == 1 else {
+            throw site.unsupported("this part of \(shape)")
+        }
         let turned = model.layer(
             "Permute", at: site, suffix: "_permute",
             shape: [shape[0], shape[3], shape[1], shape[2]], config: ["dims": [3, 1, 2]])
@@ -32,55 +38,55 @@ extension Op.Slice: ExportableOp {
 
     func isNonNegative(reading inputs: [Bool]) -> Bool { inputs.allSatisfy(\.self) }
 
-    /// Some channels, or a part of the map.
+    /// Some channels, a part of the map, or elements of any axis.
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        var x = try node.map()
+        var x = try reader.operand(of: node)
         let shape = reader.builder.shapes[x]
         var crop = Padding.zero
-        for (axis, range) in try node.cuts(of: shape) where range != 0..<shape[axis] {
-            guard !range.isEmpty else { throw node.fail("it cuts out nothing") }
-            switch axis {
-            case 1:
+        for cut in try node.cuts(of: shape) where !cut.isWhole(of: shape[cut.axis]) {
+            guard cut.count > 0 else { throw node.fail("it cuts out nothing") }
+            let isCrop = shape.rank == 4 && cut.step == 1
+            switch cut.axis {
+            case 2 where isCrop:
+                crop.top = -cut.start
+                crop.bottom = cut.start + cut.count - shape[2]
+            case 3 where isCrop:
+                crop.left = -cut.start
+                crop.right = cut.start + cut.count - shape[3]
+            default:
                 x = try reader.emit(
-                    .slice(start: range.lowerBound, count: range.count), for: node, reading: [x],
-                    suffix: ".channels")
-            case 2:
-                crop.top = -range.lowerBound
-                crop.bottom = range.upperBound - shape[2]
-            case 3:
-                crop.left = -range.lowerBound
-                crop.right = range.upperBound - shape[3]
-            default: throw node.fail("it cuts the batch")
+                    .slice(start: cut.start, count: cut.count, axis: cut.axis, step: cut.step),
+                    for: node, reading: [x],
+                    suffix: cut.axis == 1 ? ".channels" : ".axis\(cut.axis)")
             }
         }
         return crop == .zero
             ? x : try reader.emit(.pad(crop, value: 0), for: node, reading: [x])
     }
 
-    /// The channels in parts.
+    /// An axis in parts.
     static func readONNXSplit(
         _ node: ONNXNode, in reader: inout ONNXReader
     ) throws -> [ONNXValue] {
-        let x = try node.map()
+        let x = try reader.operand(of: node)
         let shape = reader.builder.shapes[x]
         let outputs = node.outputCount
-        guard [1, 1 - shape.rank].contains(node.integer("axis", or: 0)), outputs > 0 else {
-            throw node.fail("it splits along an axis other than the channels'")
-        }
+        let axis = try node.axis(node.integer("axis", or: 0), rank: shape.rank)
+        guard outputs > 0 else { throw node.fail("it has no output") }
         // Equal parts, the last one smaller if need be.
-        let usual = (shape[1] + outputs - 1) / outputs
+        let usual = (shape[axis] + outputs - 1) / outputs
         let sizes =
             try node.integers("split", orAt: 1)
-            ?? (0..<outputs).map { max(0, min(usual, shape[1] - $0 * usual)) }
-        guard sizes.count == outputs, sizes.allSatisfy({ (1...shape[1]).contains($0) }),
-            sizes.reduce(0, +) == shape[1]
-        else { throw node.fail("its parts \(sizes) do not make \(shape[1]) channels") }
+            ?? (0..<outputs).map { max(0, min(usual, shape[axis] - $0 * usual)) }
+        guard sizes.count == outputs, sizes.allSatisfy({ (1...shape[axis]).contains($0) }),
+            sizes.reduce(0, +) == shape[axis]
+        else { throw node.fail("its parts \(sizes) do not make \(shape[axis]) elements") }
         var start = 0
         return try sizes.enumerated().map { index, size in
             defer { start += size }
             return .node(
                 try reader.emit(
-                    .slice(start: start, count: size), for: node, reading: [x],
+                    .slice(start: start, count: size, axis: axis), for: node, reading: [x],
                     suffix: ".part\(index)"))
         }
     }
@@ -157,30 +163,46 @@ extension Op.Slice: ExportableOp {
     }
 }
 
+/// The elements that `Slice` keeps of an axis.
+struct ONNXCut {
+    let axis: Int
+    let start: Int
+    let count: Int
+    let step: Int
+
+    /// Whether it keeps all of an axis of this size as it is.
+    func isWhole(of size: Int) -> Bool { step == 1 && start == 0 && count == size }
+}
+
 extension ONNXNode {
-    /// The ranges that `Slice` keeps of each axis; only steps of one.
-    func cuts(of shape: Shape) throws -> [(axis: Int, range: Range<Int>)] {
+    /// What `Slice` keeps of each axis that it names.
+    func cuts(of shape: Shape) throws -> [ONNXCut] {
         guard let starts = try integers("starts", orAt: 1),
             let ends = try integers("ends", orAt: 2),
             starts.count == ends.count, starts.count <= shape.rank
         else { throw fail("it does not say what it cuts out") }
         let axes = try integers("axes", orAt: 3) ?? Array(starts.indices)
         let steps = try integers(at: 4) ?? starts.map { _ in 1 }
-        guard axes.count == starts.count, steps.allSatisfy({ $0 == 1 }) else {
-            throw fail("it leaves numbers out in between")
-        }
-        return try zip(axes, zip(starts, ends)).map { axis, bounds in
-            let axis = axis < 0 ? axis + shape.rank : axis
-            guard (0..<shape.rank).contains(axis) else {
-                throw fail("its axes do not fit \(shape)")
+        guard axes.count == starts.count, steps.count == starts.count,
+            steps.allSatisfy({ $0 != 0 && $0 != .min })
+        else { throw fail("its axes or steps are not one for each start") }
+        return try starts.indices.map { place in
+            let axis = try self.axis(axes[place], rank: shape.rank)
+            let (size, step) = (shape[axis], steps[place])
+            func bound(_ value: Int, _ range: ClosedRange<Int>) -> Int {
+                min(max(value < 0 ? value + size : value, range.lowerBound), range.upperBound)
             }
-            func place(_ bound: Int) -> Int {
-                min(max(bound < 0 ? bound + shape[axis] : bound, 0), shape[axis])
+            guard step < 0 else {
+                let start = bound(starts[place], 0...size)
+                let end = bound(ends[place], 0...size)
+                let count = end > start ? (end - start - 1) / step + 1 : 0
+                return ONNXCut(axis: axis, start: start, count: count, step: step)
             }
-            let start = place(bounds.0)
-            let end = place(bounds.1)
-            guard start <= end else { throw fail("it cuts out nothing") }
-            return (axis, start..<end)
+            let start = bound(starts[place], -1...(size - 1))
+            // An end before the first element is −1 after counting from the end.
+            let end = ends[place] < -size ? -1 : bound(ends[place], -1...(size - 1))
+            let count = start > end ? (start - end - 1) / -step + 1 : 0
+            return ONNXCut(axis: axis, start: max(start, 0), count: count, step: step)
         }
     }
 }

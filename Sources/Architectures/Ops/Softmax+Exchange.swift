@@ -5,24 +5,34 @@ import GraftTensors
 
 extension Op.Softmax: ExportableOp {
     func write(at site: ONNXSite, to graph: inout ONNXGraph) -> String {
-        graph.emit("Softmax", at: site, attributes: ["axis": 1])
+        graph.emit(
+            isLogarithmic ? "LogSoftmax" : "Softmax", at: site, attributes: ["axis": .integer(axis)]
+        )
     }
 
-    func write(at site: KerasSite, to model: inout KerasModel) -> Int {
-        model.layer("Softmax", at: site, config: ["axis": -1])
+    func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
+        guard axis == 1, !isLogarithmic else { throw site.unsupported("softmax over axis \(axis)") }
+        return model.layer("Softmax", at: site, config: ["axis": -1])
     }
 
-    func isNonNegative(reading inputs: [Bool]) -> Bool { true }
+    func isNonNegative(reading inputs: [Bool]) -> Bool { !isLogarithmic }
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
+        let x = try reader.operand(of: node)
         let shape = reader.builder.shapes[x]
         // Before opset 13 it was over all axes from this one on.
         let isOld = node.opset < 13
-        let axis = node.integer("axis", or: isOld ? 1 : -1)
-        guard [1, 1 - shape.rank].contains(axis), !isOld || shape[1] == shape.count / shape[0]
-        else { throw node.fail("it is not over the channels") }
-        return try reader.emit(.softmax, for: node, reading: [x])
+        let axis = try node.axis(node.integer("axis", or: isOld ? 1 : -1), rank: shape.rank)
+        let op = Op.softmax(axis: axis, isLogarithmic: node.type == "LogSoftmax")
+        guard isOld, shape.dimensions[(axis + 1)...].contains(where: { $0 != 1 }) else {
+            return try reader.emit(op, for: node, reading: [x])
+        }
+        let rows = shape.dimensions[..<axis].reduce(1, *)
+        let flat = try reader.emit(.view([rows, -1]), for: node, reading: [x], suffix: ".rows")
+        let shares = try reader.emit(
+            .softmax(axis: 1, isLogarithmic: node.type == "LogSoftmax"), for: node,
+            reading: [flat], suffix: ".shares")
+        return try reader.emit(.view(shape.dimensions), for: node, reading: [shares])
     }
 
     static func readKeras(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {

@@ -28,39 +28,39 @@ extension Op.Upsample: ExportableOp {
 
     /// `Resize`, and `Upsample` of early versions.
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
-        let (height, width) = try factors(node, of: reader.builder.shapes[x])
-        let bilinear: Bool
-        // Upsample, and Resize before opset 11, say nothing of centres.
+        let x = try reader.operand(of: node)
         let isOld = isOld(node)
+        // Upsample, and Resize before opset 11, say nothing of centres.
         let centre =
             isOld ? "asymmetric" : node.text("coordinate_transformation_mode") ?? "half_pixel"
         let nearest = isOld ? "floor" : node.text("nearest_mode") ?? "round_prefer_floor"
+        let isBilinear: Bool
         switch (node.text("mode") ?? "nearest", centre, nearest) {
-        case ("linear", "half_pixel", _): bilinear = true
-        // The same as half pixels of maps that are larger than one pixel.
-        case ("linear", "pytorch_half_pixel", _): bilinear = true
-        case ("nearest", "asymmetric", "floor"): bilinear = false
+        // pytorch_half_pixel is the same for maps that are larger than one pixel.
+        case ("linear", "half_pixel", _), ("linear", "pytorch_half_pixel", _): isBilinear = true
         // By a whole factor no centre lies in the middle between two.
-        case ("nearest", "half_pixel", "round_prefer_floor"),
+        case ("nearest", "asymmetric", "floor"), ("nearest", "half_pixel", "round_prefer_floor"),
             ("nearest", "half_pixel", "round_prefer_ceil"):
-            bilinear = false
-        case let (mode, centre, nearest):
-            throw node.fail(
-                "graft does not know the interpolation `\(mode)` of `\(centre)`, `\(nearest)`")
+            isBilinear = false
+        default: return try Op.Resize.readONNX(node, in: &reader)
         }
+        guard node.integer("antialias", or: 0) == 0,
+            let (height, width) = try factors(node, of: reader.builder.shapes[x])
+        else { return try Op.Resize.readONNX(node, in: &reader) }
         return try reader.emit(
-            .upsample(height: height, width: width, bilinear: bilinear), for: node, reading: [x])
+            .upsample(height: height, width: width, bilinear: isBilinear), for: node,
+            reading: [x])
     }
 
     private static func isOld(_ node: ONNXNode) -> Bool {
         node.type == "Upsample" || node.opset < 11
     }
 
-    /// By how much Resize enlarges the map, from its factors or the size that it makes.
+    /// The whole factors by which Resize enlarges the map, from its factors or the size that it
+    /// makes; nil if they are none.
     private static func factors(
         _ node: ONNXNode, of shape: Shape
-    ) throws -> (height: Int, width: Int) {
+    ) throws -> (height: Int, width: Int)? {
         let numbers = try node.tensor(at: isOld(node) ? 1 : 2)?.floats
         var scales = numbers ?? node.numbers("scales") ?? []
         if scales.isEmpty, let sizes = try node.integers(at: 3), sizes.count == 4, shape.rank == 4 {
@@ -68,8 +68,9 @@ extension Op.Upsample: ExportableOp {
             scales = [1] + (1..<4).map { Float(sizes[$0]) / Float(shape[$0]) }
         }
         guard scales.count == 4, scales[0] == 1, scales[1] == 1,
-            let height = Int(exactly: scales[2]), let width = Int(exactly: scales[3])
-        else { throw node.fail("it does not enlarge by whole factors") }
+            let height = Int(exactly: scales[2]), let width = Int(exactly: scales[3]),
+            height > 0, width > 0
+        else { return nil }
         return (height, width)
     }
 
