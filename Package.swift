@@ -118,7 +118,7 @@ let package = Package(
         module("Cache", path: "Cache", ["GraftTensors", "CArchive", "CFolders", crypto]),
         module("Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", crypto]),
         module("Server", ["GraftTensors"] + nio),
-        module("Mirror", ["GraftCache", "GraftServer", "GraftTensors"]),
+        module("Mirror", ["GraftHub", "GraftCache", "GraftServer", "GraftTensors"]),
         module(
             "Training",
             [

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Dispatch
 import Glibc
+import GraftCache
 import GraftMirror
 import GraftTensors
 import Synchronization
@@ -12,7 +13,8 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Serve the Hub cache as a Hub that other programs download from.",
         discussion: """
-            Example: graft serve --host 0.0.0.0 --port 8010 --access-log serve.log
+            Example: graft serve --host 0.0.0.0 --upstream https://huggingface.co --max-size 500GB
+            Example: graft serve --host 0.0.0.0 --writable --token-file tokens --access-log serve.log
             Then, on another machine: HF_ENDPOINT=http://HOST:8010 hf download org/name
             Prints the address once it answers. SIGTERM and ctrl-C let running answers end; `GET /health` \
             says how it is.
@@ -29,6 +31,17 @@ struct ServeCommand: AsyncParsableCommand {
     var tokenFile: String?
     @Flag(help: "Let requests without a token read, with --token-file.")
     var anonymousRead = false
+    @Option(
+        help: "Hub to ask for what is not in the cache: https://huggingface.co, or another one.")
+    var upstream: String?
+    @Option(help: "Size that what came from upstream may take, such as 500GB.")
+    var maxSize: String?
+    @Option(help: "File of the token for upstream; HF_TOKEN is not used.", completion: .file())
+    var upstreamTokenFile: String?
+    @Option(help: "Host that may be asked over plain http (repeatable; also GRAFT_ALLOW_HTTP).")
+    var allowHTTP: [String] = []
+    @Flag(help: "Take uploads of clients whose token has the role write.")
+    var writable = false
     @Option(help: "File to append a line per request to; - is stderr.", completion: .file())
     var accessLog: String?
     @Option(help: "Form of the access log: json or text (default: json).")
@@ -45,6 +58,8 @@ struct ServeCommand: AsyncParsableCommand {
             return "--log-format is json or text, found `\(logFormat)`"
         }
         if anonymousRead, tokenFile == nil { return "--anonymous-read needs --token-file" }
+        if writable, tokenFile == nil { return "--writable needs --token-file" }
+        if maxSize != nil, upstream == nil { return "--max-size needs --upstream" }
         return nil
     }
 
@@ -74,6 +89,13 @@ struct ServeCommand: AsyncParsableCommand {
         options.port = Int(port)
         options.tokenFile = tokenFile
         options.admitsAnonymous = anonymousRead
+        options.isWritable = writable
+        options.upstream = upstream
+        options.upstreamTokenFile = upstreamTokenFile
+        options.plainHTTPHosts = allowHTTP
+        options.maximumByteCount = try maxSize.map { try Quantity.bytes($0) }
+        // The token of this machine's user is not lent to everybody who asks.
+        if upstream != nil { setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1", 1) }
         options.logsJSON = logFormat == "json"
         options.log = try accessLog.map { try LogFile.opened($0) }
         let mirror = try Mirror(root: cacheDir, options: options)

@@ -38,6 +38,8 @@ public struct FetchOptions: Sendable {
     public var token: String?
     /// Whether a disk that looks too small is written to anyway.
     public var ignoresSpace = false
+    /// Hears how far the partial file of each file goes without a hole, on the thread of the transfer.
+    package var observer: (@Sendable (_ partial: String, _ front: Int) -> Void)?
     /// The only files that may come, and what they must be.
     var locked: LockFile.Locked?
 

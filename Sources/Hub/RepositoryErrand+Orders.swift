@@ -49,6 +49,7 @@ extension RepositoryErrand {
                 try hub.place(name, commit, path, etag: etag, links: links, isNew: false)
                 return true
             },
+            observe: options.observer,
             publish: { [own] partial, sums in
                 try Unflushed(own).publish(
                     partial, to: blob, sha256: sums.sha256, byteCount: sums.byteCount)

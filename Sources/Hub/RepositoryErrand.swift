@@ -110,6 +110,15 @@ struct RepositoryErrand {
         return answer(commit, files, .complete)
     }
 
+    /// The commit of the revision, and its list.
+    mutating func listing() throws -> (commit: String, tree: TreeListing) {
+        let commit = try findCommit()
+        guard let tree = try findTree(commit, Patterns()) else {
+            throw refusal ?? HubError.offline(text)
+        }
+        return (commit, tree)
+    }
+
     /// What the commit holds, as far as it can be known.
     mutating func list() throws -> [FetchedRepository.File] {
         let commit = try findCommit()

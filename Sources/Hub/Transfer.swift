@@ -403,6 +403,10 @@ final class Transfer: @unchecked Sendable {
         sources[connection.source].brought.insert(written)
         queue.took(written.count)
         guard held == nil else { return }
+        if let observe = order.observe {
+            let first = extents.ranges.first
+            observe(partial, first?.lowerBound == 0 ? first?.upperBound ?? 0 : 0)
+        }
         for index in written.lowerBound / pieceSize...(written.upperBound - 1) / pieceSize
         where extents.contains(pieceRange(index)) {
             digester?.add(index)

@@ -57,6 +57,8 @@ struct TransferOrder: Sendable {
     var isThere: @Sendable () throws -> Bool = { false }
     /// Whether a page or a pointer in place of the file is refused.
     var refusesImpostors = true
+    /// Hears how far the partial file goes without a hole, as bytes arrive.
+    var observe: (@Sendable (_ partial: String, _ front: Int) -> Void)?
     /// Puts the complete, proven, flushed partial file in its place.
     var publish: @Sendable (_ partial: String, _ sums: ContentSums) throws -> Void
 }

@@ -4,11 +4,17 @@ import GraftCache
 import GraftServer
 
 extension Answering {
-    func resolve(_ place: Place, _ request: MirrorRequest) async throws -> ServerResponse {
+    func resolve(_ place: Place, for request: MirrorRequest) async throws -> ServerResponse {
         let (name, revision, path) = (place.name, place.arguments[0], place.path)
-        guard shelf.has(name) else { return .missing(name) }
-        guard let commit = shelf.commit(name, revision: revision) else {
-            return .missing(name, revision: revision)
+        let commit = try await commit(name, revision: revision)
+        if let upstream = upstream(of: name) {
+            guard RelativePath.isSafe(path),
+                let answer = try await upstream.resolve(name, commit: commit, path: path, request)
+            else { return missing(path, of: name, commit: commit) }
+            if request.method == "GET" {
+                usage.recordUse(of: "\(shelf.hub.snapshot(name, commit))/\(path)")
+            }
+            return answer
         }
         guard let found = try shelf.open(name, commit: commit, path: path) else {
             return missing(path, of: name, commit: commit)
@@ -23,7 +29,8 @@ extension Answering {
 
     func missing(_ path: String, of name: HubName, commit: String) -> ServerResponse {
         .refusal(
-            404, "`\(path)` of `\(name.webPath)` is not in this cache", code: "EntryNotFound",
+            404, saying: "`\(path)` of `\(name.webPath)` is not in this cache",
+            code: "EntryNotFound",
             commit: commit)
     }
 

@@ -9,7 +9,7 @@ extension Answering {
         let modelId: String
     }
 
-    func list(_ kind: HubName.Kind, _ request: MirrorRequest) -> ServerResponse {
+    func list(_ kind: HubName.Kind, for request: MirrorRequest) -> ServerResponse {
         let wanted = (request.value("search") ?? "").lowercased()
         let author = request.value("author").map { $0.lowercased() + "/" } ?? ""
         let names = shelf.names(kind).filter {
@@ -47,11 +47,9 @@ extension Answering {
 
     func info(
         _ name: HubName, revision: String, _ request: MirrorRequest
-    ) throws -> ServerResponse {
-        guard let commit = shelf.commit(name, revision: revision) else {
-            return .missing(name, revision: revision)
-        }
-        let listing = try shelf.listing(name, commit: commit)
+    ) async throws -> ServerResponse {
+        let commit = try await commit(name, revision: revision)
+        let listing = try await listing(name, commit: commit)
         let blobs = request.isSet("blobs")
         return .json(
             Info(

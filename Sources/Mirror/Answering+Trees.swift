@@ -51,15 +51,14 @@ extension Answering {
     /// The paths that one request may name.
     static let pathCount = 10_000
 
-    func tree(_ place: Place, _ request: MirrorRequest) throws -> ServerResponse {
+    func tree(_ place: Place, for request: MirrorRequest) async throws -> ServerResponse {
         let (name, revision, folder) = (place.name, place.arguments[0], place.path)
-        guard let commit = shelf.commit(name, revision: revision) else {
-            return .missing(name, revision: revision)
-        }
-        let listing = try shelf.listing(name, commit: commit)
+        let commit = try await commit(name, revision: revision)
+        let listing = try await listing(name, commit: commit)
         guard folder.isEmpty || listing.hasFolder(folder) else {
             return .refusal(
-                404, "`\(folder)` is not in this cache", code: "EntryNotFound", commit: commit)
+                404, saying: "`\(folder)` is not in this cache", code: "EntryNotFound",
+                commit: commit)
         }
         let entries = listing.entries(below: folder, isRecursive: request.isSet("recursive"))
         let start = min(max(request.value("cursor").flatMap { Int($0) } ?? 0, 0), entries.count)
@@ -84,18 +83,16 @@ extension Answering {
 
     private struct Paths: Decodable { let paths: [String] }
 
-    func paths(_ place: Place, _ request: MirrorRequest) async throws -> ServerResponse {
-        guard request.method == "POST" else { return .refusal(405, "expected POST") }
+    func paths(_ place: Place, for request: MirrorRequest) async throws -> ServerResponse {
+        guard request.method == "POST" else { return .refusal(405, saying: "expected POST") }
         let (name, revision) = (place.name, place.arguments[0])
-        guard let commit = shelf.commit(name, revision: revision) else {
-            return .missing(name, revision: revision)
-        }
+        let commit = try await commit(name, revision: revision)
         let body = try await request.request.body.collect(upTo: 16 << 20)
         let wanted =
             (try? JSONDecoder().decode(Paths.self, from: Data(body)).paths)
             ?? MirrorRequest.pairs(String(decoding: body, as: UTF8.self))
             .filter { $0.name == "paths" }.map(\.value)
-        let listing = try shelf.listing(name, commit: commit)
+        let listing = try await listing(name, commit: commit)
         return .json(
             wanted.prefix(Self.pathCount).compactMap { path -> TreeEntry? in
                 if let file = listing.file(path) { return TreeEntry(file) }

@@ -6,7 +6,7 @@ import GraftServer
 extension ServerResponse {
     /// A refusal; `code` is one of the Hub's: `RepoNotFound`, `EntryNotFound`…
     static func refusal(
-        _ status: Int, _ message: String, code: String? = nil, commit: String? = nil
+        _ status: Int, saying message: String, code: String? = nil, commit: String? = nil
     ) -> ServerResponse {
         var answer = json(["error": message], status: status)
         answer.fields["X-Error-Message"] = String(
@@ -19,21 +19,21 @@ extension ServerResponse {
 
     /// A repository that is not here.
     static func missing(_ name: HubName) -> ServerResponse {
-        refusal(404, "`\(name.webPath)` is not in this cache", code: "RepoNotFound")
+        refusal(404, saying: "`\(name.webPath)` is not in this cache", code: "RepoNotFound")
     }
 
     /// A branch, tag or commit that is not here.
     static func missing(_ name: HubName, revision: String) -> ServerResponse {
         refusal(
-            404, "`\(revision)` of `\(name.webPath)` is not in this cache",
+            404, saying: "`\(revision)` of `\(name.webPath)` is not in this cache",
             code: "RevisionNotFound")
     }
 
     /// An address that means nothing to a mirror.
     static var unknownAddress: ServerResponse {
-        refusal(404, "this mirror does not know this address")
+        refusal(404, saying: "this mirror does not know this address")
     }
 
     /// A method that a mirror does not take.
-    static var readOnly: ServerResponse { refusal(405, "this mirror is read-only") }
+    static var readOnly: ServerResponse { refusal(405, saying: "this mirror is read-only") }
 }

@@ -4,12 +4,6 @@ import GraftCache
 import GraftServer
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// The part of the Hub cache that can be handed out.
 final class Shelf: Sendable {
     let hub: HubCache
@@ -71,7 +65,7 @@ final class Shelf: Sendable {
             return kept[key]
         }
 
-        mutating func add(_ key: String, _ listing: CommitListing, stamps: [Stamp]) {
+        mutating func add(_ listing: CommitListing, as key: String, stamps: [Stamp]) {
             uses += 1
             kept[key] = Kept(listing: listing, stamps: stamps, lastUse: uses)
             while kept.count > Self.count
@@ -84,25 +78,6 @@ final class Shelf: Sendable {
                 kept[oldest] = nil
             }
         }
-    }
-
-    /// The time of change of a folder or file whose change makes a listing old.
-    private struct Stamp: Equatable {
-        let path: String
-        let seconds: Int
-        let nanoseconds: Int
-        let inode: UInt64
-
-        init?(_ path: String) {
-            var status = stat()
-            guard stat(path, &status) == 0 else { return nil }
-            self.path = path
-            seconds = Int(status.st_mtim.tv_sec)
-            nanoseconds = Int(status.st_mtim.tv_nsec)
-            inode = UInt64(status.st_ino)
-        }
-
-        var isCurrent: Bool { Stamp(path) == self }
     }
 
     /// The files of a commit that are here. Made anew only when a folder of the commit has changed.
@@ -145,7 +120,7 @@ final class Shelf: Sendable {
         // A tree that appears later changes digests.
         guard stamps.count == watched.count || listed == nil else { return listing }
         let all = stamps + plain.compactMap { Stamp($0) }
-        listings.withLock { $0.add(key, listing, stamps: all) }
+        listings.withLock { $0.add(listing, as: key, stamps: all) }
         return listing
     }
 
@@ -165,7 +140,7 @@ final class Shelf: Sendable {
         guard RelativePath.isSafe(path) else { return nil }
         let place = "\(hub.snapshot(name, commit))/\(path)"
         guard let real = realPath(place),
-            [hub.root, hub.folder(name)].contains(where: { isInside(real, $0) })
+            [hub.root, hub.folder(name)].contains(where: { isInside(real, folder: $0) })
         else { return nil }
         let open: ServedFile
         do {
@@ -212,25 +187,8 @@ final class Shelf: Sendable {
     }
 
     /// Whether a real path lies in a folder.
-    private func isInside(_ path: String, _ folder: String) -> Bool {
+    private func isInside(_ path: String, folder: String) -> Bool {
         guard let folder = realPath(folder) else { return false }
         return path.hasBytes(folder + "/")
-    }
-}
-
-/// A path without links in it; nil where nothing is there.
-private func realPath(_ path: String) -> String? {
-    guard let found = realpath(path, nil) else { return nil }
-    defer { free(found) }
-    return String(cString: found)
-}
-
-/// The target of a symbolic link.
-private func destination(_ path: String) -> String? {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) { buffer in
-        guard let start = buffer.baseAddress else { return nil }
-        let count = readlink(path, start, buffer.count)
-        guard count > 0, count < buffer.count else { return nil }
-        return String(decoding: UnsafeRawBufferPointer(start: start, count: count), as: UTF8.self)
     }
 }

@@ -44,7 +44,7 @@ public enum TokenFileError: Diagnostic, Equatable {
 extension AccessTokens {
     /// The tokens of a file: lines of a token, a name and `read` or `write`, which is `read` where it is left
     /// out. Empty lines and those that begin with `#` are skipped.
-    init(file: String?, admitsAnonymous: Bool) throws {
+    init(file: String?) throws {
         guard let file else {
             self = .none
             return
@@ -52,7 +52,8 @@ extension AccessTokens {
         guard let bytes = Files.read(file, limit: 1 << 20),
             let text = String(validating: bytes, as: UTF8.self)
         else { throw TokenFileError.unreadable(file) }
-        self.init(admitsAnonymous: admitsAnonymous)
+        // A wrong token is refused; whether one is needed, the address decides.
+        self.init(admitsAnonymous: true)
         let lines = text.split(omittingEmptySubsequences: false) { $0.isNewline }
         for (index, line) in lines.enumerated() {
             let words = line.split { $0 == " " || $0 == "\t" }

@@ -102,14 +102,14 @@ final class Admission: Sendable {
     }
 
     /// Notes that a client has to take what was sent, or has taken all of it.
-    func setSending(_ number: Int, _ isSending: Bool) {
+    func set(_ number: Int, isSending: Bool) {
         state.withLock { $0.entries[number]?.sendingSince = isSending ? .now() : nil }
     }
 
     /// The answers that one address may have at the same time: never all of them.
     private var runningPerAddress: Int { max(1, limits.requestsAtOnce / 2) }
 
-    private func fits(_ address: String, _ state: State) -> Bool {
+    private func fits(_ address: String, in state: State) -> Bool {
         state.running < limits.requestsAtOnce
             && state.runningOf[address, default: 0] < runningPerAddress
     }
@@ -118,7 +118,7 @@ final class Admission: Sendable {
     func admit(_ address: String, _ start: @escaping @Sendable () -> Void) -> Bool {
         enum Verdict { case now, later, never }
         let verdict = state.withLock { state -> Verdict in
-            if fits(address, state) {
+            if fits(address, in: state) {
                 state.running += 1
                 state.runningOf[address, default: 0] += 1
                 return .now
@@ -138,7 +138,8 @@ final class Admission: Sendable {
             state.running -= 1
             let rest = state.runningOf[address, default: 1] - 1
             state.runningOf[address] = rest > 0 ? rest : nil
-            guard let index = state.waiting.firstIndex(where: { fits($0.address, state) }) else {
+            guard let index = state.waiting.firstIndex(where: { fits($0.address, in: state) })
+            else {
                 return nil
             }
             let next = state.waiting.remove(at: index)

@@ -49,7 +49,7 @@ extension Connection {
         shared.admission.set(number, isIdle: false)
         let request = exchange.request
         let sender = Sender(
-            self, context.eventLoop, isHead: exchange.head.method == .HEAD, shared)
+            self, on: context.eventLoop, isHead: exchange.head.method == .HEAD, shared: shared)
         let (shared, address) = (shared, address)
         let isAdmitted = shared.admission.admit(address) {
             let task = Task(executorPreference: shared.executor) {
@@ -154,10 +154,11 @@ extension Connection {
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { _ in
             self.unfinishedWrites = max(0, self.unfinishedWrites - 1)
-            self.shared.admission.setSending(self.number, self.unfinishedWrites > 0)
+            self.shared.admission.set(
+                self.number, isSending: self.unfinishedWrites > 0)
             self.arm(restarting: true)
         }
-        if unfinishedWrites == 0 { shared.admission.setSending(number, true) }
+        if unfinishedWrites == 0 { shared.admission.set(number, isSending: true) }
         unfinishedWrites += 1
         arm()
         write(promise)
@@ -205,7 +206,7 @@ extension Connection {
     ) -> HTTPResponseHead {
         var headers = HTTPHeaders()
         for (name, value) in response.fields.sorted(by: { $0.key < $1.key })
-        where isSound(name, value) {
+        where isSound(name: name, value: value) {
             headers.add(name: name, value: value)
         }
         if hasBody, let count = response.byteCount {
@@ -222,7 +223,7 @@ extension Connection {
             headers: headers)
     }
 
-    private static func isSound(_ name: String, _ value: String) -> Bool {
+    private static func isSound(name: String, value: String) -> Bool {
         !name.isEmpty
             && name.utf8.allSatisfy {
                 (48...57).contains($0) || (97...122).contains($0 | 0x20) || $0 == 45
@@ -232,7 +233,7 @@ extension Connection {
 
     // MARK: The log
 
-    func note(_ exchange: Exchange, _ problem: String?) {
+    func note(_ exchange: Exchange, problem: String?) {
         guard let log = shared.log else { return }
         let time = (NIODeadline.now() - exchange.started).nanoseconds / 1_000_000
         let reason =

@@ -330,7 +330,7 @@ final class Connection: ChannelInboundHandler {
     /// Ends an answer, and continues with what has been read meanwhile.
     func finish(_ problem: String?) {
         guard let exchange = current else { return }
-        note(exchange, problem)
+        note(exchange, problem: problem)
         current = nil
         unfinishedWrites = 0
         guard let context, !isClosing else { return }
@@ -382,7 +382,7 @@ final class Connection: ChannelInboundHandler {
         var noted = exchange
         noted.status = status
         exchange.body.fail(.malformed)
-        note(noted, "refused")
+        note(noted, problem: "refused")
         linger()
     }
 

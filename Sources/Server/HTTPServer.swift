@@ -69,7 +69,7 @@ public struct HTTPServer: Sendable {
             executor: WorkerExecutor(threads: max(4, min(16, 2 * System.coreCount))), log: log)
         var failure: ServerError?
         do {
-            let listener = try await listen(address, group, shared)
+            let listener = try await listen(on: address, group: group, shared: shared)
             ready(Self.text(listener.localAddress, host: host, port: port))
             await Self.untilCancelled()
             listener.close(promise: nil)
@@ -84,7 +84,8 @@ public struct HTTPServer: Sendable {
     }
 
     private func listen(
-        _ address: SocketAddress, _ group: MultiThreadedEventLoopGroup, _ shared: Connection.Shared
+        on address: SocketAddress, group: MultiThreadedEventLoopGroup,
+        shared: Connection.Shared
     ) async throws -> any Channel {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)

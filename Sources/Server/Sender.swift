@@ -14,7 +14,8 @@ struct Sender: Sendable {
     private enum Incomplete: Error { case fileEndedEarly, wrongLength, closed }
 
     init(
-        _ connection: Connection, _ loop: any EventLoop, isHead: Bool, _ shared: Connection.Shared
+        _ connection: Connection, on loop: any EventLoop, isHead: Bool,
+        shared: Connection.Shared
     ) {
         self.connection = NIOLoopBound(connection, eventLoop: loop)
         self.loop = loop

@@ -4,7 +4,10 @@ import FoundationEssentials
 
 /// Takes the bytes of an answer that is made while it is sent.
 public struct ResponseWriter: Sendable {
-    let send: @Sendable ([UInt8]) async throws -> Void
+    private let send: @Sendable ([UInt8]) async throws -> Void
+
+    /// A writer that hands pieces to `send`.
+    public init(_ send: @escaping @Sendable ([UInt8]) async throws -> Void) { self.send = send }
 
     /// Sends bytes; returns when the client has taken nearly all that was sent before.
     public func write(_ bytes: [UInt8]) async throws { try await send(bytes) }
@@ -63,23 +66,28 @@ public struct ServerResponse: Sendable {
     public static func file(
         _ file: ServedFile, for request: ServerRequest, fields: [String: String] = [:]
     ) -> ServerResponse {
-        var response = ServerResponse(fields: fields, body: .file(file, 0..<file.byteCount))
+        ranged(byteCount: file.byteCount, for: request, fields: fields) { .file(file, $0) }
+    }
+
+    /// Bytes of a known number, or the part of them that the request's `Range` asks for; `body` makes it.
+    public static func ranged(
+        byteCount: Int, for request: ServerRequest, fields: [String: String] = [:],
+        body: (Range<Int>) -> Body
+    ) -> ServerResponse {
+        var response = ServerResponse(fields: fields)
         response.fields["Accept-Ranges"] = "bytes"
-        guard let text = request.fields["range"],
-            request.fields["if-range"].map({ $0 == fields["ETag"] }) ?? true
-        else { return response }
-        let size = file.byteCount
-        switch ByteRange(text, of: size) {
-        case .whole: break
+        let mayBePart = request.fields["if-range"].map { $0 == fields["ETag"] } ?? true
+        let text = mayBePart ? request.fields["range"] : nil
+        switch text.map({ ByteRange($0, of: byteCount) }) ?? .whole {
+        case .whole: response.body = body(0..<byteCount)
         case .unsatisfiable:
             response.status = 416
-            response.fields["Content-Range"] = "bytes */\(size)"
-            response.body = .bytes([])
+            response.fields["Content-Range"] = "bytes */\(byteCount)"
         case .part(let range):
             response.status = 206
             response.fields["Content-Range"] =
-                "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
-            response.body = .file(file, range)
+                "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(byteCount)"
+            response.body = body(range)
         }
         return response
     }

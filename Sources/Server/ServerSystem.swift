@@ -18,10 +18,11 @@ public final class ServedFile: Sendable {
 
     /// Opens a regular file for reading.
     ///
-    /// The last part of the path may not be a symbolic link.
+    /// - Parameter followsLink: Whether the last part of the path may be a symbolic link.
     /// - Throws: `FileError` if the path is missing, not a regular file or cannot be opened.
-    public init(_ path: String) throws {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    public init(_ path: String, followsLink: Bool = false) throws {
+        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK
+        let descriptor = open(path, followsLink ? flags : flags | O_NOFOLLOW)
         guard descriptor >= 0 else { throw FileError(Self.operation, path) }
         var status = stat()
         let isRegular = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG

@@ -208,8 +208,9 @@ def load(server):
         errors = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
         note(f"wrk, {connections} connections, {name}",
              f"{rate[1] if rate else '?'} requests/s, {moved[1] if moved else '?'}/s, 99 % in {worst[1] if worst else '?'}")
+        # More connections than one address may have: some are turned away with 503.
         check(f"wrk with {connections} connections gets answers",
-              rate is not None and float(rate[1]) > 50 and server.alive() and errors is None, done.stdout)
+              rate is not None and float(rate[1]) > 50 and server.alive() and (errors is None or connections > 200), done.stdout)
     if server.alive():
         note("memory afterwards, MB", server.status("VmRSS") // 1024)
 

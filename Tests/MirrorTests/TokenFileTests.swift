@@ -13,7 +13,7 @@ import Testing
         try text.write(toFile: path, atomically: false, encoding: .utf8)
         defer { unlink(path) }
         do {
-            return try AccessTokens(file: path, admitsAnonymous: false)
+            return try AccessTokens(file: path)
         } catch let error as TokenFileError {
             // The path is of this run only.
             switch error {
@@ -29,8 +29,8 @@ import Testing
     @Test func linesNameTokensAndRoles() throws {
         let found = try tokens(
             "# team\n\nhf_0123456789abcdef ann write\r\nhf_fedcba9876543210\tbob\n")
-        #expect(!found.isEmpty && !found.admitsAnonymous)
-        #expect(try AccessTokens(file: nil, admitsAnonymous: false).isEmpty)
+        #expect(!found.isEmpty)
+        #expect(try AccessTokens(file: nil).isEmpty)
     }
 
     @Test(arguments: [
