@@ -53,7 +53,7 @@ extension ONNXGraph {
 
     /// Adds an operator whose operands are values and numbers.
     private mutating func compute(
-        _ type: String, _ operands: Operand..., name: String
+        _ type: String, of operands: Operand..., name: String
     ) -> String {
         var inputs: [String] = []
         for operand in operands {
@@ -95,46 +95,46 @@ extension ONNXGraph {
         func name(_ part: String) -> String { "\(base).\(part)" }
         let old = double(element(axis, of: olds, name: name("old")), name: name("old.double"))
         let new = double(element(axis, of: news, name: name("new")), name: name("new.double"))
-        let scale = compute("Div", .value(old), .value(new), name: name("scale"))
-        let widening = compute("Max", .value(scale), 1, name: name("widening"))
+        let scale = compute("Div", of: .value(old), .value(new), name: name("scale"))
+        let widening = compute("Max", of: .value(scale), 1, name: name("widening"))
         let support = compute(
-            "Mul", .value(widening), .number(taps.support), name: name("support"))
-        let steps = compute("Range", 0, .value(new), 1, name: name("steps"))
-        let middles = compute("Add", .value(steps), 0.5, name: name("middles"))
+            "Mul", of: .value(widening), .number(taps.support), name: name("support"))
+        let steps = compute("Range", of: 0, .value(new), 1, name: name("steps"))
+        let middles = compute("Add", of: .value(steps), 0.5, name: name("middles"))
         let column = constant([-1, 1], name: name("column"))
         let centre = emit(
             "Reshape", name: name("centre"),
             inputs: [
-                compute("Mul", .value(middles), .value(scale), name: name("centres")), column,
+                compute("Mul", of: .value(middles), .value(scale), name: name("centres")), column,
             ])
-        let places = compute("Range", 0, .value(old), 1, name: name("places"))
+        let places = compute("Range", of: 0, .value(old), 1, name: name("places"))
         // Whole numbers from the first to before the last that the kernel reaches.
-        let start = compute("Sub", .value(centre), .value(support), name: name("start"))
+        let start = compute("Sub", of: .value(centre), .value(support), name: name("start"))
         let first = compute(
-            "Floor", .value(compute("Add", .value(start), 0.5, name: name("start.half"))),
+            "Floor", of: .value(compute("Add", of: .value(start), 0.5, name: name("start.half"))),
             name: name("first"))
-        let end = compute("Add", .value(centre), .value(support), name: name("end"))
+        let end = compute("Add", of: .value(centre), .value(support), name: name("end"))
         let last = compute(
-            "Floor", .value(compute("Add", .value(end), 0.5, name: name("end.half"))),
+            "Floor", of: .value(compute("Add", of: .value(end), 0.5, name: name("end.half"))),
             name: name("last"))
         let after = emit("GreaterOrEqual", name: name("after"), inputs: [places, first])
         let before = emit("Less", name: name("before"), inputs: [places, last])
         let reached = emit("And", name: name("reached"), inputs: [after, before])
-        let distance = compute("Sub", .value(places), .value(centre), name: name("distance"))
-        let middle = compute("Add", .value(distance), 0.5, name: name("middle"))
-        let narrowing = compute("Div", 1, .value(widening), name: name("narrowing"))
-        let position = compute("Mul", .value(middle), .value(narrowing), name: name("position"))
+        let distance = compute("Sub", of: .value(places), .value(centre), name: name("distance"))
+        let middle = compute("Add", of: .value(distance), 0.5, name: name("middle"))
+        let narrowing = compute("Div", of: 1, .value(widening), name: name("narrowing"))
+        let position = compute("Mul", of: .value(middle), .value(narrowing), name: name("position"))
         let all = taps.weight(&self, position, name("kernel"))
-        let kept = compute("Where", .value(reached), .value(all), 0, name: name("kept"))
+        let kept = compute("Where", of: .value(reached), .value(all), 0, name: name("kept"))
         let sum = emit(
             "ReduceSum", name: name("sum"), inputs: [kept, constant([1], name: name("axis"))])
-        let share = compute("Div", .value(kept), .value(sum), name: name("share"))
-        let fine = compute("Mul", .value(share), 4_194_304, name: name("fine"))
+        let share = compute("Div", of: .value(kept), .value(sum), name: name("share"))
+        let fine = compute("Mul", of: .value(share), 4_194_304, name: name("fine"))
         let fixed = emit("Round", name: name("fixed"), inputs: [fine])
-        let part = compute("Div", .value(fixed), 2048, name: name("part"))
+        let part = compute("Div", of: .value(fixed), 2048, name: name("part"))
         let high = emit("Floor", name: name("high"), inputs: [part])
-        let whole = compute("Mul", .value(high), 2048, name: name("whole"))
-        let low = compute("Sub", .value(fixed), .value(whole), name: name("low"))
+        let whole = compute("Mul", of: .value(high), 2048, name: name("whole"))
+        let low = compute("Sub", of: .value(fixed), .value(whole), name: name("low"))
         return [high, low].map {
             emit("Cast", name: $0 + ".float", inputs: [$0], attributes: ["to": 1])
         }
@@ -159,8 +159,8 @@ extension ONNXGraph {
 
     private mutating func triangle(at position: String, name: String) -> String {
         let distance = emit("Abs", name: name + ".distance", inputs: [position])
-        let height = compute("Sub", 1, .value(distance), name: name + ".height")
-        return compute("Max", .value(height), 0, name: name)
+        let height = compute("Sub", of: 1, .value(distance), name: name + ".height")
+        return compute("Max", of: .value(height), 0, name: name)
     }
 
     /// (a + 2) d³ − (a + 3) d² + 1 within 1, a d³ − 5a d² + 8a d − 4a within 2, for a = −½.
@@ -171,40 +171,41 @@ extension ONNXGraph {
             var value: Operand = .number(coefficients[0])
             for (index, coefficient) in coefficients.dropFirst().enumerated() {
                 let scaled = compute(
-                    "Mul", value, .value(distance), name: "\(name).scaled\(index)")
+                    "Mul", of: value, .value(distance), name: "\(name).scaled\(index)")
                 value = .value(
                     compute(
-                        "Add", .value(scaled), .number(coefficient), name: "\(name).sum\(index)"))
+                        "Add", of: .value(scaled), .number(coefficient), name: "\(name).sum\(index)"
+                    ))
             }
             guard case .value(let result) = value else { preconditionFailure("no coefficients") }
             return result
         }
         let inner = polynomial([1.5, -2.5, 0, 1], name: name + ".inner")
         let outer = compute(
-            "Mul", .value(polynomial([1, -5, 8, -4], name: name + ".outer")), -0.5,
+            "Mul", of: .value(polynomial([1, -5, 8, -4], name: name + ".outer")), -0.5,
             name: name + ".tail")
-        let isInner = compute("Less", .value(distance), 1, name: name + ".within")
-        let isOuter = compute("Less", .value(distance), 2, name: name + ".reached")
-        let rest = compute("Where", .value(isOuter), .value(outer), 0, name: name + ".rest")
-        return compute("Where", .value(isInner), .value(inner), .value(rest), name: name)
+        let isInner = compute("Less", of: .value(distance), 1, name: name + ".within")
+        let isOuter = compute("Less", of: .value(distance), 2, name: name + ".reached")
+        let rest = compute("Where", of: .value(isOuter), .value(outer), 0, name: name + ".rest")
+        return compute("Where", of: .value(isInner), .value(inner), .value(rest), name: name)
     }
 
     /// sinc(x) sinc(x / 3) within 3.
     private mutating func lanczos(at position: String, name: String) -> String {
         func sinc(_ x: String, name: String) -> String {
-            let angle = compute("Mul", .value(x), .number(.pi), name: name + ".angle")
+            let angle = compute("Mul", of: .value(x), .number(.pi), name: name + ".angle")
             let sine = emit("Sin", name: name + ".sine", inputs: [angle])
-            let ratio = compute("Div", .value(sine), .value(angle), name: name + ".ratio")
-            let isCentre = compute("Equal", .value(x), 0, name: name + ".centre")
-            return compute("Where", .value(isCentre), 1, .value(ratio), name: name)
+            let ratio = compute("Div", of: .value(sine), .value(angle), name: name + ".ratio")
+            let isCentre = compute("Equal", of: .value(x), 0, name: name + ".centre")
+            return compute("Where", of: .value(isCentre), 1, .value(ratio), name: name)
         }
-        let third = compute("Div", .value(position), 3, name: name + ".third")
+        let third = compute("Div", of: .value(position), 3, name: name + ".third")
         let product = compute(
-            "Mul", .value(sinc(position, name: name + ".sinc")),
+            "Mul", of: .value(sinc(position, name: name + ".sinc")),
             .value(sinc(third, name: name + ".window")), name: name + ".product")
         let distance = emit("Abs", name: name + ".distance", inputs: [position])
-        let isInside = compute("Less", .value(distance), 3, name: name + ".within")
-        return compute("Where", .value(isInside), .value(product), 0, name: name)
+        let isInside = compute("Less", of: .value(distance), 3, name: name + ".within")
+        return compute("Where", of: .value(isInside), .value(product), 0, name: name)
     }
 
     // MARK: Others
@@ -219,14 +220,14 @@ extension ONNXGraph {
             let count = element(axis, of: olds, name: name("old"))
             let old = double(count, name: name("old.double"))
             let new = double(element(axis, of: news, name: name("new")), name: name("new.double"))
-            let step = compute("Div", .value(old), .value(new), name: name("step"))
-            let places = compute("Range", 0, .value(new), 1, name: name("places"))
-            let isFirst = compute("Equal", .value(places), 0, name: name("isFirst"))
-            let share = compute("Where", .value(isFirst), 0.5, 1, name: name("share"))
-            let steps = compute("Mul", .value(share), .value(step), name: name("steps"))
+            let step = compute("Div", of: .value(old), .value(new), name: name("step"))
+            let places = compute("Range", of: 0, .value(new), 1, name: name("places"))
+            let isFirst = compute("Equal", of: .value(places), 0, name: name("isFirst"))
+            let share = compute("Where", of: .value(isFirst), 0.5, 1, name: name("share"))
+            let steps = compute("Mul", of: .value(share), .value(step), name: name("steps"))
             let zero = constant(integer: 0, name: name("axis"))
             let sums = emit("CumSum", name: name("sums"), inputs: [steps, zero])
-            let most = compute("Sub", .value(old), 1, name: name("most"))
+            let most = compute("Sub", of: .value(old), 1, name: name("most"))
             let cut = emit("Floor", name: name("cut"), inputs: [sums])
             let limited = emit("Min", name: name("limited"), inputs: [cut, most])
             let index = emit("Cast", name: name("index"), inputs: [limited], attributes: ["to": 7])
