@@ -269,12 +269,14 @@ def keras_part(folder, K):
     model = K.Sequential([K.Input((64, 64, 3)), base, L.GlobalAveragePooling2D(), L.Dense(3)])
     image = random.uniform(-1, 1, (1, 64, 64, 3)).astype("f4")
     features = base.predict(image, verbose=0).mean((1, 2))
-    # Keras 2 has its own form of weights only; Keras 3's, written by Keras 2, names no layer of the inner model.
-    path = os.path.join(folder, "nested.weights.h5" if K.__name__ == "keras" else "nested.h5")
-    model.save_weights(path)
-    same(f"{K.__name__}: weights of a nested model", path, image, features, folder, "--notop", layout="nhwc", tolerance=1e-4)
-    report("note: left out the head" in attempt("convert", path, "-o", os.path.join(folder, "o.safetensors")).stderr,
-           f"{K.__name__}: its head is left out with a word")
+    # Keras 3's form, written by Keras 2, names no layer: it numbers those of each class, and says nothing of the network.
+    named = ["--architecture", "mobilenetv2:0.35"] if K.__name__ == "tf_keras" else []
+    for ending in ["weights.h5"] if K.__name__ == "keras" else ["weights.h5", "h5"]:
+        path, options = os.path.join(folder, f"nested.{ending}"), named if ending == "weights.h5" else []
+        model.save_weights(path)
+        same(f"{K.__name__}: .{ending} of a nested model", path, image, features, folder, "--notop", *options, layout="nhwc", tolerance=1e-4)
+        report("note: left out the head" in attempt("convert", path, "-o", os.path.join(folder, "o.safetensors"), *options).stderr,
+               f"{K.__name__}: .{ending}, its head is left out with a word")
     whole = A.MobileNet(alpha=0.25, input_shape=(64, 64, 3), weights=None, classes=4)
     whole.compile("adam", "sparse_categorical_crossentropy")
     whole.fit(image, np.zeros(1), verbose=0)

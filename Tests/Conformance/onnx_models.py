@@ -143,10 +143,14 @@ def operators(at):
         "Pad": [node("Pad", ["x", "pads", "half"], ["y"])], "Reshape by Shape": [node("Shape", ["x"], ["s"]), node("Gather", ["s", "zeroth"], ["n"]), node("Unsqueeze", ["n", "first"], ["u"]),
                                                                               node("Concat", ["u", "rest"], ["t"], axis=0), node("Reshape", ["x", "t"], ["y"])],
         "channel shuffle": [node("Reshape", ["x", "split"], ["s"]), node("Transpose", ["s"], ["t"], perm=[0, 2, 1, 3, 4]), node("Reshape", ["t", "whole"], ["y"])],
+        "SAME_LOWER": [node("MaxPool", ["x"], ["m"], kernel_shape=[3, 4], strides=[2, 3], auto_pad="SAME_LOWER"),
+                       node("Conv", ["m", "kernel"], ["y"], kernel_shape=[2, 2], auto_pad="SAME_LOWER")],
+        "quantised and back": [node("QuantizeLinear", ["x", "step", "none"], ["q"]), node("MaxPool", ["q"], ["p"], kernel_shape=[1, 1]), node("DequantizeLinear", ["p", "step", "none"], ["y"])],
         "Transpose and back": [node("Transpose", ["x"], ["t"], perm=[0, 2, 3, 1]), node("Transpose", ["t"], ["y"], perm=[0, 3, 1, 2])],
     }
     floats = {"zero": np.float32(0), "half": np.float32(0.5), "three": np.float32(3), "six": np.float32(6), "a": np.float32(-1), "b": np.float32(2),
-              "slopes": random.uniform(-1, 1, (6, 1, 1)).astype("f4"), "scales": array(1, 1, 2, 3).astype("f4")}
+              "slopes": random.uniform(-1, 1, (6, 1, 1)).astype("f4"), "scales": array(1, 1, 2, 3).astype("f4"),
+              "kernel": random.normal(size=(2, 6, 2, 2)).astype("f4"), "step": np.float32(1e-5), "none": np.int8(3)}
     integers = {"map": array(2, 3), "end": array(-1, -2), "one": array(1), "four": array(4), "ones": array(1, 2), "ends": array(-1, 9), "parts": array(2, 4), "sizes": array(2, 6, 16, 30),
                 "pads": array(0, 0, 1, 2, 0, 0, 3, 0), "zeroth": np.array(0), "first": array(0), "rest": array(-1), "split": array(0, 2, 3, 8, 10), "whole": array(0, 6, 8, 10)}
     tensors = [onnx.numpy_helper.from_array(np.asarray(v), k) for k, v in (floats | integers).items()]
@@ -156,6 +160,59 @@ def operators(at):
                                        [t for t in tensors if t.name in used])
         model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 22 if label == "Mish" else 20)], ir_version=9)
         agrees(f"operator: {label}", model, x, at)
+
+
+def last(at):
+    """Images with the channels last, as programs of TensorFlow write them: of bytes, of floats, of any size."""
+    random = np.random.default_rng(8)
+    node = onnx.helper.make_node
+    tensors = [onnx.numpy_helper.from_array(v, k) for k, v in {"w": random.normal(0, 0.2, (5, 3, 3, 3)).astype("f4"), "s": np.float32(255)}.items()]
+    turned, conv = node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]), node("Conv", ["d", "w"], ["y"], kernel_shape=[3, 3])
+    scaled = node("Div", ["c", "s"], ["d"])
+    for label, nodes, kind, sizes in [
+            ("floats", [turned, node("Div", ["t", "s"], ["d"]), conv], 1, [2, 9, 11, 3]),
+            ("bytes, turned first", [turned, node("Cast", ["t"], ["c"], to=1), scaled, conv], 2, [2, 9, 11, 3]),
+            ("bytes, turned later", [node("Cast", ["x"], ["f"], to=1), node("Transpose", ["f"], ["c"], perm=[0, 3, 1, 2]), scaled, conv], 2, ["n", "h", "w", 3])]:
+        graph = onnx.helper.make_graph(nodes, "g", [onnx.helper.make_tensor_value_info("x", kind, sizes)], [onnx.helper.make_tensor_value_info("y", 1, None)], tensors)
+        onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=9), at("last.onnx"))
+        x = random.integers(0, 256, (2, 9, 11, 3)).astype("u1" if kind == 2 else "f4")
+        theirs = session(at("last.onnx")).run(None, {"x": x})[0]
+        np.save(at("x.npy"), x.astype("f4"))
+        graft("run", at("last.onnx"), "--input", at("x.npy"), "--output", at("y.npy"), "--layout", "nhwc")
+        error = np.abs(np.load(at("y.npy")).transpose(0, 3, 1, 2) - theirs).max() / np.abs(theirs).max()
+        report(error < 1e-5, f"channels last: {label}", f"relative error {error:.1e}")
+
+
+def quantised(at):
+    """An int8 model in QDQ form runs as the floats that it stands for: the same class, and an answer within some steps."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    random = np.random.default_rng(9)
+    node, sizes = onnx.helper.make_node, {"w": (8, 3, 3, 3), "v": (6, 8, 3, 3), "m": (6, 5)}
+    tensors = [onnx.numpy_helper.from_array(random.normal(0, np.prod(s[1:]) ** -0.5 if len(s) > 2 else 0.5, s).astype("f4"), k) for k, s in sizes.items()]
+    tensors += [onnx.numpy_helper.from_array(random.normal(0, 0.3, n).astype("f4"), k) for k, n in {"a": 8, "b": 6, "c": 5}.items()]
+    nodes = [node("Conv", ["x", "w", "a"], ["c1"], kernel_shape=[3, 3], strides=[2, 2]), node("Relu", ["c1"], ["r1"]), node("MaxPool", ["r1"], ["p1"], kernel_shape=[2, 2]),
+             node("Conv", ["p1", "v", "b"], ["c2"], kernel_shape=[3, 3]), node("Relu", ["c2"], ["r2"]), node("GlobalAveragePool", ["r2"], ["g"]), node("Flatten", ["g"], ["f"]),
+             node("Gemm", ["f", "m", "c"], ["y"])]
+    graph = onnx.helper.make_graph(nodes, "g", [onnx.helper.make_tensor_value_info("x", 1, ["n", 3, 32, 32])], [onnx.helper.make_tensor_value_info("y", 1, ["n", 5])], tensors)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), at("float.onnx"))
+    x = random.normal(0, 1, (40, 3, 32, 32)).astype("f4")
+
+    class Images(CalibrationDataReader):
+        rest = iter([{"x": x}])
+
+        def get_next(self):
+            return next(self.rest, None)
+
+    quantize_static(at("float.onnx"), at("qdq.onnx"), Images(), quant_format=QuantFormat.QDQ, per_channel=True, weight_type=QuantType.QInt8)
+    removed = sum(n.op_type == "Relu" for n in onnx.load(at("qdq.onnx")).graph.node) < 2
+    exact, theirs = (session(at(f"{name}.onnx")).run(None, {"x": x})[0] for name in ("float", "qdq"))
+    np.save(at("x.npy"), x)
+    graft("run", at("qdq.onnx"), "--input", at("x.npy"), "--output", at("y.npy"))
+    ours, spread = np.load(at("y.npy")), np.ptp(theirs)
+    report(np.abs(ours - theirs).max() < 0.03 * spread, "int8 by QDQ", f"{np.abs(ours - theirs).max() / spread:.1e} of the range; the quantised run is "
+           f"{np.abs(exact - theirs).max() / spread:.1e} from the float model; activations are {'clips' if removed else 'kept'}")
+    report((ours.argmax(1) == theirs.argmax(1)).mean() >= 0.9, "int8 by QDQ: the same class", f"{(ours.argmax(1) == theirs.argmax(1)).mean():.2f}")
 
 
 def zoo(at):
@@ -231,7 +288,7 @@ names = sys.argv[1:] or ["resnet50", "densenet121", "mobilenetv2", "torchvision/
                          "torchvision/mobilenet_v2", "timm/tf_efficientnet_lite0"]
 with tempfile.TemporaryDirectory() as folder:
     at = lambda name: os.path.join(folder, name)
-    for part in [] if sys.argv[1:] else [transposed, variants, operators, zoo, published]:
+    for part in [] if sys.argv[1:] else [transposed, variants, operators, last, quantised, zoo, published]:
         try:
             part(at)
         except Exception as error:

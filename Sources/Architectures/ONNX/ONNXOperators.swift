@@ -53,6 +53,9 @@ struct ONNXOperator: Sendable {
         "Conv": .node(Op.Conv2d.readONNX),
         "ConvTranspose": .node(Op.ConvTranspose2d.readONNX),
         "DepthToSpace": .node(Op.View.readONNXDepthToSpace),
+        "DequantizeLinear": .values {
+            [try ONNXQuantization.readDequantization($0, in: &$1)]
+        },
         "Div": .node(Op.Affine.readONNXDivision),
         "Dropout": passing,
         "Elu": .node(Op.Activate.readONNXElu),
@@ -92,6 +95,7 @@ struct ONNXOperator: Sendable {
         "ReduceLogSumExp": .node {
             try Op.Reduce.readONNX(.sum, of: .exp, then: .log, $0, in: &$1)
         },
+        "QuantizeLinear": .values { [try ONNXQuantization.readQuantization($0, in: &$1)] },
         "ReduceMax": .node(Op.GlobalMaxPool.readONNXReduction),
         "ReduceMean": .node(Op.GlobalAveragePool.readONNXReduction),
         "ReduceMin": .node { try Op.Reduce.readONNX(.minimum, $0, in: &$1) },

@@ -13,6 +13,10 @@ struct ONNXReader {
     private let proto: Onnx_GraphProto
     private let opset: Int
     private let input: Shape
+    /// Whether the file says the size of its images.
+    let hasFixedSize: Bool
+    /// The quantisation of nodes that stand for integers.
+    var steps: [Int: ONNXQuantization.Step] = [:]
     private var weights = StateDict()
     /// The builder's name of a parameter -> the file's.
     private var renames: [String: String] = [:]
@@ -35,15 +39,38 @@ struct ONNXReader {
         }
         let dimensions = inputs[0].type.tensorType.shape.dim
         let sizes = dimensions.map { Int(clamping: $0.dimValue) }
-        guard sizes.count == 4, (1...65536).contains(sizes[1]) else {
+        let isLast = Self.isChannelsLast(inputs[0].name, in: proto)
+        let order = isLast ? [0, 3, 1, 2] : [0, 1, 2, 3]
+        guard sizes.count == 4, (1...65536).contains(sizes[order[1]]) else {
             throw ArchitectureError.onnx(
                 node: inputs[0].name, reason: "expected an input (N, C, H, W), got \(Shape(sizes))")
         }
         func size(_ value: Int) -> Int { (1...65536).contains(value) ? value : 224 }
-        input = [1, sizes[1], size(sizes[2]), size(sizes[3])]
+        input = [1, sizes[order[1]], size(sizes[order[2]]), size(sizes[order[3]])]
+        hasFixedSize = order[2...].allSatisfy { (1...65536).contains(sizes[$0]) }
         builder = try GraphBuilder(naming: .torch, input: input, inputName: "input")
-        values[inputs[0].name] = .node(0)
+        values[inputs[0].name] = isLast ? .channelsLast(0) : .node(0)
         self.values = values
+    }
+
+    /// Whether images come as (N, H, W, C): all that reads them puts the channels first.
+    private static func isChannelsLast(_ input: String, in proto: Onnx_GraphProto) -> Bool {
+        var names: Set<String> = [input]
+        var isTurned = false
+        for node in proto.node where node.input.contains(where: names.contains) {
+            switch node.opType {
+            case "Cast", "Identity": names.formUnion(node.output)
+            case "Transpose" where Self.order(of: node) == [0, 3, 1, 2]: isTurned = true
+            case "Shape": break
+            default: return false
+            }
+        }
+        return isTurned
+    }
+
+    /// The order of axes that a transposition makes.
+    private static func order(of node: Onnx_NodeProto) -> [Int]? {
+        node.attribute.first { $0.name == "perm" }?.ints.map { Int(clamping: $0) }
     }
 
     /// Reads a node of the file.
@@ -147,11 +174,7 @@ struct ONNXReader {
         guard let name = node.proto.output.first else { return false }
         let readers = proto.node.filter { $0.input.contains(name) }
         return !readers.isEmpty
-            && readers.allSatisfy { reader in
-                reader.opType == "Transpose"
-                    && reader.attribute.first { $0.name == "perm" }?.ints.map { Int(clamping: $0) }
-                        == order
-            }
+            && readers.allSatisfy { $0.opType == "Transpose" && Self.order(of: $0) == order }
     }
 
     /// The finished graph with its weights, and the size of image that the file says.

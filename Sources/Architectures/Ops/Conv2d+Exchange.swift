@@ -66,7 +66,8 @@ extension Op.Conv2d: ExportableOp {
         let bias = try node.weight(at: 2)
         let shape = kernel.tensor.shape
         let op = Op.conv2d(
-            outputs: shape[0], window: try Window(node, kernel: Array(shape.dimensions[2...])),
+            outputs: shape[0],
+            window: try Window(node, kernel: Array(shape.dimensions[2...]), over: x, in: reader),
             groups: node.integer("group", or: 1), bias: bias != nil)
         return try reader.emit(
             op, for: node, reading: [x], weights: [kernel] + (bias.map { [$0] } ?? []))

@@ -58,11 +58,13 @@ extension Op.ConvTranspose2d: ExportableOp {
         }
         let bias = try node.weight(at: 2)
         let shape = kernel.tensor.shape
-        let window = try Window(node, kernel: Array(shape.dimensions[2...]))
+        let window = try Window(node, kernel: Array(shape.dimensions[2...]), over: x, in: reader)
         let extra = node.integers("output_padding") ?? [0, 0]
         let groups = node.integer("group", or: 1)
         let (outputs, overflow) = shape[1].multipliedReportingOverflow(by: groups)
-        guard case .explicit = window.padding, extra.count == 2, !overflow else {
+        guard case .explicit = window.padding, node.text("auto_pad") != "SAME_LOWER",
+            extra.count == 2, !overflow
+        else {
             throw node.fail("its padding is `\(node.text("auto_pad") ?? "")`")
         }
         let op = Op.convTranspose2d(

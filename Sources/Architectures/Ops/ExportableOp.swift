@@ -9,11 +9,16 @@ protocol ExportableOp: OpRule {
     func write(at site: ONNXSite, to graph: inout ONNXGraph) throws -> String
     /// Writes the node as Keras layers and returns the one that holds its value.
     func write(at site: KerasSite, to model: inout KerasModel) throws -> Int
+    /// Whether it only moves elements or chooses among them, so that integers stay what they are.
+    var keepsIntegers: Bool { get }
     /// Whether its value is ≥ 0, where it is known which of its inputs are.
     func isNonNegative(reading inputs: [Bool]) -> Bool
 }
 
 extension ExportableOp {
+    /// Not, unless an operation says otherwise.
+    var keepsIntegers: Bool { false }
+
     /// Not known, unless an operation says otherwise.
     func isNonNegative(reading inputs: [Bool]) -> Bool { false }
 }

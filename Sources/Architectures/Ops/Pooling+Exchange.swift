@@ -4,6 +4,8 @@ import GraftNetworks
 import GraftTensors
 
 extension Op.MaxPool: ExportableOp {
+    var keepsIntegers: Bool { true }
+
     func write(at site: ONNXSite, to graph: inout ONNXGraph) -> String {
         guard case .zeroSame = window.padding else {
             return graph.emit("MaxPool", at: site, attributes: window.onnxAttributes(at: site))
@@ -32,7 +34,8 @@ extension Op.MaxPool: ExportableOp {
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         let x = try node.map()
-        let window = try Window(node, kernel: node.integers("kernel_shape") ?? [])
+        let window = try Window(
+            node, kernel: node.integers("kernel_shape") ?? [], over: x, in: reader)
         return try reader.emit(.maxPool(window), for: node, reading: [x])
     }
 
@@ -64,7 +67,8 @@ extension Op.AveragePool: ExportableOp {
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         let x = try node.map()
-        let window = try Window(node, kernel: node.integers("kernel_shape") ?? [])
+        let window = try Window(
+            node, kernel: node.integers("kernel_shape") ?? [], over: x, in: reader)
         let counts = node.integer("count_include_pad", or: 0) == 1
         return try reader.emit(
             .averagePool(window, countsPadding: counts), for: node, reading: [x])

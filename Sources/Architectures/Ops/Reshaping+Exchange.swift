@@ -4,6 +4,8 @@ import GraftNetworks
 import GraftTensors
 
 extension Op.Flatten: ExportableOp {
+    var keepsIntegers: Bool { true }
+
     func write(at site: ONNXSite, to graph: inout ONNXGraph) -> String {
         let ordered =
             channelsLast
@@ -40,6 +42,8 @@ extension Op.Flatten: ExportableOp {
 }
 
 extension Op.Reshape: ExportableOp {
+    var keepsIntegers: Bool { true }
+
     func write(at site: ONNXSite, to graph: inout ONNXGraph) -> String {
         let sizes = channelsLast ? [0, height, width, channels] : [0, channels, height, width]
         let shape = graph.constant(sizes, name: site.name + ".shape")

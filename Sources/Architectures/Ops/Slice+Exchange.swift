@@ -4,6 +4,8 @@ import GraftNetworks
 import GraftTensors
 
 extension Op.Slice: ExportableOp {
+    var keepsIntegers: Bool { true }
+
     func write(at site: ONNXSite, to graph: inout ONNXGraph) -> String {
         // Before the first element lies, for a step back, what is before the whole.
         let last = start + (count - 1) * step

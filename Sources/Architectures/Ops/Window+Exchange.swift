@@ -28,13 +28,14 @@ extension Window {
         return attributes
     }
 
-    /// The window of an ONNX node with a kernel of this height and width.
-    init(_ node: ONNXNode, kernel: [Int]) throws {
+    /// The window of an ONNX node with a kernel of this height and width, over the map of node `x`.
+    init(_ node: ONNXNode, kernel: [Int], over x: Int, in reader: ONNXReader) throws {
         let strides = node.integers("strides") ?? [1, 1]
         let dilations = node.integers("dilations") ?? [1, 1]
         let pads = node.integers("pads") ?? [0, 0, 0, 0]
+        let misfit = node.fail("its window is not two-dimensional")
         guard kernel.count == 2, strides.count == 2, dilations.count == 2, pads.count == 4 else {
-            throw node.fail("its window is not two-dimensional")
+            throw misfit
         }
         let padding: WindowPadding
         switch node.text("auto_pad") ?? "NOTSET" {
@@ -43,12 +44,24 @@ extension Window {
                 Padding(top: pads[0], left: pads[1], bottom: pads[2], right: pads[3]))
         case "VALID": padding = .valid
         case "SAME_UPPER": padding = .same
+        case "SAME_LOWER": padding = .same
         case let other: throw node.fail("its padding is `\(other)`")
         }
         self.init(
             kernel: Extent(kernel[0], kernel[1]), stride: Extent(strides[0], strides[1]),
             dilation: Extent(dilations[0], dilations[1]), padding: padding,
             roundsUp: node.integer("ceil_mode", or: 0) == 1)
+        guard node.text("auto_pad") == "SAME_LOWER" else { return }
+        // The amounts of SAME_UPPER with the odd one first: those of one size, but for steps of 1.
+        let anySize = node.fail("its padding is `SAME_LOWER`, for images of any size")
+        guard reader.hasFixedSize || stride == 1 else { throw anySize }
+        let map = reader.builder.shapes[x]
+        guard map.rank == 4, [kernel, strides, dilations].allSatisfy({ $0.allSatisfy { $0 > 0 } })
+        else { throw misfit }
+        let upper = resolvedPadding(height: map[2], width: map[3])
+        self.padding = .explicit(
+            Padding(
+                top: upper.bottom, left: upper.right, bottom: upper.top, right: upper.left))
     }
 }
 
