@@ -7,11 +7,11 @@ import GraftTensors
 
 /// Evaluates the nodes of a file whose values decide shapes and factors.
 enum ONNXConstants {
-    /// The largest number of elements that is computed: shapes and factors, no weights.
-    static let maximumCount = 65536
+    /// The largest number of elements of a value that is computed: weights that are scaled, too.
+    static let maximumCount = 1 << 24
 
     /// The value of a node whose inputs are all known; nil if it is not one of these.
-    static func evaluate(_ node: ONNXNode, in reader: ONNXReader) throws -> Tensor? {
+    static func evaluate(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Tensor? {
         switch node.type {
         case "Constant": return try reader.known(node) ?? literal(node)
         case "Shape": return try shape(node, in: reader)
@@ -25,7 +25,9 @@ enum ONNXConstants {
         guard !inputs.isEmpty, let evaluation = all[node.type],
             inputs.allSatisfy({ $0.count <= maximumCount })
         else { return nil }
-        return try evaluation(node, inputs)
+        guard let result = try evaluation(node, inputs) else { return nil }
+        try reader.spend(result.count, on: node)
+        return result
     }
 
     /// Computes a node from its inputs, of which there is one at least; nil if it cannot.
@@ -35,11 +37,13 @@ enum ONNXConstants {
         "Abs": unary { abs($0) },
         "Add": binary { x, y, _ in x + y },
         "And": compare { $0 != 0 && $1 != 0 },
+        "BatchNormalization": normalize,
         "Cast": cast,
         "Ceil": unary { $0.rounded(.up) },
         "Concat": concatenate,
         "ConstantOfShape": fill,
         "Cos": unary { cos($0) },
+        "CumSum": accumulate,
         "Div": binary { x, y, isInteger in isInteger ? (x / y).rounded(.towardZero) : x / y },
         "Equal": compare { $0 == $1 },
         "Exp": unary { exp($0) },
@@ -191,6 +195,67 @@ enum ONNXConstants {
         return tensor(
             values.map { target == 9 ? ($0 != 0 ? 1 : 0) : $0.rounded(.towardZero) },
             shape: inputs[0].shape, isInteger: true)
+    }
+
+    /// Sums along an axis, from its beginning or its end.
+    private static let accumulate: Evaluation = { node, inputs in
+        guard inputs.count == 2, let named = try node.integers(at: 1)?.first else { return nil }
+        let shape = inputs[0].shape
+        let axis = try node.axis(named, rank: shape.rank)
+        let isExclusive = node.integer("exclusive", or: 0) != 0
+        let isReverse = node.integer("reverse", or: 0) != 0
+        let (count, inner) = (shape[axis], shape.dimensions[(axis + 1)...].reduce(1, *))
+        var values = inputs[0].doubles
+        for outer in 0..<(values.count / max(count * inner, 1)) {
+            for column in 0..<inner {
+                var sum = 0.0
+                for step in 0..<count {
+                    let place = isReverse ? count - 1 - step : step
+                    let at = (outer * count + place) * inner + column
+                    let own = values[at]
+                    values[at] = isExclusive ? sum : sum + own
+                    sum += own
+                }
+            }
+        }
+        return tensor(values, shape: shape, isInteger: inputs[0].isInteger)
+    }
+
+    /// `BatchNormalization` of weights, as networks without normalisation layers standardise them.
+    private static let normalize: Evaluation = { node, inputs in
+        let shape = inputs[0].shape
+        guard inputs.count == 5, shape.rank >= 2,
+            inputs[1...].allSatisfy({ $0.count == shape[1] })
+        else { return nil }
+        var factors = inputs[1...].map(\.doubles)
+        let epsilon = Double(node.number("epsilon", or: 1e-5))
+        let inner = shape.dimensions[2...].reduce(1, *)
+        if node.integer("training_mode", or: 0) != 0 {
+            // The statistics are those of the numbers themselves.
+            (factors[2], factors[3]) = moments(inputs[0].doubles, of: shape, inner: inner)
+        }
+        let values = inputs[0].doubles.enumerated().map { place, value in
+            let channel = place / max(inner, 1) % shape[1]
+            return (value - factors[2][channel]) / (factors[3][channel] + epsilon).squareRoot()
+                * factors[0][channel] + factors[1][channel]
+        }
+        return tensor(values, shape: shape, isInteger: false)
+    }
+
+    /// The mean and the variance of each channel.
+    private static func moments(
+        _ values: [Double], of shape: Shape, inner: Int
+    ) -> (means: [Double], variances: [Double]) {
+        let count = Double(values.count / max(shape[1], 1))
+        var means = [Double](repeating: 0, count: shape[1])
+        var variances = means
+        func channel(_ place: Int) -> Int { place / max(inner, 1) % shape[1] }
+        for (place, value) in values.enumerated() { means[channel(place)] += value / count }
+        for (place, value) in values.enumerated() {
+            let difference = value - means[channel(place)]
+            variances[channel(place)] += difference * difference / count
+        }
+        return (means, variances)
     }
 
     private static let range: Evaluation = { node, inputs in

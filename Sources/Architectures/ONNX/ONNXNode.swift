@@ -78,19 +78,8 @@ struct ONNXNode {
     func integers(at index: Int) throws -> [Int]? {
         guard let tensor = try tensor(at: index) else { return nil }
         guard tensor.count <= Self.maximumIntegerCount else { throw fail("too many numbers") }
-        return tensor.doubles.map { Int(clamping: Int64(exactly: $0.rounded()) ?? 0) }
+        return tensor.integers
     }
-
-    /// The node of the graph whose value it reads, as the graph has it.
-    func map(at index: Int = 0) throws -> Int {
-        guard case .node(let x) = try value(at: index) else {
-            throw fail("its input has its axes in an order that graft cannot follow")
-        }
-        return x
-    }
-
-    /// All that it reads, as the graph has it.
-    func maps() throws -> [Int] { try inputs.indices.map { try map(at: $0) } }
 
     // MARK: Attributes
 
@@ -120,6 +109,20 @@ struct ONNXNode {
 }
 
 extension Tensor {
+    /// The elements as integers: those beyond the range of Int are its ends.
+    fileprivate var integers: [Int] {
+        guard dtype == .i64 else {
+            return doubles.map { value in
+                Int(exactly: value.rounded()) ?? (value > 0 ? .max : value < 0 ? .min : 0)
+            }
+        }
+        return withBytes { bytes in
+            (0..<count).map { place in
+                Int(bytes.loadUnaligned(fromByteOffset: place * 8, as: Int64.self))
+            }
+        }
+    }
+
     /// The elements in double precision.
     var doubles: [Double] {
         converted(to: .f64).withBytes { bytes in

@@ -32,7 +32,10 @@ struct ONNXOperator: Sendable {
 
     /// An operator that is an operation of the graph without settings.
     static func unary(_ op: Op) -> ONNXOperator {
-        .node { node, reader in try reader.emit(op, for: node, reading: [node.map()]) }
+        .node { node, reader in
+            let x = try reader.operand(of: node)
+            return try reader.emit(op, for: node, reading: [x])
+        }
     }
 
     /// An operator that does nothing when a model answers.

@@ -88,9 +88,10 @@ struct ONNXQuantization {
             throw node.fail(.valueByChannel)
         }
         let step = it.first
+        let x = try reader.operand(of: node)
         let name = reader.name(of: node)
         let value = try reader.builder.clipped(
-            try node.map(), from: (it.range.lowerBound - step.zero) * step.scale,
+            x, from: (it.range.lowerBound - step.zero) * step.scale,
             to: (it.range.upperBound - step.zero) * step.scale, name: name)
         reader.steps[value] = step
         return .node(value)
@@ -104,7 +105,7 @@ struct ONNXQuantization {
         if let constant = try node.constant(at: 0) {
             return .constant(try it.dequantized(constant))
         }
-        let x = try node.map()
+        let x = try reader.operand(of: node)
         let step = it.first
         guard it.scales.count == 1 else {
             throw node.fail(.valueByChannel)

@@ -20,6 +20,9 @@ struct ONNXReader {
     private var weights = StateDict()
     /// The builder's name of a parameter -> the file's.
     private var renames: [String: String] = [:]
+    /// The most numbers that are computed while a file is read.
+    private static let maximumComputedCount = 1 << 28
+    private var budget = maximumComputedCount
     /// The nodes of the graph that are constants of the file, by their names there.
     var constants: [String: Int] = [:]
     /// The number of times that a weight is used again, which a graph says as another weight.
@@ -87,7 +90,7 @@ struct ONNXReader {
             throw node.fail("graft does not know the operators of `\(proto.domain)`")
         }
         if let missing { throw node.fail("its input `\(missing)` is missing") }
-        if let constant = try ONNXConstants.evaluate(node, in: self) {
+        if let constant = try ONNXConstants.evaluate(node, in: &self) {
             return try set([.constant(constant)], of: node)
         }
         guard let row = ONNXOperator.all[proto.opType] else {
@@ -112,6 +115,15 @@ struct ONNXReader {
     private mutating func set(_ results: [ONNXValue], of node: ONNXNode) throws {
         guard !node.proto.output.isEmpty else { throw node.fail("it has no output") }
         for (name, value) in zip(node.proto.output, results) { values[name] = value }
+    }
+
+    /// Counts numbers that are computed while reading: a small file must not ask for many.
+    mutating func spend(_ count: Int, on node: ONNXNode) throws {
+        budget -= count
+        guard budget >= 0 else {
+            throw node.fail(
+                "more than \(Self.maximumComputedCount) numbers are computed while reading")
+        }
     }
 
     /// Whether the file's reader has found the numbers of a constant, wherever they lie.

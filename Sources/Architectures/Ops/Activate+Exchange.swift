@@ -70,25 +70,28 @@ extension Op.Activate: ExportableOp {
 
     static func readONNXGelu(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         let function: Activation = node.text("approximate") == "tanh" ? .geluTanh : .gelu
-        return try reader.emit(.activation(function), for: node, reading: [node.map()])
+        let x = try reader.operand(of: node)
+        return try reader.emit(.activation(function), for: node, reading: [x])
     }
 
     static func readONNXElu(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         let name = reader.name(of: node)
+        let x = try reader.operand(of: node)
         return try reader.builder.elu(
-            try node.map(), below: node.number("alpha", or: 1), above: 1, name: name)
+            x, below: node.number("alpha", or: 1), above: 1, name: name)
     }
 
     static func readONNXSelu(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         let name = reader.name(of: node)
         let gamma = node.number("gamma", or: 1.050701)
+        let x = try reader.operand(of: node)
         return try reader.builder.elu(
-            try node.map(), below: gamma * node.number("alpha", or: 1.6732632), above: gamma,
+            x, below: gamma * node.number("alpha", or: 1.6732632), above: gamma,
             name: name)
     }
 
     static func readONNXHardSigmoid(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
+        let x = try reader.operand(of: node)
         let name = reader.name(of: node)
         let alpha = node.number("alpha", or: 0.2)
         let beta = node.number("beta", or: 0.5)
@@ -103,12 +106,13 @@ extension Op.Activate: ExportableOp {
     static func readONNXLeakyRelu(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         let name = reader.name(of: node)
         let alpha = node.number("alpha", or: 0.01)
+        let x = try reader.operand(of: node)
         return try reader.builder.leaky(
-            try node.map(), slope: abs(alpha - 0.01) < 1e-7 ? 0.01 : alpha, name: name)
+            x, slope: abs(alpha - 0.01) < 1e-7 ? 0.01 : alpha, name: name)
     }
 
     static func readONNXClip(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
+        let x = try reader.operand(of: node)
         let name = reader.name(of: node)
         let low = try node.tensor(at: 1)?.floats.first ?? node.number("min", or: -.infinity)
         let high = try node.tensor(at: 2)?.floats.first ?? node.number("max", or: .infinity)

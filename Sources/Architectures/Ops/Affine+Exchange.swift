@@ -116,7 +116,7 @@ extension Op.ChannelScale: ExportableOp {
 
     /// `PRelu`: a leaky rectifier of one slope, or of a learned one for each channel.
     static func readONNXPRelu(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
+        let x = try reader.operand(of: node)
         let name = reader.name(of: node)
         guard let slopes = try node.weight(at: 1) else { throw node.fail("it has no slopes") }
         if slopes.tensor.count == 1 {

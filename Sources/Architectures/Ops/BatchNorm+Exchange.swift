@@ -47,8 +47,9 @@ extension Op.BatchNorm: ExportableOp {
         let op = Op.batchNorm(
             epsilon: node.number("epsilon", or: 1e-5),
             momentum: 1 - node.number("momentum", or: 0.9))
+        let x = try reader.operand(of: node)
         return try reader.emit(
-            op, for: node, reading: [node.map()],
+            op, for: node, reading: [x],
             weights: (1...4).map { try node.requiredWeight(at: $0) })
     }
 

@@ -59,7 +59,7 @@ extension Op.Conv2d: ExportableOp {
     }
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
+        let x = try reader.operand(of: node)
         guard let kernel = try node.weight(at: 1), kernel.tensor.shape.rank == 4 else {
             throw node.fail("its kernel is not two-dimensional")
         }

@@ -50,7 +50,7 @@ extension Op.ConvTranspose2d: ExportableOp {
     }
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
+        let x = try reader.operand(of: node)
         guard let kernel = try node.weight(at: 1), kernel.tensor.shape.rank == 4,
             node.attribute("output_shape") == nil
         else {

@@ -33,7 +33,7 @@ extension Op.MaxPool: ExportableOp {
     func isNonNegative(reading inputs: [Bool]) -> Bool { inputs.allSatisfy(\.self) }
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
+        let x = try reader.operand(of: node)
         let window = try Window(
             node, kernel: node.integers("kernel_shape") ?? [], over: x, in: reader)
         return try reader.emit(.maxPool(window), for: node, reading: [x])
@@ -66,7 +66,7 @@ extension Op.AveragePool: ExportableOp {
     func isNonNegative(reading inputs: [Bool]) -> Bool { inputs.allSatisfy(\.self) }
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
+        let x = try reader.operand(of: node)
         let window = try Window(
             node, kernel: node.integers("kernel_shape") ?? [], over: x, in: reader)
         let counts = node.integer("count_include_pad", or: 0) == 1

@@ -24,7 +24,8 @@ extension Op.Resize: ExportableOp {
             "exclude_outside": .integer(excludesOutside ? 1 : 0),
         ]
         if mode == .nearest {
-            attributes.append(.text(name(rounding, in: Self.foreignRoundings)), named: "nearest_mode")
+            attributes.append(
+                .text(name(rounding, in: Self.foreignRoundings)), named: "nearest_mode")
         }
         if antialiases { attributes.append(.integer(1), named: "antialias") }
         switch target {
@@ -75,7 +76,8 @@ extension Op.Resize: ExportableOp {
         let centre =
             isOld ? "asymmetric" : node.text("coordinate_transformation_mode") ?? "half_pixel"
         let nearest = isOld ? "floor" : node.text("nearest_mode") ?? "round_prefer_floor"
-        guard let coordinates = foreignCoordinates[centre], let rounding = foreignRoundings[nearest] else {
+        guard let coordinates = foreignCoordinates[centre], let rounding = foreignRoundings[nearest]
+        else {
             throw node.fail("graft does not know the rule `\(centre)`, `\(nearest)`")
         }
         let axes = try (node.integers("axes") ?? [0, 1, 2, 3]).map { try node.axis($0, rank: 4) }

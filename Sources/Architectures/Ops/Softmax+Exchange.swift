@@ -59,7 +59,7 @@ extension Op.UnitNorm: ExportableOp {
     }
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try node.map()
+        let x = try reader.operand(of: node)
         guard node.integer("p", or: 2) == 2,
             [1, 1 - reader.builder.shapes[x].rank].contains(node.integer("axis", or: -1))
         else { throw node.fail("it is not of Euclidean length over the channels") }
