@@ -156,9 +156,21 @@ struct ONNXReader {
     mutating func name(of node: ONNXNode, suffix: String = "") -> String {
         let proto = node.proto
         let name = (proto.name.isEmpty ? proto.output.first ?? proto.opType : proto.name) + suffix
-        builder.stage = String(
-            name.drop { $0 == "/" }.prefix { $0 != "/" && $0 != "." && $0 != "_" })
+        builder.stage = Self.stage(of: name)
         return builder.contains(name) ? name + "#\(builder.last)" : name
+    }
+
+    /// The part of the network that a node belongs to: its numbered blocks, as exporters name them
+    /// (`/layers/layers.0/blocks/blocks.1/attn/MatMul` is of `layers.0.blocks.1`), else its first name.
+    private static func stage(of name: String) -> String {
+        let parts = name.split(separator: "/")
+        let blocks = parts.filter { part in
+            guard let dot = part.lastIndex(of: "."), dot != part.startIndex else { return false }
+            let number = part[part.index(after: dot)...]
+            return !number.isEmpty && number.allSatisfy(\.isNumber)
+        }
+        if name.hasPrefix("/"), !blocks.isEmpty { return blocks.joined(separator: ".") }
+        return String(name.drop { $0 == "/" }.prefix { $0 != "/" && $0 != "." && $0 != "_" })
     }
 
     /// Gives the weights of node `index`, in the order of its parameters.
