@@ -83,3 +83,35 @@ private func tokens(_ body: (inout GraphBuilder, Int) throws -> Int) throws -> G
         #expect(throws: NetworkError.self) { try graph.forAnyBatch(input: [2, 6, 4, 4]) }
     }
 }
+
+@Suite struct RewritingTests {
+    /// The function as exporters write it out, with the half before or behind.
+    @Test(arguments: [true, false]) func findsGELU(halfFirst: Bool) throws {
+        var builder = try GraphBuilder(naming: .torch, input: [1, 3, 4, 4])
+        func scaled(_ x: Int, by scale: Float, plus shift: Float = 0) throws -> Int {
+            try builder.add(
+                .affine(scale: [scale], shift: [shift]), name: nil, inputs: [x])
+        }
+        let error = try builder.add(
+            .elementwise(.erf), name: "erf", inputs: [try scaled(0, by: 0.707_106_77)])
+        let sum = try scaled(error, by: 1, plus: 1)
+        let x = halfFirst ? try scaled(0, by: 0.5) : 0
+        var output = try builder.add(.multiply, name: "product", inputs: [x, sum])
+        if !halfFirst { output = try scaled(output, by: 0.5) }
+        let graph = builder.graph(name: "gelu", output: output, features: output, logits: nil)
+        let short = graph.rewritten()
+        #expect(short.nodes.map(\.op) == [.input(channels: 3), .activation(.gelu)])
+        #expect(short.nodes[short.output].inputs == [0])
+    }
+
+    @Test func leavesWhatIsNotGELU() throws {
+        var builder = try GraphBuilder(naming: .torch, input: [1, 3, 4, 4])
+        let scaled = try builder.add(
+            .affine(scale: [0.7], shift: [0]), name: "scaled", inputs: [0])
+        let error = try builder.add(.elementwise(.erf), name: "erf", inputs: [scaled])
+        let sum = try builder.add(.affine(scale: [1], shift: [1]), name: "sum", inputs: [error])
+        let output = try builder.add(.multiply, name: "product", inputs: [0, sum])
+        let graph = builder.graph(name: "other", output: output, features: output, logits: nil)
+        #expect(graph.rewritten() == graph)
+    }
+}

@@ -208,6 +208,7 @@ struct ONNXReader {
                 node: proto.output[0].name, reason: "the output is not what a layer yields")
         }
         var graph = try builder.finished(name: proto.name, output: output)
+        graph = graph.rewritten()
         // What was traced with one image holds for any number of them.
         if graph.nodes.contains(where: { !$0.op.rule.treatsSamplesAlone }) {
             graph = try graph.forAnyBatch(input: input)
