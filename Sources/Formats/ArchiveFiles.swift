@@ -1,6 +1,6 @@
-// The files of an archive, unpacked by libarchive: names that lead elsewhere and endless contents are refused.
+// The files of an archive, unpacked into a folder: names that lead elsewhere and endless contents are refused.
 
-internal import CArchive
+package import GraftSystem
 import GraftTensors
 
 #if canImport(Glibc)
@@ -11,112 +11,142 @@ import GraftTensors
 
 /// Unpacks zip and tar archives, compressed or not.
 package enum ArchiveFiles {
-    /// libarchive's `AE_IFREG`, a macro that is not imported.
-    private static let regularFile: mode_t = 0o100000
-    private static let countLimit = 20_000_000
-
-    /// Unpacks the regular files of an archive into a folder.
+    /// Unpacks the files and links of an archive into a folder.
+    ///
+    /// libarchive runs where `isolation` says. In a process of its own it has no file and no network,
+    /// and hands the bytes over; names, kinds and sizes are checked here, whatever it says.
     ///
     /// - Parameters:
     ///   - limit: The number of bytes that all files may have.
     ///   - admits: Whether the file of a name is wanted.
     /// - Throws: `FormatError` for a broken archive, an unsafe name or too many bytes, or `FileError`.
     package static func unpack(
-        _ path: String, into folder: String, limit: Int, where admits: (String) -> Bool
+        _ path: String, into folder: String, limit: Int, isolation: Isolation = .current,
+        where admits: @escaping (String) -> Bool
     ) throws {
         let source = Source(path: path, format: "archive")
-        guard let archive = archive_read_new() else { throw source.malformed("out of memory") }
-        defer { archive_read_free(archive) }
-        archive_read_support_filter_all(archive)
-        archive_read_support_format_zip(archive)
-        archive_read_support_format_tar(archive)
-        func failure() -> FormatError {
-            let reason = archive_error_string(archive).map { String(cString: $0) } ?? "cut short"
-            return source.malformed(reason)
+        let storage = try Storage(mapping: path)
+        let unpacking = Unpacking(folder, source: source, limit: limit, admits)
+        if case .process(let program) = isolation {
+            try UnpackProcess(program, storage, source).read(
+                entry: unpacking.begin, piece: unpacking.put)
+        } else {
+            try storage.withBytes {
+                try ArchiveReader.read($0, source, entry: unpacking.begin, piece: unpacking.put)
+            }
         }
-        let opened = PathBytes.withCString(path) {
-            archive_read_open_filename(archive, $0, 1 << 16)
+        try unpacking.finish()
+    }
+}
+
+/// An archive on its way into a folder; checks everything that the parser says.
+private final class Unpacking {
+    private let folder: String
+    private let source: Source
+    private let limit: Int
+    private var left: Int
+    private let admits: (String) -> Bool
+    private var file: Int32 = -1
+    /// Made when all files are there, so that none is written through them.
+    private var links: [(parts: [String], target: String)] = []
+    /// Folders that are there.
+    private var folders: Set<String> = []
+
+    init(_ folder: String, source: Source, limit: Int, _ admits: @escaping (String) -> Bool) {
+        self.folder = folder
+        self.source = source
+        self.limit = limit
+        self.admits = admits
+        left = limit
+    }
+
+    deinit { if file >= 0 { close(file) } }
+
+    /// The parts of a name, none of which leads out of the folder.
+    private func parts(_ name: String) throws -> [String] {
+        let parts = name.split(separator: "/").filter { $0 != "." }.map(String.init)
+        guard !parts.isEmpty, name.utf8.first != UInt8(ascii: "/"), !parts.contains(".."),
+            !name.utf8.contains(0)
+        else {
+            throw source.malformed("`\(name)` leads out of the archive")
         }
-        guard opened == ARCHIVE_OK else { throw failure() }
-        var left = limit
-        var count = 0
-        var entry: OpaquePointer?
-        while true {
-            let status = archive_read_next_header(archive, &entry)
-            if status == ARCHIVE_EOF { break }
-            guard status >= ARCHIVE_WARN, let entry else { throw failure() }
-            count += 1
-            guard count <= countLimit else {
-                throw source.malformed("it has more than \(countLimit) files")
+        return parts
+    }
+
+    /// Starts a file; false if its bytes are not wanted.
+    func begin(_ entry: ArchiveEntry) throws -> Bool {
+        endFile()
+        let parts = try parts(entry.name)
+        guard admits(entry.name) else { return false }
+        guard !entry.isEncrypted else {
+            throw source.unsupported("`\(entry.name)` is encrypted", hint: "unpack it first")
+        }
+        try makeFolders(parts.dropLast())
+        let path = folder + "/" + parts.joined(separator: "/")
+        switch entry.kind {
+        case .link(let target):
+            links.append((parts, target))
+            return false
+        case .sameFile(let first):
+            let earlier = try folder + "/" + self.parts(first).joined(separator: "/")
+            _ = PathBytes.withCString(path) { unlink($0) }
+            let isLinked = PathBytes.withCString(earlier) { from in
+                PathBytes.withCString(path) { linkat(AT_FDCWD, from, AT_FDCWD, $0, 0) == 0 }
             }
-            guard archive_entry_filetype(entry) == regularFile else { continue }
-            // In a locale without UTF-8 only one of the two may be there.
-            guard let raw = archive_entry_pathname_utf8(entry) ?? archive_entry_pathname(entry)
-            else {
-                throw source.malformed("the name of its file \(count) cannot be read")
-            }
-            let name = PathBytes.string(UnsafeRawBufferPointer(start: raw, count: strlen(raw)))
-            let parts = name.split(separator: "/").filter { $0 != "." }
-            guard !parts.isEmpty, !name.hasPrefix("/"), !parts.contains("..") else {
-                throw source.malformed("`\(name)` leads out of the archive")
-            }
-            guard admits(name) else { continue }
-            guard archive_entry_is_encrypted(entry) == 0 else {
-                throw source.unsupported("`\(name)` is encrypted", hint: "unpack it first")
-            }
-            try makeFolders(parts.dropLast().map(String.init), in: folder)
-            try write(archive, to: folder + "/" + parts.joined(separator: "/"), &left, source)
-            guard left >= 0 else {
-                throw source.unsupported(
-                    "it unpacks to more than \(limit) bytes", hint: "unpack it first")
-            }
+            // What it is the same as may be of a name that is not wanted.
+            guard isLinked || errno == ENOENT else { throw FileError("create", path) }
+            return false
+        case .file: break
+        }
+        file = PathBytes.withCString(path) {
+            // Links are not followed: none is made yet, and nobody else may put one.
+            open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        }
+        guard file >= 0 else { throw FileError("create", path) }
+        return true
+    }
+
+    /// Writes bytes of the file that was started last.
+    func put(_ bytes: UnsafeRawBufferPointer) throws {
+        left -= min(bytes.count, left + 1)
+        guard left >= 0 else {
+            throw source.unsupported(
+                "it unpacks to more than \(limit) bytes", hint: "unpack it first")
+        }
+        var written = 0
+        while written < bytes.count {
+            let count = write(file, bytes.baseAddress?.advanced(by: written), bytes.count - written)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw FileError("write", folder) }
+            written += count
         }
     }
 
-    private static func makeFolders(_ parts: [String], in folder: String) throws {
+    /// Makes the links.
+    func finish() throws {
+        endFile()
+        for (parts, target) in links {
+            let path = folder + "/" + parts.joined(separator: "/")
+            let isMade = PathBytes.withCString(target) { target in
+                PathBytes.withCString(path) { symlink(target, $0) == 0 }
+            }
+            guard isMade || errno == EEXIST else { throw FileError("create", path) }
+        }
+    }
+
+    private func endFile() {
+        if file >= 0 { close(file) }
+        file = -1
+    }
+
+    private func makeFolders(_ parts: ArraySlice<String>) throws {
         var path = folder
         for part in parts {
             path += "/" + part
+            guard folders.insert(path).inserted else { continue }
             if PathBytes.withCString(path, { mkdir($0, 0o700) }) != 0, errno != EEXIST {
                 throw FileError("create", path)
             }
         }
     }
-
-    private static func write(
-        _ archive: OpaquePointer, to path: String, _ left: inout Int, _ source: Source
-    ) throws {
-        let file = PathBytes.withCString(path) {
-            // Links are not followed: none is made here, and nobody else may put one.
-            open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        }
-        guard file >= 0 else { throw FileError("create", path) }
-        defer { close(file) }
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
-        defer { buffer.deallocate() }
-        while true {
-            let count = archive_read_data(archive, buffer.baseAddress, buffer.count)
-            if count == 0 { return }
-            guard count > 0 else {
-                let reason =
-                    archive_error_string(archive).map { String(cString: $0) } ?? "cut short"
-                throw source.malformed(reason)
-            }
-            left -= count
-            guard left >= 0 else { return }
-            var written = 0
-            while written < count {
-                let step = unistdWrite(
-                    file, buffer.baseAddress?.advanced(by: written), count - written)
-                if step < 0, errno == EINTR { continue }
-                guard step > 0 else { throw FileError("write", path) }
-                written += step
-            }
-        }
-    }
-}
-
-/// The system's `write`, which has the name of a function here.
-private func unistdWrite(_ file: Int32, _ start: UnsafeMutableRawPointer?, _ count: Int) -> Int {
-    write(file, start, count)
 }

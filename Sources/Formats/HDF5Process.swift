@@ -16,12 +16,12 @@ final class HDF5Process: Sendable {
     /// What the child says is in the file; checked where it is used.
     let listing: HDF5Listing
     private let source: Source
-    private let child: Mutex<Child>
+    private let child: Mutex<ParserProcess>
 
     /// Starts `program` on `range` of the file behind `storage`, and waits for its listing.
     init(_ program: String, _ storage: Storage, _ range: Range<Int>, _ source: Source) throws {
         self.source = source
-        var child = try Child(program, storage, range, [], source)
+        var child = try ParserProcess(program, storage, range, [], source)
         try child.begin(source)
         let data = try child.receive(.listing, limit: 1 << 27, source)
         do {
@@ -55,11 +55,11 @@ final class HDF5Process: Sendable {
 /// A running ``HDF5Server`` that inflates the members of one zip archive.
 final class InflateProcess: Sendable {
     private let source: Source
-    private let child: Mutex<Child>
+    private let child: Mutex<ParserProcess>
 
     init(_ program: String, _ storage: Storage, _ source: Source) throws {
         self.source = source
-        var child = try Child(
+        var child = try ParserProcess(
             program, storage, 0..<storage.byteCount, [HDF5Server.inflate], source)
         try child.begin(source)
         self.child = Mutex(child)
@@ -86,7 +86,7 @@ final class InflateProcess: Sendable {
 }
 
 /// A process and the socket to it.
-private struct Child: ~Copyable {
+struct ParserProcess: ~Copyable {
     /// Seconds without a byte, and for every 16 MB of an answer, after which a child is given up.
     private static let patience = 600
 
@@ -96,7 +96,7 @@ private struct Child: ~Copyable {
         _ program: String, _ storage: Storage, _ range: Range<Int>, _ task: [String],
         _ source: Source
     ) throws {
-        let file = try Child.descriptor(storage)
+        let file = try Self.descriptor(storage)
         defer { close(file) }
         do {
             process = try ConfinedProcess(
@@ -211,7 +211,7 @@ private struct Child: ~Copyable {
     }
 
     private func deadline(bytes: Int) -> ContinuousClock.Instant {
-        .now + .seconds(Child.patience * (1 + bytes >> 24))
+        .now + .seconds(Self.patience * (1 + bytes >> 24))
     }
 
     /// Why the child is gone.

@@ -11,7 +11,7 @@ import GraftTensors
 #endif
 
 /// The process in which a C library parses a file that nobody vouches for: libhdf5, or libarchive
-/// where members of a zip archive are compressed.
+/// where members of a zip archive are compressed and for archives of images.
 ///
 /// Descriptor 0 is a socket to the parent, descriptor 3 the file. After it has mapped the file the
 /// process can neither open files nor reach a network, whatever the file makes libhdf5 do.
@@ -45,10 +45,15 @@ public enum HDF5Server {
             end <= storage.byteCount
         else { return 64 }
         close(3)
-        let limits = limits(byteCount: storage.byteCount)
+        let isUnpacking = arguments.dropFirst(2).elementsEqual([unpack])
+        let limits =
+            isUnpacking
+            ? Self.unpackLimits(byteCount: storage.byteCount)
+            : Self.limits(byteCount: storage.byteCount)
         let held = Confinement.enter(seconds: limits.seconds, bytes: limits.bytes)
         send(.held, Data([UInt8(truncatingIfNeeded: held.rawValue)]))
         if arguments.dropFirst(2).elementsEqual([inflate]) { return serveInflated(storage) }
+        if isUnpacking { return serveUnpacked(storage) }
         let source = Source(path: "", format: "HDF5")
         do {
             let file = try HDF5File(storage, start..<end, source)
@@ -64,7 +69,7 @@ public enum HDF5Server {
         return 0
     }
 
-    private static func refuse(_ error: any Error) {
+    static func refuse(_ error: any Error) {
         let refusal: Refusal =
             switch error as? FormatError {
             case .malformed(_, _, let reason):
@@ -91,17 +96,17 @@ public enum HDF5Server {
         return 0
     }
 
-    private static func next() -> Int? {
+    static func next() -> Int? {
         var index: UInt64 = 0
         let count = withUnsafeMutableBytes(of: &index) { read(0, $0.baseAddress, 8) }
         return count == 8 ? Int(exactly: UInt64(littleEndian: index)) : nil
     }
 
-    private static func send(_ kind: Kind, _ data: Data) {
+    static func send(_ kind: Kind, _ data: Data) {
         Array(data).withUnsafeBytes { send(kind, $0) }
     }
 
-    private static func send(_ kind: Kind, _ bytes: UnsafeRawBufferPointer) {
+    static func send(_ kind: Kind, _ bytes: UnsafeRawBufferPointer) {
         var header = [kind.rawValue]
         header += (0..<8).map { UInt8(truncatingIfNeeded: bytes.count >> ($0 * 8)) }
         header.withUnsafeBytes { put($0) }

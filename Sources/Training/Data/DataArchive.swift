@@ -1,4 +1,4 @@
-// Data sets in zip and compressed tar archives: unpacked once per process beside other temporary files.
+// Data sets in zip and tar archives: unpacked once per process beside other temporary files.
 
 import FoundationEssentials
 import GraftFormats
@@ -30,12 +30,26 @@ package enum DataArchive {
         .contains(where: name.hasSuffix)
     }
 
+    /// Whether a file is a tar archive without compression, whose members can be read where they are.
+    package static func isTar(_ path: String) throws -> Bool {
+        guard path.lowercased().hasSuffix(".tar") else { return false }
+        // Some programs compress an archive and keep its name.
+        let compressed: [[UInt8]] = [
+            [0x1F, 0x8B], Array("BZh".utf8), [0xFD, 0x37, 0x7A], [0x28, 0xB5, 0x2F, 0xFD],
+            Array("PK".utf8),
+        ]
+        return try Storage(mapping: path).withBytes { bytes in
+            !compressed.contains { bytes.starts(with: $0) }
+        }
+    }
+
     /// The folder that holds the files of an archive.
     package static func folder(of path: String) throws -> String {
         let key = FolderListing.resolved(path) ?? path
         if let known = unpacked.withLock({ $0[key] }) { return known }
         let parent = FileManager.default.temporaryDirectory.path(percentEncoded: false)
-        var template = Array("\(parent)/graft-data-XXXXXX".utf8CString)
+        removeAbandoned(in: parent)
+        var template = Array("\(parent)/\(prefix)\(getpid())-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else { throw FileError("create a folder in", parent) }
         let folder = String(cString: made)
         do {
@@ -57,6 +71,22 @@ package enum DataArchive {
             $0[key] = folder
         }
         return folder
+    }
+
+    private static let prefix = "graft-data-"
+
+    /// Removes what processes of this user left that were killed.
+    private static func removeAbandoned(in parent: String) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+        for name in names where name.hasPrefix(prefix) {
+            let number = name.dropFirst(prefix.count).prefix { $0 != "-" }
+            let path = parent + "/" + name
+            var status = stat()
+            guard let process = pid_t(number), process > 0, kill(process, 0) != 0, errno == ESRCH,
+                lstat(path, &status) == 0, status.st_uid == getuid()
+            else { continue }
+            try? FileManager.default.removeItem(atPath: path)
+        }
     }
 
     private static func removeAll() {
