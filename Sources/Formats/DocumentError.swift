@@ -31,7 +31,7 @@ public struct DocumentError: Diagnostic, Equatable {
 }
 
 /// A rule that a document breaks.
-public enum DocumentFlaw: Sendable, Equatable {
+public enum DocumentFlaw: Error, Equatable {
     /// Other characters than the format has there.
     case expected(String, found: String)
     /// The parser of the format refused it, in its own words.
@@ -50,8 +50,10 @@ public enum DocumentFlaw: Sendable, Equatable {
     case openQuote
     /// Bytes that are neither UTF-8 nor UTF-16.
     case notText
+    /// Two members of one name in a file of weights.
+    case repeatedName(String)
 
-    fileprivate var explanation: String {
+    var explanation: String {
         switch self {
         case .expected(let expected, let found): "expected \(expected), found \(found)"
         case .refused(let reason): reason
@@ -63,6 +65,7 @@ public enum DocumentFlaw: Sendable, Equatable {
         case .entity: "it declares an entity, which is not allowed"
         case .openQuote: "a quote `\"` is opened here and never closed"
         case .notText: "it is neither UTF-8 nor UTF-16 text"
+        case .repeatedName(let name): "the name `\(name)` occurs twice"
         }
     }
 
@@ -73,5 +76,24 @@ public enum DocumentFlaw: Sendable, Equatable {
         case .entity: "remove the `<!ENTITY …>` declaration"
         default: nil
         }
+    }
+}
+
+/// The depth and the number of values that a document may have, whatever its format.
+struct DocumentBudget {
+    /// No file of weights or annotations nests as deep.
+    static let depthLimit = 64
+
+    private let limit: Int
+    private var count = 0
+
+    /// A document of at most this many values.
+    init(values limit: Int) { self.limit = limit }
+
+    /// Counts a value at a depth; what is wrong if it is too deep or one too many.
+    mutating func flaw(at depth: Int, limit depthLimit: Int = depthLimit) -> DocumentFlaw? {
+        guard depth < depthLimit else { return .tooDeep(limit: Self.depthLimit) }
+        count += 1
+        return count > limit ? .tooManyValues(limit: limit) : nil
     }
 }

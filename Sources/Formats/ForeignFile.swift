@@ -211,7 +211,7 @@ extension ForeignFile {
     static func json(_ bytes: UnsafeRawBufferPointer) -> ForeignFile {
         guard bytes.count <= 1 << 16 else { return .json }
         let source = Source(path: "", format: "JSON")
-        guard let value = try? JSONValue(parsing: bytes, in: source) else {
+        guard let value = try? JSONTree(strictly: bytes, in: source) else {
             return .text(start: line(String(decoding: bytes.prefix(400), as: UTF8.self)[...]))
         }
         for key in ["error", "message", "detail", "errors", "msg", "error_description"] {

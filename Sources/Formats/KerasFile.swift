@@ -28,11 +28,11 @@ enum KerasFile {
         if let member = archive.members["metadata.json"] {
             let text = Array(try archive.text(member).utf8)
             let version = try text.withUnsafeBytes {
-                try JSONValue(parsing: $0, in: source)["keras_version"]?.string
+                try JSONTree(strictly: $0, in: source)["keras_version"]?.string
             }
             state.metadata["keras_version"] = version
             state.metadata["graft"] = try text.withUnsafeBytes {
-                try JSONValue(parsing: $0, in: source)["graft"]?.string
+                try JSONTree(strictly: $0, in: source)["graft"]?.string
             }
         }
         return state

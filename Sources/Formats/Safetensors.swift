@@ -29,7 +29,7 @@ public enum Safetensors {
             guard header.first == UInt8(ascii: "{") else {
                 throw source.malformed("expected its header to start with `{`")
             }
-            guard case .object(let members) = try JSONValue(parsing: header, in: source) else {
+            guard let members = try JSONTree(strictly: header, in: source).object?.members else {
                 throw source.malformed("expected its header to be an object")
             }
             var state = StateDict()
@@ -66,7 +66,7 @@ public enum Safetensors {
         let begin: Int
         let end: Int
 
-        init(_ member: JSONValue.Member, _ source: Source) throws {
+        init(_ member: JSONObject.Member, _ source: Source) throws {
             name = member.key
             guard
                 let spelled = member.value["dtype"]?.string,
@@ -94,10 +94,10 @@ public enum Safetensors {
         }
     }
 
-    private static func metadata(_ value: JSONValue, _ source: Source) throws -> [String: String] {
+    private static func metadata(_ value: JSONTree, _ source: Source) throws -> [String: String] {
         // The library that defines the format takes null for none.
         if case .null = value { return [:] }
-        guard case .object(let members) = value else {
+        guard let members = value.object?.members else {
             throw source.malformed("expected `__metadata__` to be an object")
         }
         var metadata: [String: String] = [:]

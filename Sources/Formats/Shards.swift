@@ -21,12 +21,12 @@ enum Shards {
         -> StateDict
     {
         let source = Source(path: source.path, format: "index")
-        let json = try storage.withBytes { try JSONValue(parsing: $0, in: source) }
+        let json = try storage.withBytes { try JSONTree(strictly: $0, in: source) }
         guard let map = json["weight_map"] else {
             throw FormatError.foreign(
                 path: source.path, storage.withBytes { ForeignFile.json($0) })
         }
-        guard case .object(let members) = map else {
+        guard let members = map.object?.members else {
             throw source.malformed("expected `weight_map` to be an object")
         }
         var files: [String] = []
@@ -35,8 +35,8 @@ enum Shards {
         for member in members {
             let names: [String]
             switch member.value {
-            case .string(let name): names = [name]
-            case .array(let values): names = values.compactMap(\.string)
+            case .text(let name): names = [name]
+            case .list(let values): names = values.compactMap(\.string)
             default: names = []
             }
             guard !names.isEmpty else {

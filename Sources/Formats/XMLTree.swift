@@ -38,7 +38,6 @@ package final class XMLElement {
 }
 
 extension XMLElement {
-    fileprivate static let depthLimit = 64
     fileprivate static let countLimit = 20_000_000
 
     /// The root element of the file at `path`, in UTF-8, UTF-16 or Windows-1252.
@@ -99,7 +98,7 @@ extension XMLElement {
     private final class Builder {
         private let parser: XML_Parser
         private var open: [XMLElement] = []
-        private var count = 0
+        private var budget = DocumentBudget(values: countLimit)
         private(set) var root: XMLElement?
         private(set) var flaw: DocumentFlaw?
 
@@ -119,9 +118,7 @@ extension XMLElement {
             _ attributes: UnsafeMutablePointer<UnsafePointer<XML_Char>?>?
         ) {
             guard let name else { return }
-            count += 1
-            guard open.count < depthLimit else { return stop(.tooDeep(limit: depthLimit)) }
-            guard count <= countLimit else { return stop(.tooManyValues(limit: countLimit)) }
+            if let flaw = budget.flaw(at: open.count) { return stop(flaw) }
             var values: [String: String] = [:]
             var at = 0
             while let key = attributes?[at], let value = attributes?[at + 1] {

@@ -40,7 +40,7 @@ package enum YAMLTree: Sendable, Equatable {
 
 extension YAMLTree {
     private static let sizeLimit = 8 << 20
-    private static let depthLimit = 64
+    private static let depthLimit = DocumentBudget.depthLimit
     private static let indentLimit = 256
     private static let aliasLimit = 16
     private static let countLimit = 1_000_000
@@ -63,14 +63,10 @@ extension YAMLTree {
             // The text is UTF-8 by now, whatever the environment says.
             let parser = try Parser(yaml: text, encoding: .utf8)
             guard let root = try parser.nextRoot() else { return .null }
-            var left = countLimit
-            guard let tree = tree(root, depth: 0, left: &left) else {
-                throw failure(
-                    left < 0 ? .tooManyValues(limit: countLimit) : .tooDeep(limit: depthLimit))
-            }
-            return tree
-        } catch let error as DocumentError {
-            throw error
+            var budget = DocumentBudget(values: countLimit)
+            return try tree(root, depth: 0, &budget)
+        } catch let flaw as DocumentFlaw {
+            throw failure(flaw)
         } catch let error as YamlError {
             throw failure(.refused(reason(error).text), line: reason(error).line)
         } catch {
@@ -109,10 +105,11 @@ extension YAMLTree {
             ? .tooManyAliases(count: aliases, limit: aliasLimit) : nil
     }
 
-    /// nil if it is too deep or, with `left` below 0, too large.
-    private static func tree(_ node: Node, depth: Int, left: inout Int) -> YAMLTree? {
-        left -= 1
-        guard depth <= depthLimit * 2 + indentLimit, left >= 0 else { return nil }
+    private static func tree(_ node: Node, depth: Int, _ budget: inout DocumentBudget)
+        throws(DocumentFlaw) -> YAMLTree
+    {
+        // What is nested by brackets or indentation was bounded before; aliases nest what they stand for.
+        if let flaw = budget.flaw(at: depth, limit: depthLimit * 2 + indentLimit) { throw flaw }
         switch node {
         case .scalar(let scalar):
             let isNull =
@@ -122,15 +119,12 @@ extension YAMLTree {
             return isNull ? .null : .text(scalar.string)
         case .sequence(let nodes):
             var values: [YAMLTree] = []
-            for node in nodes {
-                guard let value = tree(node, depth: depth + 1, left: &left) else { return nil }
-                values.append(value)
-            }
+            for node in nodes { values.append(try tree(node, depth: depth + 1, &budget)) }
             return .list(values)
         case .mapping(let pairs):
             var entries: [Entry] = []
             for (key, node) in pairs {
-                guard let value = tree(node, depth: depth + 1, left: &left) else { return nil }
+                let value = try tree(node, depth: depth + 1, &budget)
                 guard case .scalar(let name) = key else { continue }
                 entries.append(Entry(key: name.string, value: value))
             }

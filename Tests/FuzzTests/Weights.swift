@@ -61,7 +61,7 @@ extension Parser {
         },
         Parser(name: "json", seeds: ["json"]) { bytes, _ in
             try bytes.withUnsafeBytes {
-                _ = try JSONValue(parsing: $0, in: Source(path: "x.json", format: "JSON"))
+                _ = try JSONTree(strictly: $0, in: Source(path: "x.json", format: "JSON"))
             }
         },
         Parser(name: "parquet", seeds: []) { bytes, bench in
