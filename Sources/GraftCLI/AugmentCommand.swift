@@ -12,7 +12,7 @@ struct AugmentCommand: ParsableCommand {
         abstract: "Draw random changes of a photo, as training makes them.",
         discussion: "Example: graft augment photo.jpg --augment strong --grid -o grid.png")
 
-    @Argument(help: "Image file (\(ImageFormat.list))") var photo: String
+    @Argument(help: "Image file (\(ContentKind.readableList))") var photo: String
     @Option(name: .shortAndLong, help: "The PNG to write.") var output: String
     @Flag(help: "Sixteen changes side by side, the photo itself first.") var grid = false
     @Option(help: "Rows and columns of a tile of the grid.") var tile = 160

@@ -76,6 +76,12 @@ struct DoctorCommand: ParsableCommand {
             check("libarchive", ArchiveLibrary.version),
             check("image codecs", ImageLibrary.versions),
         ]
+        checks += ImageLibrary.decoders.map { decoder in
+            check(
+                decoder.kind.name, decoder.found ?? "images cannot be read",
+                decoder.found == nil ? .note : .ok,
+                hint: decoder.missingPackage.map { "`apt-get install \($0)`" })
+        }
         let cpu = Processor.features
         checks.append(
             check(
@@ -109,7 +115,7 @@ struct DoctorCommand: ParsableCommand {
                     + ", seccomp " + (held.contains(.seccomp) ? "there" : "missing"),
                 held.weakness == nil ? .ok : .note,
                 hint: held.weakness.map {
-                    "what parses HDF5 and zip files is a process of its own, but \($0)"
+                    "what parses HDF5 files, archives and HEIC, AVIF, TIFF and GIF images is a process of its own, but \($0)"
                 }))
         return checks
     }

@@ -13,7 +13,7 @@ struct PreprocessCommand: ParsableCommand {
         discussion: "Example: graft preprocess cat.jpg --normalize torch --size 224 -o x.npy",
         shouldDisplay: false)
 
-    @Argument(help: "Image file (\(ImageFormat.list))") var photo: String
+    @Argument(help: "Image file (\(ContentKind.readableList))") var photo: String
     @Option(name: .shortAndLong, help: "Where to write the tensor, .npy.") var output: String
     @Option(help: "All of it as JSON, as in a native model's metadata.") var spec: String?
     @Option(help: "caffe, tf, torch, half, unit or pass-through.") var normalize = "torch"

@@ -2,21 +2,23 @@
 
 /// The kind of a file by its content: an image format, or what else is found among images.
 public enum ContentKind: String, Sendable, Hashable, CaseIterable {
-    /// JPEG in any wrapping: `.jpg`, `.jfif`, `.jpe`, and the first image of an `.mpo`.
+    /// JPEG in any wrapping: `.jpg`, `.jfif`, `.jpe`, and the first image of an `.mpo`. Read whether
+    /// baseline or progressive, grey, YCbCr, RGB or CMYK.
     case jpeg = "JPEG"
-    /// PNG, animated ones included.
+    /// PNG, animated ones included. Any colour type and depth is read, reduced to 8 bits.
     case png = "PNG"
-    /// WebP, animated ones included.
+    /// WebP, lossy or lossless; the first frame of an animation is read.
     case webp = "WebP"
-    /// Windows and OS/2 bitmaps.
+    /// Windows and OS/2 bitmaps, of any header, depth, bit masks and run-length code.
     case bmp = "BMP"
-    /// GIF, animated ones included.
+    /// GIF; the first frame on its canvas is read.
     case gif = "GIF"
-    /// TIFF, BigTIFF included.
+    /// TIFF, BigTIFF included. Read are grey, RGB, palette, CMYK and YCbCr of up to 16 bits, in strips
+    /// or tiles, of the first image.
     case tiff = "TIFF"
-    /// HEIC and other HEIF images, as phones write them.
+    /// HEIC and other HEIF images, as phones write them: grids of tiles, turned and mirrored.
     case heic = "HEIC"
-    /// AVIF.
+    /// AVIF; its primary image is read.
     case avif = "AVIF"
     /// JPEG XL.
     case jpegXL = "JPEG XL"
@@ -87,7 +89,18 @@ public enum ContentKind: String, Sendable, Hashable, CaseIterable {
     public var name: String { rawValue }
 
     /// Whether graft decodes images of this kind.
-    public var isReadable: Bool { format != nil }
+    public var isReadable: Bool {
+        switch self {
+        case .jpeg, .png, .webp, .bmp, .gif, .tiff, .heic, .avif: true
+        default: false
+        }
+    }
+
+    /// The image formats that graft reads, in words: `JPEG, PNG, … or AVIF`.
+    public static var readableList: String {
+        let names = allCases.filter(\.isReadable).map(\.name)
+        return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
+    }
 
     /// Whether files of this kind are images, readable or not.
     public var isImage: Bool {
@@ -99,21 +112,6 @@ public enum ContentKind: String, Sendable, Hashable, CaseIterable {
         case .video, .audio, .pdf, .postScript, .html, .xml, .json, .lfsPointer, .text, .archive,
             .data, .appleDouble, .compoundDocument, .empty, .unknown:
             false
-        }
-    }
-
-    /// The decoder of this kind; nil if graft has none.
-    var format: ImageFormat? {
-        switch self {
-        case .jpeg: .jpeg
-        case .png: .png
-        case .webp: .webp
-        case .bmp: .bmp
-        case .gif: .gif
-        case .tiff: .tiff
-        case .heic: .heic
-        case .avif: .avif
-        default: nil
         }
     }
 

@@ -3,36 +3,8 @@
 package import GraftSystem
 import GraftTensors
 
-/// A picture format that is read here.
-public enum ImageFormat: String, Sendable, CaseIterable {
-    /// Baseline or progressive, grey, YCbCr, RGB or CMYK.
-    case jpeg = "JPEG"
-    /// Any colour type and depth, reduced to 8 bits.
-    case png = "PNG"
-    /// Lossy or lossless; the first frame of an animation.
-    case webp = "WebP"
-    /// Windows and OS/2 bitmaps, of any header, depth, bit masks and run-length code.
-    case bmp = "BMP"
-    /// The first frame on its canvas.
-    case gif = "GIF"
-    /// Grey, RGB, palette, CMYK and YCbCr of up to 16 bits, in strips or tiles; the first image.
-    case tiff = "TIFF"
-    /// As phones write it: grids of tiles, turned and mirrored.
-    case heic = "HEIC"
-    /// AVIF, its primary image.
-    case avif = "AVIF"
-}
-
-extension ImageFormat {
-    /// The formats in words: `JPEG, PNG or WebP`.
-    public static var list: String {
-        let names = allCases.map(\.rawValue)
-        return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
-    }
-}
-
 extension Image {
-    /// Reads an image file of any ``ImageFormat``, told by its content.
+    /// Reads an image file of a ``ContentKind`` that is readable, told by its content.
     ///
     /// ```swift
     /// let image = try Image.decode(path: "cat.heic", covering: 224)
@@ -85,11 +57,8 @@ extension Image {
         limits: ImageLimits = ImageLimits(), isolation: Isolation
     ) throws(ImageError) -> Image {
         let kind = ContentKind(sniffing: bytes, name: name)
-        guard let format = kind.format else {
-            throw .unknownFormat(name: name, found: kind.phrase(for: bytes))
-        }
         let image: Image
-        switch format {
+        switch kind {
         case .jpeg:
             image = try JPEGDecoder.decode(bytes, name: name, limits: limits, covering: covering)
         case .png:
@@ -101,9 +70,10 @@ extension Image {
             return try ImageWorkers.decode(
                 bytes,
                 DecodeRequest(
-                    format: format, name: name, orient: orient, covering: covering, limits: limits),
+                    format: kind, name: name, orient: orient, covering: covering, limits: limits),
                 isolation)
+        default: throw .unknownFormat(name: name, found: kind.phrase(for: bytes))
         }
-        return orient ? image.oriented(Orientation.find(in: bytes, format)) : image
+        return orient ? image.oriented(Orientation.find(in: bytes, kind)) : image
     }
 }

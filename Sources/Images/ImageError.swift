@@ -33,7 +33,7 @@ public enum ImageError: Diagnostic, Equatable {
     public var message: String {
         switch self {
         case .unknownFormat(let name, let found):
-            "`\(name)` is not a picture that graft reads: expected \(ImageFormat.list), found \(found)"
+            "`\(name)` is not a picture that graft reads: expected \(ContentKind.readableList), found \(found)"
         case .malformed(let name, let format, let reason):
             "`\(name)` is not a sound \(format): \(reason)"
         case .truncated(let name, let format):
@@ -139,7 +139,7 @@ public struct ImageLimits: Sendable, Hashable {
     }
 
     /// Throws unless a picture of this size is within the limits once it is reduced by `factor`.
-    func check(_ width: Int, _ height: Int, name: String, format: ImageFormat, factor: Int = 1)
+    func check(_ width: Int, _ height: Int, name: String, format: ContentKind, factor: Int = 1)
         throws(ImageError)
     {
         guard width > 0, height > 0 else {

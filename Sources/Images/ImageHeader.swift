@@ -26,26 +26,29 @@ public struct ImageHeader: Sendable, Hashable {
 
     /// Reads the header of an image in memory; `name` is how errors call it.
     public init(_ bytes: UnsafeRawBufferPointer, name: String) throws {
-        if let format = ContentKind(sniffing: bytes, name: name).format,
-            let size = Self.size(bytes, format),
-            size.width > 0, size.height > 0
-        {
+        let kind = ContentKind(sniffing: bytes, name: name)
+        if let size = Self.size(bytes, kind), size.width > 0, size.height > 0 {
             (storedWidth, storedHeight) = size
-            orientation = Orientation.find(in: bytes, format)
+            orientation =
+                kind == .tiff
+                ? Self.tiffOrientation(bytes) : Orientation.find(in: bytes, kind)
             return
         }
         let image = try Image.decode(bytes, name: name)
         (storedWidth, storedHeight, orientation) = (image.width, image.height, 1)
     }
 
-    private static func size(_ bytes: UnsafeRawBufferPointer, _ format: ImageFormat)
+    private static func size(_ bytes: UnsafeRawBufferPointer, _ kind: ContentKind)
         -> (width: Int, height: Int)?
     {
-        if format == .jpeg { return jpeg(bytes) }
-        if format == .png {
-            return bytes.count < 24 ? nil : (big(bytes, 16, 4), big(bytes, 20, 4))
+        switch kind {
+        case .jpeg: jpeg(bytes)
+        case .png: bytes.count < 24 ? nil : (big(bytes, 16, 4), big(bytes, 20, 4))
+        case .webp: webp(bytes)
+        case .bmp: (try? BMPHeader(bytes, name: "")).map { ($0.width, $0.height) }
+        case .tiff: tiff(bytes)
+        default: nil
         }
-        return format == .webp ? webp(bytes) : nil
     }
 
     /// The first frame header.
@@ -63,6 +66,23 @@ public struct ImageHeader: Sendable, Hashable {
             }
         }
         return nil
+    }
+
+    /// The size of the first image; nil of a BigTIFF.
+    private static func tiff(_ bytes: UnsafeRawBufferPointer) -> (width: Int, height: Int)? {
+        guard let width = tiffValue(of: 256, in: bytes), let height = tiffValue(of: 257, in: bytes)
+        else { return nil }
+        return (width, height)
+    }
+
+    private static func tiffOrientation(_ bytes: UnsafeRawBufferPointer) -> Int {
+        tiffValue(of: 274, in: bytes).flatMap { (1...8).contains($0) ? $0 : nil } ?? 1
+    }
+
+    private static func tiffValue(of tag: Int, in bytes: UnsafeRawBufferPointer) -> Int? {
+        let entry = TIFFBytes(bytes: bytes)?.firstDirectory?.first { $0.tag == tag }
+        guard let entry, entry.count == 1, entry.type == 3 || entry.type == 4 else { return nil }
+        return entry.value
     }
 
     /// The canvas of an extended file, or the size of a simple one.

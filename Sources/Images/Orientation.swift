@@ -2,15 +2,15 @@
 
 enum Orientation {
     /// The orientation that the file's EXIF block gives, or 1 if there is none or it is broken.
-    static func find(in bytes: UnsafeRawBufferPointer, _ format: ImageFormat) -> Int {
+    static func find(in bytes: UnsafeRawBufferPointer, _ kind: ContentKind) -> Int {
         let file = Bytes(bytes: bytes, bigEndian: true)
         let block =
-            switch format {
+            switch kind {
             case .jpeg: jpegBlock(file)
             case .png: pngBlock(file)
             case .webp: webpBlock(Bytes(bytes: bytes, bigEndian: false))
             // They have none, or their decoders apply it.
-            case .bmp, .gif, .tiff, .heic, .avif: nil as UnsafeRawBufferPointer?
+            default: nil as UnsafeRawBufferPointer?
             }
         guard let block, let value = orientation(tiff: block), (1...8).contains(value) else {
             return 1

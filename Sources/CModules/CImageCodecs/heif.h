@@ -29,6 +29,7 @@ enum {
     GRAFT_HEIF_YCBCR = 0, GRAFT_HEIF_RGB = 1,  GRAFT_HEIF_420 = 1, GRAFT_HEIF_422 = 2, GRAFT_HEIF_INTERLEAVED_RGB = 10,
     GRAFT_HEIF_UNSUPPORTED_FEATURE = 4, GRAFT_HEIF_UNSUPPORTED_CODEC = 3000,
     GRAFT_HEIF_MEMORY = 6,
+    GRAFT_HEIF_HEVC = 1, GRAFT_HEIF_AV1 = 4,
 };
 
 typedef struct {
@@ -37,6 +38,7 @@ typedef struct {
     void *(*context_alloc)(void);
     void (*context_free)(void *);
     void (*set_threads)(void *, int);
+    int (*have_decoder)(int);
     graft_heif_error (*read)(void *, const void *, size_t, const void *);
     graft_heif_error (*primary)(void *, void **);
     void (*handle_release)(const void *);
@@ -85,6 +87,7 @@ static inline const char *graft_heif_load(graft_heif *heif, const char *path) {
 #undef GRAFT_HEIF
     // Newer than some libraries that decode as well without them.
     *(void **)(&heif->init) = dlsym(library, "heif_init");
+    *(void **)(&heif->have_decoder) = dlsym(library, "heif_have_decoder_for_format");
     *(void **)(&heif->set_threads) = dlsym(library, "heif_context_set_max_decoding_threads");
     // Loads its plug-ins, which cannot be done later.
     if (heif->init) heif->init(NULL);

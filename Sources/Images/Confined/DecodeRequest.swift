@@ -2,7 +2,7 @@
 
 /// How an image is to be decoded.
 struct DecodeRequest: Equatable {
-    var format: ImageFormat
+    var format: ContentKind
     /// What errors call the image.
     var name: String
     /// Whether an orientation in the file is applied.
@@ -39,7 +39,7 @@ extension DecodeRequest {
         case .heic, .avif: try HEIFDecoder.decode(source, self)
         case .tiff: try TIFFDecoder.decode(source, self)
         case .gif: try GIFDecoder.decode(source, self)
-        case .jpeg, .png, .webp, .bmp: throw unsupported("a decoder that needs no process")
+        default: throw unsupported("a decoder that needs no process")
         }
     }
 }

@@ -139,8 +139,7 @@ private struct HEIFDecoding {
             if error.subcode == Int32(GRAFT_HEIF_UNSUPPORTED_CODEC) {
                 throw LoadedCodec.heif.missing(
                     request,
-                    package: request.format == .avif
-                        ? "libheif-plugin-dav1d" : "libheif-plugin-libde265")
+                    package: LoadedCodec.heifPlugin(request.format))
             }
             throw request.unsupported("a feature that libheif lacks (\(reason.lowercased()))")
         }

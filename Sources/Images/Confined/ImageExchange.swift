@@ -31,7 +31,7 @@ extension DecodeRequest {
     /// The request, and the number of bytes of the file, without the name, which the parent knows.
     func encoded(byteCount: Int) -> [UInt8] {
         var bytes: [UInt8] = [
-            UInt8(ImageFormat.allCases.firstIndex(of: format) ?? 0), orient ? 1 : 0, 0, 0, 0, 0, 0,
+            UInt8(ContentKind.allCases.firstIndex(of: format) ?? 0), orient ? 1 : 0, 0, 0, 0, 0, 0,
             0,
         ]
         for number in [covering ?? 0, limits.side, limits.pixels, limits.seconds, byteCount] {
@@ -41,12 +41,12 @@ extension DecodeRequest {
     }
 
     static func decoded(_ bytes: [UInt8]) -> (request: DecodeRequest, byteCount: Int)? {
-        guard bytes.count == encodedByteCount, Int(bytes[0]) < ImageFormat.allCases.count else {
+        guard bytes.count == encodedByteCount, Int(bytes[0]) < ContentKind.allCases.count else {
             return nil
         }
         let numbers = (0..<5).map { Int(clamping: bytes.little(at: 8 + $0 * 8)) }
         let request = DecodeRequest(
-            format: ImageFormat.allCases[Int(bytes[0])], name: "", orient: bytes[1] == 1,
+            format: ContentKind.allCases[Int(bytes[0])], name: "", orient: bytes[1] == 1,
             covering: numbers[0] == 0 ? nil : numbers[0],
             limits: ImageLimits(side: numbers[1], pixels: numbers[2], seconds: numbers[3]))
         return (request, numbers[4])

@@ -78,7 +78,9 @@ private final class Worker: @unchecked Sendable {
                 failure: .notStarted(program: program, reason: reason))
         }
         let deadline = ContinuousClock.now + .seconds(request.limits.seconds)
-        guard let (kind, payload) = receive(before: deadline), kind == .held, payload.count == 1
+        guard
+            let (kind, payload) = ImageDialogue.message({ process.fill($0, before: deadline) }),
+            kind == .held, payload.count == 1
         else { throw failure(request, deadline: deadline) }
         Confinement.note(Confinement(rawValue: Int32(payload[0])))
         isSound = true
@@ -97,59 +99,23 @@ private final class Worker: @unchecked Sendable {
         isSound = false
         let allowed = max(1, request.limits.seconds) + bytes.count >> 24
         let deadline = start + .seconds(allowed)
-        let isAsked = request.encoded(byteCount: bytes.count).withUnsafeBytes {
-            process.send($0, before: deadline)
+        let dialogue = ImageDialogue(
+            request: request, bytes: bytes,
+            send: { self.process.send($0, before: deadline) },
+            fill: { self.process.fill($0, before: deadline) })
+        switch dialogue.run() {
+        case .image(let image):
+            isSound = true
+            return .success(image)
+        case .refused(let error):
+            isSound = true
+            return .failure(error)
+        case .invalid:
+            return .failure(
+                .parser(
+                    name: request.name, format: request.format.rawValue, failure: .invalidReply))
+        case .silent: return .failure(failure(request, deadline: deadline))
         }
-        guard isAsked else { return .failure(failure(request, deadline: deadline)) }
-        while let (kind, payload) = receive(before: deadline) {
-            switch kind {
-            case .need:
-                guard payload.count == 16, let offset = Int(exactly: payload.little(at: 0)),
-                    let count = Int(exactly: payload.little(at: 8)), offset <= bytes.count,
-                    count <= bytes.count - offset
-                else { return .failure(invalid(request)) }
-                let piece = UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + count)])
-                guard process.send(piece, before: deadline) else {
-                    return .failure(failure(request, deadline: deadline))
-                }
-            case .image:
-                guard payload.count == 16, let width = Int(exactly: payload.little(at: 0)),
-                    let height = Int(exactly: payload.little(at: 8)), width > 0, height > 0,
-                    request.limits.allow(width: width, height: height)
-                else { return .failure(invalid(request)) }
-                let count = width * height * 3
-                let pixels = [UInt8](unsafeUninitializedCapacity: count) { target, initialized in
-                    isSound = process.fill(
-                        UnsafeMutableRawBufferPointer(target), before: deadline)
-                    initialized = isSound ? count : 0
-                }
-                guard isSound else { return .failure(failure(request, deadline: deadline)) }
-                return .success(Image(sized: width, height, pixels))
-            case .refusal:
-                guard let refusal = Refusal(payload) else { return .failure(invalid(request)) }
-                isSound = true
-                return .failure(refusal.error(request))
-            case .held: return .failure(invalid(request))
-            }
-        }
-        return .failure(failure(request, deadline: deadline))
-    }
-
-    /// A message; nil if none came, or something that is none.
-    private func receive(before deadline: ContinuousClock.Instant) -> (Reply, [UInt8])? {
-        var head: [UInt8] = [0, 0, 0]
-        guard head.withUnsafeMutableBytes({ process.fill($0, before: deadline) }),
-            let kind = Reply(rawValue: head[0])
-        else { return nil }
-        var payload = [UInt8](repeating: 0, count: Int(head[1]) | Int(head[2]) << 8)
-        guard payload.withUnsafeMutableBytes({ process.fill($0, before: deadline) }) else {
-            return nil
-        }
-        return (kind, payload)
-    }
-
-    private func invalid(_ request: DecodeRequest) -> ImageError {
-        .parser(name: request.name, format: request.format.rawValue, failure: .invalidReply)
     }
 
     /// Why it did not answer; it is ended.

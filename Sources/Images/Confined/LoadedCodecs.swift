@@ -8,12 +8,12 @@ enum LoadedCodec: String, CaseIterable {
     case tiff = "libtiff"
     case gif = "giflib"
 
-    init?(_ format: ImageFormat) {
+    init?(_ format: ContentKind) {
         switch format {
         case .heic, .avif: self = .heif
         case .tiff: self = .tiff
         case .gif: self = .gif
-        case .jpeg, .png, .webp, .bmp: return nil
+        default: return nil
         }
     }
 
@@ -89,16 +89,35 @@ enum LoadedCodec: String, CaseIterable {
             package: package ?? self.package)
     }
 
-    /// The versions of those that are installed, as they name themselves.
-    static var versions: [String] {
-        let heif = heifCalls.flatMap { $0.version?().map { "libheif " + String(cString: $0) } }
-        let tiff = tiffCalls.flatMap { calls in
-            calls.version?().map { text in
-                // `LIBTIFF, Version 4.5.0` and lines of copyright.
-                let line = String(cString: text).split(separator: "\n").first ?? ""
-                return "libtiff " + (line.split(separator: " ").last ?? "")
+    /// The name and the version, which giflib does not have; nil if the library is not installed.
+    var version: String? {
+        switch self {
+        case .heif:
+            return Self.heifCalls.map { calls in
+                rawValue + (calls.version?().map { " " + String(cString: $0) } ?? "")
             }
+        case .tiff:
+            return Self.tiffCalls.map { calls in
+                // `LIBTIFF, Version 4.5.0` and lines of copyright.
+                let line = calls.version?().flatMap {
+                    String(cString: $0).split(separator: "\n").first
+                }
+                return rawValue + (line?.split(separator: " ").last.map { " " + $0 } ?? "")
+            }
+        case .gif: return Self.gifCalls.map { _ in rawValue }
         }
-        return [heif, tiff, gifCalls == nil ? nil : "giflib"].compactMap { $0 }
+    }
+
+    /// Whether libheif has the decoder of a kind of image, which newer systems have in packages of their own.
+    static func heifDecodes(_ kind: ContentKind) -> Bool {
+        guard let calls = heifCalls else { return false }
+        // One that is too old to be asked has its decoders built in.
+        guard let ask = calls.have_decoder else { return true }
+        return ask(Int32(kind == .avif ? GRAFT_HEIF_AV1 : GRAFT_HEIF_HEVC)) != 0
+    }
+
+    /// The Debian package of libheif's decoder of a kind of image.
+    static func heifPlugin(_ kind: ContentKind) -> String {
+        kind == .avif ? "libheif-plugin-dav1d" : "libheif-plugin-libde265"
     }
 }

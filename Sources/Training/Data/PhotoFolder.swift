@@ -113,7 +113,7 @@ public enum PhotoFolderError: Diagnostic, Equatable {
         case .oneClass(let path, let name):
             "expected at least 2 classes in `\(path)`, found 1: `\(name)`"
         case .emptyClass(let path, let links, let leftOut):
-            "expected images (\(ImageFormat.list)) in `\(path)`, found "
+            "expected images (\(ContentKind.readableList)) in `\(path)`, found "
                 + (links > 0
                     ? "\(links) link\(links == 1 ? "" : "s") to files outside of the folder"
                     : leftOut.isEmpty ? "none" : "none but \(leftOut.kinds)")
@@ -162,8 +162,14 @@ public enum PhotoFolderError: Diagnostic, Equatable {
         case .fraction: "a fifth is usual: 0.2"
         case .unlabelled: "put photos into folders named by class, or a `.cls` file beside each"
         case .otherTask(_, let expected, _):
-            expected == .classification
-                ? "add --crops to learn from each box" : "list the photos in a CSV table"
+            switch expected {
+            case .classification: "add --crops to learn from each box"
+            case .detection:
+                "name annotations with boxes: a data.yaml, a COCO .json, a folder of .xml files or a table with xmin, ymin, xmax, ymax"
+            case .regression:
+                "name a table with a column of numbers: --columns path=NAME,value=NAME"
+            default: "list the images in a CSV table"
+            }
         case .noTable: "leave --columns out, or name a .csv or .jsonl file"
         case .tooManyLabels: "name the column that holds labels, or learn from fewer photos at once"
         case .tooFewGroups, .tooFew: "add photos, or name a folder of validation photos of its own"
