@@ -33,6 +33,7 @@ struct BoxesCommand: AsyncParsableCommand {
         @Option(
             help: "Part of a divided set to compare with (default: test, else validation).",
             transform: choice) var split: DataSplit?
+        @OptionGroup(title: "Data") var reading: DataSettings
         @Flag(help: "Print one JSON object.") var json = false
 
         struct Answer: Encodable {
@@ -43,7 +44,7 @@ struct BoxesCommand: AsyncParsableCommand {
         }
 
         func run() throws {
-            var whole = try AnnotatedImages.read(truth)
+            var whole = try AnnotatedImages.read(truth, reading.reading)
             let file = try DetectionFile(detections)
             let parts = split.map { [$0] } ?? [.test, .validation]
             var annotated = whole

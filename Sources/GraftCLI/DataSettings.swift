@@ -44,6 +44,12 @@ struct DataSettings: ParsableArguments {
         transform: choice)
     var boxesOn: BoxPixels?
 
+    @Option(
+        help: ArgumentHelp(
+            "Number of the first pixel in Pascal VOC boxes: 0 or 1 (default: 1).",
+            discussion: "Without it, a coordinate of 0 or a tool that counts from 0 decides."))
+    var firstPixel: Int?
+
     private static let roles: Set<String> = [
         "path", "label", "labels", "value", "split", "group", "xmin", "ymin", "xmax", "ymax", "x",
         "y", "width", "height", "bbox",
@@ -52,6 +58,9 @@ struct DataSettings: ParsableArguments {
     func validate() throws {
         if let separator, separator != "tab", separator.unicodeScalars.count != 1 {
             throw ValidationError("--separator takes one character or `tab`, found `\(separator)`")
+        }
+        if let firstPixel, ![0, 1].contains(firstPixel) {
+            throw ValidationError("--first-pixel takes 0 or 1, found \(firstPixel)")
         }
         if labelDelimiter == "" {
             throw ValidationError("--label-delimiter takes a text, found an empty one")
@@ -86,6 +95,7 @@ struct DataSettings: ParsableArguments {
         reading.classesAreFolders = classesAreFolders
         reading.followsLinks = followLinks
         reading.boxesOn = boxesOn
+        reading.firstPixel = firstPixel
         return reading
     }
 

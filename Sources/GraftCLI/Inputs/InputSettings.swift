@@ -98,24 +98,16 @@ struct InputSettings: ParsableArguments {
 
     /// The images of an archive: those of a .tar are read where they are, others are unpacked first.
     private func archived(_ path: String) throws -> [ImageInput] {
-        guard path.lowercased().hasSuffix(".tar") else { return try unpacked(path) }
-        let file = try Storage(mapping: path)
-        var leftOut = LeftOutFiles()
-        let members = try TarArchive.members(path).filter { member in
-            let isHidden = member.name.split(separator: "/").contains { $0.hasPrefix(".") }
-            return !isHidden
-                && file.withBytes {
-                    leftOut.admits(
-                        name: member.name,
-                        bytes: UnsafeRawBufferPointer(
-                            rebasing: $0[member.range.clamped(to: 0..<$0.count)]))
-                }
+        guard try DataArchive.isTar(path) else { return try unpacked(path) }
+        let images = try TarImages(path)
+        guard !images.members.isEmpty else {
+            throw InputError.noImages(
+                path, others: images.leftOut.isEmpty ? "" : "\(images.leftOut)")
         }
-        guard !members.isEmpty else {
-            throw InputError.noImages(path, others: leftOut.isEmpty ? "" : "\(leftOut)")
+        if !images.leftOut.isEmpty {
+            Terminal.say("warning: left out \(images.leftOut.remark(of: path))")
         }
-        if !leftOut.isEmpty { Terminal.say("warning: left out \(leftOut.remark(of: path))") }
-        return members.map { member in
+        return images.members.map { member in
             var item = PhotoFolder.Item(path: path, relativePath: member.name, classIndex: 0)
             item.range = member.range
             return ImageInput("\(path)/\(member.name)", .item(item))

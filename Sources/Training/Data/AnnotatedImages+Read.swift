@@ -24,12 +24,15 @@ extension AnnotatedImages {
     init(_ photos: PhotoFolder) {
         self.init()
         format = "images"
-        classes = photos.task == .regression ? [] : photos.classes
+        let isValues = photos.task == .regression
+        classes = isValues ? [] : photos.classes
+        valueNames = isValues ? photos.classes : []
         notes = photos.notes
         images = photos.items.map { item in
             var image = AnnotatedImage(path: item.path, name: item.relativePath)
             (image.range, image.split, image.group) = (item.range, item.split, item.group)
             image.embedded = item.embedded
+            if isValues { image.values = item.targets }
             let labels: [Int] =
                 switch photos.task {
                 case .classification, .embedding: [item.classIndex]
@@ -86,14 +89,15 @@ enum OpenedData {
         case .parquet(let path):
             let set = try ParquetSet.read(path, reading)
             let hasBoxes = set.images.contains { $0.annotations.contains { !$0.isWholeImage } }
-            self = try hasBoxes ? .annotated(set) : .labelled(PhotoFolder(labels: set, path, reading))
+            self =
+                try hasBoxes ? .annotated(set) : .labelled(PhotoFolder(labels: set, path, reading))
         case .yolo(let settings): self = .annotated(try YOLO.read(settings, reading))
         case .yoloNames(let file, let folder):
             self = .annotated(try YOLO.read(names: file, folder: folder, reading))
         case .voc(let folder, let files):
             self = .annotated(try VOC.read(folder, files: files, reading))
-        case .labelMe(let folder, let files):
-            self = .annotated(try Self.labelMe(folder, files, reading))
+        case .imageJSON(let folder, let files):
+            self = .annotated(try Self.imageJSON(folder, files, reading))
         case .json(let files):
             let parts = try files.map { try Self.json($0.path, $0.split, reading) }
             self = .annotated(Self.joined(parts, files.map(\.split), root: path))
@@ -125,20 +129,32 @@ enum OpenedData {
         case .createML: set.readCreateML(tree)
         case .labelStudio: set.readLabelStudio(tree)
         case .via: set.readVIA(tree)
+        case .datumaro: set.readDatumaro(tree)
         case .labelMe: set.readLabelMe(tree, file: path)
+        case .supervisely: set.readSupervisely(tree, file: path)
         case .coco: break
         }
-        return set.draft.finished(reading)
+        return set.finished(reading)
     }
 
-    private static func labelMe(_ folder: String, _ files: [String], _ reading: PhotoReading) throws
-        -> AnnotatedImages
-    {
+    private static func imageJSON(
+        _ folder: String, _ files: [String], _ reading: PhotoReading
+    ) throws -> AnnotatedImages {
         var set = JSONSet(.labelMe, path: join(folder, "x.json"), split: nil, reading)
         for name in files {
             let file = join(folder, name)
             do {
-                set.readLabelMe(try JSONTree.read(file), file: file)
+                let tree = try JSONTree.read(file)
+                switch JSONExport.kind(tree) {
+                case .supervisely:
+                    set.draft.set.format = JSONExport.Kind.supervisely.rawValue
+                    set.readSupervisely(tree, file: file)
+                // What describes the set as a whole.
+                case nil
+                where ["meta.json", "obj_class_to_machine_color.json"].contains(fileName(name)):
+                    continue
+                default: set.readLabelMe(tree, file: file)
+                }
             } catch let error as DocumentError {
                 set.leaveOut(
                     .malformed, AnnotationPlace(file: file, line: error.line), error.message)
@@ -149,7 +165,7 @@ enum OpenedData {
             set.draft.entries[index].image.split =
                 folders.lazy.compactMap { DataSplit(naming: $0) }.first
         }
-        return joined([set.draft.finished(reading)], [nil], root: folder)
+        return joined([set.finished(reading)], [nil], root: folder)
     }
 
     private static func tables(

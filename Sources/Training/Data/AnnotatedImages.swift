@@ -27,6 +27,8 @@ public struct AnnotatedImage: Sendable {
     public var group: String?
     /// All annotations in the order of the file, crowds too.
     public var annotations: [Annotation] = []
+    /// Numbers to learn instead of annotations, in the order of ``AnnotatedImages/valueNames``.
+    public var values: [Float] = []
     /// Whether the file is not there.
     public var isMissing = false
     /// Where the image is listed.
@@ -54,6 +56,10 @@ public struct AnnotatedImages: Sendable {
     public var categories: [Int: String] = [:]
     /// The names of the keypoints of a class, where the format has them.
     public var keypointNames: [String: [String]] = [:]
+    /// The names of the numbers of each image; empty if images have annotations.
+    public var valueNames: [String] = []
+    /// The program that predicted the annotations, where one did.
+    package var writer = "graft"
     /// The format that was read, as people call it.
     public var format = ""
     /// What was left out.

@@ -30,6 +30,20 @@ extension Annotation {
             y: center.y + point.x * sine + point.y * cosine)
     }
 
+    /// The box of four corners as it is before it is turned clockwise about its first one; nil of other
+    /// points.
+    static func box(corners: [Point]) -> (
+        origin: Point, width: Double, height: Double, degrees: Double
+    )? {
+        guard corners.count == 4 else { return nil }
+        let across = Point(x: corners[1].x - corners[0].x, y: corners[1].y - corners[0].y)
+        let down = Point(x: corners[3].x - corners[0].x, y: corners[3].y - corners[0].y)
+        return (
+            corners[0], hypot(across.x, across.y), hypot(down.x, down.y),
+            atan2(across.y, across.x) * 180 / .pi
+        )
+    }
+
     /// An ellipse as a polygon that touches its bounding box on all sides.
     static func ellipse(center: Point, rx: Double, ry: Double, degrees: Double = 0) -> [Point] {
         (0..<64).map { step in

@@ -13,6 +13,16 @@ struct BoxTable {
         case list(Int)
         case objects(Int)
         case via(shape: Int, attributes: Int)
+        /// Label Studio's results in JSON.
+        case labelStudio([Int])
+
+        /// Whether the class is in a column of its own.
+        var needsLabel: Bool {
+            switch self {
+            case .edges, .sides, .list: true
+            case .objects, .via, .labelStudio: false
+            }
+        }
     }
 
     private static let brackets: Set<Unicode.Scalar> = ["[", "]", "(", ")", "{", "}"]
@@ -20,6 +30,9 @@ struct BoxTable {
     private let columns: TableColumns
     private let geometry: Geometry
     private let reading: PhotoReading
+    /// Open Images' columns of 1 for crowds and for objects that are cut off.
+    private let crowd: Int?
+    private let truncated: Int?
 
     /// nil if the table has no boxes.
     init?(_ table: TextTable, _ columns: TableColumns, _ reading: PhotoReading) throws {
@@ -38,6 +51,8 @@ struct BoxTable {
         self.table = table
         self.columns = columns
         self.reading = reading
+        crowd = table.column("IsGroupOf") ?? table.column("iscrowd")
+        truncated = table.column("IsTruncated") ?? table.column("truncated")
         let edges = try [
             ["xmin", "x1", "left", "xmi"], ["ymin", "y1", "top", "ymi"], ["xmax", "x2", "right"],
             ["ymax", "y2", "bottom"],
@@ -47,6 +62,8 @@ struct BoxTable {
             let attributes = table.column("region_attributes")
         {
             geometry = .via(shape: shape, attributes: attributes)
+        } else if let found = Self.labelStudioColumns(table) {
+            geometry = .labelStudio(found)
         } else if let objects = table.column("objects"),
             table.rows.contains(where: { $0[objects].json?.object?["bbox"] != nil })
         {
@@ -63,6 +80,7 @@ struct BoxTable {
     }
 
     func read() -> AnnotatedImages {
+        if case .labelStudio(let columns) = geometry { return labelStudio(columns) }
         var draft = AnnotationDraft(format: "CSV")
         draft.set.omissions = table.omissions
         draft.set.notes = table.notes
@@ -72,6 +90,8 @@ struct BoxTable {
         let size = ["width", "height"].compactMap {
             table.first(of: [$0, "image" + $0, "img" + $0])
         }
+        let names = OpenImagesNames(table, label: label, near: folder(of: table.path))
+        draft.set.notes += [names.note].compactMap(\.self)
         var places: [String: Int] = [:]
         for (row, cells) in table.rows.enumerated() {
             let name = cells[columns.path].text
@@ -100,12 +120,52 @@ struct BoxTable {
             {
                 draft.entries[at].recorded = (width, height)
             }
-            for annotation in annotations(cells, place, label: label, &draft.set.omissions) {
+            for var annotation in annotations(cells, place, label: label, &draft.set.omissions) {
+                annotation.label = names.names[annotation.label] ?? annotation.label
+                annotation.isCrowd = crowd.map { cells[$0].text == "1" } ?? false
+                annotation.isTruncated = truncated.map { cells[$0].text == "1" } ?? false
                 draft.entries[at].annotations.append(annotation)
             }
         }
+        draft.set.notes += finders.notes
+        if label == nil, geometry.needsLabel {
+            draft.set.notes.append(
+                "`\(table.path)` has no column of classes: all boxes are of the class `object`; "
+                    + "--columns label=NAME names one")
+        }
         settleUnit(&draft)
         return draft.finished(reading)
+    }
+
+    /// The columns whose fields are lists of Label Studio's results.
+    private static func labelStudioColumns(_ table: TextTable) -> [Int]? {
+        let columns = table.titles.indices.filter { column in
+            let first = table.rows.prefix(20).map { $0[column].text }.first { !$0.isEmpty }
+            return first.map { $0.hasPrefix("[{") && $0.contains("original_width") } ?? false
+        }
+        return columns.isEmpty ? nil : columns
+    }
+
+    private func labelStudio(_ results: [Int]) -> AnnotatedImages {
+        var set = JSONSet(.labelStudio, path: table.path, split: nil, reading)
+        set.draft.set.omissions = table.omissions
+        set.draft.set.notes = table.notes
+        for (row, cells) in table.rows.enumerated() {
+            let place = table.place(row)
+            let name = cells[columns.path].text
+            guard !name.isEmpty else {
+                set.leaveOut(.malformed, place, "no path")
+                continue
+            }
+            for column in results where !cells[column].text.isEmpty {
+                guard let tree = try? JSONTree.parse(cells[column].text, path: table.path) else {
+                    set.leaveOut(.malformed, place, "not JSON in `\(table.titles[column])`")
+                    continue
+                }
+                set.readLabelStudio(results: tree, of: name, at: place)
+            }
+        }
+        return set.finished(reading)
     }
 
     /// Boxes of which none reaches beyond 1 are shares of the sides, as in Open Images.
@@ -162,6 +222,8 @@ struct BoxTable {
             }
             return boxed([sides[0], sides[1], sides[0] + sides[2], sides[1] + sides[3]])
         case .objects(let column): return objects(cells[column], place, &omissions)
+        // Read before: a result may be more than one annotation.
+        case .labelStudio: return []
         case .via(let shape, let attributes):
             let parsed = [shape, attributes].map {
                 (try? JSONTree.parse(cells[$0].text, path: table.path))?.object

@@ -72,6 +72,7 @@ private struct COCOFile {
         for (index, annotation) in (annotations ?? []).enumerated() {
             if let name = read(annotation: annotation, index) { used.insert(name) }
         }
+        draft.set.notes += finder.notes
         settleClasses(used)
     }
 

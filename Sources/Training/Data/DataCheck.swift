@@ -61,18 +61,21 @@ public struct DataCheck: Sendable, Encodable {
         let sides = [folder] + (validation.map { [$0] } ?? [])
         let total = sides.reduce(0) { $0 + $1.items.count }
         for (side, photos) in sides.enumerated() {
-            for item in photos.items {
+            let items = photos.items
+            // Several threads look ahead; what is kept of an image is a few numbers.
+            let looks = Prefetch(count: items.count) { at in Result { try items[at].look } }
+            for item in items {
+                guard let look = looks.next() else { break }
                 self.photos += 1
                 progress(self.photos, total)
                 let label = photos.label(of: item)
                 for name in photos.classNames(of: item) { counts[name, default: 0] += 1 }
                 do {
-                    let name = try item.withBytes { item.name(of: $0) }.hexadecimal
+                    let look = try look.get()
                     let seen = Seen(path: item.place, label: label, side: side)
-                    let image = try item.open()
-                    byBytes[name, default: []].append(seen)
-                    byLook[image.look, default: []].append((seen, name))
-                    if min(image.width, image.height) < 32 {
+                    byBytes[look.name, default: []].append(seen)
+                    byLook[look.pixels, default: []].append((seen, look.name))
+                    if look.shorterSide < 32 {
                         tiny.append(item.box == nil ? item.place : item.relativePath)
                     }
                 } catch let error as any Diagnostic {
@@ -108,6 +111,28 @@ extension PhotoFolder {
 }
 
 extension PhotoFolder.Item {
+    /// The digest and the look of an image.
+    fileprivate struct Look: Sendable {
+        let name: String
+        let pixels: [UInt64]
+        let shorterSide: Int
+    }
+
+    /// Enough of an image for its hash, and more than is tiny.
+    private static let coveredSide = 256
+
+    /// Decodes the image to its end, large ones at a fraction of their size.
+    fileprivate var look: Look {
+        get throws {
+            try withBytes { bytes in
+                let image = try open(bytes, covering: Self.coveredSide)
+                return Look(
+                    name: name(of: bytes).hexadecimal, pixels: image.look,
+                    shorterSide: min(image.width, image.height))
+            }
+        }
+    }
+
     /// The file, or the name of what is a part of one.
     fileprivate var place: String {
         range == nil && embedded == nil ? path : relativePath

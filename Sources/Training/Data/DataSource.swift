@@ -19,8 +19,8 @@ enum DataSource {
     case voc(folder: String, files: [String])
     /// JSON files with a list of images each.
     case json([(path: String, split: DataSplit?)])
-    /// JSON files of LabelMe, one for each image.
-    case labelMe(folder: String, files: [String])
+    /// JSON files of LabelMe or Supervisely, one for each image.
+    case imageJSON(folder: String, files: [String])
 
     private static let wrapperLimit = 6
     private static let sampleLimit = 20
@@ -29,7 +29,7 @@ enum DataSource {
     static func find(_ path: String, _ reading: PhotoReading) throws -> DataSource {
         if PhotoFolder.isFolder(path) { return try inFolder(path, reading, depth: 0) }
         if DataArchive.matches(path) {
-            if fileExtension(path) == "tar", try isPlainTar(path) { return .tar(path) }
+            if try DataArchive.isTar(path), try isPlainTar(path) { return .tar(path) }
             return try inFolder(DataArchive.folder(of: path), reading, depth: 0)
         }
         if try ParquetSet.isFile(path) { return .parquet(path) }
@@ -66,7 +66,8 @@ enum DataSource {
     private static func json(_ path: String) throws -> DataSource {
         let tree = try JSONTree.read(path)
         switch JSONExport.kind(tree) {
-        case .labelMe?: return .labelMe(folder: folder(of: path), files: [fileName(path)])
+        case let kind? where kind.isPerImage:
+            return .imageJSON(folder: folder(of: path), files: [fileName(path)])
         case .some: return .json([(path, nil)])
         case nil: throw DataSetError.unknownJSON(path, found: outline(tree))
         }
@@ -120,8 +121,8 @@ extension DataSource {
         }
         if let found = try classLists(path, files, folders) { return found }
         if let found = jsonFiles(path, files, folders) { return found }
-        let listing = try FolderListing(path, followsLinks: reading.followsLinks)
-        if let found = labelMe(path, listing) ?? xml(path, listing) { return found }
+        let listing = try FolderListing(path, links: reading.links)
+        if let found = imageJSON(path, listing) ?? xml(path, listing) { return found }
         let tables = tables(path, files, folders)
         if !tables.isEmpty, !hasClasses(path, reading) { return .tables(tables) }
         let hasImages = files.contains { ContentKind.hasReadableExtension($0) }
@@ -185,7 +186,7 @@ extension DataSource {
             guard let tree = try? JSONTree.read(path + "/" + name) else { return nil }
             return JSONExport.kind(tree).map { (name, $0) }
         }
-        let wanted = kinds.filter { $0.1 != .labelMe }.map(\.0)
+        let wanted = kinds.filter { !$0.1.isPerImage }.map(\.0)
         guard !wanted.isEmpty else { return nil }
         return .json(
             wanted.map { name in
@@ -197,12 +198,12 @@ extension DataSource {
             })
     }
 
-    private static func labelMe(_ path: String, _ listing: FolderListing) -> DataSource? {
+    private static func imageJSON(_ path: String, _ listing: FolderListing) -> DataSource? {
         let files = listing.files.filter { fileExtension($0) == "json" }
-        let isLabelMe = files.prefix(sampleLimit).contains { name in
-            (try? JSONTree.read(path + "/" + name)).map { JSONExport.kind($0) == .labelMe } ?? false
+        let isPerImage = files.prefix(sampleLimit).contains { name in
+            (try? JSONTree.read(path + "/" + name)).flatMap(JSONExport.kind)?.isPerImage ?? false
         }
-        return isLabelMe ? .labelMe(folder: path, files: files) : nil
+        return isPerImage ? .imageJSON(folder: path, files: files) : nil
     }
 
     /// XML files of annotations anywhere below, or those in `Annotations` alone where that is.
@@ -248,6 +249,29 @@ extension DataSource {
         }
         if !divided.isEmpty { return divided }
         let here = usable(files)
+        // `train.csv` and `val.csv`, and `test.csv` if it has the labels too.
+        let titles = { (name: String) in
+            (try? TextTable.titles(of: path + "/" + name)) ?? []
+        }
+        var candidates = files
+        for folder in folders where folder.lowercased().hasPrefix("annotation") {
+            candidates += ((try? FolderListing.names(in: path + "/" + folder)) ?? [])
+                .map { folder + "/" + $0 }
+        }
+        candidates = candidates.filter { TextTable.extensions.contains(fileExtension($0)) }
+        // Of Open Images' tables, those of boxes.
+        let boxes = candidates.filter { fileName($0).contains("bbox") }
+        if !boxes.isEmpty { candidates = boxes }
+        let parts = candidates.compactMap { name in
+            DataSplit(naming: fileName(stem(name))).map { (name: name, split: $0) }
+        }
+        if let training = parts.first(where: { $0.split == .training }),
+            Set(parts.map(\.split)).count == parts.count, parts.count > 1
+        {
+            let wanted = titles(training.name)
+            let same = parts.filter { titles($0.name) == wanted }
+            if same.count > 1 { return same.map { (path + "/" + $0.name, $0.split) } }
+        }
         let order = [
             "labels", "train", "annotations", "_annotations", "_classes", "metadata", "data",
         ]
@@ -278,7 +302,7 @@ public enum DataSetError: Diagnostic, Equatable {
     public var message: String {
         switch self {
         case .unknownJSON(let path, let found):
-            "expected COCO, Create ML, Label Studio, LabelMe or VIA annotations in `\(path)`, found \(found)"
+            "expected COCO, Create ML, Datumaro, Label Studio, LabelMe, Supervisely or VIA annotations in `\(path)`, found \(found)"
         case .mixedParts(let path):
             "the splits of `\(path)` are labelled in different ways"
         }

@@ -44,7 +44,7 @@ public enum DataSplit: String, Sendable, Hashable, Codable, CaseIterable {
         "set", "seg", "images", "image", "imgs", "img", "data", "dataset", "split", "folder",
         "photos",
         "pictures", "instances", "annotations", "labels", "obj", "subset", "default", "coco", "voc",
-        "person", "keypoints", "captions", "pred",
+        "person", "keypoints", "captions", "pred", "bbox", "bboxes", "boxes", "metadata", "meta",
     ]
 
     /// The split in words of the field.

@@ -14,21 +14,30 @@ struct FolderListing {
     /// What is at a path; links are not followed.
     enum Kind { case file, folder, link, other }
 
+    /// Which links are followed.
+    enum Links {
+        /// Links to files inside of the folder.
+        case inside
+        /// Links to files wherever they are; those to folders are not, since they may lead back.
+        case files
+        /// All links.
+        case all
+    }
+
     /// The paths below the folder, in the order of their bytes.
     var files: [String] = []
-    /// The links that lead out of the folder, by their paths below it.
+    /// The links that are not followed, by their paths below the folder.
     var outward: [String] = []
 
     private static let depthLimit = 32
-    private let followsLinks: Bool
+    private let links: Links
     /// The folders that links were followed into, so that none is followed for ever.
     private var entered: Set<String> = []
 
-    /// Lists the files below `folder`, hidden ones and those of archivers left out. Links to files
-    /// are followed inside of the folder only, links to folders not at all, unless `followsLinks`.
-    init(_ folder: String, followsLinks: Bool = false) throws {
+    /// Lists the files below `folder`, hidden ones and those of archivers left out.
+    init(_ folder: String, links: Links = .inside) throws {
         guard let root = Self.resolved(folder) else { throw FileError("open", folder) }
-        self.followsLinks = followsLinks
+        self.links = links
         try list("", root: root, depth: 0)
         files.sort(by: bytewise)
     }
@@ -42,10 +51,11 @@ struct FolderListing {
             switch Self.kind(full) {
             case .folder: try list(child, root: root, depth: depth + 1)
             case .file: files.append(child)
-            case .link where followsLinks:
+            case .link where links != .inside:
                 if PhotoFolder.isFile(full) {
                     files.append(child)
-                } else if let target = Self.resolved(full), PhotoFolder.isFolder(full),
+                } else if links == .all, let target = Self.resolved(full),
+                    PhotoFolder.isFolder(full),
                     entered.insert(target).inserted
                 {
                     try list(child, root: root, depth: depth + 1)

@@ -1,4 +1,4 @@
-// JSON of labelling tools: Create ML, Label Studio, LabelMe and VIA.
+// JSON of labelling tools: which one wrote a file, and the readers of Create ML, LabelMe and VIA.
 
 import GraftFormats
 import GraftImages
@@ -13,6 +13,11 @@ enum JSONExport {
         case labelStudio = "Label Studio"
         case labelMe = "LabelMe"
         case via = "VIA"
+        case supervisely = "Supervisely"
+        case datumaro = "Datumaro"
+
+        /// Whether there is a file for each image.
+        var isPerImage: Bool { self == .labelMe || self == .supervisely }
     }
 
     /// The tool that wrote a value; nil if it is none of these.
@@ -21,6 +26,10 @@ enum JSONExport {
         if let object = tree.object {
             if object["shapes"]?.list != nil { return .labelMe }
             if object["_via_img_metadata"]?.object != nil { return .via }
+            if object["objects"]?.list != nil, object["size"]?.object != nil { return .supervisely }
+            if object["items"]?.list != nil, object["categories"]?.object != nil {
+                return .datumaro
+            }
             let first = object.members.first?.value.object
             if first?["regions"] != nil, first?["filename"] != nil { return .via }
             return nil
@@ -107,6 +116,15 @@ struct JSONSet {
         let base = normalized(folder(of: path))
         let full = normalized(image)
         return full.hasPrefix(base + "/") ? String(full.dropFirst(base.count + 1)) : full
+    }
+
+    /// The set as it was read.
+    consuming func finished(_ reading: PhotoReading) -> AnnotatedImages {
+        var draft = draft
+        for finder in [finder] + finders.values {
+            draft.set.notes += finder.notes.filter { !draft.set.notes.contains($0) }
+        }
+        return draft.finished(reading)
     }
 
     mutating func add(_ annotation: Annotation, to entry: Int) {

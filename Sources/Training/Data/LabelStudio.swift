@@ -15,11 +15,13 @@ extension JSONSet {
                 continue
             }
             let results = Self.results(of: task)
+            let split = task["data"]?.object?["split"]?.string.flatMap { DataSplit(naming: $0) }
             let size = results.lazy.compactMap {
                 $0.object?.size("original_width", "original_height")
             }
             .first
             let entry = entry(name, at: place, size: size)
+            if let split { draft.entries[entry].image.split = split }
             for result in results {
                 let place = AnnotationPlace(
                     file: path, line: result.object?.line, entry: "task \(index)")
@@ -40,6 +42,14 @@ extension JSONSet {
                 add(Annotation(label: choice, place: place), to: entry)
             }
         }
+    }
+
+    /// Reads the results of one image, as a table has them.
+    mutating func readLabelStudio(results: JSONTree, of name: String, at place: AnnotationPlace) {
+        let parts = (results.list ?? []).compactMap(\.object)
+        let size = parts.lazy.compactMap { $0.size("original_width", "original_height") }.first
+        let entry = entry(name, at: place, size: size)
+        for object in parts { read(shape: object, of: object, at: place, entry) }
     }
 
     /// The image of a task: the member of a usual name, or the first that ends like an image.

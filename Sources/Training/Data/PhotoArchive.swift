@@ -14,20 +14,14 @@ extension PhotoFolder {
         for member in members where member.name.hasSuffix(".cls") {
             guard member.range.count <= 256 else { continue }
             classes[String(member.name.dropLast(4))] = file.withBytes {
-                String(decoding: $0[member.range], as: UTF8.self)[...].trimmed
+                String(
+                    decoding: $0[member.range.clamped(to: 0..<$0.count)], as: UTF8.self)[...]
+                    .trimmed
             }
         }
+        let images = try TarImages(path) { !$0.hasSuffix(".cls") }
         var found: [(label: String, member: TarArchive.Member)] = []
-        var leftOut = LeftOutFiles()
-        for member in members where !isHidden(member.name) {
-            guard !member.name.hasSuffix(".cls") else { continue }
-            let isImage = file.withBytes {
-                leftOut.admits(
-                    name: member.name,
-                    bytes: UnsafeRawBufferPointer(
-                        rebasing: $0[member.range.clamped(to: 0..<$0.count)]))
-            }
-            guard isImage else { continue }
+        for member in images.members {
             let stem = member.name.split(separator: ".", omittingEmptySubsequences: false)
                 .dropLast()
                 .joined(separator: ".")
@@ -51,14 +45,7 @@ extension PhotoFolder {
             items: items.sorted {
                 ($0.classIndex, $0.relativePath) < ($1.classIndex, $1.relativePath)
             })
-        if !leftOut.isEmpty { folder.remarks = [leftOut.remark(of: path)] }
+        if !images.leftOut.isEmpty { folder.remarks = [images.leftOut.remark(of: path)] }
         return folder
-    }
-
-    /// Whether a part of a member's path starts with a dot, as of the files that macOS adds.
-    private static func isHidden(_ name: String) -> Bool {
-        name.split(separator: "/").contains {
-            FolderListing.isSystem(String($0)) && $0 != "." && $0 != ".."
-        }
     }
 }

@@ -16,7 +16,7 @@ extension PhotoFolder {
     {
         guard let root = FolderListing.resolved(path) else { throw FileError("open", path) }
         guard FolderListing.kind(root) == .folder else { throw PhotoFolderError.notAFolder(path) }
-        let listing = try FolderListing(root, followsLinks: reading.followsLinks)
+        let listing = try FolderListing(root, links: reading.links)
         var scan = FolderScan(path: path, listing: listing)
         try scan.run(classesAreFolders: reading.classesAreFolders)
         return scan.result

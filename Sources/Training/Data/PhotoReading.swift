@@ -29,8 +29,13 @@ public struct PhotoReading: Sendable, Hashable {
     public var followsLinks = false
     /// The pixels that boxes were drawn on; nil decides by the recorded size of the image.
     public var boxesOn: BoxPixels?
+    /// The number of the first pixel in Pascal VOC's boxes, 0 or 1; nil is as the files suggest.
+    public var firstPixel: Int?
     /// Whether boxes are learned from or measured: polygons are reduced to them.
     package var isForBoxes = false
+
+    /// The links that are followed in folders.
+    var links: FolderListing.Links { followsLinks ? .all : .inside }
 
     /// As the files suggest.
     public init(task: LearningTask? = nil) { self.task = task }

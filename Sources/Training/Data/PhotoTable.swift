@@ -167,6 +167,7 @@ private struct LabelledTable {
             items.append(item)
             kept.append(row)
         }
+        notes += finders.notes
         if let missing, items.isEmpty {
             throw PhotoTableError.noImages(
                 table.path, first: missing, column: table.titles[columns.path])

@@ -29,6 +29,9 @@ struct TableColumns {
         "split", "subset", "partition", "dataset", "datasets", "set", "usage", "phase",
     ]
 
+    /// Whether a column of this name is taken for numbers to learn.
+    static func isValue(_ title: String) -> Bool { valueNames.contains(TextTable.key(title)) }
+
     /// Finds the columns.
     ///
     /// - Throws: ``PhotoTableError`` if one that was asked for is not there, or none holds paths.

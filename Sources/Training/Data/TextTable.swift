@@ -45,6 +45,13 @@ struct TextTable {
         }
     }
 
+    /// The names of the columns of a table, of which only the beginning is read.
+    static func titles(of path: String) throws -> [String] {
+        let text = try TextBytes(path: path).text.prefix(1 << 16)
+        let line = text.unicodeScalars.prefix { $0 != "\n" && $0 != "\r" }
+        return try DelimitedText(String(line), path: path, separator: nil).rows.first?.fields ?? []
+    }
+
     /// The names of the columns as they are compared: small letters, without blanks and underscores.
     static func key(_ title: String) -> String {
         String(
@@ -72,9 +79,17 @@ struct TextTable {
         guard let header = found.first else { return }
         // A name of an image is no name of a column.
         if header.fields.contains(where: { ContentKind.hasReadableExtension($0) }) {
-            titles = header.fields.indices.map { "column\($0 + 1)" }
-            notes.append(
-                "`\(path)` has no names of columns: they are called `column1`, `column2` and so on")
+            if Self.areBoxes(found.map(\.fields)) {
+                titles = ["path", "x1", "y1", "x2", "y2", "class"]
+                notes.append(
+                    "`\(path)` has no names of columns: they are taken as a path, the left, top, right and "
+                        + "bottom edges of a box, and a class")
+            } else {
+                titles = header.fields.indices.map { "column\($0 + 1)" }
+                notes.append(
+                    "`\(path)` has no names of columns: they are called `column1`, `column2` and so on"
+                )
+            }
         } else {
             titles = header.fields
             found.removeFirst()
@@ -90,6 +105,17 @@ struct TextTable {
             }
             lines.append(row.line)
             rows.append(fields.map { Cell(texts: [$0]) })
+        }
+    }
+
+    /// Whether rows without names of columns are boxes as keras-retinanet has them: a path, four edges and
+    /// a class, or a path alone for an image without objects.
+    private static func areBoxes(_ rows: [[String]]) -> Bool {
+        rows.allSatisfy { fields in
+            guard fields.count == 6 else { return false }
+            let edges = fields[1...4]
+            return edges.allSatisfy { Double($0) != nil } && Double(fields[5]) == nil
+                || fields[1...].allSatisfy(\.isEmpty)
         }
     }
 

@@ -13,6 +13,8 @@ struct VOC {
     private var splits: [String: DataSplit] = [:]
     private var seen: Set<String> = []
     private var isZeroBased = false
+    /// The classes that CVAT's XML lists.
+    private var listedClasses: [String] = []
 
     private init(_ folder: String, _ reading: PhotoReading) {
         self.folder = folder
@@ -25,8 +27,14 @@ struct VOC {
         -> AnnotatedImages
     {
         var voc = VOC(folder, reading)
-        voc.splits = try lists(folder)
-        voc.isZeroBased = PhotoFolder.isFile(join(folder, "labelmap.txt"))
+        // VOCdevkit holds a set for each year.
+        for base in Set(files.map(base)).sorted(by: bytewise) {
+            for (name, split) in try lists(join(folder, base)) {
+                voc.splits[base + "\n" + name] = split
+            }
+        }
+        let classes = try labelMap(folder)
+        voc.isZeroBased = classes != nil
         for file in files {
             try Task.checkCancellation()
             try voc.read(file)
@@ -38,10 +46,23 @@ struct VOC {
                 reason: first.map { "none of its files can be used: \($0)" }
                     ?? "expected `.xml` files, found none")
         }
+        for finder in voc.finders.values {
+            voc.draft.set.notes += finder.notes.filter { !voc.draft.set.notes.contains($0) }
+        }
         voc.countUnannotated()
         voc.settleOrigin()
         voc.settleNames()
+        voc.settleClasses(classes ?? voc.listedClasses)
         return voc.draft.finished(reading)
+    }
+
+    /// The folder that a file in `Annotations` is of, below that of the set; empty if it is the set's own.
+    private static func base(_ file: String) -> String {
+        let folders = file.split(separator: "/").dropLast()
+        guard let at = folders.lastIndex(where: { $0.lowercased() == "annotations" }) else {
+            return ""
+        }
+        return folders[..<at].joined(separator: "/")
     }
 
     /// The split of each name in `ImageSets/Main/train.txt` and its like; `trainval` divides nothing.
@@ -71,6 +92,31 @@ struct VOC {
         return splits
     }
 
+    /// The classes that CVAT lists in `labelmap.txt`, without the background; nil if there is none.
+    private static func labelMap(_ folder: String) throws -> [String]? {
+        let path = join(folder, "labelmap.txt")
+        guard PhotoFolder.isFile(path) else { return nil }
+        return try TextBytes(path: path).lines.compactMap { _, line in
+            // `cat:128,0,0:part:action`
+            let name = line.split(separator: ":", omittingEmptySubsequences: false).first
+                .map { $0.trimmedText }
+            guard let name, !name.isEmpty, !name.hasPrefix("#"), name != "background" else {
+                return nil
+            }
+            return name
+        }
+    }
+
+    /// The classes in the order of a list, then those that it leaves out; without a list those that occur,
+    /// in the order of their names.
+    private mutating func settleClasses(_ listed: [String]) {
+        guard !listed.isEmpty else { return }
+        let others = draft.entries.flatMap { $0.annotations.map(\.label) }.filter {
+            !listed.contains($0)
+        }
+        draft.set.classes = listed + sortedNames(others)
+    }
+
     private mutating func finder(_ folder: String, _ split: DataSplit?) -> ImageFinder {
         let key = folder + "\n" + (split?.rawValue ?? "")
         if let known = finders[key] { return known }
@@ -97,7 +143,8 @@ struct VOC {
         let own = fileName(stem(file))
         let ownSplit = file.split(separator: "/").dropLast().reversed()
             .compactMap { DataSplit(naming: $0) }.first
-        let split = splits[own] ?? splits[stem(fileName(name))] ?? ownSplit
+        let base = Self.base(file) + "\n"
+        let split = splits[base + own] ?? splits[base + stem(fileName(name))] ?? ownSplit
         let finder = finder(GraftTraining.folder(of: path), ownSplit)
         // Some programs leave the extension out of `filename`, or leave the name of before the image was
         // renamed; the name of the XML file helps then.
@@ -213,11 +260,20 @@ struct VOC {
     /// as does every set with a coordinate of 0.
     private mutating func settleOrigin() {
         guard draft.set.format == "Pascal VOC" else { return }
-        guard !isZeroBased else {
-            draft.set.notes.append(
-                "the boxes count pixels from 0, as CVAT and Label Studio do; Pascal VOC counts from 1"
-            )
+        let hasBoxes = draft.entries.contains { $0.annotations.contains { $0.box != nil } }
+        guard hasBoxes else { return }
+        if reading.firstPixel.map({ $0 == 0 }) ?? isZeroBased {
+            if reading.firstPixel == nil {
+                draft.set.notes.append(
+                    "the boxes count pixels from 0, as CVAT and Label Studio do; --first-pixel 1 takes "
+                        + "them as Pascal VOC does")
+            }
             return
+        }
+        if reading.firstPixel == nil {
+            draft.set.notes.append(
+                "the boxes count pixels from 1, as Pascal VOC does; --first-pixel 0 takes them as they "
+                    + "are")
         }
         for index in draft.entries.indices {
             for at in draft.entries[index].annotations.indices {
@@ -240,6 +296,12 @@ struct VOC {
     /// CVAT's own XML: `<image>` elements with `<box>`, `<polygon>` and other shapes, pixels from 0.
     private mutating func readCVAT(_ root: XMLElement, _ path: String) {
         draft.set.format = "CVAT"
+        let meta = root["meta"]
+        let labels =
+            (meta?["task"] ?? meta?["project"] ?? meta?["job"])?["labels"]?.all("label") ?? []
+        for name in labels.compactMap({ $0["name"]?.text }) where !listedClasses.contains(name) {
+            listedClasses.append(name)
+        }
         let finder = finder(GraftTraining.folder(of: path), nil)
         for element in root.all("image") {
             let name = element.attributes["name"] ?? ""

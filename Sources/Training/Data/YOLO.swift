@@ -132,6 +132,7 @@ struct YOLO {
                 }
             }
         }
+        for finder in finders.values { draft.set.notes += finder.notes }
         settleOrientedBoxes()
         guard !draft.entries.isEmpty else {
             throw malformed(
