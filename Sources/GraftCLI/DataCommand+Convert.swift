@@ -22,7 +22,8 @@ extension DataCommand {
         @Option(name: .shortAndLong, help: "Folder to write; it must not exist.")
         var output: String
         @Option(
-            help: "Format: folders, csv, coco, yolo, voc or createml.", transform: choice)
+            help: "Format: folders, csv, coco, yolo, voc, createml or labelstudio.",
+            transform: choice)
         var to: DataSetFormat
         @Option(
             help: ArgumentHelp(
@@ -79,6 +80,12 @@ extension DataCommand {
             if !json {
                 for remark in set.remarks { Terminal.say("warning: left out \(remark)") }
                 for note in set.notes { Terminal.say("note: \(note)") }
+                let missing = set.images.filter(\.isMissing)
+                if images == .none, let first = missing.first {
+                    Terminal.say(
+                        "warning: \(missing.count) of \(set.images.count) images are not on disk, such as "
+                            + "`\(first.name)`; --folder names their folder")
+                }
             }
             guard !set.images.isEmpty else { throw DataSetWritingError.empty(data) }
             let written = try await write(set)
@@ -107,8 +114,10 @@ extension DataCommand {
             Terminal.answer(
                 "\(output): \(to.title), \(grouped(written.imageCount)) images"
                     + (parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))")
-                    + ", \(grouped(written.annotationCount)) annotations of "
-                    + "\(written.classes.count) classes")
+                    + (set.valueNames.isEmpty
+                        ? ", \(grouped(written.annotationCount)) annotations of "
+                            + "\(written.classes.count) classes"
+                        : " with \(set.valueNames.joined(separator: ", "))"))
         }
     }
 }

@@ -41,11 +41,12 @@ struct PredictCommand: AsyncParsableCommand {
     var sortInto: String?
     @Option(
         help: ArgumentHelp(
-            "Write annotations for other tools: yolo, coco, voc or labelstudio.",
+            "Write annotations for other tools: yolo, coco, voc, createml, csv, labelstudio or folders.",
             discussion: """
-                Into the new folder that -o names, with links to the images. Boxes in each format, \
-                labels of whole images in labelstudio. `graft train` and `graft data` read them.
-                """)) var write: AnnotationFormat?
+                Into the new folder that -o names, with links to the images. Boxes in each format but \
+                folders, labels of whole images in labelstudio, csv and folders. `graft train` and \
+                `graft data` read them.
+                """), transform: choice) var write: DataSetFormat?
     @Option(name: .shortAndLong, help: "Folder that --write makes.") var output: String?
     @Option(help: "Page with all images and their predictions to write: .html or .png.")
     var sheet: String?
@@ -88,7 +89,7 @@ struct PredictCommand: AsyncParsableCommand {
             threshold: threshold)
         var sinks: [any PredictionSink] = []
         if let sortInto { sinks.append(try ClassLinks(sortInto, model)) }
-        if let write, let output { sinks.append(try write.sink(output, model)) }
+        if let write, let output { sinks.append(try WrittenAnnotations(output, write, model)) }
         if let sheet {
             sinks.append(try PredictionSheet(sheet, model, reference: self.model))
         }

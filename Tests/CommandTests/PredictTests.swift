@@ -200,7 +200,8 @@ import Testing
         try #require(scores.count > 4)
         let threshold = "\(scores[min(20, scores.count - 1)])"
         for (format, file) in [
-            ("yolo", "/data.yaml"), ("coco", "/annotations.json"), ("voc", ""),
+            ("yolo", "/data.yaml"), ("coco", "/annotations/instances_default.json"), ("voc", ""),
+            ("createml", ""), ("csv", ""), ("labelstudio", ""),
         ] {
             let place = "\(folder)/\(format)"
             let written = try predict(

@@ -13,7 +13,7 @@ from PIL import Image
 from _graft import attempt, complaint, graft, report
 from _peers import torchvision
 
-FORMATS = ["csv", "coco", "yolo", "voc", "createml"]
+FORMATS = ["csv", "coco", "yolo", "voc", "createml", "labelstudio"]
 NAMES = ["zebra", "cat", "dog & co", "ümlaut"]
 SPLITS = {"train": 7, "val": 3, "test": 2}
 

@@ -101,7 +101,7 @@ def written(package, folder, model_path):
         return worst
 
     graft("predict", model, *options, "--write", "coco", "-o", folder / "coco")
-    coco = COCO(folder / "coco/annotations.json")
+    coco = COCO(folder / "coco/annotations/instances_default.json")
     theirs = {}
     for entry in coco.loadImgs(coco.getImgIds()):
         boxes = coco.loadAnns(coco.getAnnIds(imgIds=entry["id"]))
@@ -110,7 +110,7 @@ def written(package, folder, model_path):
 
     graft("predict", model, *options, "--write", "voc", "-o", folder / "VOCdevkit/VOC2012")
     names = folder / "VOCdevkit/VOC2012/ImageSets/Main"
-    names.mkdir(parents=True)
+    names.mkdir(parents=True, exist_ok=True)
     (names / "train.txt").write_text("".join(f"{i}\n" for i in range(16)))
     theirs = {}
     for _, target in VOCDetection(folder, "2012", "train", download=False):

@@ -57,7 +57,9 @@ private final class Scene {
 }
 
 @Suite struct DataSetWriterTests {
-    private static let boxed: [DataSetFormat] = [.csv, .coco, .yolo, .voc, .createml]
+    private static let boxed: [DataSetFormat] = [
+        .csv, .coco, .yolo, .voc, .createml, .labelstudio,
+    ]
 
     @Test(arguments: boxed) func boxesAndSplitsComeBack(_ format: DataSetFormat) throws {
         let scene = try Scene()
@@ -156,6 +158,57 @@ private final class Scene {
         #expect(throws: DataSetWritingError.foldersWithoutImages) {
             try scene.set.write(to: scene.path("x"), as: .folders, images: .none)
         }
+    }
+
+    @Test func numbersBecomeATable() throws {
+        let scene = try Scene()
+        scene.set.classes = []
+        scene.set.valueNames = ["age", "height, m"]
+        for index in 0..<4 { scene.set.images[index].values = [Float(index) + 0.1, -1.5] }
+        scene.set.images[3].split = .test
+        let written = try scene.set.write(to: scene.path("out"), as: .csv)
+        #expect(written.notes.contains { $0.contains("--task regression --columns age,height, m") })
+        var reading = PhotoReading(task: .regression)
+        reading.columns = ["age", "height, m"]
+        let photos = try PhotoFolder.open(scene.path("out"), reading)
+        #expect(photos.items.map(\.targets) == (0..<4).map { [Float($0) + 0.1, -1.5] })
+        #expect(photos.only(.test).items.count == 1)
+        #expect(throws: DataSetWritingError.values(scene.path("x"), format: .coco)) {
+            try scene.set.write(to: scene.path("x"), as: .coco)
+        }
+    }
+
+    @Test func labelStudioHoldsOutlinesTurnedBoxesLabelsAndPredictions() throws {
+        let scene = try Scene()
+        let outline: [Annotation.Point] = [
+            .init(x: 8, y: 6), .init(x: 40, y: 6), .init(x: 24, y: 30),
+        ]
+        let turned = Annotation.corners(
+            origin: .init(x: 30, y: 10), width: 20, height: 10, degrees: 30)
+        scene.annotate(0, "zebra") { $0.polygons = [outline] }
+        scene.annotate(0, "ant") { $0.orientedBox = turned }
+        scene.annotate(1, "ant") { $0.score = 0.25 }
+        scene.annotate(2, "a <b> & \"c\"", Box(left: 8, top: 6, right: 40, bottom: 30))
+        scene.set.images[2].name = "a b %20 ü#?.png"
+        scene.set.images[1].split = .validation
+        let written = try scene.set.write(to: scene.path("out"), as: .labelstudio)
+        #expect(written.annotationCount == 4 && written.uncarried.counts.isEmpty)
+        let back = try AnnotatedImages.read(scene.path("out"))
+        let found = back.images.map(\.annotations)
+        #expect(
+            zip(found[0][0].polygons[0], outline).allSatisfy {
+                hypot($0.x - $1.x, $0.y - $1.y) < 1e-9
+            })
+        #expect(
+            zip(found[0][1].orientedBox, turned).allSatisfy {
+                hypot($0.x - $1.x, $0.y - $1.y) < 1e-9
+            })
+        #expect(found[1][0].isWholeImage && found[1][0].score == 0.25)
+        #expect(found[2][0].label == "a <b> & \"c\"" && !back.images[2].isMissing)
+        #expect(back.images[1].split == .validation && back.images[0].split == .training)
+        let config = try String(contentsOfFile: scene.path("out/config.xml"), encoding: .utf8)
+        #expect(config.contains("<Label value=\"a &lt;b&gt; &amp; &quot;c&quot;\"/>"))
+        #expect(config.contains("PolygonLabels") && config.contains("<Choices"))
     }
 
     @Test func nothingIsOverwrittenAndNothingHalfWrittenStays() throws {

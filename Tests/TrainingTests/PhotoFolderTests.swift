@@ -84,7 +84,8 @@ import Testing
         let photos = try PhotoFolder.scan(root)
         #expect(photos.items.map(\.relativePath) == ["cat/1.jpg", "dog/1.jpg"])
         #expect(photos.remarks.count == 3)
-        #expect(photos.remarks[0] == "1 link to files outside of the data set: `\(root)/dog/out.jpg`")
+        #expect(
+            photos.remarks[0] == "1 link to files outside of the data set: `\(root)/dog/out.jpg`")
         #expect(photos.remarks[1].hasPrefix("2 images outside of the class folders: "))
         #expect(photos.remarks[2] == "1 file of `\(root)`: 1 .txt (empty file)")
         #expect(throws: PhotoFolderError.notAFolder(root + "/1.jpg")) {

@@ -21,13 +21,7 @@ struct DataSetFolder: ~Copyable {
     init(creating path: String) throws {
         var path = path
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
-        var status = stat()
-        if PathBytes.withCString(path, { lstat($0, &status) }) == 0 {
-            // An empty folder loses nothing.
-            guard status.st_mode & S_IFMT == S_IFDIR, Self.names(in: path).isEmpty else {
-                throw DataSetWritingError.exists(path)
-            }
-        }
+        try Self.requireNew(path)
         let parent = folder(of: path)
         if !parent.isEmpty { try Self.makeFolders(parent) }
         let number = String(UInt32.random(in: 0 ... .max), radix: 36)
@@ -37,6 +31,15 @@ struct DataSetFolder: ~Copyable {
         }
         self.path = path
         self.temporary = temporary
+    }
+
+    /// Throws unless nothing is at `path`, or an empty folder, which loses nothing.
+    static func requireNew(_ path: String) throws {
+        var status = stat()
+        guard PathBytes.withCString(path, { lstat($0, &status) }) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFDIR, names(in: path).isEmpty else {
+            throw DataSetWritingError.exists(path)
+        }
     }
 
     deinit { if !isFinished { Self.remove(temporary) } }
@@ -176,7 +179,7 @@ public enum DataSetWritingError: Diagnostic, Equatable {
         case .nothingToWrite(_, let format, _):
             switch format {
             case .folders: "choose a format with boxes: --to coco, yolo, voc, createml or csv"
-            default: "choose a format with labels of whole images: --to folders or csv"
+            default: "choose a format with labels of whole images: --to folders, csv or labelstudio"
             }
         case .values: "choose --to csv"
         case .foldersWithoutImages: "choose --images link or copy"

@@ -14,6 +14,8 @@ public enum DataSetFormat: String, Sendable, CaseIterable {
     case voc
     /// Apple's Create ML JSON.
     case createml
+    /// Label Studio's JSON of tasks, and the labelling configuration that fits it.
+    case labelstudio
 
     /// The format as people call it.
     public var title: String {
@@ -24,6 +26,7 @@ public enum DataSetFormat: String, Sendable, CaseIterable {
         case .yolo: "YOLO"
         case .voc: "Pascal VOC"
         case .createml: "Create ML"
+        case .labelstudio: "Label Studio"
         }
     }
 }

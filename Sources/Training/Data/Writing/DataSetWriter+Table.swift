@@ -7,7 +7,13 @@ extension DataSetWriter {
         let hasBoxes = outputs.contains { output in
             output.image.annotations.contains { $0.boundingBox != nil }
         }
-        if hasBoxes { try writeBoxes(progress) } else { try writeLabels(progress) }
+        if !valueNames.isEmpty {
+            try writeValues(progress)
+        } else if hasBoxes {
+            try writeBoxes(progress)
+        } else {
+            try writeLabels(progress)
+        }
     }
 
     private mutating func writeBoxes(_ progress: (Int, Int) throws -> Void) throws {
@@ -63,6 +69,26 @@ extension DataSetWriter {
         }
         try file.finish()
         loseClassList(written: written)
+    }
+
+    private mutating func writeValues(_ progress: (Int, Int) throws -> Void) throws {
+        var file = try TextFile(folder.place("values.csv"))
+        let titles = (["path"] + valueNames).map(Self.field)
+        try file.put(titles.joined(separator: ",") + splitTitle + "\n")
+        for (index, output) in outputs.enumerated() {
+            try place(output, in: "images")
+            let row =
+                [Self.field("images/" + output.name)] + output.image.values.map { "\($0)" }
+                + splitField(output)
+            try file.put(row.joined(separator: ",") + "\n")
+            try progress(index + 1, outputs.count)
+        }
+        try file.finish()
+        if valueNames.contains(where: { !TableColumns.isValue($0) }) {
+            report.notes.append(
+                "`graft train` reads it with --task regression --columns "
+                    + valueNames.joined(separator: ","))
+        }
     }
 
     private var splitTitle: String { isDivided ? ",split" : "" }

@@ -47,7 +47,7 @@ extension DataSetWriter {
 
     private mutating func xml(_ output: Output, holding objects: [BoxedObject]) -> String {
         var text = "<annotation>\n<folder>JPEGImages</folder>\n"
-        text += "<filename>\(Self.escaped(output.name))</filename>\n"
+        text += "<filename>\(Written.xml(output.name))</filename>\n"
         text += "<size><width>\(output.width)</width><height>\(output.height)</height>"
         text += "<depth>3</depth></size>\n<segmented>0</segmented>\n"
         for object in objects {
@@ -63,7 +63,7 @@ extension DataSetWriter {
             if box.left < 0 || box.top < 0 || right < box.right || bottom < box.bottom {
                 report.uncarried.add(.clippedBoxes)
             }
-            text += "<object>\n<name>\(Self.escaped(annotation.label))</name>\n"
+            text += "<object>\n<name>\(Written.xml(annotation.label))</name>\n"
             text += "<pose>Unspecified</pose>\n"
             text += "<truncated>\(annotation.isTruncated ? 1 : 0)</truncated>\n"
             text += "<difficult>\(annotation.isDifficult ? 1 : 0)</difficult>\n"
@@ -85,20 +85,5 @@ extension DataSetWriter {
             report.annotationCount += 1
         }
         return text + "</annotation>\n"
-    }
-
-    /// The text in XML, without the characters that XML cannot hold.
-    private static func escaped(_ text: String) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "\u{0}"..<"\u{20}" where scalar != "\t": result += " "
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
     }
 }

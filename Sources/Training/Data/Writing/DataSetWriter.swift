@@ -54,9 +54,15 @@ struct DataSetWriter: ~Copyable {
     /// The classes in their order.
     let classes: [String]
     let keypointNames: [String: [String]]
+    /// The names of the numbers of each image, if it has numbers.
+    let valueNames: [String]
+    /// The program that predicted the annotations, where one did.
+    let writer: String
     /// COCO's numbers of the classes, where the set has one for each.
     let categoryNumbers: [Int]?
     let isDivided: Bool
+    /// Whether the set that was read gives its classes an order.
+    let hasClassOrder: Bool
     /// Whether any annotation is a label of a whole image.
     let hasLabels: Bool
     var outputs: [Output] = []
@@ -74,11 +80,12 @@ struct DataSetWriter: ~Copyable {
         let occurring = Set(set.images.flatMap { $0.annotations.map(\.label) })
         classes = set.orderedClasses(occurring)
         classPlaces = places(classes)
-        keypointNames = set.keypointNames
+        (keypointNames, valueNames, writer) = (set.keypointNames, set.valueNames, set.writer)
         let numbers = classes.map { name in set.categories.first { $0.value == name }?.key }
         let known = numbers.compactMap(\.self)
         categoryNumbers =
             known.count == classes.count && Set(known).count == known.count ? known : nil
+        hasClassOrder = !set.classes.isEmpty
         isDivided = set.images.contains { $0.split != nil }
         hasLabels = set.images.contains { $0.annotations.contains(where: \.isWholeImage) }
         report = WrittenDataSet(path: path, format: format)
@@ -199,8 +206,13 @@ struct DataSetWriter: ~Copyable {
         case .yolo: try writeYOLO(progress)
         case .voc: try writeVOC(progress)
         case .createml: try writeCreateML(progress)
+        case .labelstudio: try writeLabelStudio(progress)
         }
         report.imageCount = outputs.count
+        if !hasClassOrder, [.yolo, .coco, .labelstudio].contains(format), classes.count > 1 {
+            report.notes.append(
+                "the set lists no classes: they are numbered in the order of their names")
+        }
         if isDivided {
             for output in outputs {
                 report.splits[output.image.split ?? .training, default: 0] += 1
@@ -232,6 +244,9 @@ extension AnnotatedImages {
         guard format != .folders || images != .none else {
             throw DataSetWritingError.foldersWithoutImages
         }
+        guard valueNames.isEmpty || format == .csv else {
+            throw DataSetWritingError.values(path, format: format)
+        }
         let hasBoxes = self.images.contains {
             $0.annotations.contains { $0.boundingBox != nil }
         }
@@ -242,11 +257,14 @@ extension AnnotatedImages {
                 throw DataSetWritingError.nothingToWrite(
                     path, format: format, found: "labels of whole images")
             }
-        case .csv, .folders: break
+        case .csv, .folders, .labelstudio: break
         }
         return try DataSetWriter(self, to: path, as: format, images: images).write(
             progress: progress)
     }
+
+    /// Throws unless a set may be written to `path`: nothing is there, or an empty folder.
+    package static func requireNew(_ path: String) throws { try DataSetFolder.requireNew(path) }
 
     /// The classes in the order of their numbers where they have some, and the others that occur.
     fileprivate func orderedClasses(_ occurring: Set<String>) -> [String] {

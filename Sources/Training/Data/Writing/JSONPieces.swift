@@ -44,6 +44,38 @@ enum Written {
     }
 
     static func quoted(_ text: String) -> String { text.jsonQuoted }
+
+    /// The text in an address, with everything escaped but letters of ASCII, digits and `-._~`.
+    static func escaped(_ text: String) -> String {
+        text.utf8.reduce(into: "") { result, byte in
+            let scalar = Unicode.Scalar(byte)
+            if scalar.isASCII,
+                scalar.properties.isAlphabetic || (48...57).contains(byte)
+                    || "-._~".unicodeScalars.contains(scalar)
+            {
+                result.unicodeScalars.append(scalar)
+            } else {
+                let code = String(byte, radix: 16, uppercase: true)
+                result += "%" + (code.count == 1 ? "0" : "") + code
+            }
+        }
+    }
+
+    /// The text in XML, without the characters that XML cannot hold.
+    static func xml(_ text: String) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "&": result += "&amp;"
+            case "<": result += "&lt;"
+            case ">": result += "&gt;"
+            case "\"": result += "&quot;"
+            case "\u{0}"..<"\u{20}" where scalar != "\t": result += " "
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
 }
 
 extension [Annotation.Point] {

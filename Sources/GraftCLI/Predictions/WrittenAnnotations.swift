@@ -1,0 +1,141 @@
+// `--write`: predictions as a data set of annotations that other tools open, to correct them or to learn from them.
+
+import FoundationEssentials
+import Glibc
+import Graft
+import GraftImages
+import GraftNetworks
+import GraftTensors
+import GraftTraining
+
+/// Collects the answers of a run, and writes them as `graft data convert` writes a data set.
+final class WrittenAnnotations: PredictionSink {
+    private let path: String
+    private let format: DataSetFormat
+    private let task: LearningTask
+    private var set = AnnotatedImages()
+    private var spool: ImageSpool?
+
+    /// - Throws: ``UnwritableAnswer`` of answers that the format has no place for, or
+    ///   `DataSetWritingError.exists`.
+    init(_ path: String, _ format: DataSetFormat, _ model: Model) throws {
+        let holds =
+            switch model.task {
+            case .detection: format != .folders
+            case .classification, .multiLabel: [.folders, .csv, .labelstudio].contains(format)
+            case .regression: format == .csv
+            case .embedding: false
+            }
+        guard holds else { throw UnwritableAnswer(format: format, task: model.task) }
+        try AnnotatedImages.requireNew(path)
+        (self.path, self.format, task) = (path, format, model.task)
+        set.classes = task == .regression ? [] : model.labels
+        set.writer = "graft \(model.graph.name)"
+    }
+
+    func add(_ report: ImageReport, of input: ImageInput) throws {
+        guard report.error == nil else { return }
+        var image = try place(of: input)
+        (image.width, image.height) = report.size
+        if let things = report.things {
+            image.annotations = things.map { thing in
+                var annotation = Annotation(label: thing.label, box: thing.box)
+                annotation.score = thing.score
+                return annotation
+            }
+        } else if let values = report.values {
+            set.valueNames = values.map(\.name)
+            image.values = values.map { Float($0.value) }
+        } else {
+            let predictions = report.predictions ?? []
+            let held =
+                task == .multiLabel
+                ? predictions.filter { $0.holds == true } : Array(predictions.prefix(1))
+            image.annotations = held.map { prediction in
+                var annotation = Annotation(label: prediction.label)
+                annotation.score = Double(prediction.probability)
+                return annotation
+            }
+        }
+        set.images.append(image)
+    }
+
+    /// Where the image is in a file; what is in none is kept in one until the set is written.
+    private func place(of input: ImageInput) throws -> AnnotatedImage {
+        func spooled(_ body: (String) throws -> Void) throws -> AnnotatedImage {
+            let spool = try self.spool ?? ImageSpool()
+            self.spool = spool
+            let path = spool.next()
+            try body(path)
+            return AnnotatedImage(path: path, name: input.name == "-" ? "stdin" : input.name)
+        }
+        switch input.place {
+        case .item(let item), .unpacked(let item):
+            var image = AnnotatedImage(path: item.path, name: input.name)
+            (image.range, image.embedded) = (item.range, item.embedded)
+            return image
+        case .bytes(let bytes):
+            return try spooled { path in
+                var file = try AtomicFile(replacing: path)
+                try file.write(bytes)
+                try file.commit(durably: false)
+            }
+        case .frame(let frame): return try spooled { try frame.writePNG(to: $0) }
+        case .missing(let reason): throw reason
+        case .video: throw InputError.video(input.name)
+        }
+    }
+
+    func finish() throws {
+        let written = try set.write(to: path, as: format)
+        for line in written.uncarried.lines {
+            Terminal.say("warning: \(format.title) does not hold \(line)")
+        }
+        for note in written.notes { Terminal.say("note: \(note)") }
+        Terminal.say(
+            "wrote \(path): \(format.title), \(grouped(written.imageCount)) images, "
+                + "\(grouped(written.annotationCount)) annotations")
+    }
+}
+
+/// A folder of images that came from no file; removed with the value.
+private final class ImageSpool {
+    private let folder: String
+    private var count = 0
+
+    init() throws {
+        let parent = FileManager.default.temporaryDirectory.path(percentEncoded: false)
+        var template = Array("\(parent)/graft-images-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else { throw FileError("create a folder in", parent) }
+        folder = String(cString: made)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    /// The path of another image.
+    func next() -> String {
+        count += 1
+        return "\(folder)/\(count)"
+    }
+}
+
+/// Answers that a format has no place for.
+struct UnwritableAnswer: Diagnostic, Equatable {
+    let format: DataSetFormat
+    let task: LearningTask
+
+    var message: String {
+        let holds =
+            switch format {
+            case .labelstudio, .csv: "boxes and labels"
+            case .folders: "the class of each image"
+            case .coco, .yolo, .voc, .createml: "boxes"
+            }
+        return
+            "--write \(format.rawValue) writes \(holds), and this is a model for \(task.rawValue)"
+    }
+    var hint: String? {
+        "`--csv` writes every answer; labels also `--write labelstudio` and `--sort-into DIR`, boxes also "
+            + "`--write coco`"
+    }
+}
