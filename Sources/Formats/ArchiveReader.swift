@@ -3,6 +3,12 @@
 internal import CArchive
 import GraftTensors
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// A file or link of an archive, by the name that the archive gives it.
 struct ArchiveEntry: Equatable {
     /// What an entry is; anything else, such as a folder or a device, is passed over.
@@ -24,9 +30,23 @@ enum ArchiveReader {
     /// libarchive's `AE_IFREG` and `AE_IFLNK`, macros that are not imported.
     private static let regularFile: mode_t = 0o100000
     private static let symbolicLink: mode_t = 0o120000
+    /// libarchive's `ARCHIVE_FORMAT_ZIP`, a macro that is not imported.
+    private static let zipFormat: Int32 = 0x5_0000
     private static let countLimit = 20_000_000
     /// The most bytes that are handed over at a time.
     static let pieceSize = 1 << 18
+
+    /// A locale whose texts are UTF-8: without one libarchive gives no names beyond ASCII.
+    private struct Locale: @unchecked Sendable {
+        // Sendable because it is made once and never changed or freed.
+        let value: locale_t?
+    }
+
+    // 1 is the mask of LC_CTYPE, a macro that is not imported.
+    private static let locale = Locale(value: newlocale(1, "C.UTF-8", nil))
+
+    /// Opens what ``read(_:_:entry:piece:)`` needs of the system, before the process can open no files.
+    static func prepare() { _ = locale.value }
 
     /// Reads an archive.
     ///
@@ -37,6 +57,8 @@ enum ArchiveReader {
         _ bytes: UnsafeRawBufferPointer, _ source: Source, entry: (ArchiveEntry) throws -> Bool,
         piece: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
+        let before = locale.value.map { uselocale($0) }
+        defer { if let before { _ = uselocale(before) } }
         guard let archive = archive_read_new() else { throw source.malformed("out of memory") }
         defer { archive_read_free(archive) }
         archive_read_support_filter_all(archive)
@@ -61,7 +83,8 @@ enum ArchiveReader {
             guard count <= countLimit else {
                 throw source.malformed("it has more than \(countLimit) files")
             }
-            guard let found = try self.entry(header, number: count, source),
+            let isZip = archive_format(archive) & 0xFF_0000 == zipFormat
+            guard let found = try self.entry(header, number: count, isZip: isZip, source),
                 try entry(found)
             else { continue }
             while true {
@@ -73,14 +96,15 @@ enum ArchiveReader {
         }
     }
 
-    private static func entry(_ header: OpaquePointer, number: Int, _ source: Source) throws
-        -> ArchiveEntry?
-    {
+    private static func entry(
+        _ header: OpaquePointer, number: Int, isZip: Bool, _ source: Source
+    ) throws -> ArchiveEntry? {
         func text(_ raw: UnsafePointer<CChar>?) -> String? {
             raw.map { start in
                 var count = 0
                 while start[count] != 0 { count += 1 }
-                return PathBytes.string(UnsafeRawBufferPointer(start: start, count: count))
+                let name = PathBytes.string(UnsafeRawBufferPointer(start: start, count: count))
+                return isZip && PathBytes.isRaw(name) ? codePage437(PathBytes.bytes(name)) : name
             }
         }
         let kind: ArchiveEntry.Kind
@@ -103,5 +127,18 @@ enum ArchiveReader {
         }
         return ArchiveEntry(
             name: name, kind: kind, isEncrypted: archive_entry_is_encrypted(header) != 0)
+    }
+
+    /// The upper half of code page 437, which names in zip archives have that are no UTF-8.
+    private static let upperHalf = Array(
+        ("ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀"
+            + "αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{A0}").unicodeScalars)
+
+    private static func codePage437(_ bytes: [UInt8]) -> String {
+        var text = String.UnicodeScalarView()
+        for byte in bytes {
+            text.append(byte < 128 ? Unicode.Scalar(byte) : upperHalf[Int(byte) - 128])
+        }
+        return String(text)
     }
 }

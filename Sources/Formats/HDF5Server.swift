@@ -50,6 +50,7 @@ public enum HDF5Server {
             isUnpacking
             ? Self.unpackLimits(byteCount: storage.byteCount)
             : Self.limits(byteCount: storage.byteCount)
+        if isUnpacking { ArchiveReader.prepare() }
         let held = Confinement.enter(seconds: limits.seconds, bytes: limits.bytes)
         send(.held, Data([UInt8(truncatingIfNeeded: held.rawValue)]))
         if arguments.dropFirst(2).elementsEqual([inflate]) { return serveInflated(storage) }

@@ -2,7 +2,7 @@
 
 /// Reads a JSON value from bytes.
 struct JSONParser {
-    /// What is forgiven.
+    /// The rules of a reading: strict or lenient.
     struct Rules {
         /// Whether the text must be JSON to the letter: no NaN, no name twice, no half of a character.
         let isStrict: Bool

@@ -17,11 +17,22 @@ public enum TarArchive {
     /// - Throws: `FormatError` for a header whose sum is wrong or a file that ends too early.
     public static func members(_ path: String) throws -> [Member] {
         try Storage(mapping: path).withBytes { bytes in
-            try members(bytes, path)
+            try contents(bytes, path).members
         }
     }
 
+    /// The number of links in the archive at `path`, which ``members(_:)`` leaves out.
+    package static func linkCount(_ path: String) throws -> Int {
+        try Storage(mapping: path).withBytes { try contents($0, path).links }
+    }
+
     static func members(_ bytes: UnsafeRawBufferPointer, _ path: String) throws -> [Member] {
+        try contents(bytes, path).members
+    }
+
+    private static func contents(_ bytes: UnsafeRawBufferPointer, _ path: String) throws
+        -> (members: [Member], links: Int)
+    {
         func malformed(_ reason: String) -> FormatError {
             .malformed(path: path, format: "tar", reason: reason)
         }
@@ -29,11 +40,14 @@ public enum TarArchive {
             String(decoding: bytes[range].prefix { $0 != 0 }, as: UTF8.self)
         }
         var members: [Member] = []
+        var links = 0
         var longName: String?
         var at = 0
         while at <= bytes.count - 512 {
             // Two blocks of zeros end an archive; one is enough to be sure.
-            if bytes[at..<(at + 512)].allSatisfy({ $0 == 0 }) { return members }
+            if bytes[at..<(at + 512)].allSatisfy({ $0 == 0 }) {
+                return (members, links)
+            }
             guard let size = number(bytes, at + 124, 12), let sum = number(bytes, at + 148, 8)
             else {
                 throw malformed("the header at byte \(at) has no size and sum")
@@ -64,6 +78,9 @@ public enum TarArchive {
             case UInt8(ascii: "L"): longName = text(content)
             case UInt8(ascii: "x"): longName = paxName(bytes[content]) ?? longName
             case UInt8(ascii: "g"): break
+            case UInt8(ascii: "1"), UInt8(ascii: "2"):
+                links += 1
+                longName = nil
             default: longName = nil
             }
             let blocks = size / 512 + (size % 512 == 0 ? 0 : 1)
@@ -73,7 +90,7 @@ public enum TarArchive {
             throw malformed(
                 members.isEmpty ? "it has no header" : "it is cut short after byte \(bytes.count)")
         }
-        return members
+        return (members, links)
     }
 
     /// Octal digits between spaces and zeros; nil for anything else or what does not fit.

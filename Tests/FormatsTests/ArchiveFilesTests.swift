@@ -122,6 +122,39 @@ import Testing
         }
     }
 
+    /// A zip of stored, empty members; a name with the flag of UTF-8 is marked as such.
+    private func zip(_ names: [(bytes: [UInt8], isUTF8: Bool)]) -> [UInt8] {
+        func little(_ value: Int, _ count: Int) -> [UInt8] {
+            (0..<count).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
+        }
+        var bytes: [UInt8] = []
+        var directory: [UInt8] = []
+        for (name, isUTF8) in names {
+            let fields =
+                little(20, 2) + little(isUTF8 ? 0x800 : 0, 2) + little(0, 18)
+                + little(name.count, 2) + little(0, 2)
+            directory += little(0x0201_4B50, 4) + little(20, 2) + fields + little(0, 10)
+            directory += little(bytes.count, 4) + name
+            bytes += little(0x0403_4B50, 4) + fields + name
+        }
+        let count = little(names.count, 2)
+        return bytes + directory + little(0x0605_4B50, 4) + little(0, 4) + count + count
+            + little(directory.count, 4) + little(bytes.count, 4) + little(0, 2)
+    }
+
+    @Test(arguments: places) func namesBeyondASCIIAreKept(_ isolation: Isolation) throws {
+        let scratch = try Scratch()
+        let folder = try unpack(
+            zip([
+                (Array("été/ü 日本.jpg".utf8), true), (Array("naïve.jpg".utf8), false),
+                // Code page 437, as zip archives without the flag have it.
+                (Array("h".utf8) + [0x81] + Array("nd.jpg".utf8), false),
+            ]), isolation, scratch: scratch)
+        for name in ["été/ü 日本.jpg", "naïve.jpg", "hünd.jpg"] {
+            #expect(FileManager.default.fileExists(atPath: folder + "/" + name), "\(name)")
+        }
+    }
+
     @Test func entriesComeThroughMessagesAsTheyWere() {
         for entry in [
             ArchiveEntry(name: "a/b.jpg", kind: .file, isEncrypted: true),
