@@ -89,9 +89,10 @@ extension DataCommand {
             let classCount = isAnnotated ? annotations.classes.count : photos.classes.count
             lines += findings
             lines.append(
-                "\(grouped(annotations.images)) images\(things) of \(classCount) classes: \(result)"
+                "\(grouped(annotations.images)) \(annotations.images == 1 ? "image" : "images")\(things) of "
+                    + "\(classCount) \(classCount == 1 ? "class" : "classes"): \(result)"
             )
-            Terminal.answer(lines.joined(separator: "\n"))
+            Terminal.answer(DataArchive.shown(lines.joined(separator: "\n")))
         }
 
         private func check(_ photos: PhotoFolder) async throws -> DataCheck {

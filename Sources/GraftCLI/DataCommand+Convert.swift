@@ -78,8 +78,10 @@ extension DataCommand {
             let set = try AnnotatedImages.read(
                 try await Models.photos(at: data), reading.reading)
             if !json {
-                for remark in set.remarks { Terminal.say("warning: left out \(remark)") }
-                for note in set.notes { Terminal.say("note: \(note)") }
+                for remark in set.remarks {
+                    Terminal.say("warning: left out \(DataArchive.shown(remark))")
+                }
+                for note in set.notes { Terminal.say("note: \(DataArchive.shown(note))") }
                 let missing = set.images.filter(\.isMissing)
                 if images == .none, let first = missing.first {
                     Terminal.say(
@@ -104,9 +106,7 @@ extension DataCommand {
                             leftOut: set.remarks, notes: set.notes + written.notes)))
                 return
             }
-            for line in written.uncarried.lines {
-                Terminal.say("warning: \(to.title) does not hold \(line)")
-            }
+            for warning in written.warnings { Terminal.say("warning: \(warning)") }
             for note in written.notes { Terminal.say("note: \(note)") }
             let parts = DataSplit.allCases.compactMap { split in
                 written.splits[split].map { "\(grouped($0)) \(split.name)" }

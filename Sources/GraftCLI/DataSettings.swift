@@ -101,13 +101,15 @@ struct DataSettings: ParsableArguments {
 
     /// Says on stderr what was left out of a set, what was assumed and how it is divided.
     static func say(of photos: PhotoFolder) {
-        for remark in photos.remarks { Terminal.say("warning: left out \(remark)") }
+        for remark in photos.remarks {
+            Terminal.say("warning: left out \(DataArchive.shown(remark))")
+        }
         sayNotes(of: photos)
     }
 
     /// Says on stderr what was assumed of a set and how it is divided.
     static func sayNotes(of photos: PhotoFolder) {
-        for note in photos.notes { Terminal.say("note: \(note)") }
+        for note in photos.notes { Terminal.say("note: \(DataArchive.shown(note))") }
         for note in [photos.division, photos.loneClasses].compactMap(\.self) {
             Terminal.say("note: \(note)")
         }

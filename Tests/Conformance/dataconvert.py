@@ -217,6 +217,44 @@ with tempfile.TemporaryDirectory() as root:
     lost = attempt("data", "convert", outlined, "-o", f"{root}/lost", "--to", "createml").stderr
     report(f"{len(pairs)} outlines" in lost, "outlines that Create ML cannot hold are counted", lost.splitlines()[-1][:80])
 
+    # Label Studio's brush masks, written by their definition: runs of RGBA bytes in a stream of bits
+    def brush(values, sizes=(3, 4, 8, 16)):
+        bits = f"{len(values):032b}" + f"{7:05b}" + "".join(f"{size - 1:04b}" for size in sizes)
+        at = 0
+        while at < len(values):
+            end = at
+            while end + 1 < len(values) and values[end + 1] == values[at] and end + 1 - at < 1 << sizes[3]:
+                end += 1
+            length = end - at + 1
+            which = next(i for i, size in enumerate(sizes) if length <= 1 << size)
+            # A run has one value; a single byte is a list of one.
+            bits += f"{int(length > 1)}{which:02b}{length - 1:0{sizes[which]}b}{values[at]:08b}"
+            at = end + 1
+        bits += "0" * (-len(bits) % 8)
+        return [int(bits[i : i + 8], 2) for i in range(0, len(bits), 8)]
+
+    brushed = f"{root}/brushed"
+    os.makedirs(brushed)
+    masks, tasks = {}, []
+    for index in range(4):
+        mask = np.random.default_rng(index).random((31, 43)) < (0.02, 0.5, 0.98, 0.0)[index]
+        mask[5:20, 7 + index : 30] = True
+        rgba = np.zeros((31, 43, 4), np.uint8)
+        rgba[mask] = (40, index, 90, 255)
+        masks[f"{index}.png"] = mask
+        Image.new("RGB", (43, 31)).save(f"{brushed}/{index}.png")
+        value = {"format": "rle", "rle": brush(rgba.reshape(-1).tolist()), "brushlabels": ["liver"]}
+        tasks.append({
+            "data": {"image": f"/data/upload/1/0a1b2c3d-{index}.png"},
+            "annotations": [{"result": [{"type": "brushlabels", "original_width": 43, "original_height": 31, "value": value}]}]})
+    json.dump(tasks, open(f"{brushed}/project.json", "w"))
+    graft("data", "convert", brushed, "-o", f"{root}/brush-coco", "--to", "coco")
+    coco = quiet(COCO, f"{root}/brush-coco/annotations/instances_default.json")
+    found = {coco.imgs[a["image_id"]]["file_name"]: coco.annToMask(a) > 0 for a in coco.anns.values()}
+    report(
+        sorted(found) == sorted(masks) and all((found[name] == mask).all() for name, mask in masks.items()),
+        "pycocotools: Label Studio's brush masks, every pixel")
+
     # Nothing is overwritten, and nothing half-written stays.
     report("already exists" in complaint("data", "convert", source, "-o", f"{root}/coco", "--to", "voc"), "an existing folder is refused")
     broken = f"{root}/broken"

@@ -100,6 +100,12 @@ struct InputSettings: ParsableArguments {
     private func archived(_ path: String) throws -> [ImageInput] {
         guard try DataArchive.isTar(path) else { return try unpacked(path) }
         let images = try TarImages(path)
+        let links = try TarArchive.linkCount(path)
+        if links > 0 {
+            Terminal.say(
+                "warning: left out \(links) \(links == 1 ? "link" : "links") in `\(path)`: unpack it to "
+                    + "follow them")
+        }
         guard !images.members.isEmpty else {
             throw InputError.noImages(
                 path, others: images.leftOut.isEmpty ? "" : "\(images.leftOut)")

@@ -88,9 +88,7 @@ final class WrittenAnnotations: PredictionSink {
 
     func finish() throws {
         let written = try set.write(to: path, as: format)
-        for line in written.uncarried.lines {
-            Terminal.say("warning: \(format.title) does not hold \(line)")
-        }
+        for warning in written.warnings { Terminal.say("warning: \(warning)") }
         for note in written.notes { Terminal.say("note: \(note)") }
         Terminal.say(
             "wrote \(path): \(format.title), \(grouped(written.imageCount)) images, "

@@ -1,8 +1,8 @@
 // The parent's side of decoding one image: every message of the process is checked as it comes.
 
-/// What is said about one image, over whatever leads to the process.
+/// The messages about one image, over any connection to the process.
 struct ImageDialogue {
-    /// How it ended.
+    /// The result of a dialogue.
     enum Outcome: Equatable {
         case image(Image)
         /// The process says why there is no image.

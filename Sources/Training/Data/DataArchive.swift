@@ -47,7 +47,8 @@ package enum DataArchive {
     package static func folder(of path: String) throws -> String {
         let key = FolderListing.resolved(path) ?? path
         if let known = unpacked.withLock({ $0[key] }) { return known }
-        let parent = FileManager.default.temporaryDirectory.path(percentEncoded: false)
+        var parent = FileManager.default.temporaryDirectory.path(percentEncoded: false)
+        while parent.count > 1, parent.hasSuffix("/") { parent.removeLast() }
         removeAbandoned(in: parent)
         var template = Array("\(parent)/\(prefix)\(getpid())-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else { throw FileError("create a folder in", parent) }
@@ -73,7 +74,15 @@ package enum DataArchive {
         return folder
     }
 
-    private static let prefix = "graft-data-"
+    /// A text in which unpacked files are called by the archives that they came from.
+    package static func shown(_ text: String) -> String {
+        let folders = unpacked.withLock { $0 }
+        return folders.reduce(text) { text, pair in
+            text.contains(pair.value) ? text.replacing(pair.value, with: pair.key) : text
+        }
+    }
+
+    private static let prefix = "graft-unpacked-"
 
     /// Removes what processes of this user left that were killed.
     private static func removeAbandoned(in parent: String) {

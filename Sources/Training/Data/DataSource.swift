@@ -54,9 +54,11 @@ enum DataSource {
         }
     }
 
-    /// Whether a tar archive holds nothing but images and texts of their classes.
+    /// Whether a tar archive holds nothing but images and texts of their classes; links are followed where
+    /// it is unpacked.
     private static func isPlainTar(_ path: String) throws -> Bool {
         let described = ["json", "jsonl", "yaml", "yml", "xml", "csv", "tsv", "names", "txt"]
+        guard try TarArchive.linkCount(path) == 0 else { return false }
         return try !TarArchive.members(path).contains { member in
             !member.name.split(separator: "/").contains { FolderListing.isSystem(String($0)) }
                 && described.contains(fileExtension(member.name))

@@ -51,6 +51,8 @@ final class ImageFinder {
     private var lastExtension = "jpg"
     private var guessed: OrderedDictionary<String, Int> = [:]
     private var twin: (name: String, taken: String, other: String)?
+    /// Images that are not where the file says, and the first of them.
+    private var moved: (count: Int, given: String, found: String)?
     private var twinChecks = 0
 
     /// The extensions that are tried for a name without one.
@@ -142,6 +144,12 @@ final class ImageFinder {
             "\(count == 1 ? "1 image is" : "\(count) images are") taken from `\(base)`, a folder beside "
                 + "that of the annotations; --folder names another"
         }
+        if let moved {
+            notes.append(
+                "\(moved.count == 1 ? "1 image is" : "\(moved.count) images are") not where the annotations "
+                    + "say and found by the end of the path, such as `\(moved.found)` for `\(moved.given)`; "
+                    + "--folder names their folder")
+        }
         if let twin {
             notes.append(
                 "images of the name `\(twin.name)` are in `\(twin.taken)` and in `\(twin.other)`: the "
@@ -206,11 +214,17 @@ final class ImageFinder {
                 guard PhotoFolder.isFile(path) else { continue }
                 if guesses.contains(base) { guessed[base, default: 0] += 1 }
                 look(for: end, besideThatIn: base, among: entries[(rank + 1)...])
+                if start > 0, !Self.isServed(name) {
+                    moved = ((moved?.count ?? 0) + 1, moved?.given ?? name, moved?.found ?? path)
+                }
                 return path
             }
         }
         return nil
     }
+
+    /// Whether a path is an address on a server: Label Studio's, or one whose scheme is gone.
+    private static func isServed(_ name: String) -> Bool { name.hasPrefix("/data/") }
 
     /// Notes an image of the same name in another folder, which may be the one that is meant.
     private func look(

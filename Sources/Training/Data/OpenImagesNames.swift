@@ -2,14 +2,14 @@
 
 import GraftFormats
 
-/// What `class-descriptions-boxable.csv` and its like say.
+/// The class names of `class-descriptions-boxable.csv` and its like.
 struct OpenImagesNames {
     /// The name of each number.
     private(set) var names: [String: String] = [:]
-    /// What somebody has to know whose numbers stay numbers.
+    /// A note where the names are not there.
     private(set) var note: String?
 
-    /// The names for the labels of a table; none if they are no numbers of Open Images.
+    /// The names for the labels of a table; empty if these are not identifiers of Open Images.
     init(_ table: TextTable, label: Int?, near folder: String) {
         guard let label, let first = table.rows.first?[label].text, Self.isNumber(first) else {
             return

@@ -165,10 +165,10 @@ public enum PhotoFolderError: Diagnostic, Equatable {
             switch expected {
             case .classification: "add --crops to learn from each box"
             case .detection:
-                "name annotations with boxes: a data.yaml, a COCO .json, a folder of .xml files or a table with xmin, ymin, xmax, ymax"
-            case .regression:
-                "name a table with a column of numbers: --columns path=NAME,value=NAME"
-            default: "list the images in a CSV table"
+                "name annotations with boxes: a data.yaml, a COCO .json, a folder of .xml files or a table with "
+                    + "xmin, ymin, xmax, ymax"
+            default:
+                "list the images in a table: --columns path=NAME,label=NAME, or value=NAME for numbers"
             }
         case .noTable: "leave --columns out, or name a .csv or .jsonl file"
         case .tooManyLabels: "name the column that holds labels, or learn from fewer photos at once"

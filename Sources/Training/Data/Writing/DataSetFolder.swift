@@ -164,7 +164,7 @@ public enum DataSetWritingError: Diagnostic, Equatable {
         case .nothingToWrite(let path, let format, let found):
             "`\(path)` has nothing that \(format.title) can hold: found \(found)"
         case .values(let path, let format):
-            "`\(path)` has numbers as targets, which \(format.title) cannot hold"
+            "cannot write `\(path)` as \(format.title): the set has numbers as targets"
         case .empty(let path): "`\(path)` has no images to write"
         case .foldersWithoutImages: "class folders hold nothing but images"
         case .className(let name, let format, let reason):

@@ -24,6 +24,13 @@ public struct WrittenDataSet: Sendable {
     public var uncarried = Uncarried()
     /// What somebody who uses the set has to know.
     public var notes: [String] = []
+
+    /// A line for each kind of content that the format cannot hold.
+    public var warnings: [String] {
+        uncarried.lines.map {
+            "\(format.title) \(format == .folders ? "do" : "does") not hold \($0)"
+        }
+    }
 }
 
 /// A data set on its way into a format.
