@@ -1,7 +1,6 @@
 // `--write`: predictions as a data set of annotations that other tools open, to correct them or to learn from them.
 
 import FoundationEssentials
-import Glibc
 import Graft
 import GraftImages
 import GraftNetworks
@@ -102,10 +101,16 @@ private final class ImageSpool {
     private var count = 0
 
     init() throws {
-        let parent = FileManager.default.temporaryDirectory.path(percentEncoded: false)
-        var template = Array("\(parent)/graft-images-XXXXXX".utf8CString)
-        guard let made = mkdtemp(&template) else { throw FileError("create a folder in", parent) }
-        folder = String(cString: made)
+        folder =
+            FileManager.default.temporaryDirectory
+            .appending(path: "graft-images-\(UUID().uuidString)").path(percentEncoded: false)
+        do {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw FileError("create", folder)
+        }
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
