@@ -42,7 +42,7 @@ public struct ModelCard {
     public static func check(beside file: String) throws {
         let card = folder(of: file) + "README.md"
         if FileManager.default.fileExists(atPath: card),
-            try !LabelNames.text(at: card).hasPrefix(mark)
+            try !isOurs(LabelNames.text(at: card))
         {
             throw ModelError.unusable(
                 card, reason: "it exists and is not a model card of graft",
@@ -75,7 +75,7 @@ public struct ModelCard {
         return written
     }
 
-    private static func write(_ text: String, to path: String) throws {
+    static func write(_ text: String, to path: String) throws {
         var file = try AtomicFile(replacing: path)
         try file.write(Array(text.utf8))
         try file.commit(durably: false)

@@ -1,6 +1,7 @@
 // `graft upload`: files of this machine into a repository of the Hub.
 
 import ArgumentParser
+import Graft
 import GraftCache
 import GraftHub
 
@@ -10,7 +11,8 @@ struct UploadCommand: AsyncParsableCommand {
         abstract: "Upload a file or a folder to a repository of the Hub, as one commit.",
         discussion: """
             Example: graft upload run hf://org/name --message "First version"
-            The repository is created if missing. Files that it has already are not sent again. An \
+            Of a run's folder a model card, README.md, is written first: metrics, licence, base model, \
+            digest of the data and the command. The repository is created if missing. Files that it has already are not sent again. An \
             upload in parts that was interrupted is resumed by the same command.
             """)
 
@@ -33,6 +35,7 @@ struct UploadCommand: AsyncParsableCommand {
     var tokenFile: String?
     @Option(help: "Host that may be asked over plain http (repeatable; also GRAFT_ALLOW_HTTP).")
     var allowHTTP: [String] = []
+    @Flag(help: "Write no model card into a run's folder.") var noCard = false
     @Flag(help: "Show what would be sent.") var dryRun = false
     @Flag(name: .shortAndLong, help: "Print no progress.") var quiet = false
     @Flag(name: .shortAndLong, help: "Show requests, without secrets (also HF_DEBUG=1).")
@@ -60,6 +63,9 @@ struct UploadCommand: AsyncParsableCommand {
         upload.delete = delete
         upload.message = message
         upload.isDryRun = dryRun
+        if !noCard, !dryRun, let card = try ModelCard.write(ofRun: path), !quiet {
+            Terminal.say("wrote \(card)")
+        }
         let report = Progress.fetching(path)
         let done = try await Hub(options: options)
             .upload(path, to: reference, upload, progress: quiet ? nil : report)

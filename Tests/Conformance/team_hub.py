@@ -109,6 +109,7 @@ class Upstream:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # Clients that stop reading.
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
@@ -372,6 +373,39 @@ print(all((a == b).all() for a, b in zip(net.state_dict().values(), again.state_
           result[1].split("\n")[-6:] == ["ann", "True", "['main', 'next']", "['.gitattributes']", "True", "True"], result)
 
 
+def card(home):
+    """A trained run is uploaded with a card that the Hub's own parser reads."""
+    from huggingface_hub import ModelCard
+
+    home.mkdir()
+    tokens = home / "tokens"
+    tokens.write_text(f"{WRITE} ann write\n")
+    env = environment(home / "ann") | {"HF_TOKEN": WRITE}
+    run(env, GRAFT, "draw", str(home / "drawn"), "--classes", "3", "--count", "8")
+    result = run(env, GRAFT, "train", str(home / "drawn"), "--backbone", "graft/tiny", "-o", str(home / "run"), "--mode", "finetune",
+                 "--unfreeze", "all", "--epochs", "2", timeout=300)
+    check("a run is trained", result[0] == 0, result)
+    serve = Serve(home, "--writable", "--token-file", str(tokens))
+    env["HF_ENDPOINT"] = serve.url
+    result = run(env, GRAFT, "upload", str(home / "run"), "hf://acme/run", "--json")
+    sent = json.loads(result[1])["files"] if result[0] == 0 else []
+    check("the run is uploaded with its card", "README.md" in sent and "model.safetensors" in sent, result)
+    answer, data = serve.ask("GET", "/acme/run/resolve/main/README.md", {"Authorization": f"Bearer {WRITE}"})
+    metrics = json.loads((home / "run/metrics.json").read_text())
+    found = ModelCard(data.decode())
+    check("the Hub's parser reads its metadata", found.data.library_name == "graft"
+          and found.data.pipeline_tag == "image-classification" and "graft" in found.data.tags, found.data.to_dict())
+    text = data.decode()
+    command = json.loads((home / "run/run.json").read_text())["command"]
+    check("it has the metrics, the digest of the data and the command",
+          f"| accuracy | {round(metrics['accuracy'], 4):g} |" in text.replace(".0 |", " |") and "Digest of the data split" in text
+          and command in text, text)
+    (home / "run/README.md").write_text("# mine\n")
+    result = run(env, GRAFT, "upload", str(home / "run"), "hf://acme/run")
+    check("a README.md of the user's own stays", result[0] == 0 and (home / "run/README.md").read_text() == "# mine\n", result)
+    serve.stop()
+
+
 def killed(home):
     """An upload that is killed in the middle of its parts goes on."""
     home.mkdir()
@@ -402,7 +436,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="graft-team-") as home:
         home = pathlib.Path(home)
         only = sys.argv[1:]
-        for name, part in (("pulls", pulls), ("sizes", sizes), ("writes", writes), ("killed", killed)):
+        for name, part in (("pulls", pulls), ("sizes", sizes), ("writes", writes), ("card", card), ("killed", killed)):
             if not only or name in only:
                 part(home / name)
     sys.exit(1 if failures else 0)
