@@ -12,7 +12,7 @@ extension Answering {
                 let answer = try await upstream.resolve(name, commit: commit, path: path, request)
             else { return missing(path, of: name, commit: commit) }
             if request.method == "GET" {
-                usage.recordUse(of: "\(shelf.hub.snapshot(name, commit))/\(path)")
+                shelf.recordUse(of: name, commit: commit, in: usage)
             }
             return answer
         }
@@ -22,7 +22,7 @@ extension Answering {
         let fields = Self.fields(of: found.file, commit: commit)
         let answer = ServerResponse.file(found.open, for: request.request, fields: fields)
         if request.method == "GET", case .file(_, let range) = answer.body, range.lowerBound == 0 {
-            usage.recordUse(of: found.place)
+            shelf.recordUse(of: name, commit: commit, in: usage)
         }
         return answer
     }

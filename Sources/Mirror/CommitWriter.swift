@@ -79,7 +79,7 @@ struct CommitWriter: Sendable {
     }
 
     /// Whether a repository was made here, and does not mirror another hub's.
-    func isHosted(_ name: HubName) -> Bool { Files.size(of: mark(name)) != nil }
+    func isHosted(_ name: HubName) -> Bool { Files.size(of: mark(name)) != nil && shelf.has(name) }
 
     /// Notes that a repository was made here.
     func host(_ name: HubName) throws {

@@ -44,6 +44,23 @@ final class Shelf: Sendable {
         }.sorted { $0.ref < $1.ref }
     }
 
+    // MARK: Use
+
+    /// The snapshots whose use was recorded of late, with the time.
+    private let recorded = Mutex<[String: Int]>([:])
+
+    /// Records the use of a commit, at most once per minute: files are asked for much more often.
+    func recordUse(of name: HubName, commit: String, in cache: Cache) {
+        let (key, now) = ("\(name.folderName)/\(commit)", Quantity.now)
+        let isNew = recorded.withLock { recorded in
+            if let last = recorded[key], now - last < 60 { return false }
+            if recorded.count >= Listings.fileCount { recorded = [:] }
+            recorded[key] = now
+            return true
+        }
+        if isNew { cache.recordUse(of: hub.snapshot(name, commit)) }
+    }
+
     // MARK: Listings
 
     /// The listings that were made, with the state of the disk that they tell of.
@@ -130,8 +147,6 @@ final class Shelf: Sendable {
     struct Found {
         let file: CommitListing.File
         let open: ServedFile
-        /// The path in the snapshot.
-        let place: String
     }
 
     /// One file of a commit; nil where it is not here, or leads out of the cache.
@@ -158,7 +173,7 @@ final class Shelf: Sendable {
         guard let etag = self.name(blob: blob, listed: listed, at: real) else { return nil }
         let file = CommitListing.File(
             path: path, byteCount: open.byteCount, etag: etag, object: "")
-        return Found(file: file, open: open, place: place)
+        return Found(file: file, open: open)
     }
 
     private static func isDigest(_ blob: String) -> Bool {

@@ -13,6 +13,8 @@ final class Upstream: Sendable {
     private let shelf: Shelf
     private let eviction: Eviction?
     private let state = Mutex(State())
+    /// A transfer blocks a thread: questions about revisions find one however many run.
+    private let turns = Turns(count: 16)
 
     /// Seconds for which the commit of a branch is taken as it was.
     static let freshness = Duration.seconds(30)
@@ -158,12 +160,14 @@ final class Upstream: Sendable {
             let hub = Hub(cache: cache, options: options)
             // Not a child of the request: who asked first may leave, and the others wait.
             Task {
+                await self.turns.take()
                 do {
                     try await hub.pull(name, commit: commit, path: file.path)
                     pull.finish(at: "\(self.shelf.hub.snapshot(name, commit))/\(file.path)")
                 } catch {
                     pull.fail(error)
                 }
+                self.turns.pass()
                 self.state.withLock { $0.pulls[key] = nil }
                 self.eviction?.run()
             }
