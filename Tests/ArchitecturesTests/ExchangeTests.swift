@@ -66,6 +66,22 @@ struct ExchangeTests {
                 op: .reshape(channels: 2, height: 4, width: 24, channelsLast: false),
                 first: [.flatten(channelsLast: true)]),
             Case(op: .slice(start: 1, count: 2)),
+            Case(op: .slice(start: 1, count: 3, axis: 2, step: 2)),
+            Case(op: .concatenate(axis: 3), reads: 2),
+            Case(op: .softmax(axis: 2)),
+            Case(op: .layerNorm(epsilon: 1e-4, axes: [3])),
+            Case(op: .take(axis: 1, indices: [2, 0])),
+            Case(op: .reduce(.sum, axes: [1], keepsAxes: true)),
+            Case(op: .elementwise(.erf)),
+            Case(op: .elementwise(.sqrt)),
+            Case(op: .binary(.divide), reads: 2),
+            Case(op: .binary(.maximum), reads: 2),
+            Case(op: .groupNorm(groups: 3, epsilon: 1e-4)),
+            Case(op: .localResponseNorm(size: 3, alpha: 0.5, beta: 0.75, bias: 2)),
+            Case(op: .padAxes(before: [0, 0, 1, 2], after: [0, 0, 3, 0], mode: .reflect)),
+            Case(
+                op: .resize(
+                    to: .sizes(height: 5, width: 11), mode: .cubic, coordinates: .alignCorners)),
             Case(op: .channelShuffle(groups: 3)),
             Case(op: .pad(Padding(top: 1, left: 0, bottom: 2, right: 3), value: 0.5)),
         ]

@@ -184,9 +184,11 @@ def heads():
             Image.fromarray(pixels).save(folder / "data" / kind / f"{index}.png")
     graft("train", folder / "data", "--backbone", "graft/tiny", "--head", "knn", "-o", folder / "run")
     model = folder / "run/model.safetensors"
-    for ending in ("onnx", "keras", "h5", "pth"):
+    for ending in ("onnx", "keras", "h5", "pth", "npz", "weights.h5"):
         said = complaint("convert", model, "-o", folder / f"knn.{ending}")
         report("knn" in said and "--notop" in said, f"a knn head as .{ending}", said.strip()[:120])
+    said = complaint("convert", model, "--to", "safetensors", "-o", folder / "knn.safetensors")
+    report("knn" in said and "--notop" in said, "a knn head as plain safetensors", said.strip()[:120])
     graft("convert", model, "--notop", "-o", folder / "knn.onnx")
     graft("train", folder / "data", "--backbone", "graft/tiny", "--head", "logistic", "-o", folder / "plain")
     (folder / "card").mkdir()

@@ -43,8 +43,10 @@ struct ONNXOperator: Sendable {
 
     /// Every operator that is read, by its name in ai.onnx; those of numbers that are known are
     /// evaluated before this is asked (``ONNXConstants``).
-    static let all: [String: ONNXOperator] = named.merging(Op.Elementwise.operators) { row, _ in row
-    }
+    static let all: [String: ONNXOperator] =
+        named
+        .merging(Op.Elementwise.operators) { row, _ in row }
+        .merging(ONNXQuantization.operators) { row, _ in row }
 
     private static let named: [String: ONNXOperator] = [
         "Add": .node(Op.Add.readONNX),

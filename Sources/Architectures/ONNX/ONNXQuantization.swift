@@ -1,9 +1,9 @@
-// Quantised ONNX models in QDQ form, read as the networks of floating-point numbers that they stand for.
+// Quantised ONNX models, read as the networks of floating-point numbers that they stand for.
 
 import GraftNetworks
 import GraftTensors
 
-/// The quantisation of a `QuantizeLinear` or `DequantizeLinear`: (q − zero) · scale.
+/// The quantisation of a value that a node reads or makes: (q − zero) · scale.
 ///
 /// Constants are computed as the file says. Other values are clipped to what the integers can hold,
 /// since exporters leave an activation to that, and not rounded: an answer differs from that of a
@@ -16,15 +16,16 @@ struct ONNXQuantization {
     /// The range of the integers.
     private let range: ClosedRange<Float>
 
-    init(_ node: ONNXNode) throws {
+    /// The scale at input `index` and the zero point after it, of each channel along `axis`.
+    init(_ node: ONNXNode, scaleAt index: Int = 1, axis: Int? = nil) throws {
         self.node = node
-        guard let scale = try node.tensor(at: 1), scale.shape.rank <= 1, scale.count > 0,
+        guard let scale = try node.tensor(at: index), scale.shape.rank <= 1, scale.count > 0,
             node.integer("block_size", or: 0) == 0
         else { throw node.fail(.scales) }
-        let zero = try node.tensor(at: 2)
+        let zero = try node.tensor(at: index + 1)
         scales = scale.floats
         zeros = zero?.converted(to: .f32).floats ?? [Float](repeating: 0, count: scale.count)
-        axis = node.integer("axis", or: 1)
+        self.axis = axis ?? node.integer("axis", or: 1)
         switch zero?.dtype ?? .u8 {
         case .i8: range = -128...127
         case .u8: range = 0...255
@@ -69,8 +70,8 @@ struct ONNXQuantization {
         }
     }
 
-    /// The first quantisation, where all values have the same.
-    private var first: Step { Step(scale: scales[0], zero: zeros[0]) }
+    /// The quantisation of all values, or of the first channel.
+    var first: Step { Step(scale: scales[0], zero: zeros[0]) }
 
     /// The size of a step of integers, and the integer that is 0.
     struct Step: Hashable {
@@ -78,41 +79,32 @@ struct ONNXQuantization {
         let zero: Float
     }
 
-    /// `QuantizeLinear`: constants as integers, other values clipped.
-    static func readQuantization(
-        _ node: ONNXNode, in reader: inout ONNXReader
-    ) throws -> ONNXValue {
-        let it = try ONNXQuantization(node)
-        if let constant = try node.constant(at: 0) { return .constant(try it.quantized(constant)) }
-        guard it.scales.count == 1 else {
-            throw node.fail(.valueByChannel)
+    /// The scale of a channel, of which there are `count`.
+    func scale(of channel: Int, among count: Int) throws -> Float {
+        guard scales.count == 1 || scales.count == count else {
+            throw node.fail(.unfit(count: scales.count, [count]))
         }
-        let step = it.first
-        let x = try reader.operand(of: node)
-        let name = reader.name(of: node)
-        let value = try reader.builder.clipped(
-            x, from: (it.range.lowerBound - step.zero) * step.scale,
-            to: (it.range.upperBound - step.zero) * step.scale, name: name)
-        reader.steps[value] = step
-        return .node(value)
+        return scales[scales.count == 1 ? 0 : channel]
     }
 
-    /// `DequantizeLinear` of constants, of images of bytes, or of what `QuantizeLinear` makes.
-    static func readDequantization(
-        _ node: ONNXNode, in reader: inout ONNXReader
-    ) throws -> ONNXValue {
-        let it = try ONNXQuantization(node)
-        if let constant = try node.constant(at: 0) {
-            return .constant(try it.dequantized(constant))
-        }
-        let x = try reader.operand(of: node)
-        let step = it.first
-        guard it.scales.count == 1 else {
-            throw node.fail(.valueByChannel)
-        }
+    /// Clips node `x` to what the integers can hold, which the result then stands for.
+    func clipped(_ x: Int, name: String, in reader: inout ONNXReader) throws -> Int {
+        guard scales.count == 1 else { throw node.fail(.valueByChannel) }
+        let value = try reader.builder.clipped(
+            x, from: (range.lowerBound - first.zero) * first.scale,
+            to: (range.upperBound - first.zero) * first.scale, name: name)
+        reader.steps[value] = first
+        return value
+    }
+
+    /// The node of the numbers that the integers at input `index` stand for: what a node of this
+    /// quantisation made, or the images of bytes.
+    func real(at index: Int, in reader: inout ONNXReader) throws -> Int {
+        let x = try reader.operand(of: node, at: index)
+        guard scales.count == 1 else { throw node.fail(.valueByChannel) }
         if x == 0 {
-            let op = Op.affine(scale: [step.scale], shift: [-step.zero * step.scale])
-            return .node(try reader.emit(op, for: node, reading: [x]))
+            let op = Op.affine(scale: [first.scale], shift: [-first.zero * first.scale])
+            return try reader.emit(op, for: node, reading: [x], suffix: ".input")
         }
         // Whatever moves integers or takes the largest does so with the numbers they stand for.
         var source = x
@@ -121,15 +113,34 @@ struct ONNXQuantization {
         {
             source = reader.builder.nodes[source].inputs[0]
         }
-        guard reader.steps[source] == step else {
-            throw node.fail(.otherStep)
+        guard reader.steps[source] == first else { throw node.fail(.otherStep) }
+        return x
+    }
+
+    /// `QuantizeLinear`: constants as integers, other values clipped.
+    static func readQuantization(
+        _ node: ONNXNode, in reader: inout ONNXReader
+    ) throws -> ONNXValue {
+        let it = try ONNXQuantization(node)
+        if let constant = try node.constant(at: 0) { return .constant(try it.quantized(constant)) }
+        let x = try reader.operand(of: node)
+        return .node(try it.clipped(x, name: reader.name(of: node), in: &reader))
+    }
+
+    /// `DequantizeLinear` of constants, of images of bytes, or of what is quantised.
+    static func readDequantization(
+        _ node: ONNXNode, in reader: inout ONNXReader
+    ) throws -> ONNXValue {
+        let it = try ONNXQuantization(node)
+        if let constant = try node.constant(at: 0) {
+            return .constant(try it.dequantized(constant))
         }
-        return .node(x)
+        return .node(try it.real(at: 0, in: &reader))
     }
 }
 
 /// Why a quantisation cannot be read.
-private enum QuantizationFlaw {
+enum QuantizationFlaw {
     /// It has no scale, or scales of blocks.
     case scales
     /// Its integers are of a type without a known range.
@@ -142,6 +153,10 @@ private enum QuantizationFlaw {
     case valueByChannel
     /// It reads integers of another scale, or other integers.
     case otherStep
+    /// A product whose weights are not known, or not of the rank of a layer's.
+    case kernel
+    /// Another axis than that of the channels.
+    case axis
 
     var explanation: String {
         switch self {
@@ -150,13 +165,15 @@ private enum QuantizationFlaw {
         case .zeroPoints: "expected a zero point for each scale, and scales above 0"
         case .unfit(let count, let shape): "\(count) scales do not fit \(shape)"
         case .valueByChannel: "graft does not run activations of one scale per channel"
-        case .otherStep: "expected integers that `QuantizeLinear` makes with the same scale"
+        case .otherStep: "expected integers of the scale with which they were made"
+        case .kernel: "expected a product with weights that are known"
+        case .axis: "expected the second axis for the channels"
         }
     }
 }
 
 extension ONNXNode {
-    fileprivate func fail(_ flaw: QuantizationFlaw) -> ArchitectureError { fail(flaw.explanation) }
+    func fail(_ flaw: QuantizationFlaw) -> ArchitectureError { fail(flaw.explanation) }
 
     /// Numbers that are known; nil if the value is computed.
     fileprivate func constant(at index: Int) throws -> Tensor? {

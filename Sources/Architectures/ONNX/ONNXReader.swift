@@ -86,16 +86,18 @@ struct ONNXReader {
             inputs.append(value)
         }
         let node = ONNXNode(proto: proto, opset: opset, inputs: inputs)
-        guard proto.domain.isEmpty || proto.domain == "ai.onnx" else {
-            throw node.fail("graft does not know the operators of `\(proto.domain)`")
-        }
+        let isStandard = proto.domain.isEmpty || proto.domain == "ai.onnx"
+        let row = ONNXOperator.all[isStandard ? proto.opType : "\(proto.domain).\(proto.opType)"]
+        let unknown = node.fail(
+            isStandard
+                ? "graft does not know the operator `\(proto.opType)`"
+                : "graft does not know the operator `\(proto.opType)` of `\(proto.domain)`")
+        guard isStandard || row != nil else { throw unknown }
         if let missing { throw node.fail("its input `\(missing)` is missing") }
-        if let constant = try ONNXConstants.evaluate(node, in: &self) {
+        if isStandard, let constant = try ONNXConstants.evaluate(node, in: &self) {
             return try set([.constant(constant)], of: node)
         }
-        guard let row = ONNXOperator.all[proto.opType] else {
-            throw node.fail("graft does not know the operator `\(proto.opType)`")
-        }
+        guard let row else { throw unknown }
         try set(try row.read(row.followsAxes ? node : try inOrder(node), &self), of: node)
     }
 
