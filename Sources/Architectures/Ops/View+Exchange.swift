@@ -50,8 +50,9 @@ extension Op.View: ExportableOp {
         let shape = reader.shape(of: x)
         let axis = node.integer("axis", or: 1)
         let place = axis < 0 ? axis + shape.rank : axis
-        guard 0...shape.rank ~= place else {
-            throw node.fail("its axis \(axis) does not fit \(shape)")
+        // From axis 0 on it would join the images of a batch, which are traced one by one.
+        guard 1...max(shape.rank, 1) ~= place else {
+            throw node.fail("expected an axis after the batch of \(shape), found \(axis)")
         }
         let lead = shape.dimensions[..<place].reduce(1, *)
         return try reader.emit(.view([lead, -1]), for: node, reading: [x])
@@ -92,7 +93,7 @@ extension Op.View {
             reading: [turned])
     }
 
-    /// `SpaceToDepth`: blocks of pixels become channels.
+    /// `SpaceToDepth`: blocks of pixels become channels, in either of its orders.
     static func readONNXSpaceToDepth(
         _ node: ONNXNode, in reader: inout ONNXReader
     ) throws -> Int {
@@ -103,8 +104,10 @@ extension Op.View {
         let parts = try reader.emit(
             .view([shape[0], shape[1], shape[2] / block, block, shape[3] / block, block]),
             for: node, reading: [x], suffix: ".blocks")
+        let isColumnFirst = node.text("mode") == "CRD"
         let turned = try reader.emit(
-            .transpose([0, 3, 5, 1, 2, 4]), for: node, reading: [parts], suffix: ".turned")
+            .transpose(isColumnFirst ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4]), for: node,
+            reading: [parts], suffix: ".turned")
         return try reader.emit(
             .view([shape[0], shape[1] * block * block, shape[2] / block, shape[3] / block]),
             for: node, reading: [turned])
