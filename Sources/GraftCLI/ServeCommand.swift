@@ -20,8 +20,8 @@ struct ServeCommand: AsyncParsableCommand {
             says how it is.
             """)
 
-    @Option(help: "Port; 0 takes any that is free (default: 8010).") var port: UInt16 = 8010
-    @Option(help: "Address to listen on; 0.0.0.0 admits other machines (default: 127.0.0.1).")
+    @Option(help: "Port; 0 takes any that is free.") var port: UInt16 = 8010
+    @Option(help: "Address to listen on; 0.0.0.0 admits other machines.")
     var host = "127.0.0.1"
     @Option(help: "Hub cache; $HF_HUB_CACHE or Python's usual place by default.")
     var cacheDir: String?
@@ -44,7 +44,7 @@ struct ServeCommand: AsyncParsableCommand {
     var writable = false
     @Option(help: "File to append a line per request to; - is stderr.", completion: .file())
     var accessLog: String?
-    @Option(help: "Form of the access log: json or text (default: json).")
+    @Option(help: "Form of the access log: json or text.")
     var logFormat = "json"
     @Flag(help: "Print one JSON object: `url` and `cache`.") var json = false
 
