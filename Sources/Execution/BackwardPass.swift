@@ -11,7 +11,7 @@ final class BackwardPass {
     /// After how many steps the gradients of which parameters are complete, in order.
     private(set) var completions: [(steps: Int, parameters: [String])] = []
     /// The parts of the gradient of each node's value that are found.
-    private var found: [Int: [Memory]] = [:]
+    private var found: [ValueID: [Memory]] = [:]
 
     /// Appends the steps for `groups`, given the gradient of the value of node `output`.
     init(
@@ -20,14 +20,16 @@ final class BackwardPass {
     ) throws {
         self.compiler = compiler
         self.learning = learning
-        found[output] = [gradient]
+        found[ValueID(output)] = [gradient]
         let start = compiler.steps.count
         for group in groups.reversed() {
             let site = group.site
             let last = site.group.last
-            if learns(last), let parts = found[last] {
-                found[last] = nil
-                let gradients = OutputGradients(compiler: compiler, parts: [parts])
+            let parts = compiler.types[last].indices.map {
+                found.removeValue(forKey: ValueID(last, output: $0)) ?? []
+            }
+            if learns(ValueID(last)), parts.contains(where: { !$0.isEmpty }) {
+                let gradients = OutputGradients(compiler: compiler, parts: parts)
                 let results = try group.backward(from: gradients, in: self)
                 for (input, gradient) in zip(site.inputs, results) where learns(input) {
                     guard let gradient else { continue }
@@ -41,7 +43,7 @@ final class BackwardPass {
     }
 
     /// Whether a gradient flows to a node's value.
-    func learns(_ node: Int) -> Bool { learning.learns[node] }
+    func learns(_ value: ValueID) -> Bool { learning.learns[value.node] }
 
     /// The memory of a weight's gradient, if it learns.
     func gradient(of parameter: Parameter?) -> Memory? { learning.gradient(of: parameter) }
@@ -55,10 +57,16 @@ struct OutputGradients {
 
     /// The gradient of the first value, its parts added up.
     func sum() throws -> Memory {
-        guard var sum = parts[0].first else {
+        guard let sum = try sum(output: 0) else {
             preconditionFailure("a group without a gradient is not compiled backward")
         }
-        for part in parts[0].dropFirst() {
+        return sum
+    }
+
+    /// The gradient of one of several values; nil where none flows.
+    func sum(output: Int) throws -> Memory? {
+        guard var sum = parts[output].first else { return nil }
+        for part in parts[output].dropFirst() {
             sum = try compiler.binary(
                 dnnl_binary_add, sum, with: try compiler.reordered(part, to: sum.descriptor),
                 as: "gradient")

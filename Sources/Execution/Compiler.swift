@@ -8,6 +8,9 @@ import GraftTensors
 final class Compiler {
     let engine: Engine
     let graph: Graph
+    /// The types of every node's values.
+    let types: [[ValueType]]
+    /// The shape of every node's first value.
     let shapes: [Shape]
     private let weights: StateDict
     let options: ExecutionOptions
@@ -24,7 +27,7 @@ final class Compiler {
     let planFile: PlanFile?
 
     init(
-        graph: Graph, weights: StateDict, input: Shape, options: ExecutionOptions = .init(),
+        graph: Graph, weights: StateDict, inputs: [ValueType], options: ExecutionOptions = .init(),
         planFile: PlanFile? = nil
     ) throws {
         engine = try Engine()
@@ -33,7 +36,8 @@ final class Compiler {
         self.options = options
         self.graph = graph
         self.weights = weights
-        shapes = try graph.shapes(input: input)
+        types = try graph.types(inputs: inputs)
+        shapes = types.map { $0[0].shape }
     }
 
     /// The numbers of a parameter, checked against the graph.

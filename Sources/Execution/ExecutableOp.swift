@@ -91,8 +91,8 @@ struct NodeSite {
     let name: String
     /// The weights of the first node.
     let parameters: [Parameter]
-    /// The nodes whose values are read.
-    let inputs: [Int]
+    /// The values that are read.
+    let inputs: [ValueID]
     /// The types of those values, without the padding that the step does itself.
     let inputTypes: [ValueType]
     /// The types of the first node's values.
@@ -137,7 +137,11 @@ struct Outcome<Saved> {
     let isReadBackward: Bool
 
     init(_ value: Memory, saved: Saved, isReadBackward: Bool = true) {
-        values = [value]
+        self.init([value], saved: saved, isReadBackward: isReadBackward)
+    }
+
+    init(_ values: [Memory], saved: Saved, isReadBackward: Bool = true) {
+        self.values = values
         self.saved = saved
         self.isReadBackward = isReadBackward
     }
@@ -207,6 +211,13 @@ extension Op {
         case .localResponseNorm(let op): op
         case .padAxes(let op): op
         case .resize(let op): op
+        case .split(let op): op
+        case .gather(let op): op
+        case .compare(let op): op
+        case .where(let op): op
+        case .cast(let op): op
+        case .topK(let op): op
+        case .argExtreme(let op): op
         case .take(let op): op
         }
     }

@@ -21,6 +21,10 @@ public enum ExecutionError: Diagnostic, Equatable {
     case memory(byteCount: Int)
     /// An input of another shape than was planned for.
     case input(expected: Shape, found: Shape)
+    /// An index that an axis does not have.
+    case index(layer: String, index: Float, count: Int)
+    /// Another number of inputs than the network has.
+    case inputCount(expected: Int, found: Int)
     /// No network has a node of this number.
     case node(Int, count: Int)
     /// Eight bits are asked for and no ranges are known.
@@ -42,6 +46,9 @@ public enum ExecutionError: Diagnostic, Equatable {
             "the weight `\(name)`: expected \(expected), found \(found.map { "\($0)" } ?? "none")"
         case .memory(let byteCount): "no memory for \(byteCount) bytes of values"
         case .input(let expected, let found): "expected an input \(expected), found \(found)"
+        case .index(let layer, let index, let count):
+            "layer `\(layer)`: expected an index from \(-count) to \(count - 1), found \(index)"
+        case .inputCount(let expected, let found): "expected \(expected) inputs, found \(found)"
         case .node(let index, let count):
             "expected a node from 0 to \(count - 1), found \(index)"
         case .unquantized(let name):
@@ -58,7 +65,7 @@ public enum ExecutionError: Diagnostic, Equatable {
             "freeze the part of the network up to this layer, or use another backbone"
         case .weight: "convert the model again with `graft convert`"
         case .memory: "use a smaller batch or smaller images"
-        case .input, .node: nil
+        case .input, .inputCount, .index, .node: nil
         case .unquantized: "observe some images first: `graft quantize MODEL IMAGES -o MODEL8`"
         }
     }

@@ -10,7 +10,7 @@ struct Group: Equatable {
     var norm: Int?
     /// The sum that the step writes its result into, and the other value that goes into it.
     var sum: Int?
-    var addend: Int?
+    var addend: ValueID?
     /// The activation that the step applies last.
     var activation: Int?
     /// Zeros that the step puts around what it reads, instead of a node before it.
@@ -69,7 +69,7 @@ public struct PlanGroup: Sendable, Hashable, Codable {
     init(_ group: Group, in graph: Graph) {
         func name(_ node: Int) -> String { graph.nodes[node].name }
         layers = group.nodes.map(name)
-        addend = group.addend.map(name)
+        addend = group.addend.map { name($0.node) }
         padding = group.padding
         place = group.place.map { name($0.root) }
         precision = group.precision.rawValue

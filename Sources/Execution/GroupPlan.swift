@@ -27,14 +27,15 @@ struct GroupPlan {
     /// The places of values that go into concatenations; none while learning.
     let homes: Homes?
     private let nodes: [Node]
-    private let shapes: [Shape]
+    private let types: [[ValueType]]
     private let purpose: GroupPurpose
-    private var done: Set<Int> = [0]
+    private var done: Set<Int>
     private var padded: [Int: Padding] = [:]
 
-    init(_ graph: Graph, shapes: [Shape], for purpose: GroupPurpose) {
+    init(_ graph: Graph, types: [[ValueType]], for purpose: GroupPurpose) {
         nodes = graph.nodes
-        self.shapes = shapes
+        self.types = types
+        done = Set(0..<graph.inputCount)
         self.purpose = purpose
         var needed = purpose.outputs
         for index in nodes.indices.reversed() where needed.contains(index) {
@@ -45,15 +46,16 @@ struct GroupPlan {
             for input in node.inputs { readers[input].append(index) }
         }
         self.readers = readers
-        homes = purpose.isLearning ? nil : Homes(graph, shapes: shapes, needed: needed)
+        homes = purpose.isLearning ? nil : Homes(graph, types: types, needed: needed)
         for index in nodes.indices where needed.contains(index) && !done.contains(index) {
             groups.append(group(from: index))
         }
     }
 
     /// The shape of a node's value, without the padding that its reader does.
-    func shape(of node: Int) -> Shape {
-        shapes[padded[node] == nil ? node : nodes[node].inputs[0]]
+    func shape(of value: ValueID) -> Shape {
+        let read = padded[value.node] == nil ? value : nodes[value.node].reads[0]
+        return types[read.node][read.output].shape
     }
 
     private func rule(_ node: Int) -> any ExecutableOp { nodes[node].op.executable }
@@ -102,9 +104,9 @@ struct GroupPlan {
             }
         }
         if let next = only(group.last), case .sum = rule(next).role {
-            let others = nodes[next].inputs.filter { $0 != group.last }
-            if nodes[next].inputs.count == 2, others.count == 1, done.contains(others[0]),
-                shapes[others[0]] == shapes[group.last]
+            let others = nodes[next].reads.filter { $0.node != group.last }
+            if nodes[next].reads.count == 2, others.count == 1, done.contains(others[0].node),
+                types[others[0].node][others[0].output].shape == types[group.last][0].shape
             {
                 group.sum = next
                 group.addend = others[0]

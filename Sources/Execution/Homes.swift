@@ -16,17 +16,18 @@ struct Homes {
     private(set) var cuts: [Int: [Int]] = [:]
 
     /// From the end of the network backwards: the last concatenation that reads a value houses it.
-    init(_ graph: Graph, shapes: [Shape], needed: Set<Int>) {
+    init(_ graph: Graph, types: [[ValueType]], needed: Set<Int>) {
         for index in graph.nodes.indices.reversed() where needed.contains(index) {
-            // Channels of maps and vectors; other parts are copied.
-            guard case .concatenate(let op) = graph.nodes[index].op, op.axis == 1,
-                shapes[index].rank == 4 || shapes[index].rank == 2
+            // Channels of maps and vectors; other parts are copied, and one of several values too.
+            guard graph.nodes[index].inputs.allSatisfy({ types[$0].count == 1 }),
+                case .concatenate(let op) = graph.nodes[index].op, op.axis == 1,
+                [2, 4].contains(types[index][0].shape.rank)
             else { continue }
             var parts: [(node: Int, start: Int)] = []
             var start = 0
             for input in graph.nodes[index].inputs {
                 parts.append((input, start))
-                start += shapes[input][1]
+                start += types[input][0].shape[1]
             }
             let home = places[index] ?? shared(parts) ?? Place(root: index, start: 0)
             places[index] = home

@@ -12,7 +12,7 @@ public import GraftTensors
 /// A batch goes through as a whole, on all threads, or image by image, each on a thread of its
 /// own: where the weights are small beside the maps, these stay in the caches and no thread waits.
 public final class InferencePlan {
-    private let input: Shape
+    private let inputs: [ValueType]
     private let parts: Int
     private let lanes: [Lane]
     /// The threads of the lanes; none where the only lane runs in the caller's.
@@ -27,22 +27,46 @@ public final class InferencePlan {
     ///   - weights: every parameter under the graph's names, f32, logical order (OIHW).
     ///   - outputs: the nodes whose values ``run(_:)`` returns; the graph's output by default.
     /// - Throws: `ExecutionError`, `NetworkError` if the graph does not fit the input.
-    public init(
+    public convenience init(
         graph: Graph, weights: StateDict, input: Shape, outputs: [Int]? = nil,
         options: ExecutionOptions = .init()
     ) throws {
-        threadCount = Threads.resolved(options.threads)
-        self.input = input
-        let outputs = outputs ?? [graph.output]
-        let shapes = try graph.shapes(input: input)
-        for output in outputs where !shapes.indices.contains(output) {
-            throw ExecutionError.node(output, count: shapes.count)
+        let count = graph.nodes.count
+        for output in outputs ?? [] where !graph.nodes.indices.contains(output) {
+            throw ExecutionError.node(output, count: count)
         }
-        outputShapes = outputs.map { shapes[$0] }
-        let isDivided = options.division.divides(graph, shapes, outputs: outputs)
-        parts = isDivided ? input[0] : 1
-        var part = input
-        if isDivided { part[0] = 1 }
+        try self.init(
+            graph: graph, weights: weights, inputs: [ValueType(input)],
+            outputs: (outputs ?? [graph.output]).map { ValueID($0) }, options: options)
+    }
+
+    /// Compiles `graph` for inputs of these types, in the order of its input nodes.
+    ///
+    /// Numbers of every element type are floats in a run; integers are exact up to 2²⁴.
+    ///
+    /// - Parameter outputs: the values that ``run(inputs:)`` returns.
+    /// - Throws: `ExecutionError`, `NetworkError` if the graph does not fit the inputs.
+    public init(
+        graph: Graph, weights: StateDict, inputs: [ValueType], outputs: [ValueID],
+        options: ExecutionOptions = .init()
+    ) throws {
+        threadCount = Threads.resolved(options.threads)
+        self.inputs = inputs
+        let types = try graph.types(inputs: inputs)
+        for output in outputs
+        where !types.indices.contains(output.node)
+            || !types[output.node].indices.contains(output.output)
+        {
+            throw ExecutionError.node(output.node, count: types.count)
+        }
+        outputShapes = outputs.map { types[$0.node][$0.output].shape }
+        let isDivided =
+            inputs.count == 1
+            && options.division.divides(
+                graph, shapes: types.map { $0[0].shape }, outputs: outputShapes)
+        parts = isDivided ? inputs[0].shape[0] : 1
+        var part = inputs
+        if isDivided { part[0].shape[0] = 1 }
         if options.usesInt8, options.ranges.isEmpty {
             throw ExecutionError.unquantized(graph.name)
         }
@@ -52,7 +76,7 @@ public final class InferencePlan {
         settled.threads = isDivided ? 1 : threadCount
         func lane() throws -> Lane {
             try Lane(
-                graph: graph, weights: weights, input: part, outputs: outputs, options: settled,
+                graph: graph, weights: weights, inputs: part, outputs: outputs, options: settled,
                 planFile: planFile)
         }
         let workers = isDivided ? (0..<min(threadCount, parts)).compactMap { _ in Worker() } : []
@@ -71,27 +95,50 @@ public final class InferencePlan {
     }
 
     /// The values of the outputs, row-major, for one batch of exactly the planned shape.
-    public func run(_ input: Tensor) throws -> [Tensor] {
-        guard input.shape == self.input else {
-            throw ExecutionError.input(expected: self.input, found: input.shape)
+    public func run(_ input: Tensor) throws -> [Tensor] { try run(inputs: [input]) }
+
+    /// The values of the outputs, row-major, for inputs of exactly the planned shapes.
+    public func run(inputs tensors: [Tensor]) throws -> [Tensor] {
+        guard tensors.count == inputs.count else {
+            throw ExecutionError.inputCount(expected: inputs.count, found: tensors.count)
         }
+        for (tensor, type) in zip(tensors, inputs) where tensor.shape != type.shape {
+            throw ExecutionError.input(expected: type.shape, found: tensor.shape)
+        }
+        return try withFloats(of: tensors[...], before: []) { try run($0) }
+    }
+
+    /// Lends the numbers of all tensors at once.
+    private func withFloats<R>(
+        of tensors: ArraySlice<Tensor>, before: [UnsafeBufferPointer<Float>],
+        _ body: ([UnsafeBufferPointer<Float>]) throws -> R
+    ) throws -> R {
+        guard let first = tensors.first else { return try body(before) }
+        return try first.withFloats { numbers in
+            try withFloats(of: tensors.dropFirst(), before: before + [numbers], body)
+        }
+    }
+
+    private func run(_ sources: [UnsafeBufferPointer<Float>]) throws -> [Tensor] {
         let tensors = outputShapes.map { shape in
             UnsafeMutableBufferPointer<Float>.allocate(capacity: max(shape.count, 1))
         }
         defer { for tensor in tensors { tensor.deallocate() } }
         let targets = tensors.compactMap(\.baseAddress)
+        let (parts, lanes) = (parts, lanes)
         let sizes = outputShapes.map { $0.count / parts }
-        try input.withFloats { source in
-            guard let base = source.baseAddress else { return }
-            let size = source.count / parts
-            let (parts, lanes) = (parts, lanes)
-            func run(_ lane: Int) throws {
-                for part in stride(from: lane, to: parts, by: lanes.count) {
-                    try lanes[lane].run(
-                        base + part * size, zip(targets, sizes).map { $0 + part * $1 })
-                }
+        let bases = sources.compactMap(\.baseAddress)
+        let steps = sources.map { $0.count / parts }
+        func run(lane: Int) throws {
+            for part in stride(from: lane, to: parts, by: lanes.count) {
+                try lanes[lane].run(
+                    zip(bases, steps).map { $0 + part * $1 },
+                    into: zip(targets, sizes).map { $0 + part * $1 })
             }
-            guard !workers.isEmpty else { return try run(0) }
+        }
+        if workers.isEmpty {
+            try run(lane: 0)
+        } else {
             let failures = UnsafeMutableBufferPointer<(any Error)?>.allocate(
                 capacity: workers.count)
             failures.initialize(repeating: nil)
@@ -101,7 +148,7 @@ public final class InferencePlan {
             }
             for (index, worker) in workers.enumerated() {
                 worker.start {
-                    do { try run(index) } catch { failures[index] = error }
+                    do { try run(lane: index) } catch { failures[index] = error }
                 }
             }
             for worker in workers { worker.wait() }
@@ -143,7 +190,7 @@ public final class InferencePlan {
 
 /// The way of a batch's images through a network.
 public enum Division: String, Sendable, CaseIterable {
-    /// As the weights are: see ``divides(_:_:outputs:)``.
+    /// As the weights are: see ``divides(_:shapes:outputs:)``.
     case automatic
     /// The whole batch through each layer, all threads at one layer.
     case whole
@@ -153,9 +200,13 @@ public enum Division: String, Sendable, CaseIterable {
     /// Whether a batch of these shapes is divided. By itself it is where the weights, which are read
     /// again for every image, are small beside the maps: MobileNet's 14 MB are, ResNet50's 100 are
     /// not.
-    func divides(_ graph: Graph, _ shapes: [Shape], outputs: [Int]) -> Bool {
-        guard let count = shapes.first?[0], count > 1,
-            outputs.allSatisfy({ shapes[$0].rank > 0 && shapes[$0][0] == count }),
+    func divides(_ graph: Graph, shapes: [Shape], outputs: [Shape]) -> Bool {
+        // An input of a fixed number of samples has no parts.
+        if case .input(let input) = graph.nodes.first?.op, case .number? = input.type?.sizes.first {
+            return false
+        }
+        guard let count = shapes.first?.dimensions.first, count > 1,
+            outputs.allSatisfy({ $0.rank > 0 && $0[0] == count }),
             graph.nodes.allSatisfy({ $0.op.rule.treatsSamplesAlone })
         else { return false }
         switch self {

@@ -13,45 +13,51 @@ final class Lane {
     let outputs: [(memory: Memory, shape: Shape)]
     /// The layers that are computed together.
     let groups: [Group]
-    private let inputMemory: Memory
-    private let inputCount: Int
+    private let inputs: [(memory: Memory, count: Int)]
 
     init(
-        graph: Graph, weights: StateDict, input: Shape, outputs: [Int], options: ExecutionOptions,
+        graph: Graph, weights: StateDict, inputs: [ValueType], outputs: [ValueID],
+        options: ExecutionOptions,
         planFile: PlanFile?, observer: Magnitudes? = nil
     ) throws {
-        inputCount = input.count
         compiler = try Compiler(
-            graph: graph, weights: weights, input: input, options: options, planFile: planFile)
+            graph: graph, weights: weights, inputs: inputs, options: options, planFile: planFile)
         // Work is divided, and scratch memory made, for as many threads as will run it.
-        (inputMemory, self.outputs, groups) = try Threads.with(compiler.threads) { [compiler] in
-            try Self.compile(outputs, with: compiler, observer)
+        let (memories, outputs, groups) = try Threads.with(compiler.threads) { [compiler] in
+            try Self.compile(outputs, with: compiler, observer: observer)
         }
+        self.inputs = zip(memories, inputs).map { ($0, $1.shape.count) }
+        self.outputs = outputs
+        self.groups = groups
     }
 
     private static func compile(
-        _ outputs: [Int], with compiler: Compiler, _ observer: Magnitudes?
-    ) throws -> (input: Memory, outputs: [(memory: Memory, shape: Shape)], groups: [Group]) {
-        let pass = try ForwardPass(compiler, outputs: Set(outputs), observer: observer)
+        _ outputs: [ValueID], with compiler: Compiler, observer: Magnitudes?
+    ) throws -> (inputs: [Memory], outputs: [(memory: Memory, shape: Shape)], groups: [Group]) {
+        let pass = try ForwardPass(compiler, outputs: Set(outputs.map(\.node)), observer: observer)
         var list: [(memory: Memory, shape: Shape)] = []
-        for node in outputs {
-            let shape = compiler.shapes[node]
+        for value in outputs {
+            let shape = compiler.types[value.node][value.output].shape
             list.append(
-                (try compiler.plain(try pass.value(of: node), of: shape), shape))
+                (try compiler.plain(try pass.value(of: value), of: shape), shape))
         }
         for (memory, _) in list {
             compiler.arena.use(memory.buffer, at: compiler.steps.count)
         }
         try compiler.arena.settle()
-        return (pass.input, list, pass.plan.groups)
+        return (pass.inputs, list, pass.plan.groups)
     }
 
     /// The memory of values and scratch space.
     var byteCount: Int { compiler.arena.byteCount + compiler.scratch.byteCount }
 
-    /// Runs one part of a batch: reads its input, and writes each output.
-    func run(_ source: UnsafePointer<Float>, _ targets: [UnsafeMutablePointer<Float>]) throws {
-        inputMemory.floats.update(from: source, count: inputCount)
+    /// Runs one part of a batch: reads its inputs, and writes each output.
+    func run(
+        _ sources: [UnsafePointer<Float>], into targets: [UnsafeMutablePointer<Float>]
+    ) throws {
+        for (input, source) in zip(inputs, sources) {
+            input.memory.floats.update(from: source, count: input.count)
+        }
         try Threads.with(compiler.threads) {
             for step in compiler.steps { try step.run() }
             try compiler.wait()

@@ -131,7 +131,7 @@ extension Product {
     }
 
     /// Whether the sum may be written over what is added: neither this product nor another group reads it.
-    private func isFree(_ addend: Int, at site: NodeSite, in pass: ForwardPass) -> Bool {
+    private func isFree(_ addend: ValueID, at site: NodeSite, in pass: ForwardPass) -> Bool {
         addend != site.inputs[0] && pass.isFree(addend)
     }
 
@@ -179,7 +179,7 @@ extension Product {
                     gradients.parts[0], where: saved.output, isWithin: $0.bounds, as: $0.name)
             } ?? gradients.sum()
         let own = site.group.norm ?? site.index
-        guard pass.learns(own) else { return [nil, dz] }
+        guard pass.learns(ValueID(own)) else { return [nil, dz] }
         let product = saved.product
         let dy = try compiler.plain(dz, of: site.y, unless: product.output)
         try saved.weights.appendGradients(

@@ -23,7 +23,8 @@ public final class RangeObservation {
         magnitudes = Magnitudes()
         output = try graph.shapes(input: input)[graph.output].count
         lane = try Lane(
-            graph: graph, weights: weights, input: input, outputs: [graph.output],
+            graph: graph, weights: weights, inputs: [ValueType(input)],
+            outputs: [ValueID(graph.output)],
             options: options, planFile: nil, observer: magnitudes)
     }
 
@@ -36,7 +37,7 @@ public final class RangeObservation {
         defer { result.deallocate() }
         try batch.withFloats { source in
             guard let base = source.baseAddress else { return }
-            try lane.run(base, [result])
+            try lane.run([base], into: [result])
         }
     }
 

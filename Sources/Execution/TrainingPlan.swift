@@ -48,7 +48,7 @@ public final class TrainingPlan {
         let learning = graph.parameters.filter { trainable.contains($0.name) && !$0.isBuffer }
         self.trainable = learning
         let compiler = try Compiler(
-            graph: graph, weights: weights, input: input,
+            graph: graph, weights: weights, inputs: [ValueType(input)],
             options: ExecutionOptions(threads: options.threads, accuracy: options.accuracy))
         self.compiler = compiler
         guard compiler.shapes.indices.contains(output) else {
@@ -64,7 +64,8 @@ public final class TrainingPlan {
             let forwardCount = compiler.steps.count
             let gradient = try compiler.memory(.plain(compiler.shapes[output].dimensions))
             let memories = (
-                input: pass.input, output: try pass.value(of: output), gradient: gradient
+                input: pass.inputs[0], output: try pass.value(of: ValueID(output)),
+                gradient: gradient
             )
             let backward = try BackwardPass(
                 compiler, groups: pass.compiled, learning: learner, output: output,

@@ -28,7 +28,7 @@ extension Model {
                 place.append(place[source])
                 continue
             }
-            node.inputs = node.inputs.map { place[$0] }
+            node.renumberInputs { place[$0] }
             nodes.append(node)
             place.append(nodes.count - 1)
         }

@@ -72,7 +72,7 @@ extension Model {
         }
         model.graph.nodes.insert(node, at: 1)
         for index in model.graph.nodes.indices.dropFirst(2) {
-            model.graph.nodes[index].inputs = model.graph.nodes[index].inputs.map { $0 + 1 }
+            model.graph.nodes[index].renumberInputs { $0 + 1 }
         }
         func moved(_ index: Int) -> Int { index + 1 }
         model.graph.output = moved(graph.output)

@@ -72,8 +72,9 @@ private struct BatchTracer {
         } catch {
             throw .invalidNode(node.name, reason: "its batch of one is fixed: \(error.explanation)")
         }
-        node.inputs = node.inputs.enumerated().map { position, input in
-            repeated[position] ?? places[input]
+        node.reads = node.reads.enumerated().map { position, value in
+            repeated[position].map { ValueID($0) }
+                ?? ValueID(places[value.node], output: value.output)
         }
         places.append(nodes.count)
         nodes.append(node)
@@ -110,6 +111,13 @@ private struct BatchTracer {
         switch node.op {
         case .input: return 0
         case .parameter: return nil
+        case .cast: return own
+        case .split(let op): return try alone([op.axis])
+        case .topK(let op): return try alone([op.axis])
+        case .argExtreme(let op):
+            guard let own = try alone([op.axis]) else { return nil }
+            return op.keepsAxis || op.axis > own ? own : own - 1
+        case .gather(let op): return try gathered(op, node.inputs)
         case .conv2d, .convTranspose2d, .maxPool, .averagePool, .globalAveragePool, .globalMaxPool,
             .adaptiveAveragePool, .flatten, .reshape, .pad, .upsample, .channelShuffle, .groupNorm,
             .localResponseNorm, .resize, .batchNorm, .affine, .channelScale, .unitNorm:
@@ -150,7 +158,8 @@ private struct BatchTracer {
             sizes[own + lead] = -1
             node.op = .expand(sizes)
             return own + lead
-        case .add, .multiply, .binary: return try aligned(node.inputs, rank: shape.rank)
+        case .add, .multiply, .binary, .compare, .where:
+            return try aligned(node.inputs, rank: shape.rank)
         case .matMul(let op): return try product(op, node.inputs, rank: shape.rank)
         case .concatenate(let op):
             let axis = try aligned(node.inputs, rank: shape.rank)
@@ -158,6 +167,18 @@ private struct BatchTracer {
             if axis == op.axis { throw .along(axis: axis) }
             try repeatWeights(of: node, along: axis)
             return axis
+        }
+    }
+
+    /// A table of weights at the indices of samples, or samples at indices that are the same for all.
+    private func gathered(_ op: Op.Gather, _ inputs: [Int]) throws(Loss) -> Int? {
+        switch (axes[inputs[0]], axes[inputs[1]]) {
+        case (nil, nil): return nil
+        case (nil, let indices?): return op.axis + indices
+        case (let table?, nil):
+            if table == op.axis { throw .along(axis: table) }
+            return table < op.axis ? table : table + shapes[inputs[1]].rank - 1
+        case (let table?, let indices?): throw .apart(table, indices)
         }
     }
 

@@ -58,7 +58,7 @@ extension Graph {
         for index in nodes.indices where needed.contains(index) {
             place[index] = graph.nodes.count
             var node = nodes[index]
-            node.inputs = node.inputs.compactMap { place[$0] }
+            node.renumberInputs { place[$0] ?? 0 }
             graph.nodes.append(node)
         }
         graph.output = place[output] ?? 0

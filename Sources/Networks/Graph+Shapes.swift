@@ -5,6 +5,8 @@ public import GraftTensors
 extension Graph {
     /// The largest number of elements of a value.
     static let maximumElementCount = 1 << 40
+    /// The largest number of values of a node.
+    static let maximumOutputCount = 4096
     /// The largest number of elements of a weight.
     static let maximumWeightCount = 1 << 34
 
@@ -13,34 +15,61 @@ extension Graph {
     /// Also the check of a graph that a stranger wrote: indices, ranks, channel counts, parameter
     /// shapes and sizes are all looked at.
     public func shapes(input: Shape) throws(NetworkError) -> [Shape] {
-        var types: [ValueType] = []
+        try types(inputs: [ValueType(input)]).map { $0[0].shape }
+    }
+
+    /// The types of every node's values for inputs of these types, in the order of the nodes.
+    ///
+    /// The same check as ``shapes(input:)``, for any number of inputs.
+    public func types(inputs: [ValueType]) throws(NetworkError) -> [[ValueType]] {
+        guard inputs.count == inputCount, inputCount > 0 else {
+            guard inputCount > 0 else {
+                throw .invalidNode(
+                    nodes.first?.name ?? name, reason: "the first layer must be the input")
+            }
+            throw .invalidGraph("it has \(inputCount) inputs, found values for \(inputs.count)")
+        }
+        var types: [[ValueType]] = []
         types.reserveCapacity(nodes.count)
         for (index, node) in nodes.enumerated() {
-            for from in node.inputs where from < 0 || from >= index {
-                throw .invalidNode(node.name, reason: "reads node \(from), which is not before it")
+            var sources: [ValueType] = []
+            for value in node.reads {
+                guard 0..<index ~= value.node else {
+                    throw .invalidNode(
+                        node.name, reason: "reads node \(value.node), which is not before it")
+                }
+                guard types[value.node].indices.contains(value.output) else {
+                    throw .invalidNode(
+                        node.name,
+                        reason: "reads value \(value.output) of `\(nodes[value.node].name)`, "
+                            + "which has \(types[value.node].count)")
+                }
+                sources.append(types[value.node][value.output])
             }
-            let isInput = if case .input = node.op { true } else { false }
-            guard isInput == (index == 0) else {
-                throw .invalidNode(
-                    node.name,
-                    reason: isInput
-                        ? "only the first layer can be the input"
-                        : "the first layer must be the input")
+            if case .input = node.op {
+                guard index < inputCount else {
+                    throw .invalidNode(node.name, reason: "inputs must come before other layers")
+                }
+                sources = [inputs[index]]
             }
-            let sources = isInput ? [ValueType(input)] : node.inputs.map { types[$0] }
-            types.append(try node.outputType(reading: sources))
+            types.append(try node.outputTypes(reading: sources))
         }
         for index in [output, features] + (logits.map { [$0] } ?? [])
         where !nodes.indices.contains(index) {
             throw .invalidGraph("it names node \(index) of \(nodes.count)")
         }
-        return types.map(\.shape)
+        return types
+    }
+
+    /// The number of inputs: the first nodes.
+    public var inputCount: Int {
+        nodes.prefix { if case .input = $0.op { true } else { false } }.count
     }
 }
 
 extension Node {
-    /// The type of the node's value when it reads values of these types; its weights are checked too.
-    func outputType(reading inputs: [ValueType]) throws(NetworkError) -> ValueType {
+    /// The types of the node's values when it reads values of these types; its weights are checked too.
+    func outputTypes(reading inputs: [ValueType]) throws(NetworkError) -> [ValueType] {
         let rule = op.rule
         let outputs: [ValueType]
         let expected: [ExpectedParameter]
@@ -50,14 +79,16 @@ extension Node {
         } catch {
             throw .invalidNode(name, reason: error.explanation)
         }
-        guard let output = outputs.first, outputs.count == 1 else {
-            throw .invalidNode(name, reason: "expected 1 value, found \(outputs.count)")
-        }
         try check(expected)
-        guard let count = output.shape.checkedCount, count <= Graph.maximumElementCount else {
-            throw .invalidNode(name, reason: "its output \(output.shape) is too large")
+        guard 1...Graph.maximumOutputCount ~= outputs.count else {
+            throw .invalidNode(name, reason: "has \(outputs.count) values")
         }
-        return output
+        for output in outputs {
+            guard let count = output.shape.checkedCount, count <= Graph.maximumElementCount else {
+                throw .invalidNode(name, reason: "its output \(output.shape) is too large")
+            }
+        }
+        return outputs
     }
 
     /// Whether the weights are those that the operation expects, in its order, and none is too large.

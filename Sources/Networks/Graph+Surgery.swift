@@ -92,7 +92,7 @@ extension Graph {
         let value = rest.count - 1
         func moved(_ index: Int) -> Int { index <= node ? value : index - node + value }
         for var later in nodes[(node + 1)...] {
-            later.inputs = later.inputs.map(moved)
+            later.renumberInputs(moved)
             rest.append(later)
         }
         let suffix = Graph(
@@ -186,7 +186,7 @@ extension Graph {
         for index in needed.sorted() {
             place[index] = kept.count
             var copy = nodes[index]
-            copy.inputs = copy.inputs.compactMap { place[$0] }
+            copy.renumberInputs { place[$0] ?? 0 }
             kept.append(copy)
         }
         return kept

@@ -65,23 +65,44 @@ public struct Node: Sendable, Hashable, Codable {
     public var name: String
     /// What it computes.
     public var op: Op
-    /// The indices of the nodes that it reads.
-    public var inputs: [Int]
+    /// The values that it reads.
+    public var reads: [ValueID]
     /// Its weights, in the publisher's order.
     public var parameters: [Parameter]
     /// The part of the network that it belongs to (`conv4`, `layer3`, `blocks.5`, `head`): what
     /// `--unfreeze` and learning rates by stage name.
     public var stage: String
 
-    /// A node.
+    /// A node that reads the first values of other nodes.
     public init(
         name: String, op: Op, inputs: [Int], parameters: [Parameter] = [], stage: String = ""
     ) {
+        self.init(
+            name: name, op: op, reads: inputs.map { ValueID($0) }, parameters: parameters,
+            stage: stage)
+    }
+
+    /// A node that reads these values.
+    public init(
+        name: String, op: Op, reads: [ValueID], parameters: [Parameter] = [], stage: String = ""
+    ) {
         self.name = name
         self.op = op
-        self.inputs = inputs
+        self.reads = reads
         self.parameters = parameters
         self.stage = stage
+    }
+
+    /// The indices of the nodes that it reads, as often as it reads them.
+    public var inputs: [Int] { reads.map(\.node) }
+
+    /// Makes it read the same outputs of the nodes' new places.
+    public mutating func renumberInputs(_ place: (Int) -> Int) {
+        for index in reads.indices { reads[index].node = place(reads[index].node) }
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case name, op, reads = "inputs", parameters, stage
     }
 }
 

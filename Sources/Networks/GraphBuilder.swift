@@ -9,8 +9,10 @@ public struct GraphBuilder: Sendable {
     public let naming: Naming
     /// The nodes so far.
     public private(set) var nodes: [Node] = []
-    /// The shape of every node's value.
-    public private(set) var shapes: [Shape] = []
+    /// The shape of every node's first value.
+    public var shapes: [Shape] { types.map { $0[0].shape } }
+    /// The types of every node's values.
+    public private(set) var types: [[ValueType]] = []
     /// The part of the network that new nodes belong to.
     public var stage = ""
     /// Prefixes of the names of new nodes, outermost first.
@@ -26,13 +28,13 @@ public struct GraphBuilder: Sendable {
             throw .invalidGraph("expected an input (N, C, H, W), got \(input)")
         }
         let node = Node(name: inputName, op: .input(channels: input[1]), inputs: [])
-        shapes = [try node.outputType(reading: [ValueType(input)]).shape]
+        types = [try node.outputTypes(reading: [ValueType(input)])]
         nodes = [node]
         names = [inputName]
     }
 
     /// The number of channels of a node's value.
-    public func channels(of node: Int) -> Int { shapes[node][1] }
+    public func channels(of node: Int) -> Int { types[node][0].shape[1] }
 
     /// Whether a node has this full name.
     public func contains(_ name: String) -> Bool { names.contains(name) }
@@ -53,6 +55,14 @@ public struct GraphBuilder: Sendable {
     public mutating func add(
         _ op: Op, name: String?, inputs: [Int], parameters own: [Parameter]? = nil
     ) throws(NetworkError) -> Int {
+        try add(op, name: name, reads: inputs.map { ValueID($0) }, parameters: own)
+    }
+
+    /// Adds a node that reads values of nodes with several, and gives its index.
+    @discardableResult
+    public mutating func add(
+        _ op: Op, name: String?, reads: [ValueID], parameters own: [Parameter]? = nil
+    ) throws(NetworkError) -> Int {
         var full = qualified(name ?? op.kind)
         if name == nil || full.hasSuffix("#") {
             if full.hasSuffix("#") { full.removeLast() }
@@ -66,7 +76,7 @@ public struct GraphBuilder: Sendable {
             throw .invalidGraph("two layers are called `\(full)`")
         }
         if case .input = op { throw .invalidNode(full, reason: "a second input") }
-        let sources = inputs.map { ValueType(shapes[$0]) }
+        let sources = reads.map { types[$0.node][$0.output] }
         let expected: [ExpectedParameter]
         do {
             expected = own == nil ? try op.rule.parameters(reading: sources) : []
@@ -77,8 +87,8 @@ public struct GraphBuilder: Sendable {
             Parameter(name: naming.parameter($0.role, of: full), shape: $0.shape, role: $0.role)
         }
         let node = Node(
-            name: full, op: op, inputs: inputs, parameters: own ?? made, stage: stage)
-        shapes.append(try node.outputType(reading: sources).shape)
+            name: full, op: op, reads: reads, parameters: own ?? made, stage: stage)
+        types.append(try node.outputTypes(reading: sources))
         nodes.append(node)
         return last
     }

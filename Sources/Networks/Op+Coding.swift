@@ -59,6 +59,13 @@ extension Op: Codable {
         },
         PadAxes.name: { .padAxes(try $0.decode(PadAxes.self, forKey: $1)) },
         Resize.name: { .resize(try $0.decode(Resize.self, forKey: $1)) },
+        Split.name: { .split(try $0.decode(Split.self, forKey: $1)) },
+        Gather.name: { .gather(try $0.decode(Gather.self, forKey: $1)) },
+        Compare.name: { .compare(try $0.decode(Compare.self, forKey: $1)) },
+        Where.name: { .where(try $0.decode(Where.self, forKey: $1)) },
+        Cast.name: { .cast(try $0.decode(Cast.self, forKey: $1)) },
+        TopK.name: { .topK(try $0.decode(TopK.self, forKey: $1)) },
+        ArgExtreme.name: { .argExtreme(try $0.decode(ArgExtreme.self, forKey: $1)) },
         Take.name: { .take(try $0.decode(Take.self, forKey: $1)) },
     ]
 

@@ -89,6 +89,20 @@ public enum Op: Sendable, Hashable {
     case padAxes(PadAxes)
     /// A map of other rows and columns.
     case resize(Resize)
+    /// A value cut into several.
+    case split(Split)
+    /// Elements that another value names.
+    case gather(Gather)
+    /// A relation of two numbers.
+    case compare(Compare)
+    /// Numbers of one value or another.
+    case `where`(Where)
+    /// Another element type.
+    case cast(Cast)
+    /// The largest or smallest numbers, and their indices.
+    case topK(TopK)
+    /// The index of the largest or smallest number.
+    case argExtreme(ArgExtreme)
     /// Elements of an axis at known places.
     case take(Take)
 }
@@ -136,6 +150,13 @@ extension Op {
         case .localResponseNorm(let rule): rule
         case .padAxes(let rule): rule
         case .resize(let rule): rule
+        case .split(let rule): rule
+        case .gather(let rule): rule
+        case .compare(let rule): rule
+        case .where(let rule): rule
+        case .cast(let rule): rule
+        case .topK(let rule): rule
+        case .argExtreme(let rule): rule
         case .take(let rule): rule
         }
     }

@@ -62,6 +62,8 @@ public enum OpFlaw: Error, Hashable {
     case unfitFactors([Double], Shape)
     /// A window over the channels that is not positive.
     case unfitNeighbours(Int)
+    /// An input of other sizes.
+    case unfitOpenType(Shape, expected: OpenType)
     /// Another element type.
     case elementType(expected: DType, found: DType)
     /// More elements than can be counted.
@@ -115,6 +117,7 @@ public enum OpFlaw: Error, Hashable {
         case .unfitFactors(let factors, let shape):
             "expected a positive factor per axis of \(shape), found \(factors)"
         case .unfitNeighbours(let count): "expected a window of 1 or more channels, found \(count)"
+        case .unfitOpenType(let shape, let type): "expected an input \(type), found \(shape)"
         case .elementType(let expected, let found):
             "expected elements of type \(expected.rawValue), found \(found.rawValue)"
         case .tooLarge(let shape): "a value of \(shape) is too large"

@@ -108,7 +108,7 @@ import Testing
             }
             // A row of features is a map of one place to the definitions.
             var single = node
-            single.inputs = [0]
+            single.reads = [ValueID(0)]
             var source = sources[0]
             if case .linear(let linear) = node.op {
                 single.op = .conv2d(

@@ -67,6 +67,13 @@ extension Op {
         case .padAxes(let op): op
         case .resize(let op): op
         case .take(let op): op
+        case .split(let op): op
+        case .gather(let op): op
+        case .compare(let op): op
+        case .where(let op): op
+        case .cast(let op): op
+        case .topK(let op): op
+        case .argExtreme(let op): op
         }
     }
 }

@@ -25,11 +25,11 @@ extension Op.Concatenate: ExecutableOp {
         for (input, type) in zip(site.inputs, site.inputTypes) {
             let place = Homes.Place(root: home.root, start: start)
             let source = try pass.value(of: input)
-            let part = try pass.begunPart(input, at: place)
+            let part = try pass.begunPart(input.node, at: place)
             if source.buffer !== part.buffer || source.layout != part.layout {
                 try pass.compiler.copy(source, of: type.shape, into: part, as: site.name)
                 // From now on it is read from there, if that is where it belongs for good.
-                if pass.plan.homes?[input] == place { pass.move(input, to: part) }
+                if pass.plan.homes?[input.node] == place { pass.move(input, to: part) }
             }
             start += type.shape[1]
         }

@@ -4,7 +4,7 @@ import GraftNetworks
 
 extension Op.Input: ExecutableOp {
     func forward(at site: NodeSite, in pass: ForwardPass) throws -> Outcome<Void> {
-        Outcome(pass.input)
+        Outcome(pass.inputs[site.index])
     }
 
     func backward(
