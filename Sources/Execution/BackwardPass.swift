@@ -40,6 +40,7 @@ final class BackwardPass {
                 .map(\.name).filter { learning.slots[$0] != nil }
             if !own.isEmpty { completions.append((compiler.steps.count - start, own)) }
         }
+        learning.appendSums(of: compiler.shared, in: compiler)
     }
 
     /// Whether a gradient flows to a node's value.

@@ -13,6 +13,8 @@ final class Compiler {
     /// The shape of every node's first value.
     let shapes: [Shape]
     private let weights: StateDict
+    /// Weights that several nodes read.
+    let shared: SharedParameters
     let options: ExecutionOptions
     /// The number of threads that run the steps, whichever thread asks for it.
     let threads: Int
@@ -34,7 +36,9 @@ final class Compiler {
         threads = Threads.resolved(options.threads)
         self.planFile = planFile
         self.options = options
-        self.graph = graph
+        var separated = graph
+        shared = SharedParameters(separatingIn: &separated)
+        self.graph = separated
         self.weights = weights
         types = try graph.types(inputs: inputs)
         shapes = types.map { $0[0].shape }
@@ -42,15 +46,18 @@ final class Compiler {
 
     /// The numbers of a parameter, checked against the graph.
     func weight(_ parameter: Parameter) throws -> [Float] {
-        guard let tensor = weights[parameter.name], tensor.shape == parameter.shape else {
+        let name = shared.origin(of: parameter.name)
+        guard let tensor = weights[name], tensor.shape == parameter.shape else {
             throw ExecutionError.weight(
-                parameter.name, expected: parameter.shape, found: weights[parameter.name]?.shape)
+                name, expected: parameter.shape, found: weights[name]?.shape)
         }
         return try tensor.load().floats
     }
 
     /// A parameter as it was given.
-    func original(_ parameter: Parameter) -> LazyTensor? { weights[parameter.name] }
+    func original(_ parameter: Parameter) -> LazyTensor? {
+        weights[shared.origin(of: parameter.name)]
+    }
 
     func memory(_ descriptor: Descriptor) throws -> Memory {
         try Memory(descriptor, in: arena.take(descriptor.byteCount), of: engine)

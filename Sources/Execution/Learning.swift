@@ -32,14 +32,26 @@ final class Learning {
         var slots: [String: Slot] = [:]
         var learns: [Bool] = []
         for node in compiler.graph.nodes {
-            let own = node.parameters.filter { trainable.contains($0.name) && !$0.isBuffer }
+            let own = node.parameters.filter {
+                trainable.contains(compiler.shared.origin(of: $0.name)) && !$0.isBuffer
+            }
             learns.append(!own.isEmpty || node.inputs.contains { learns[$0] })
             for parameter in own {
                 let dims = node.op.executable.dims(of: parameter)
-                slots[parameter.name] = Slot(
-                    value: try compiler.constant(try compiler.weight(parameter), dims: dims),
-                    gradient: try compiler.constant(
-                        [Float](repeating: 0, count: parameter.shape.count), dims: dims))
+                let origin = compiler.shared.origin(of: parameter.name)
+                func zeros() throws -> Memory {
+                    try compiler.constant(
+                        [Float](repeating: 0, count: parameter.shape.count), dims: dims)
+                }
+                let value =
+                    try slots[origin]?.value
+                    ?? compiler.constant(try compiler.weight(parameter), dims: dims)
+                if slots[origin] == nil {
+                    slots[origin] = Slot(value: value, gradient: try zeros())
+                }
+                if origin != parameter.name {
+                    slots[parameter.name] = Slot(value: value, gradient: try zeros())
+                }
             }
             for parameter in node.parameters where moving?.names.contains(parameter.name) == true {
                 // A statistic has no gradient.

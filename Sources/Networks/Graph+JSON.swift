@@ -39,9 +39,13 @@ extension Graph {
         for node in nodes where !names.insert(node.name).inserted {
             throw .invalidGraph("two layers are called `\(node.name)`")
         }
-        var weights: Set<String> = []
-        for parameter in parameters where !weights.insert(parameter.name).inserted {
-            throw .invalidGraph("two weights are called `\(parameter.name)`")
+        // Several nodes may read one weight; running statistics are one node's own.
+        var weights: [String: Parameter] = [:]
+        for parameter in nodes.flatMap(\.parameters) {
+            let other = weights.updateValue(parameter, forKey: parameter.name)
+            guard other == nil || (other == parameter && !parameter.isBuffer) else {
+                throw .invalidGraph("two weights are called `\(parameter.name)`")
+            }
         }
         if let input { _ = try shapes(input: input) } else { _ = try shapesAtSomeSize() }
         var total = 0

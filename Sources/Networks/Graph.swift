@@ -32,8 +32,11 @@ public struct Graph: Sendable, Hashable, Codable {
         self.naming = naming
     }
 
-    /// All parameters and buffers in the order of the nodes.
-    public var parameters: [Parameter] { nodes.flatMap(\.parameters) }
+    /// All parameters and buffers in the order of the nodes; what several nodes read stands once.
+    public var parameters: [Parameter] {
+        var seen: Set<String> = []
+        return nodes.flatMap(\.parameters).filter { seen.insert($0.name).inserted }
+    }
 
     /// The number of weights, buffers included: Keras' "Total params".
     public var parameterCount: Int { parameters.reduce(0) { $0 + $1.shape.count } }

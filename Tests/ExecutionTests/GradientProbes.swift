@@ -168,6 +168,13 @@ let probes: [Probe] =
             let again = try builder.add(.add, name: "sum2", inputs: [d, y])
             try builder.add(.activation(.relu), name: "relu2", inputs: [again])
         },
+        Probe(name: "two convolutions with the same weights") { builder in
+            let first = try builder.add(conv(8, 3), name: "probe", inputs: [1])
+            let tanh = try builder.add(.activation(.tanh), name: "tanh", inputs: [first])
+            try builder.add(
+                conv(8, 3), name: "again", inputs: [tanh],
+                parameters: builder.nodes[first].parameters)
+        },
         Probe(name: "split, one part twice") { builder in
             let parts = try builder.add(.split(axis: 1, sizes: [3, 5]), name: "probe", inputs: [1])
             let first = ValueID(parts)
