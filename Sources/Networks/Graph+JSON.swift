@@ -21,6 +21,8 @@ extension Graph {
         let graph: Graph
         do {
             graph = try JSONDecoder().decode(Graph.self, from: Data(json.utf8))
+        } catch let error as NetworkError {
+            throw error
         } catch let error as DecodingError {
             throw .invalidGraph("its JSON does not describe a graph (\(error.place))")
         } catch {

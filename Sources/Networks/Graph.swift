@@ -6,7 +6,7 @@ import GraftTensors
 ///
 /// Built-in architectures, Keras configurations and ONNX files all become this; summary, shape
 /// inference, inference, training, drawing and export are passes over it.
-public struct Graph: Sendable, Hashable, Codable {
+public struct Graph: Sendable, Hashable {
     /// What the network is called, as in ``Architecture`` names: `resnet50`, `torchvision/resnet50`.
     public var name: String
     /// The nodes; a node reads only nodes before it, and the first is the only input.

@@ -8,6 +8,8 @@ public enum NetworkError: Diagnostic, Equatable {
     case invalidNode(String, reason: String)
     /// The graph as a whole is unsound.
     case invalidGraph(String)
+    /// A newer graft wrote the graph.
+    case formatVersion(Int, newest: Int)
     /// No node has this name.
     case noNode(String, candidates: [String])
     /// The weights do not fit the network.
@@ -18,6 +20,8 @@ public enum NetworkError: Diagnostic, Equatable {
         switch self {
         case .invalidNode(let node, let reason): "layer `\(node)`: \(reason)"
         case .invalidGraph(let reason): "the network's graph is not sound: \(reason)"
+        case .formatVersion(let found, let newest):
+            "the network is of format \(found), expected 1 to \(newest)"
         case .noNode(let name, _): "the network has no layer `\(name)`"
         case .binding(let report): report.message
         }
@@ -27,6 +31,7 @@ public enum NetworkError: Diagnostic, Equatable {
     public var hint: String? {
         switch self {
         case .invalidNode, .invalidGraph: nil
+        case .formatVersion: "a newer graft wrote it: update this one"
         case .noNode(_, let candidates):
             candidates.isEmpty
                 ? "list its layers with `graft summary`"

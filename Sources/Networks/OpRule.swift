@@ -13,6 +13,8 @@ public protocol OpRule: Sendable, Hashable, Codable {
     static var name: String { get }
     /// The name in a summary, and of layers that have none of their own.
     var kind: String { get }
+    /// The first version of the native file that can hold it: older programs would misread it.
+    var formatVersion: Int { get }
     /// What it does, roughly: the colour of its box in a drawing.
     var family: OpFamily { get }
     /// Whether the score of each class stays by itself: what can stand between the last product of a
@@ -28,6 +30,9 @@ public protocol OpRule: Sendable, Hashable, Codable {
 }
 
 extension OpRule {
+    /// The first version unless an operation says otherwise.
+    public var formatVersion: Int { 1 }
+
     /// Mixes or moves scores unless an operation says otherwise.
     public var keepsScores: Bool { false }
 

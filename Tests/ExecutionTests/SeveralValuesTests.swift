@@ -128,6 +128,10 @@ private struct Sketch {
         sketch.add(.gather(axis: 1), ValueID(split, output: 1), ValueID(1))
         let graph = sketch.graph
         let json = try graph.json()
+        #expect(json.hasSuffix(#""version":2}"#))
+        #expect(throws: NetworkError.formatVersion(3, newest: 2)) {
+            try Graph.decode(json: json.replacing(#""version":2}"#, with: #""version":3}"#))
+        }
         #expect(json.contains("\"inputs\":[[2,1],1]"))
         #expect(json.contains("{\"input\":{\"element\":\"I64\",\"sizes\":[2]}}"))
         _ = try graph.types(inputs: sketch.types)

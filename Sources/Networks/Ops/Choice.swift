@@ -11,6 +11,8 @@ extension Op {
         }
         /// The name in files.
         public static let name = "compare"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The relation of the first to the second value.
         public var relation: Relation
 
@@ -32,6 +34,8 @@ extension Op {
     public struct Where: OpRule {
         /// The name in files.
         public static let name = "where"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
 
         /// The name in a summary.
         public var kind: String { "where" }
@@ -51,6 +55,8 @@ extension Op {
     public struct Cast: OpRule {
         /// The name in files.
         public static let name = "cast"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The type of an element.
         public var element: DType
 

@@ -7,6 +7,8 @@ extension Op {
     public struct Concatenate: OpRule {
         /// The name in files.
         public static let name = "concatenate"
+        /// The format of the native file that can say this.
+        public var formatVersion: Int { axis == 1 ? 1 : 2 }
         /// The axis: the channels, unless another is given.
         public var axis: Int
 

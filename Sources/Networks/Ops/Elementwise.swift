@@ -12,6 +12,8 @@ extension Op {
         }
         /// The name in files.
         public static let name = "elementwise"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// What is computed; `round` rounds halves to even.
         public var function: Function
 
@@ -34,6 +36,8 @@ extension Op {
         }
         /// The name in files.
         public static let name = "binary"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// What is computed of the first and the second value.
         public var function: Function
 

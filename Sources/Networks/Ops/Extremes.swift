@@ -9,6 +9,8 @@ extension Op {
     public struct TopK: OpRule {
         /// The name in files.
         public static let name = "topK"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The axis.
         public var axis: Int
         /// The number of elements.
@@ -39,6 +41,8 @@ extension Op {
     public struct ArgExtreme: OpRule {
         /// The name in files.
         public static let name = "argExtreme"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The axis.
         public var axis: Int
         /// Whether it is the largest, or the smallest.

@@ -9,6 +9,8 @@ extension Op {
     public struct Gather: OpRule {
         /// The name in files.
         public static let name = "gather"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The axis of the first value.
         public var axis: Int
 

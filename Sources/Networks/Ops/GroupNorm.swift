@@ -8,6 +8,8 @@ extension Op {
     public struct GroupNorm: OpRule {
         /// The name in files.
         public static let name = "groupNorm"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The groups of channels.
         public var groups: Int
         /// ε, added to the variance.
@@ -42,6 +44,8 @@ extension Op {
     public struct LocalResponseNorm: OpRule {
         /// The name in files.
         public static let name = "localResponseNorm"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The channels of a sum.
         public var size: Int
         /// The factor of the sum.

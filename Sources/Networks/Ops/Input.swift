@@ -7,6 +7,8 @@ extension Op {
     public struct Input: OpRule {
         /// The name in files.
         public static let name = "input"
+        /// The format of the native file that can say this.
+        public var formatVersion: Int { type == nil ? 1 : 2 }
         /// The number of channels of the images; 0 if the input is not images.
         public var channels: Int
         /// The type of a value that is not images.

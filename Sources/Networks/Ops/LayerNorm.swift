@@ -7,6 +7,8 @@ extension Op {
     public struct LayerNorm: OpRule {
         /// The name in files.
         public static let name = "layerNorm"
+        /// The format of the native file that can say this.
+        public var formatVersion: Int { axes == [1] ? 1 : 2 }
         /// ε, added to the variance.
         public var epsilon: Float
         /// The axes that are normalised together, ascending: [1] for the channels of a map or a vector, the

@@ -8,6 +8,8 @@ extension Op {
     public struct MatMul: OpRule {
         /// The name in files.
         public static let name = "matMul"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// Whether the last two axes of the left operand are exchanged first.
         public var transposesLeft: Bool
         /// Whether those of the right operand are.

@@ -18,6 +18,8 @@ extension Op {
         }
         /// The name in files.
         public static let name = "padAxes"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The elements before each axis.
         public var before: [Int]
         /// The elements after each axis.

@@ -9,6 +9,8 @@ extension Op {
     public struct ParameterValue: OpRule {
         /// The name in files.
         public static let name = "parameter"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The sizes of the weight, which are those of the value.
         public var shape: Shape
         /// Whether training may change it; constants of a file do not learn.

@@ -11,6 +11,8 @@ extension Op {
         }
         /// The name in files.
         public static let name = "reduce"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// What is computed.
         public var function: Function
         /// The axes that go.

@@ -33,6 +33,8 @@ extension Op {
         }
         /// The name in files.
         public static let name = "resize"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// How large the result is.
         public var target: Target
         /// How a number between samples is found.

@@ -7,6 +7,8 @@ extension Op {
     public struct Slice: OpRule {
         /// The name in files.
         public static let name = "slice"
+        /// The format of the native file that can say this.
+        public var formatVersion: Int { axis == 1 && step == 1 ? 1 : 2 }
         /// The first element.
         public var start: Int
         /// The number of elements.

@@ -7,6 +7,8 @@ extension Op {
     public struct Softmax: OpRule {
         /// The name in files.
         public static let name = "softmax"
+        /// The format of the native file that can say this.
+        public var formatVersion: Int { axis == 1 && !isLogarithmic ? 1 : 2 }
         /// The axis along which the results add up to 1: the channels, unless another is given.
         public var axis: Int
         /// Whether the logarithm of that is taken.

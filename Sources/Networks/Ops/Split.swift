@@ -7,6 +7,8 @@ extension Op {
     public struct Split: OpRule {
         /// The name in files.
         public static let name = "split"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The axis.
         public var axis: Int
         /// The number of elements of each part.

@@ -8,6 +8,8 @@ extension Op {
     public struct Take: OpRule {
         /// The name in files.
         public static let name = "take"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The axis.
         public var axis: Int
         /// The places.

@@ -7,6 +7,8 @@ extension Op {
     public struct Transpose: OpRule {
         /// The name in files.
         public static let name = "transpose"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The axis of the input that each axis of the output is.
         public var order: [Int]
 

@@ -7,6 +7,8 @@ extension Op {
     public struct View: OpRule {
         /// The name in files.
         public static let name = "view"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// The sizes; 0 is the size of the input's axis at the same place, −1 (once) is what is left.
         public var sizes: [Int]
 
@@ -50,6 +52,8 @@ extension Op {
     public struct Expand: OpRule {
         /// The name in files.
         public static let name = "expand"
+        /// The format of the native file since which there is this operation.
+        public var formatVersion: Int { 2 }
         /// A size that is that of the second value's first axis.
         public static let batch = -2
         /// The sizes that the value is fitted to; −1 is the size of the input's axis, ``batch`` the
