@@ -78,7 +78,6 @@ let package = Package(
         library("CExpat", pkgConfig: "expat", apt: "libexpat1-dev"),
         // Headers of the kernel and of libc, nothing to link.
         .systemLibrary(name: "CSandbox", path: "Sources/CModules/CSandbox"),
-        .systemLibrary(name: "CFolders", path: "Sources/CModules/CFolders"),
         library("CDNNL", apt: "libdnnl-dev"),
         // Addresses only: the library is loaded when a run on many machines asks for it.
         .systemLibrary(name: "CMPI", path: "Sources/CModules/CMPI"),
@@ -94,8 +93,8 @@ let package = Package(
         // Addresses only: the libraries are loaded in a process of their own when an image needs them.
         .systemLibrary(name: "CImageCodecs", path: "Sources/CModules/CImageCodecs"),
 
-        module("System", ["CSandbox"]),
-        module("Tensors", ["CKernels", "CGraftSystem", collections]),
+        module("System", ["CSandbox", "CGraftSystem"]),
+        module("Tensors", ["CKernels", "GraftSystem", collections]),
         module("Schemas", ["GraftTensors", protobuf]),
         module(
             "Formats",
@@ -115,8 +114,9 @@ let package = Package(
             "Images",
             ["GraftTensors", "GraftSystem", "CTurboJPEG", "CPNG", "CWebP", "CImageCodecs"]),
         module("Registry", path: "Registry", ["GraftTensors"], resources: [.copy("Models")]),
-        module("Cache", path: "Cache", ["GraftTensors", "CArchive", "CFolders", crypto]),
-        module("Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "CCurl", crypto]),
+        module("Cache", path: "Cache", ["GraftTensors", "GraftSystem", "CArchive", crypto]),
+        module(
+            "Hub", ["GraftRegistry", "GraftCache", "GraftTensors", "GraftSystem", "CCurl", crypto]),
         module("Server", ["GraftTensors"] + nio),
         module("Mirror", ["GraftHub", "GraftCache", "GraftServer", "GraftTensors"]),
         module(
@@ -154,7 +154,8 @@ let package = Package(
         tests(
             "Training",
             [
-                "GraftTraining", "GraftExecution", "GraftNetworks", "GraftTensors", "GraftImages",
+                "GraftTraining", "GraftCache", "GraftExecution", "GraftNetworks", "GraftTensors",
+                "GraftImages",
                 "GraftFormats", collections,
             ]),
         tests(
@@ -176,10 +177,12 @@ let package = Package(
             path: "Tests/Sanitized", swiftSettings: strict),
         // GraftCLI: images are decoded by the program, in a process of its own.
         tests("Images", ["GraftCLI", "GraftImages", "GraftSystem", "GraftTensors"]),
-        tests("Cache", ["GraftCache"]),
+        tests("Cache", ["GraftCache", "GraftSystem", "GraftTensors"]),
         tests("Mirror", ["GraftMirror", "GraftCache", "GraftServer"]),
         tests("Server", ["GraftServer", "GraftTensors"]),
-        tests("Hub", ["GraftHub", "GraftRegistry", "GraftCache"]),
+        tests(
+            "Hub",
+            ["GraftHub", "GraftRegistry", "GraftCache", "GraftSystem", "GraftTensors"]),
         // GraftCLI: HDF5 files are parsed by the program, in a process of its own.
         // graft-confined: what such a process tries when a file has taken it over.
         .executableTarget(
@@ -197,7 +200,8 @@ let package = Package(
             ]),
         // Reads sources, and needs none of them.
         tests("House", []),
-        tests("Tensors", ["GraftTensors", collections]),
+        tests("System", ["GraftSystem"]),
+        tests("Tensors", ["GraftTensors", "GraftSystem", collections]),
         tests("Networks", ["GraftNetworks", "GraftTensors", collections]),
         tests(
             "Architectures",

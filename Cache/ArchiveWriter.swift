@@ -1,29 +1,53 @@
 // A `.tar.zst` written member by member, through libarchive.
 
 import CArchive
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// An archive that appears under its name only when it is complete.
 final class ArchiveWriter {
     private let handle: OpaquePointer
-    private var file: AtomicFile
+    private let sink: Sink
+
+    /// The file to which libarchive's bytes go.
+    private final class Sink {
+        var file: AtomicFile
+        private(set) var failure: FileError?
+
+        init(replacing path: String) throws(FileError) {
+            file = try AtomicFile(replacing: path)
+        }
+
+        /// How many bytes were written; -1 if they could not be.
+        func write(_ bytes: UnsafeRawBufferPointer) -> Int {
+            do {
+                try file.write(bytes)
+                return bytes.count
+            } catch {
+                failure = error
+                return -1
+            }
+        }
+    }
 
     /// Starts the archive that will replace `path`.
     init(replacing path: String) throws {
-        file = try AtomicFile(replacing: path)
-        guard let handle = archive_write_new() else { throw ArchiveError("out of memory") }
+        sink = try Sink(replacing: path)
+        guard let handle = archive_write_new() else { throw ArchiveError.outOfMemory }
         self.handle = handle
         // Weights hardly compress: the fastest level costs least for the same result.
         guard archive_write_set_format_pax_restricted(handle) == ARCHIVE_OK,
+            // Nothing is padded: zeros after the last frame are none of the compressed file's.
+            archive_write_set_bytes_in_last_block(handle, 1) == ARCHIVE_OK,
             archive_write_add_filter_zstd(handle) == ARCHIVE_OK,
             archive_write_set_filter_option(handle, "zstd", "compression-level", "1") == ARCHIVE_OK,
-            archive_write_open_fd(handle, file.descriptor) == ARCHIVE_OK
+            archive_write_open(
+                handle, Unmanaged.passUnretained(sink).toOpaque(), nil,
+                { _, sink, bytes, count in
+                    guard let sink else { return -1 }
+                    return Unmanaged<Sink>.fromOpaque(sink).takeUnretainedValue()
+                        .write(UnsafeRawBufferPointer(start: bytes, count: count))
+                }, nil) == ARCHIVE_OK
         else { throw failure() }
     }
 
@@ -56,14 +80,14 @@ final class ArchiveWriter {
     /// Ends the archive and puts it in its place.
     func commit() throws {
         guard archive_write_close(handle) == ARCHIVE_OK else { throw failure() }
-        try file.commit()
+        try sink.file.commit()
     }
 
     private func begin(_ name: String, _ byteCount: Int) throws {
-        guard let entry = archive_entry_new() else { throw ArchiveError("out of memory") }
+        guard let entry = archive_entry_new() else { throw ArchiveError.outOfMemory }
         defer { archive_entry_free(entry) }
         archive_entry_set_pathname(entry, name)
-        archive_entry_set_filetype(entry, UInt32(S_IFREG as mode_t))
+        archive_entry_set_filetype(entry, 0o100000 /* AE_IFREG, a macro with a cast */)
         archive_entry_set_perm(entry, 0o644)
         archive_entry_set_size(entry, la_int64_t(byteCount))
         guard archive_write_header(handle, entry) == ARCHIVE_OK else { throw failure() }
@@ -79,11 +103,8 @@ final class ArchiveWriter {
     }
 
     private func failure() -> any Error {
-        let code = archive_errno(handle)
-        if code == ENOSPC || code == EDQUOT || code == EIO {
-            return FileError("write", file.path, code: code)
-        }
+        if let failure = sink.failure { return failure }
         let reason = archive_error_string(handle).map { String(cString: $0) } ?? "unknown"
-        return ArchiveError("cannot write the archive `\(file.path)`: \(reason)")
+        return ArchiveError.unwritable(archive: sink.file.path, reason: reason)
     }
 }

@@ -1,13 +1,8 @@
 // Models out of a bundle, into the caches of this machine: `graft cache import`.
 
 import FoundationEssentials
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A bundle that somebody handed over. Nothing in it is trusted: every content is hashed before any
 /// of it becomes reachable, and what is here already stays as it is.
@@ -53,12 +48,13 @@ public struct BundleImport {
     private static func manifest(_ reader: ArchiveReader) throws -> BundleManifest {
         guard let first = try reader.next(), first.kind == .file,
             first.path == BundleManifest.memberName
-        else { throw BundleManifest.noBundle(reader.path) }
+        else { throw ArchiveError.notABundle(archive: reader.path) }
         var bytes: [UInt8] = []
         try reader.forEachPiece { piece in
             bytes += piece
-            guard bytes.count <= 256 << 20 else {
-                throw ArchiveError.tooLarge(reader.path, "256 MiB of a list")
+            guard bytes.count <= BundleManifest.maximumByteCount else {
+                throw ArchiveError.tooLarge(
+                    archive: reader.path, .listBytes(BundleManifest.maximumByteCount))
             }
         }
         return try BundleManifest(bytes, of: reader.path)
@@ -121,7 +117,7 @@ public struct BundleImport {
     private func isMissing(
         _ path: String, _ name: HubName, _ repository: BundleManifest.Repository
     ) -> Bool {
-        access("\(hub.snapshot(name, repository.commit))/\(path)", F_OK) != 0
+        !FileSystem.exists("\(hub.snapshot(name, repository.commit))/\(path)")
     }
 
     // MARK: Doing it
@@ -166,7 +162,7 @@ public struct BundleImport {
         for (path, file) in repository.files {
             guard let listed = known.files[path] else {
                 throw ArchiveError.refused(
-                    archive, path, "is not a file of commit `\(repository.commit)`")
+                    archive: archive, member: path, .notInCommit(repository.commit))
             }
             let isSame =
                 listed.etag == file.etag || listed.etag == file.sha256
@@ -174,7 +170,7 @@ public struct BundleImport {
                     && HubCache.isCommit(listed.etag)
             guard isSame, listed.byteCount == file.byteCount else {
                 throw ArchiveError.refused(
-                    archive, path, "is not the file that commit `\(repository.commit)` lists")
+                    archive: archive, member: path, .notTheFileOfCommit(repository.commit))
             }
         }
     }
@@ -213,16 +209,16 @@ public struct BundleImport {
             let sha256 = String(member.path.dropFirst("contents/".count))
             guard member.kind == .file, member.path == "contents/" + sha256,
                 let size = sizes[sha256]
-            else { throw ArchiveError.refused(archive, member.path, "is not in its list") }
+            else { throw refused(member, .notListed) }
             guard seen.insert(sha256).inserted else {
-                throw ArchiveError.refused(archive, member.path, "is there twice")
+                throw refused(member, .twice)
             }
             guard needed[sha256] != nil else { continue }
             var file = try AtomicFile(replacing: staging.path(sha256))
             var hasher = ContentHasher(for: .gitBlob(""), byteCount: size)
             try reader.forEachPiece { bytes in
                 guard bytes.count <= size - hasher.byteCount else {
-                    throw ArchiveError.refused(archive, member.path, "is larger than its list says")
+                    throw refused(member, .longerThanListed)
                 }
                 hasher.update(bytes)
                 try file.write(bytes)
@@ -230,21 +226,21 @@ public struct BundleImport {
             }
             let sums = hasher.finalize()
             guard sums.sha256 == sha256, sums.byteCount == size else {
-                throw ArchiveError.refused(
-                    archive, member.path, "hashes to `sha256:\(sums.sha256)`")
+                throw refused(member, .wrongDigest(found: sums.sha256))
             }
             if let wrong = etags[sha256]?.first(where: { $0 != sums.gitBlob }) {
-                throw ArchiveError.refused(
-                    archive, member.path, "is not the `git-sha1:\(wrong)` that a commit calls it")
+                throw refused(member, .wrongGitName(expected: wrong))
             }
             try file.commit()
             done += size
         }
         if let missing = needed.keys.sorted().first(where: { !seen.contains($0) }) {
-            throw ArchiveError(
-                "`\(archive)` is cut short: it lists `\(missing)` and does not hold it",
-                hint: "nothing was imported; get the bundle again")
+            throw ArchiveError.missingContent(archive: archive, sha256: missing)
         }
+    }
+
+    private func refused(_ member: ArchiveReader.Member, _ flaw: ArchiveFlaw) -> ArchiveError {
+        .refused(archive: archive, member: member.path, flaw)
     }
 
     private func publish(

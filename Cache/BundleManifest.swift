@@ -7,6 +7,8 @@ import GraftTensors
 /// `contents/<sha256>`, each once, in the order of ``contents``.
 struct BundleManifest: Codable {
     static let memberName = "graft-bundle.json"
+    /// The largest list that is read.
+    static let maximumByteCount = 256 << 20
     static let format = 1
 
     /// One commit of a repository of the Hub.
@@ -59,19 +61,17 @@ struct BundleManifest: Codable {
         struct Version: Decodable { let format: Int }
         let decoder = JSONDecoder()
         guard let version = try? decoder.decode(Version.self, from: Data(bytes)) else {
-            throw Self.noBundle(archive)
+            throw ArchiveError.notABundle(archive: archive)
         }
         guard version.format == Self.format else {
-            throw ArchiveError(
-                "`\(archive)` is a bundle of format \(version.format), this graft reads format "
-                    + "\(Self.format)",
-                hint: "use a newer graft")
+            throw ArchiveError.bundleVersion(
+                archive: archive, expected: Self.format, found: version.format)
         }
         guard
             let manifest = try? decoder.decode(
                 Self.self, from: Data(JSONKeys.protected(bytes)))
         else {
-            throw Self.noBundle(archive)
+            throw ArchiveError.notABundle(archive: archive)
         }
         self = manifest
         try check(archive)
@@ -85,77 +85,71 @@ struct BundleManifest: Codable {
         self.contents = contents
     }
 
-    static func noBundle(_ archive: String) -> ArchiveError {
-        ArchiveError(
-            "`\(archive)` is no bundle: its first member must be `\(memberName)`",
-            hint: "`graft cache export NAME… -o FILE.tar.zst` makes one")
-    }
-
     /// Every name stays in its place, every digest is one, and every file has its content.
     private func check(_ archive: String) throws {
-        func refuse(_ name: String, _ reason: String) -> ArchiveError {
-            .refused(archive, name, reason)
+        func refused(_ name: String, _ flaw: ArchiveFlaw) -> ArchiveError {
+            .refused(archive: archive, member: name, flaw)
         }
         var sizes: [String: Int] = [:]
         for content in contents {
             guard HubCache.isHex(content.sha256, 64), ByteCount.isSound(content.byteCount) else {
-                throw refuse(content.sha256, "is not a SHA-256 with a size")
+                throw refused(content.sha256, .notContent)
             }
             guard sizes.updateValue(content.byteCount, forKey: content.sha256) == nil else {
-                throw refuse(content.sha256, "is there twice")
+                throw refused(content.sha256, .twice)
             }
         }
         guard contents.map(\.byteCount).checkedSum != nil else {
-            throw refuse(Self.memberName, "lists contents of more than \(ByteCount.maximum) bytes")
+            throw refused(Self.memberName, .contentsTooLarge)
         }
         for repository in repositories {
             guard repository.files.map(\.value.byteCount).checkedSum != nil else {
-                throw refuse(repository.id, "has files of more than \(ByteCount.maximum) bytes")
+                throw refused(repository.id, .filesTooLarge)
             }
             guard repository.name != nil else {
-                throw refuse(repository.id, "is no name of a repository")
+                throw refused(repository.id, .notRepository)
             }
             guard HubCache.isCommit(repository.commit) else {
-                throw refuse(repository.commit, "is no commit")
+                throw refused(repository.commit, .notCommit)
             }
             for ref in repository.refs where !RelativePath.isSafe(ref) || HubCache.isCommit(ref) {
-                throw refuse(ref, "is no name of a branch or tag")
+                throw refused(ref, .notRef)
             }
             for (path, file) in repository.files {
                 guard RelativePath.isSafe(path) else {
-                    throw refuse(path, "leads out of its folder")
+                    throw refused(path, .leadsOut)
                 }
                 guard Files.isPlainName(file.etag), file.etag.utf8.count <= 200,
                     !file.etag.contains("."),
                     file.etag.utf8.count != 64 || file.etag == file.sha256
                         || !HubCache.isHex(file.etag, 64)
-                else { throw refuse(path, "is called by another digest than its own") }
+                else { throw refused(path, .otherDigest) }
                 guard sizes[file.sha256] == file.byteCount else {
-                    throw refuse(path, "has no content in it")
+                    throw refused(path, .noContent)
                 }
                 if let known = repository.tree?.files[path],
                     known.etag != file.etag || known.byteCount != file.byteCount
                 {
-                    throw refuse(path, "is not the file that its commit lists")
+                    throw refused(path, .contradictsListing)
                 }
             }
             if let (file, inside) = RelativePath.conflict(among: repository.files.keys) {
-                throw refuse(inside, "lies in the file `\(file)`")
+                throw refused(inside, .insideFile(file))
             }
             guard repository.tree?.isSound ?? true else {
-                throw refuse(repository.id, "has a listing that is not sound")
+                throw refused(repository.id, .brokenListing)
             }
         }
         for own in files {
             let entry = own.entry
             guard HubCache.isHex(entry.sha256, 64), Files.isPlainName(entry.fileName),
                 !entry.reference.isEmpty
-            else { throw refuse(entry.reference, "is not the entry of a cache") }
+            else { throw refused(entry.reference, .notEntry) }
             guard sizes[entry.sha256] == entry.byteCount else {
-                throw refuse(entry.reference, "has no content in it")
+                throw refused(entry.reference, .noContent)
             }
             if let known = own.firstSeen, known.url != entry.url || known.sha256 != entry.sha256 {
-                throw refuse(entry.reference, "is not what it was when it was first fetched")
+                throw refused(entry.reference, .changedSinceFirstFetch)
             }
         }
     }

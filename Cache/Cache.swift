@@ -1,13 +1,8 @@
 // What is on this machine, and under which path: README.md draws the layout.
 
 import FoundationEssentials
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// The files that graft fetched, by what they contain and by how they were asked for.
 ///
@@ -52,10 +47,10 @@ public struct Cache: Sendable {
 
     /// The cache at `root`, or `$GRAFT_CACHE`, `$XDG_CACHE_HOME/graft`, `~/.cache/graft`.
     public init(root: String? = nil) {
-        let home = variable("HOME").map { $0 + "/.cache/graft" }
+        let home = Environment.setting("HOME").map { $0 + "/.cache/graft" }
+        let xdg = Environment.setting("XDG_CACHE_HOME").map { $0 + "/graft" }
         self.root = Files.absolute(
-            root ?? variable("GRAFT_CACHE") ?? variable("XDG_CACHE_HOME").map { $0 + "/graft" }
-                ?? home ?? "")
+            root ?? Environment.setting("GRAFT_CACHE") ?? xdg ?? home ?? "")
     }
 
     /// Where the file of an entry is.
@@ -111,14 +106,12 @@ public struct Cache: Sendable {
         guard !isLocked(entry.url), !isLocked(reference) else {
             throw CacheError.inUse(entry.reference)
         }
-        guard unlink(referencePath(of: entry)) == 0 else {
-            throw FileError("remove", referencePath(of: entry))
-        }
+        try FileSystem.remove(referencePath(of: entry))
         let others = entries().filter { $0.sha256 == entry.sha256 }
         guard !others.contains(where: { $0.fileName == entry.fileName }) else { return 0 }
         var freed = try Files.remove(path(of: entry))
         Unflushed(self).forget(path(of: entry))
-        rmdir("\(root)/blobs/sha256/\(entry.sha256)")
+        removeEmptyFolder("\(root)/blobs/sha256/\(entry.sha256)")
         if others.isEmpty { freed += try removeUnpacked(entry.sha256) }
         return freed
     }
@@ -128,7 +121,7 @@ public struct Cache: Sendable {
         removeFile(referencePath(of: entry))
         let freed = try Files.remove(path(of: entry)) + removeUnpacked(entry.sha256)
         Unflushed(self).forget(path(of: entry))
-        rmdir("\(root)/blobs/sha256/\(entry.sha256)")
+        removeEmptyFolder("\(root)/blobs/sha256/\(entry.sha256)")
         return freed
     }
 
@@ -160,7 +153,7 @@ public struct Cache: Sendable {
         do {
             try Files.makeFolder("\(root)/\(name)")
         } catch {
-            throw CacheError.unwritable(root, code: error.code, variable: "GRAFT_CACHE")
+            throw CacheError.unwritable(root, error.errno, variable: "GRAFT_CACHE")
         }
     }
 
@@ -180,7 +173,7 @@ public struct Cache: Sendable {
     public func temporaryPath() throws -> String {
         try makeFolder("partial")
         let suffix = String(UInt64.random(in: 0 ... .max), radix: 36)
-        return "\(root)/partial/\(getpid())-\(suffix).tmp"
+        return "\(root)/partial/\(CurrentProcess.id)-\(suffix).tmp"
     }
 
     private func referencePath(_ reference: String) -> String {
@@ -203,14 +196,16 @@ public struct Cache: Sendable {
     /// The caches of others, which are read before this one and never written: `$GRAFT_CACHE_PATH`, a list
     /// with `:` between its folders.
     public static var shared: [Cache] {
-        (variable("GRAFT_CACHE_PATH") ?? "").split(separator: ":").map { Cache(root: String($0)) }
+        (Environment.setting("GRAFT_CACHE_PATH") ?? "").split(separator: ":").map {
+            Cache(root: String($0))
+        }
     }
 
     /// An entry whose names cannot lead out of the cache.
     private func read(_ path: String) -> Entry? {
         guard let bytes = Files.read(path, limit: 1 << 20),
             let entry = try? JSONDecoder().decode(Entry.self, from: Data(bytes)),
-            entry.sha256.utf8.count == 64, entry.sha256.utf8.allSatisfy(isHexDigit),
+            entry.sha256.utf8.count == 64, entry.sha256.utf8.allSatisfy(Hex.isDigit),
             Files.isPlainName(entry.fileName), ByteCount.isSound(entry.byteCount),
             entry.key.map({ HubCache.isHex($0, 64) }) ?? true
         else { return nil }

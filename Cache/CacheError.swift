@@ -1,12 +1,7 @@
 // What the cache refuses, and why.
 
+public import GraftSystem
 public import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A thing that the cache cannot do.
 public enum CacheError: Diagnostic, Equatable {
@@ -33,7 +28,7 @@ public enum CacheError: Diagnostic, Equatable {
     /// A disk that is too small.
     case noSpace(String, needed: Int, free: Int)
     /// A folder that cannot be made or written to; the variable names another one.
-    case unwritable(String, code: Int32, variable: String)
+    case unwritable(String, Errno, variable: String)
     /// Neither `GRAFT_CACHE` nor `HOME` says where the cache is.
     case noHome
 
@@ -58,8 +53,8 @@ public enum CacheError: Diagnostic, Equatable {
         case .inUse(let name): "`\(name)` is in use: another program is fetching it"
         case .noSpace(let path, let needed, let free):
             "no room at `\(path)`: expected \(needed) bytes, found \(free)"
-        case .unwritable(let path, let code, _):
-            "cannot write to the cache `\(path)`: \(String(cString: strerror(code)).lowercased())"
+        case .unwritable(let path, let errno, _):
+            "cannot write to the cache `\(path)`: \(errno.message)"
         case .noHome: "no folder for the cache: neither `GRAFT_CACHE` nor `HOME` is set"
         }
     }

@@ -1,13 +1,7 @@
 // Whether the folders of the caches do what caches need: write, link, lock, and have room.
 
-import CFolders
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Tries the folders of both caches.
 public enum CacheHealth {
@@ -68,9 +62,9 @@ public enum CacheHealth {
         }
         let free = Files.freeBytes(at: probe)
         let system = fileSystem(probe)
-        guard access(probe, W_OK | X_OK) == 0 else {
-            let reason = String(cString: strerror(errno)).lowercased()
-            guard isThere, access(root, R_OK | X_OK) == 0 else {
+        if let refusal = FileSystem.refusal(ofFolder: probe, writing: true) {
+            let reason = refusal.message
+            guard isThere, FileSystem.refusal(ofFolder: root, writing: false) == nil else {
                 return [
                     check(
                         "", .broken, "`\(root)` cannot be made or read: \(reason)",
@@ -108,8 +102,7 @@ public enum CacheHealth {
     /// The nearest thing above that is there, a folder where nothing is in the way.
     private static func nearest(_ path: String) -> String {
         var path = path
-        var status = stat()
-        while lstat(path, &status) != 0, path.utf8.count > 1 {
+        while FileSystem.find(path, followsLinks: false) == nil, path.utf8.count > 1 {
             path = UsageRecord.parent(of: path)
         }
         return path.isEmpty ? "/" : path
@@ -120,8 +113,10 @@ public enum CacheHealth {
     /// Writes, links and locks in a folder of its own, which goes again.
     private static func trials(_ root: String) -> [Trial] {
         let folder = "\(root)/.graft-doctor-\(HubCache.infix())"
-        guard mkdir(folder, 0o700) == 0 else {
-            let reason = String(cString: strerror(errno)).lowercased()
+        do {
+            try FileSystem.createFolder(folder, permissions: 0o700)
+        } catch {
+            let reason = error.errno.message
             return [("writing", .broken, reason, "check the disk and who may write there")]
         }
         defer { _ = try? Files.removeTree(folder) }
@@ -132,7 +127,7 @@ public enum CacheHealth {
         } catch {
             return [("writing", .broken, error.message, error.hint)]
         }
-        let links = symlink("file", folder + "/link") == 0
+        let links = (try? FileSystem.createLink(folder + "/link", to: "file")) != nil
         let isSwitchedOff = HubCache.isSet("HF_HUB_DISABLE_SYMLINKS")
         trials.append(
             (
@@ -140,7 +135,7 @@ public enum CacheHealth {
                 isSwitchedOff ? "`HF_HUB_DISABLE_SYMLINKS` is set" : links ? "work" : "refused",
                 links && !isSwitchedOff ? nil : "each commit keeps copies of its files: more room"
             ))
-        let hard = link(folder + "/file", folder + "/hard") == 0
+        let hard = (try? FileSystem.link(folder + "/file", to: folder + "/hard")) != nil
         trials.append(
             (
                 "hard links", hard ? .ok : .note, hard ? "work" : "refused",
@@ -159,7 +154,7 @@ public enum CacheHealth {
 
     /// The name of a file system whose locks are known to lie; nil for others.
     private static func fileSystem(_ path: String) -> String? {
-        switch graft_file_system(path) {
+        switch FileSystem.kindNumber(at: path) {
         case 0x6969: "NFS"
         case 0x0BD0_0BD0: "Lustre"
         case 0x4750_4653: "GPFS"

@@ -1,13 +1,8 @@
 // Digests of content: how they are written, computed while bytes stream, and compared.
 
 import Crypto
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// What content must hash to: `sha256:<hex>`, `md5:<hex>`, `sha256-prefix:<hex>` or `git-sha1:<hex>`.
 public enum Digest: Sendable, Equatable, CustomStringConvertible {
@@ -23,7 +18,7 @@ public enum Digest: Sendable, Equatable, CustomStringConvertible {
     /// Reads `algorithm:hex`.
     public init(_ text: String) throws(CacheError) {
         let parts = text.split(separator: ":", maxSplits: 1).map { $0.lowercased() }
-        guard parts.count == 2, parts[1].utf8.allSatisfy(isHexDigit) else {
+        guard parts.count == 2, parts[1].utf8.allSatisfy(Hex.isDigit) else {
             throw CacheError.digestSyntax(text)
         }
         switch (parts[0], parts[1].utf8.count) {
@@ -107,8 +102,8 @@ public struct ContentHasher {
     /// The sums of what passed by.
     public func finalize() -> ContentSums {
         ContentSums(
-            sha256: hex(sha256.finalize()), md5: md5.map { hex($0.finalize()) },
-            gitBlob: git.map { hex($0.finalize()) }, byteCount: byteCount)
+            sha256: Hex.text(sha256.finalize()), md5: md5.map { Hex.text($0.finalize()) },
+            gitBlob: git.map { Hex.text($0.finalize()) }, byteCount: byteCount)
     }
 
     /// A hasher that saw a file, for content that `digest` is to be compared with.
@@ -122,15 +117,15 @@ public struct ContentHasher {
 
     /// The SHA-256 of a text, which names things in the cache.
     public static func sha256(of text: String) -> String {
-        hex(SHA256.hash(data: Array(text.utf8)))
+        Hex.text(SHA256.hash(data: Array(text.utf8)))
     }
 
     /// The SHA-256 of some bytes.
-    package static func sha256(of bytes: [UInt8]) -> String { hex(SHA256.hash(data: bytes)) }
+    package static func sha256(of bytes: [UInt8]) -> String { Hex.text(SHA256.hash(data: bytes)) }
 
     /// What git calls a file of these bytes: the SHA-1 of `blob <size>`, a zero and the bytes.
     public static func gitBlob(of bytes: [UInt8]) -> String {
-        hex(Insecure.SHA1.hash(data: Array("blob \(bytes.count)\0".utf8) + bytes))
+        Hex.text(Insecure.SHA1.hash(data: Array("blob \(bytes.count)\0".utf8) + bytes))
     }
 
     /// What git calls the file at `path`.
@@ -143,27 +138,5 @@ public struct ContentHasher {
 func readChunks(
     of path: String, _ body: (UnsafeRawBufferPointer) throws -> Void
 ) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw FileError("open", path) }
-    defer { close(descriptor) }
-    posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-    defer { buffer.deallocate() }
-    while true {
-        let count = read(descriptor, buffer.baseAddress, buffer.count)
-        if count < 0 && errno == EINTR { continue }
-        guard count >= 0 else { throw FileError("read", path) }
-        guard count > 0 else { return }
-        try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-    }
-}
-
-func hex(_ bytes: some Sequence<UInt8>) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    let text = bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
-    return String(decoding: text, as: UTF8.self)
-}
-
-func isHexDigit(_ byte: UInt8) -> Bool {
-    (48...57).contains(byte) || (97...102).contains(byte)
+    try FileDescriptor(opening: path).forEachPiece(body)
 }

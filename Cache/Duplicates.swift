@@ -1,12 +1,7 @@
 // The same bytes under several names: stored once, by hard links.
 
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Files of the caches that are called by the same SHA-256 and take room more than once.
 public struct Duplicates: Sendable {
@@ -30,7 +25,7 @@ public struct Duplicates: Sendable {
             for file in repository.files
             where file.sharedTarget == nil {
                 guard let name = file.blobName, name.utf8.count == 64,
-                    name.utf8.allSatisfy(isHexDigit)
+                    name.utf8.allSatisfy(Hex.isDigit)
                 else { continue }
                 files[name, default: []].append(("\(repository.folder)/\(file.path)", file))
             }
@@ -82,11 +77,8 @@ extension Files {
     static func replace(_ path: String, byLinkTo original: String) throws(FileError) -> Bool {
         // Ends in `.incomplete` so that whoever prunes sweeps it up after a crash.
         let temporary = "\(path).\(String(UInt32.random(in: 0 ... .max), radix: 16)).incomplete"
-        guard Glibc.link(original, temporary) == 0 else { return false }
-        guard rename(temporary, path) == 0 else {
-            unlink(temporary)
-            throw FileError("rename to", path)
-        }
+        guard (try? FileSystem.link(original, to: temporary)) != nil else { return false }
+        try move(temporary, to: path)
         return true
     }
 }

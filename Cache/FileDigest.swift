@@ -1,13 +1,8 @@
 // The digests of whole files, each by the one algorithm that is asked for.
 
 import Crypto
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 enum FileDigest {
     /// The SHA-256 of a file, in hex.
@@ -17,19 +12,19 @@ enum FileDigest {
             hash.update(bufferPointer: $0)
             read($0.count)
         }
-        return hex(hash.finalize())
+        return Hex.text(hash.finalize())
     }
 
     /// What git calls a file: the SHA-1 of `blob <size>`, a zero and the bytes.
     static func gitBlob(_ path: String, _ read: (Int) -> Void) throws -> String {
-        guard let size = Files.size(of: path) else { throw FileError("read", path) }
+        guard let size = Files.size(of: path) else { throw FileError(.read, at: path, .noSuchFile) }
         var hash = Insecure.SHA1()
         hash.update(data: Array("blob \(size)\0".utf8))
         try readChunks(of: path) {
             hash.update(bufferPointer: $0)
             read($0.count)
         }
-        return hex(hash.finalize())
+        return Hex.text(hash.finalize())
     }
 
     /// A digest of the digests that the records of a file of features carry, and of those of their
@@ -55,7 +50,7 @@ enum FileDigest {
                 found.update(data: Array(hash.finalize().prefix(16)))
                 read(step)
             }
-            return (hex(expected.finalize()), hex(found.finalize()))
+            return (Hex.text(expected.finalize()), Hex.text(found.finalize()))
         }
     }
 }

@@ -1,18 +1,19 @@
 // A lock file that is held, or that somebody else holds.
 
+import GraftSystem
 public import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A `flock` that lasts as long as the value. Lock files are never deleted.
 public final class FileLock: Sendable {
-    private let descriptor: Int32
-    /// What is held instead where the file system has no locks that keep others out.
-    private let soft: SoftLock?
+    /// What keeps others out.
+    private enum Held: ~Copyable, Sendable {
+        case locked(LockedFile)
+        /// A file system without locks: nothing keeps others out.
+        case unlocked
+        /// What takes the place of locks that keep nobody out.
+        case owned(SoftLock)
+    }
+    private let held: Held
     /// Whether others are kept out: some file systems have no locks.
     public let isExclusive: Bool
 
@@ -20,63 +21,56 @@ public final class FileLock: Sendable {
     public init?(trying path: String, mode: UInt32 = 0o664) throws(FileError) {
         guard LockSupport.works(beside: path) else {
             guard let soft = SoftLock(trying: path) else { return nil }
-            self.soft = soft
-            descriptor = -1
+            held = .owned(soft)
             isExclusive = false
             return
         }
-        soft = nil
-        var found = try Self.attempt(path, mode)
-        // Somebody may have deleted the file between our opening and locking it.
-        for _ in 0..<8 {
-            guard let held = found else { return nil }
-            var status = stat()
-            if fstat(held.descriptor, &status) != 0 || status.st_nlink > 0 { break }
-            close(held.descriptor)
-            found = try Self.attempt(path, mode)
-        }
-        guard let found else { return nil }
-        (descriptor, isExclusive) = found
-    }
-
-    private static func attempt(
-        _ path: String, _ mode: UInt32
-    ) throws(FileError) -> (descriptor: Int32, isExclusive: Bool)? {
-        var descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode)
-        // Somebody else's lock file, in a shared cache: reading is enough for `flock`.
-        if descriptor < 0, errno == EACCES || errno == EROFS {
-            descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        }
-        guard descriptor >= 0 else { throw FileError("open", path) }
-        // For other users of a shared cache, whatever the umask; works on our own files only.
-        var status = stat()
-        if fstat(descriptor, &status) == 0, status.st_size == 0, status.st_mode & 0o777 != mode {
-            fchmod(descriptor, mode)
-        }
-        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            if errno == EINTR { continue }
-            if errno == ENOSYS || errno == EOPNOTSUPP || errno == ENOLCK {
-                return (descriptor, false)
+        var attempt = 0
+        while true {
+            let file = try Self.open(path, mode)
+            do {
+                guard let lock = try LockedFile(trying: file) else { return nil }
+                // Somebody may have deleted the file between our opening and locking it.
+                let isDeleted = (try? lock.file.status().linkCount) == 0
+                attempt += 1
+                if isDeleted, attempt < 8 { continue }
+                held = .locked(lock)
+                isExclusive = true
+                return
+            } catch {
+                guard error.errno.isUnsupported else { throw error }
+                held = .unlocked
+                isExclusive = false
+                return
             }
-            let code = errno
-            close(descriptor)
-            guard code == EWOULDBLOCK else { throw FileError("lock", path, code: code) }
-            return nil
         }
-        return (descriptor, true)
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    private static func open(_ path: String, _ mode: UInt32) throws(FileError) -> FileDescriptor {
+        let file: FileDescriptor
+        do {
+            file = try FileDescriptor(
+                opening: path, for: .updating, [.create, .noLink], permissions: mode)
+        } catch {
+            // Somebody else's lock file, in a shared cache: reading is enough for `flock`.
+            guard error.errno == .permissionDenied || error.errno == .readOnlyFileSystem else {
+                throw error
+            }
+            file = try FileDescriptor(opening: path, for: .reading, .noLink)
+        }
+        // For other users of a shared cache, whatever the umask; works on our own files only.
+        if let status = try? file.status(), status.byteCount == 0, status.permissions != mode {
+            _ = try? file.setPermissions(mode)
+        }
+        return file
+    }
 
     /// Whether somebody holds a lock that exists.
     public static func isHeld(_ path: String) -> Bool {
-        var status = stat()
-        if lstat(path + ".owner", &status) == 0, !SoftLock.isAbandoned(path + ".owner") {
+        let owner = path + ".owner"
+        if FileSystem.find(owner, followsLinks: false) != nil, !SoftLock.isAbandoned(owner) {
             return true
         }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        return flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK
+        return LockedFile.isHeld(path)
     }
 }

@@ -1,77 +1,46 @@
 // The few file operations that a cache is made of.
 
+import GraftSystem
 public import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Folders, small files and locks.
 public enum Files {
     /// Makes a folder and those above it.
     public static func makeFolder(_ path: String) throws(FileError) {
-        if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
-        guard errno == ENOENT, let parent = path.pathParent, !parent.isEmpty else {
-            throw FileError("create", path)
-        }
-        try makeFolder(parent)
-        guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw FileError("create", path) }
+        try FileSystem.createFolder(path, intermediates: true)
     }
 
     /// The path from the root.
-    public static func absolute(_ path: String) -> String {
-        guard !path.isEmpty, !path.hasPrefix("/") else { return path }
-        guard let folder = getcwd(nil, 0) else { return path }
-        defer { free(folder) }
-        return String(cString: folder) + "/" + path
-    }
+    public static func absolute(_ path: String) -> String { FileSystem.absolute(path) }
 
     /// The size of a regular file; nil where there is none.
     public static func size(of path: String) -> Int? {
-        var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-        return Int(status.st_size)
+        guard let status = FileSystem.find(path), status.kind == .file else { return nil }
+        return status.byteCount
     }
 
     /// Whether a folder is there.
-    public static func isFolder(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    }
+    public static func isFolder(_ path: String) -> Bool { FileSystem.isFolder(path) }
 
     /// What is in a folder, sorted; nothing where there is none.
-    public static func names(in folder: String) -> [String] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let item = readdir(directory) {
-            let name = withUnsafePointer(to: &item.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names.sorted()
-    }
+    public static func names(in folder: String) -> [String] { FileSystem.names(in: folder) }
 
     /// A small file; nil where it is missing or larger than `limit`.
     public static func read(_ path: String, limit: Int) -> [UInt8]? {
-        guard let count = size(of: path), count <= limit else { return nil }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: count)
-        var filled = 0
-        while filled < count {
-            let got = bytes.withUnsafeMutableBytes {
-                Glibc.read(descriptor, $0.baseAddress.map { $0 + filled }, count - filled)
-            }
-            if got < 0 && errno == EINTR { continue }
-            guard got > 0 else { return nil }
-            filled += got
-        }
+        guard let count = size(of: path), count <= limit, let bytes = read(path, first: count),
+            bytes.count == count
+        else { return nil }
         return bytes
+    }
+
+    /// The first bytes of a file, fewer where it is shorter; nil where it cannot be read.
+    package static func read(_ path: String, first limit: Int) -> [UInt8]? {
+        guard let file = try? FileDescriptor(opening: path, for: .reading, .noWait) else {
+            return nil
+        }
+        return try? [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+            count = try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
+        }
     }
 
     /// Writes a small file that appears complete or not at all. `durably` waits for the disk; what can
@@ -80,22 +49,29 @@ public enum Files {
         _ bytes: [UInt8], to path: String, durably: Bool = true, isPrivate: Bool = false
     ) throws(FileError) {
         var file = try AtomicFile(replacing: path)
-        if isPrivate, fchmod(file.descriptor, 0o600) != 0 { throw FileError("protect", path) }
+        if isPrivate { try file.makePrivate() }
         try file.write(bytes)
         try file.commit(durably: durably)
+    }
+
+    /// Gives a temporary file its name; it is removed where that fails.
+    static func move(_ temporary: String, to path: String) throws(FileError) {
+        do {
+            try FileSystem.rename(temporary, to: path)
+        } catch {
+            removeFile(temporary)
+            throw error
+        }
     }
 
     /// The bytes that may still be written to the file system that `path` is, or would be, on.
     public static func freeBytes(at path: String) -> Int? {
         var path = path
-        var status = statvfs()
-        while statvfs(path, &status) != 0 {
+        while true {
+            if let free = try? FileSystem.freeByteCount(at: path) { return free }
             guard let parent = path.pathParent, !parent.isEmpty else { return nil }
             path = parent
         }
-        let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(
-            by: UInt64(status.f_frsize))
-        return overflow ? .max : Int(clamping: bytes)
     }
 
     /// A file name that stays in its folder.
@@ -112,30 +88,33 @@ public enum Files {
                 if let lock = SoftLock(trying: path) {
                     return try withExtendedLifetime(lock) { try body() }
                 }
-                // Nobody's lock can be made where nobody can write.
-                guard access(path.pathParent ?? ".", W_OK) == 0 else { return try body() }
-                usleep(20_000)
+                // No lock can be made in a folder that cannot be written to.
+                guard FileSystem.isWritable(path.pathParent ?? ".") else { return try body() }
+                CurrentProcess.pause(seconds: 0.02)
             }
         }
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o664)
-        guard descriptor >= 0 else { throw FileError("open", path) }
-        defer { close(descriptor) }
-        while flock(descriptor, LOCK_EX) != 0 {
-            if errno == EINTR { continue }
-            // A file system without locks: unique names and renames keep it correct, only wasteful.
-            if errno == ENOSYS || errno == EOPNOTSUPP || errno == ENOLCK { break }
-            throw FileError("lock", path)
-        }
+        let lock = try lock(path)
+        defer { extendLifetime(lock) }
         return try body()
     }
-}
 
-/// An environment variable that is set to something.
-func variable(_ name: String) -> String? {
-    guard let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty else { return nil }
-    return value
+    /// Waits for a lock; nil on a file system without locks, where unique names and renames keep everything
+    /// correct, only wasteful.
+    private static func lock(_ path: String) throws(FileError) -> LockedFile? {
+        let file = try FileDescriptor(
+            opening: path, for: .updating, [.create, .noLink], permissions: 0o664)
+        do {
+            return try LockedFile(locking: file)
+        } catch {
+            guard error.errno.isUnsupported else { throw error }
+            return nil
+        }
+    }
 }
 
 /// Removes a file or link; whether it was there.
 @discardableResult
-func removeFile(_ path: String) -> Bool { unlink(path) == 0 }
+func removeFile(_ path: String) -> Bool { (try? FileSystem.remove(path)) ?? false }
+
+/// Removes a folder where nothing is in it.
+func removeEmptyFolder(_ path: String) { _ = try? FileSystem.removeFolder(path) }

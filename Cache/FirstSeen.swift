@@ -1,6 +1,7 @@
 // What an address without a published digest held when it was first fetched, to compare ever after.
 
 import FoundationEssentials
+import GraftSystem
 import GraftTensors
 
 /// `known/<sha256 of address>.json`: it outlives the file, so that removing and fetching again compares.
@@ -27,7 +28,7 @@ extension Cache {
             let known = try? JSONDecoder().decode(FirstSeen.self, from: Data(bytes)),
             known.url == Secrets.masked(url), ByteCount.isSound(known.byteCount),
             known.sha256.utf8.count == 64,
-            known.sha256.utf8.allSatisfy(isHexDigit)
+            known.sha256.utf8.allSatisfy(Hex.isDigit)
         else { return nil }
         return known
     }

@@ -1,71 +1,41 @@
 // Folders opened step by step without following links, so that no link leads a write elsewhere.
 
-public import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+package import GraftSystem
+import GraftTensors
 
 /// Paths below a folder that others could have filled.
-public enum Folders {
-    /// Opens the folder that `path` lies in, making what is missing, and returns it with the last name.
+package enum Folders {
+    /// Opens the folder that the last part of `path` is in, creating what is missing.
     ///
-    /// The folder `root` itself may be behind links; nothing below it may. The caller closes it.
-    public static func open(
+    /// The folder `root` itself may be behind links; nothing below it may.
+    package static func open(
         _ root: String, parentOf path: String
-    ) throws(FileError) -> (descriptor: Int32, last: String) {
+    ) throws(FileError) -> OpenFolder {
         try Files.makeFolder(root)
-        let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
-        var folder = Glibc.open(root, flags)
-        guard folder >= 0 else { throw FileError("open", root) }
-        let parts = path.pathParts
-        for part in parts.dropLast() {
-            mkdirat(folder, part, 0o777)
-            let next = openat(folder, part, flags | O_NOFOLLOW)
-            let code = errno
-            guard next >= 0 else {
+        var folder = try OpenFolder(root, followsLinks: true)
+        for part in path.pathParts.dropLast() {
+            // What cannot be created cannot be opened either, and that error is the one to show.
+            _ = try? folder.createFolder(part)
+            do {
+                folder = try folder.folder(part)
+            } catch {
                 // The system says of a link that it is not a folder.
-                var status = stat()
-                let isLink =
-                    fstatat(folder, part, &status, AT_SYMLINK_NOFOLLOW) == 0
-                    && status.st_mode & S_IFMT == S_IFLNK
-                close(folder)
-                throw FileError("open", "\(root)/\(path)", code: isLink ? ELOOP : code)
+                let isLink = folder.find(part)?.kind == .link
+                throw FileError(
+                    .open, at: "\(root)/\(path)", isLink ? .symbolicLink : error.errno)
             }
-            close(folder)
-            folder = next
         }
-        return (folder, parts.last ?? "")
-    }
-
-    /// Where a link leads; nil where there is none.
-    static func link(at folder: Int32, _ name: String) -> String? {
-        var target = [CChar](repeating: 0, count: 4096)
-        let count = readlinkat(folder, name, &target, target.count)
-        guard count > 0, count < target.count else { return nil }
-        return String(decoding: target[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return folder
     }
 }
 
 extension Files {
     /// Copies a file, by reference where the file system can; it appears complete or not at all.
-    public static func copy(_ source: String, to destination: String) throws(FileError) {
-        let input = Glibc.open(source, O_RDONLY | O_CLOEXEC)
-        guard input >= 0 else { throw FileError("open", source) }
-        defer { close(input) }
+    public static func copy(_ source: String, to destination: String) throws {
+        let input = try FileDescriptor(opening: source)
         var output = try AtomicFile(replacing: destination)
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-        defer { buffer.deallocate() }
-        // FICLONE of linux/fs.h: the copy shares the blocks.
-        let isShared = ioctl(output.descriptor, 0x4004_9409, input) == 0
-        while !isShared {
-            let count = Glibc.read(input, buffer.baseAddress, buffer.count)
-            if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { throw FileError("read", source) }
-            if count == 0 { break }
-            try output.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        if !output.shareBlocks(of: input) {
+            try input.forEachPiece { try output.write($0) }
         }
         try output.commit(durably: false)
     }

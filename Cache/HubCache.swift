@@ -1,12 +1,7 @@
 // The cache of Python's huggingface_hub: every path in it, and how files get there.
 
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// The layout that graft shares with Python, byte for byte (README.md draws it).
 public struct HubCache: Sendable {
@@ -29,7 +24,9 @@ public struct HubCache: Sendable {
 
     /// What the link under a path of a commit leads to: the name of a blob; nil for a file itself.
     package func blobName(_ name: HubName, _ commit: String, _ path: String) -> String? {
-        guard let target = linkTarget("\(snapshot(name, commit))/\(path)"),
+        guard
+            let target = FileSystem.destination(
+                ofLink: "\(snapshot(name, commit))/\(path)"),
             target.pathParent?.pathLast == "blobs"
         else { return nil }
         return target.pathLast
@@ -42,26 +39,23 @@ public struct HubCache: Sendable {
 
     /// A path in the environment, `~` and `$VARIABLE` in it resolved as Python does.
     public static func setting(_ name: String) -> String? {
-        guard let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty else {
-            return nil
-        }
-        return expanded(value)
+        Environment.setting(name).map(expanded)
     }
 
     private static func expanded(_ path: String) -> String {
-        let home = getenv("HOME").map { String(cString: $0) } ?? ""
+        let home = Environment.value(of: "HOME") ?? ""
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         return parts.enumerated().map { index, part in
             if index == 0, part == "~" { return home }
             guard part.hasPrefix("$") else { return String(part) }
             let name = part.dropFirst().filter { $0 != "{" && $0 != "}" }
-            return getenv(String(name)).map { String(cString: $0) } ?? String(part)
+            return Environment.value(of: String(name)) ?? String(part)
         }.joined(separator: "/")
     }
 
     /// Whether a text is so many lower-case hex digits.
     public static func isHex(_ text: String, _ count: Int) -> Bool {
-        text.utf8.count == count && text.utf8.allSatisfy(isHexDigit)
+        Hex.isText(text, count: count)
     }
 
     /// Whether a name of a revision is a commit, which never changes.
@@ -116,7 +110,7 @@ public struct HubCache: Sendable {
         do {
             try Files.makeFolder(blobs(name))
         } catch {
-            throw CacheError.unwritable(root, code: error.code, variable: "HF_HUB_CACHE")
+            throw CacheError.unwritable(root, error.errno, variable: "HF_HUB_CACHE")
         }
         try Files.makeFolder(snapshot(name, commit))
         try Files.makeFolder("\(root)/.locks/\(name.folderName)")
@@ -156,26 +150,21 @@ public struct HubCache: Sendable {
     public func setCommit(_ name: HubName, _ revision: String, _ commit: String) throws(any Error) {
         guard !Self.isCommit(revision), self.commit(name, revision) != commit else { return }
         guard let path = ref(name, revision) else {
-            throw FileError("write", revision, code: EINVAL)
+            throw FileError(.write, at: revision, .invalidArgument)
         }
         try Files.makeFolder(UsageRecord.parent(of: path))
         // Every file under `refs` counts as a ref: the temporary one stays out of it.
         let temporary = "\(blobs(name))/ref.\(Self.infix()).incomplete"
         try Files.write(Array(commit.utf8), to: temporary, durably: false)
-        guard rename(temporary, path) == 0 else {
-            let code = errno
-            unlink(temporary)
-            throw FileError("rename to", path, code: code)
-        }
+        try Files.move(temporary, to: path)
     }
 
     /// Writes down that a commit is known not to hold a file.
     public func setMissing(_ name: HubName, _ commit: String, _ path: String) {
         guard Self.isCommit(commit), RelativePath.isSafe(path) else { return }
         let folder = "\(folder(name))/.no_exist/\(commit)"
-        guard let (parent, last) = try? Folders.open(folder, parentOf: path) else { return }
-        close(openat(parent, last, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666))
-        close(parent)
+        guard let parent = try? Folders.open(folder, parentOf: path) else { return }
+        _ = try? parent.open(path.pathLast, for: .writing, [.create, .noLink])
     }
 
     /// Eight random hex digits, which keep names of temporary files apart.
@@ -189,16 +178,19 @@ public struct HubCache: Sendable {
         if Self.isSet("HF_HUB_DISABLE_SYMLINKS") { return false }
         let probe = "\(root)/.locks/link.\(Self.infix())"
         try? Files.makeFolder(root + "/.locks")
-        let works = symlink("CACHEDIR.TAG", probe) == 0
-        // A cache that cannot be written to has nothing to be put in.
-        let refused = !works && [EPERM, ENOSYS, EOPNOTSUPP].contains(errno)
-        unlink(probe)
-        return !refused
+        do {
+            try FileSystem.createLink(probe, to: "CACHEDIR.TAG")
+        } catch {
+            // A cache that cannot be written to has nothing to be put in.
+            return error.errno != .notPermitted && !error.errno.isUnsupported
+        }
+        removeFile(probe)
+        return true
     }
 
     /// Whether a switch of the environment is on, as Python reads them.
     public static func isSet(_ name: String) -> Bool {
-        let value = getenv(name).map { String(cString: $0).uppercased() } ?? ""
+        let value = Environment.value(of: name)?.uppercased() ?? ""
         return ["1", "ON", "YES", "TRUE"].contains(value)
     }
 
@@ -207,26 +199,31 @@ public struct HubCache: Sendable {
     public func place(
         _ name: HubName, _ commit: String, _ path: String, etag: String, links: Bool, isNew: Bool
     ) throws(any Error) {
-        guard RelativePath.isSafe(path) else { throw FileError("write", path, code: EINVAL) }
-        let (parent, last) = try Folders.open(snapshot(name, commit), parentOf: path)
-        defer { close(parent) }
+        guard RelativePath.isSafe(path) else {
+            throw FileError(.write, at: path, .invalidArgument)
+        }
+        let parent = try Folders.open(snapshot(name, commit), parentOf: path)
+        let last = path.pathLast
         if links {
             let depth = path.utf8.count { $0 == UInt8(ascii: "/") } + 2
             let target = String(repeating: "../", count: depth) + "blobs/" + etag
-            if symlinkat(target, parent, last) == 0 { return }
-            guard errno == EEXIST else { throw FileError("link", path) }
-            if Folders.link(at: parent, last) == target { return }
+            do {
+                return try parent.createLink(last, to: target)
+            } catch {
+                guard error.errno == .fileExists else { throw error }
+            }
+            if parent.destination(ofLink: last) == target { return }
             // Made beside and renamed, so that readers never find nothing.
             let temporary = ".\(Self.infix()).link"
-            guard symlinkat(target, parent, temporary) == 0 else { throw FileError("link", path) }
-            guard renameat(parent, temporary, parent, last) == 0 else {
-                unlinkat(parent, temporary, 0)
-                throw FileError("link", path)
+            try parent.createLink(temporary, to: target)
+            do {
+                try parent.rename(.entry(temporary), to: last)
+            } catch {
+                try parent.remove(temporary)
+                throw error
             }
         } else if isNew {
-            guard renameat(AT_FDCWD, blob(name, etag), parent, last) == 0 else {
-                throw FileError("rename to", path)
-            }
+            try parent.rename(.path(blob(name, etag)), to: last)
         } else {
             try Files.copy(blob(name, etag), to: "\(snapshot(name, commit))/\(path)")
         }

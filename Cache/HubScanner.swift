@@ -1,13 +1,8 @@
 // Reads Python's Hub cache from the disk: 10,000 repositories in a fraction of a second.
 
 import Dispatch
+import GraftSystem
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Python's Hub cache as it lies on the disk. Nothing is opened for writing.
 public struct HubScanner: Sendable {
@@ -21,7 +16,7 @@ public struct HubScanner: Sendable {
 
     /// Every repository, by name, and the names that do not belong there.
     public func repositories() -> (found: [HubRepository], foreign: [String]) {
-        guard let folder = Folder(root, following: true) else { return ([], []) }
+        guard let folder = try? OpenFolder(root, followsLinks: true) else { return ([], []) }
         var names: [String] = []
         var foreign: [String] = []
         folder.forEach { name, kind in
@@ -35,32 +30,32 @@ public struct HubScanner: Sendable {
             }
             names.append(name)
         }
-        let descriptor = folder.descriptor
-        let found = inParallel(over: names.sorted()) { scan($0, at: descriptor) }
+        let found = inParallel(over: names.sorted()) { scan($0, in: folder) }
         return (found.compactMap { $0 }, foreign.sorted())
     }
 
     /// One repository, by the name of its folder; nil where there is none.
     public func repository(folderName: String) -> HubRepository? {
-        guard let folder = Folder(root, following: true) else { return nil }
-        return scan(folderName, at: folder.descriptor)
+        guard let folder = try? OpenFolder(root, followsLinks: true) else { return nil }
+        return scan(folderName, in: folder)
     }
 
-    private func scan(_ folderName: String, at parent: Int32) -> HubRepository? {
+    private func scan(_ folderName: String, in parent: borrowing OpenFolder) -> HubRepository? {
         guard let (kind, name) = HubRepository.parse(folderName: folderName),
-            let folder = Folder(folderName, at: parent, following: true)
+            let folder = try? parent.folder(folderName, followsLinks: true)
         else { return nil }
         var repository = HubRepository(kind: kind, name: name, folder: "\(root)/\(folderName)")
         var indices: [String: Int] = [:]
-        if let blobs = Folder("blobs", at: folder.descriptor) {
+        if let blobs = try? folder.folder("blobs") {
             blobs.forEach { name, kind in
                 guard kind == .file || kind == .link,
-                    let status = blobs.status(of: name, following: true)
+                    let status = blobs.find(name, followsLinks: true)
                 else { return }
                 let shared =
                     kind == .link
-                    ? blobs.target(of: name).flatMap { SharedStore.target($0, root: root) } : nil
-                let file = StoredFile("blobs/" + name, status, sharedTarget: shared)
+                    ? blobs.destination(ofLink: name).flatMap { SharedStore.target($0, root: root) }
+                    : nil
+                let file = StoredFile("blobs/" + name, status: status, sharedTarget: shared)
                 if name.hasSuffix(".incomplete") {
                     repository.partials.append(file)
                 } else {
@@ -69,8 +64,8 @@ public struct HubScanner: Sendable {
                 }
             }
         }
-        var refs = readRefs(folder.descriptor)
-        if let snapshots = Folder("snapshots", at: folder.descriptor) {
+        var refs = readRefs(in: folder)
+        if let snapshots = try? folder.folder("snapshots") {
             snapshots.forEach { commit, kind in
                 guard kind == .folder else {
                     if commit != ".DS_Store" {
@@ -80,9 +75,11 @@ public struct HubScanner: Sendable {
                 }
                 var revision = HubRepository.Revision(commit: commit)
                 revision.refs = (refs.removeValue(forKey: commit) ?? []).sorted()
-                if let snapshot = Folder(commit, at: snapshots.descriptor) {
+                if let snapshot = try? snapshots.folder(commit) {
                     read(snapshot, "", &revision, &repository, indices)
-                    if revision.modified == 0 { revision.modified = snapshot.modified }
+                    if revision.modified == 0 {
+                        revision.modified = (try? snapshot.status().modified.seconds) ?? 0
+                    }
                 }
                 repository.revisions.append(revision)
             }
@@ -100,7 +97,7 @@ public struct HubScanner: Sendable {
 
     /// The files of a snapshot: links into `blobs`, or files where the file system has no links.
     private func read(
-        _ folder: borrowing Folder, _ prefix: String, _ revision: inout HubRepository.Revision,
+        _ folder: borrowing OpenFolder, _ prefix: String, _ revision: inout HubRepository.Revision,
         _ repository: inout HubRepository, _ indices: [String: Int]
     ) {
         var newest = 0
@@ -111,51 +108,52 @@ public struct HubScanner: Sendable {
             switch kind {
             case .folder: subfolders.append(name)
             case .link:
-                let target = folder.target(of: name) ?? ""
+                let target = folder.destination(ofLink: name) ?? ""
                 if let blob = blobName(target), let index = indices[blob] {
                     entries.append(HubRepository.Entry(path: path, file: index))
                     newest = max(newest, repository.files[index].modified)
-                } else if let status = folder.status(of: name, following: true) {
-                    guard status.st_mode & S_IFMT == S_IFREG else { return }
+                } else if let status = folder.find(name, followsLinks: true) {
+                    guard status.kind == .file else { return }
                     append(path, status)
                 } else {
                     repository.problems.append("`\(path)` of `\(revision.commit)` leads nowhere")
                 }
             case .file:
-                guard let status = folder.status(of: name) else { return }
+                guard let status = folder.find(name) else { return }
                 append(path, status)
             case .other: break
             }
         }
-        func append(_ path: String, _ status: stat) {
+        func append(_ path: String, _ status: FileStatus) {
             entries.append(HubRepository.Entry(path: path, file: repository.files.count))
-            newest = max(newest, Int(status.st_mtim.tv_sec))
+            newest = max(newest, status.modified.seconds)
             repository.files.append(
-                StoredFile("snapshots/\(revision.commit)/\(path)", status))
+                StoredFile("snapshots/\(revision.commit)/\(path)", status: status))
         }
         revision.entries += entries
         revision.modified = max(newest, revision.modified)
         for name in subfolders {
-            guard let subfolder = Folder(name, at: folder.descriptor) else { continue }
+            guard let subfolder = try? folder.folder(name) else { continue }
             read(subfolder, "\(prefix)\(name)/", &revision, &repository, indices)
         }
     }
 
     /// The names of each commit.
-    private func readRefs(_ parent: Int32) -> [String: [String]] {
+    private func readRefs(in parent: borrowing OpenFolder) -> [String: [String]] {
         var refs: [String: [String]] = [:]
-        func visit(_ folder: borrowing Folder, _ prefix: String) {
+        func visit(_ folder: borrowing OpenFolder, _ prefix: String) {
             folder.forEach { name, kind in
                 guard name != ".DS_Store" else { return }
                 if kind == .folder {
-                    guard let inner = Folder(name, at: folder.descriptor) else { return }
+                    guard let inner = try? folder.folder(name) else { return }
                     visit(inner, "\(prefix)\(name)/")
-                } else if let commit = folder.read(name, limit: 256) {
+                } else if let bytes = folder.beginning(of: name, limit: 256) {
+                    let commit = String(decoding: bytes, as: UTF8.self)
                     refs[commit, default: []].append(prefix + name)
                 }
             }
         }
-        if let folder = Folder("refs", at: parent) { visit(folder, "") }
+        if let folder = try? parent.folder("refs") { visit(folder, "") }
         return refs
     }
 }

@@ -1,5 +1,6 @@
 // Everything that is in the caches of this machine: Python's Hub cache, graft's own, and features.
 
+import GraftSystem
 import GraftTensors
 
 /// What was there at one moment.
@@ -114,11 +115,11 @@ public struct Inventory: Sendable {
     private static func readFeatures(_ root: String) -> [(folder: String, files: [StoredFile])] {
         Files.names(in: root + "/features").compactMap { key in
             let path = "\(root)/features/\(key)"
-            guard let folder = Folder(path) else { return nil }
+            guard let folder = try? OpenFolder(path) else { return nil }
             var files: [StoredFile] = []
             folder.forEach { name, kind in
-                guard kind == .file, let status = folder.status(of: name) else { return }
-                files.append(StoredFile(name, status))
+                guard kind == .file, let status = folder.find(name) else { return }
+                files.append(StoredFile(name, status: status))
             }
             return (path, files)
         }

@@ -1,10 +1,6 @@
 // Which items are meant: `size>1GB`, `used>30d`, `type=model`, `name=timm/*`.
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// A condition on an item, in the grammar of Python's `hf cache ls --filter` and a little more.
 public struct ItemFilter: Sendable {
@@ -81,7 +77,7 @@ public func matchesPattern(_ pattern: String, _ id: String) -> Bool {
             names.append(String(name.dropFirst(kind.rawValue.utf8.count + 2)))
         }
     }
-    return names.contains { fnmatch(pattern, $0, 0) == 0 }
+    return names.contains { ShellPattern.matches($0, pattern: pattern) }
 }
 
 extension Substring {

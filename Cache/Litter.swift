@@ -1,10 +1,6 @@
 // What nothing leads to: ends of dead transfers, blobs of no commit, content of no reference.
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// Files of the caches that are of no use to anybody.
 public struct Litter: Sendable {
@@ -92,7 +88,7 @@ public struct Litter: Sendable {
             case .shared: freed += SharedStore.sweep(piece.path, root: root)
             case .content:
                 freed += try Files.remove(piece.path)
-                rmdir(UsageRecord.parent(of: piece.path))
+                removeEmptyFolder(UsageRecord.parent(of: piece.path))
             case .partial, .blob: freed += try Files.remove(piece.path)
             }
         }
@@ -102,8 +98,8 @@ public struct Litter: Sendable {
 
 /// Whether the process whose number a temporary file begins with still runs.
 private func isOfLivingProcess(_ name: String) -> Bool {
-    guard let dash = name.firstIndex(of: "-"), let process = pid_t(name[..<dash]) else {
+    guard let dash = name.firstIndex(of: "-"), let process = Int32(name[..<dash]) else {
         return false
     }
-    return kill(process, 0) == 0 || errno == EPERM
+    return CurrentProcess.isRunning(process)
 }

@@ -2,13 +2,8 @@
 
 import Crypto
 import FoundationEssentials
+import GraftSystem
 public import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A folder of files of one repository; what is known of them lies in `.cache/huggingface` in it.
 public struct LocalFolder: Sendable {
@@ -50,8 +45,7 @@ public struct LocalFolder: Sendable {
 
     /// Makes the folders for a file, and what keeps backups and git away from the bookkeeping.
     public func prepare(_ path: String) throws(FileError) {
-        let (folder, _) = try Folders.open(bookkeeping + "/download", parentOf: path)
-        close(folder)
+        _ = try Folders.open(bookkeeping + "/download", parentOf: path)
         HubCache.tag(bookkeeping)
         let ignore = bookkeeping + "/.gitignore"
         if Files.size(of: ignore) == nil { try? Files.write([42], to: ignore, durably: false) }
@@ -70,11 +64,11 @@ public struct LocalFolder: Sendable {
     public func metadata(_ path: String) -> Metadata? {
         guard let bytes = Files.read(note(path), limit: 4096) else { return nil }
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-        var status = stat()
         guard lines.count == 3, let time = Double(lines[2]), HubCache.isCommit(String(lines[0])),
-            stat("\(root)/\(path)", &status) == 0, status.st_mode & S_IFMT == S_IFREG
+            let status = FileSystem.find("\(root)/\(path)"), status.kind == .file
         else { return nil }
-        let modified = Double(status.st_mtim.tv_sec) + Double(status.st_mtim.tv_nsec) / 1e9
+        let modified =
+            Double(status.modified.seconds) + Double(status.modified.nanoseconds) / 1e9
         guard modified - 1 <= time else { return nil }
         return Metadata(commit: String(lines[0]), etag: String(lines[1]))
     }
@@ -82,19 +76,15 @@ public struct LocalFolder: Sendable {
     /// Puts a proven file in its place and writes down what it is.
     public func publish(_ partial: String, as path: String, _ metadata: Metadata) throws(FileError)
     {
-        let (folder, last) = try Folders.open(root, parentOf: path)
-        defer { close(folder) }
-        guard renameat(AT_FDCWD, partial, folder, last) == 0 else {
-            throw FileError("rename to", "\(root)/\(path)")
-        }
+        let folder = try Folders.open(root, parentOf: path)
+        try folder.rename(.path(partial), to: path.pathLast)
         try record(path, metadata)
     }
 
     /// Writes down what a file that is there is.
     public func record(_ path: String, _ metadata: Metadata) throws(FileError) {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        let time = "\(now.tv_sec).\(now.tv_nsec / 1000 + 1_000_000)".split(separator: ".")
+        let now = Clock.moment
+        let time = "\(now.seconds).\(now.nanoseconds / 1000 + 1_000_000)".split(separator: ".")
         let text = "\(metadata.commit)\n\(metadata.etag)\n\(time[0]).\(time[1].dropFirst())\n"
         try Files.write(Array(text.utf8), to: note(path), durably: false)
     }

@@ -1,13 +1,8 @@
 // What does not fit together in graft's own cache.
 
 import FoundationEssentials
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Looks at the records of graft's own cache, not at the bytes of its files.
 struct OwnFlaws {

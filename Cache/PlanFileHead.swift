@@ -1,12 +1,7 @@
 // The head of a file of prepared weights, as far as it tells a whole file from a damaged one.
 
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// `plans/*.plan`, which Execution writes: magic `GRAFTPL1`, then four little-endian numbers of 8 bytes:
 /// entries, bytes of the table, bytes of the file, checksum of the table. Execution checks the checksum of
@@ -35,27 +30,5 @@ enum PlanFileHead {
             return "its table of \(table) bytes does not hold \(entries) entries"
         }
         return nil
-    }
-}
-
-extension Files {
-    /// The first bytes of a file, fewer where it is shorter; nil where it cannot be read.
-    package static func read(_ path: String, first limit: Int) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: limit)
-        var filled = 0
-        while filled < limit {
-            let count = bytes.withUnsafeMutableBytes {
-                pread(
-                    descriptor, $0.baseAddress.map { $0 + filled }, limit - filled, off_t(filled))
-            }
-            if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { return nil }
-            if count == 0 { break }
-            filled += count
-        }
-        return Array(bytes[..<filled])
     }
 }

@@ -1,10 +1,6 @@
 // Files whose name does not say what they hash to, and that were hashed: `proven/<sha256 of path>`.
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// Remembers that a file had a digest, for as long as the file stays as it is.
 package struct Proofs: Sendable {
@@ -42,9 +38,9 @@ package struct Proofs: Sendable {
     private func place(_ path: String) -> String { "\(folder)/\(ContentHasher.sha256(of: path))" }
 
     private func stamp(_ path: String, _ digest: Digest) -> String? {
-        var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-        return "\(digest) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec) "
-            + "\(status.st_dev) \(status.st_ino)\n"
+        guard let status = FileSystem.find(path), status.kind == .file else { return nil }
+        let (size, time) = (status.byteCount, status.modified)
+        return "\(digest) \(size) \(time.seconds).\(time.nanoseconds) "
+            + "\(status.device) \(status.inode)\n"
     }
 }

@@ -1,10 +1,6 @@
 // Sizes, ages and moments as people write them: `1.5GB`, `30d`, RFC 3339.
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// Reads and writes quantities.
 public enum Quantity {
@@ -47,17 +43,10 @@ public enum Quantity {
     }
 
     /// A moment in UTC, RFC 3339, from the seconds since 1970.
-    public static func moment(_ seconds: Int) -> String {
-        var seconds = time_t(seconds)
-        var parts = tm()
-        gmtime_r(&seconds, &parts)
-        var text = [CChar](repeating: 0, count: 40)
-        let count = strftime(&text, text.count, "%Y-%m-%dT%H:%M:%SZ", &parts)
-        return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
+    public static func moment(_ seconds: Int) -> String { Clock.text(seconds) }
 
     /// The seconds since 1970.
-    public static var now: Int { Int(time(nil)) }
+    public static var now: Int { Clock.now }
 
     private static func split(
         _ text: String, _ expected: String

@@ -2,13 +2,19 @@
 
 /// Paths that others chose for files that we write.
 public enum RelativePath {
-    /// Why a path is not taken.
-    package enum Flaw: String, Sendable {
+    /// The reason for which a path is not taken.
+    public enum Flaw: String, Sendable {
+        /// Nothing at all.
         case empty = "it is empty"
+        /// Longer than a path may be.
         case long = "it is longer than 4096 bytes"
+        /// A control character in it.
         case control = "it holds a control character"
+        /// A way out of its folder.
         case outside = "it leads out of its folder"
+        /// A part that is longer than a name may be.
         case part = "a part of it is longer than 255 bytes"
+        /// A drive of some systems.
         case drive = "it begins with a drive such as `C:`, as only some systems know them"
     }
 

@@ -1,12 +1,7 @@
 // Choosing what goes, and removing it while nobody else is writing there.
 
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Items that are to go, and what that frees.
 public struct Removal: Sendable {
@@ -151,7 +146,7 @@ extension HubScanner {
         let etags = before.files.filter { $0.path.hasPrefix("blobs/") }
             .map { $0.path.dropFirst("blobs/".count) + ".lock" }
         var held: [FileLock] = []
-        Files.allowManyFiles()
+        CurrentProcess.allowManyFiles()
         for name in Set(Files.names(in: locks)).union(etags.map { String($0) }).sorted() {
             guard let lock = try FileLock(trying: "\(locks)/\(name)") else {
                 throw CacheError.inUse(before.id)
@@ -188,7 +183,12 @@ extension HubScanner {
         for name in ["refs", "snapshots", "blobs"] {
             Files.removeEmptyFolders("\(now.folder)/\(name)")
         }
-        if rmdir(now.folder) != 0, errno == ENOTDIR { removeFile(now.folder) }
+        do {
+            try FileSystem.removeFolder(now.folder)
+        } catch {
+            // A link to a folder elsewhere.
+            if error.errno == .notFolder { removeFile(now.folder) }
+        }
         return freed
     }
 }

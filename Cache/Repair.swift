@@ -1,13 +1,8 @@
 // Caches that were cut short, edited or lost a disk: what is wrong is found, and removed, so that the
 // next fetch brings it anew and every other program accepts the rest.
 
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// The flaws of both caches.
 public struct Repair {
@@ -87,7 +82,7 @@ public struct Repair {
             case .missingContent: freed += try Files.remove(flaw.path)
             case .orphanContent:
                 freed += try Files.removeAny(flaw.path)
-                rmdir(UsageRecord.parent(of: flaw.path))
+                removeEmptyFolder(UsageRecord.parent(of: flaw.path))
             case .orphanShared: freed += SharedStore.sweep(flaw.path, root: hub.root)
             case .damaged: freed += try removeDamaged(flaw, cache)
             }
@@ -164,15 +159,16 @@ extension HubScanner {
 extension Files {
     /// Removes a file, a link, or a folder with what is in it; the bytes freed.
     static func removeAny(_ path: String) throws(FileError) -> Int {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return 0 }
-        return status.st_mode & S_IFMT == S_IFDIR ? try removeTree(path) : try remove(path)
+        guard let status = FileSystem.find(path, followsLinks: false) else { return 0 }
+        return status.kind == .folder ? try removeTree(path) : try remove(path)
     }
 
     /// Renames what cannot be read, so that a person can still look at it.
     static func setAside(_ path: String) throws(FileError) {
-        guard rename(path, path + ".damaged") == 0 || errno == ENOENT else {
-            throw FileError("rename to", path + ".damaged")
+        do {
+            try FileSystem.rename(path, to: path + ".damaged")
+        } catch {
+            guard error.errno == .noSuchFile else { throw error }
         }
     }
 }

@@ -1,12 +1,7 @@
 // What does not fit together in one repository of the Hub's cache, by the rules of Python's scanner.
 
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Looks at the links, references and listings of a repository, not at its bytes.
 struct RepositoryFlaws {
@@ -29,7 +24,7 @@ struct RepositoryFlaws {
         for name in Files.names(in: folder + "/trees") {
             let path = "\(folder)/trees/\(name)"
             if name.hasSuffix(".json") {
-                guard TreeListing.read(path) == nil, access(path, R_OK) == 0 else { continue }
+                guard TreeListing.read(path) == nil, FileSystem.isReadable(path) else { continue }
                 // A later format is not ours to judge.
                 guard TreeListing.isBroken(path) else { continue }
                 add(.brokenListing, path, "it cannot be read as the listing of a commit")
@@ -79,20 +74,20 @@ struct RepositoryFlaws {
     private mutating func readSnapshot(_ folder: String) {
         for name in Files.names(in: folder) {
             let path = "\(folder)/\(name)"
-            var status = stat()
-            guard lstat(path, &status) == 0 else { continue }
-            switch status.st_mode & S_IFMT {
-            case S_IFDIR: readSnapshot(path)
-            case S_IFREG: break
-            case S_IFLNK:
-                guard stat(path, &status) == 0 else {
-                    add(.danglingLink, path, "it leads to `\(linkTarget(path) ?? "")`")
+            guard let status = FileSystem.find(path, followsLinks: false) else { continue }
+            switch status.kind {
+            case .folder: readSnapshot(path)
+            case .file: break
+            case .link:
+                guard let found = FileSystem.find(path) else {
+                    let destination = FileSystem.destination(ofLink: path) ?? ""
+                    add(.danglingLink, path, "it leads to `\(destination)`")
                     continue
                 }
-                if status.st_mode & S_IFMT != S_IFREG {
+                if found.kind != .file {
                     add(.strayEntry, path, "it leads to something that is no file")
                 }
-            default: add(.strayEntry, path, "it is neither file nor folder")
+            case .other: add(.strayEntry, path, "it is neither file nor folder")
             }
         }
     }

@@ -1,10 +1,6 @@
 // The store that Python's huggingface_hub shares between repositories: read, and swept as it does.
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// `<cache>/blobs/<2 hex>/<hash>`, each with a list of the links that need it in `<hash>.refs`.
 ///
@@ -22,7 +18,7 @@ enum SharedStore {
     static func target(_ link: String, root: String) -> String? {
         let parts = link.pathParts
         guard parts.count >= 3, let hash = parts.last, hash.utf8.count == 64,
-            hash.utf8.allSatisfy(isHexDigit), parts[parts.count - 2] == hash.prefix(2),
+            hash.utf8.allSatisfy(Hex.isDigit), parts[parts.count - 2] == hash.prefix(2),
             parts[parts.count - 3] == folderName
         else { return nil }
         return "\(root)/\(folderName)/\(hash.prefix(2))/\(hash)"
@@ -35,7 +31,7 @@ enum SharedStore {
             part in
             let folder = "\(root)/\(folderName)/\(part)"
             return Files.names(in: folder)
-                .filter { $0.utf8.count == 64 && $0.utf8.allSatisfy(isHexDigit) }
+                .filter { $0.utf8.count == 64 && $0.utf8.allSatisfy(Hex.isDigit) }
                 .compactMap { StoredFile("\(folder)/\($0)") }
         }
     }
@@ -45,11 +41,13 @@ enum SharedStore {
     {
         guard let bytes = Files.read(payload + ".refs", limit: 64 << 20) else {
             // Without a list nobody can tell.
-            return access(payload + ".refs", F_OK) == 0
+            return FileSystem.exists(payload + ".refs")
         }
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains { line in
             let path = "\(root)/\(line)"
-            guard !removed.contains(path), let link = linkTarget(path) else { return false }
+            guard !removed.contains(path), let link = FileSystem.destination(ofLink: path) else {
+                return false
+            }
             return target(link, root: root) == payload
         }
     }
@@ -60,19 +58,9 @@ enum SharedStore {
             let lock = try? FileLock(trying: payload + ".lock", mode: 0o666)
         else { return 0 }
         return withExtendedLifetime(lock) {
-            guard !isNeeded(payload, root: root), unlink(payload) == 0 else { return 0 }
-            unlink(payload + ".refs")
+            guard !isNeeded(payload, root: root), removeFile(payload) else { return 0 }
+            removeFile(payload + ".refs")
             return size
         }
-    }
-}
-
-/// Where a symbolic link points; nil where there is none.
-func linkTarget(_ path: String, at folder: Int32 = AT_FDCWD) -> String? {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) { buffer in
-        guard let start = buffer.baseAddress else { return nil }
-        let count = readlinkat(folder, path, start, buffer.count)
-        guard count > 0, count < buffer.count else { return nil }
-        return String(decoding: UnsafeRawBufferPointer(start: start, count: count), as: UTF8.self)
     }
 }

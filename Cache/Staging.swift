@@ -1,12 +1,7 @@
 // Where contents of a bundle wait until all of them are proven.
 
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Proven contents that nothing leads to yet; what is left of them goes with the value.
 final class Staging {
@@ -22,7 +17,7 @@ final class Staging {
 
     deinit {
         for name in Files.names(in: folder) where name.hasPrefix(prefix) {
-            unlink("\(folder)/\(name)")
+            removeFile("\(folder)/\(name)")
         }
     }
 
@@ -31,14 +26,9 @@ final class Staging {
     /// Makes a content appear at `path`, whole: a further name of it, or a copy where that is elsewhere.
     func put(_ sha256: String, at path: String) throws {
         let temporary = "\(path).\(HubCache.infix()).incomplete"
-        if link(self.path(sha256), temporary) == 0 {
-            guard rename(temporary, path) == 0 else {
-                let code = errno
-                unlink(temporary)
-                throw FileError("rename to", path, code: code)
-            }
-        } else {
-            try Files.copy(self.path(sha256), to: path)
+        guard (try? FileSystem.link(self.path(sha256), to: temporary)) != nil else {
+            return try Files.copy(self.path(sha256), to: path)
         }
+        try Files.move(temporary, to: path)
     }
 }

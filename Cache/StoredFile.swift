@@ -1,10 +1,6 @@
 // One file that takes room on the disk, and which names share its bytes.
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// A file of the cache, as the file system sees it.
 public struct StoredFile: Sendable, Equatable {
@@ -30,26 +26,24 @@ public struct StoredFile: Sendable, Equatable {
         let number: UInt64
     }
 
-    init(_ path: String, _ status: stat, sharedTarget: String? = nil) {
+    init(_ path: String, status: FileStatus, sharedTarget: String? = nil) {
         self.path = path
-        byteCount = Int(status.st_size)
-        modified = Int(status.st_mtim.tv_sec)
-        inode = Inode(device: UInt64(status.st_dev), number: UInt64(status.st_ino))
-        links = Int(status.st_nlink)
+        byteCount = status.byteCount
+        modified = status.modified.seconds
+        inode = Inode(device: status.device, number: status.inode)
+        links = status.linkCount
         self.sharedTarget = sharedTarget
     }
 
     /// The regular file at a path; nil where there is none.
     init?(_ path: String) {
-        var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-        self.init(path, status)
+        guard let status = FileSystem.find(path), status.kind == .file else { return nil }
+        self.init(path, status: status)
     }
 
     /// When a file was last read, as far as the file system or who read it wrote that down; 0 where
     /// there is none.
     static func accessed(_ path: String) -> Int {
-        var status = stat()
-        return stat(path, &status) == 0 ? Int(status.st_atim.tv_sec) : 0
+        FileSystem.find(path)?.accessed.seconds ?? 0
     }
 }

@@ -1,13 +1,8 @@
 // Large files that the disk may not hold yet: after a power cut they are proven anew before they are trusted.
 
 import FoundationEssentials
+import GraftSystem
 public import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Notes of large files that were proven and published while their last bytes were still on the way to
 /// the disk: nobody waits for it (1 GB can take seconds), and nothing is lost for that. A note is on the
@@ -39,7 +34,7 @@ public struct Unflushed: Sendable {
         if byteCount >= Self.limit {
             do { try note(path, sha256) } catch { try Self.flush(temporary) }
         }
-        guard rename(temporary, path) == 0 else { throw FileError("rename to", path) }
+        try FileSystem.rename(temporary, to: path)
     }
 
     /// Settles what earlier runs noted; the paths of files that did not survive, which are removed.
@@ -92,25 +87,16 @@ public struct Unflushed: Sendable {
     }
 
     /// The kernel's name for the time since the machine was started; nil where there is none.
-    private static let boot: String? = {
-        let descriptor = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 36)
-        guard read(descriptor, &bytes, bytes.count) == bytes.count else { return nil }
-        return String(decoding: bytes, as: UTF8.self)
-    }()
+    private static let boot: String? =
+        Files.read("/proc/sys/kernel/random/boot_id", first: 36).flatMap {
+            $0.count == 36 ? String(decoding: $0, as: UTF8.self) : nil
+        }
 
     private static func age(of path: String) -> Int {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return 0 }
-        return time(nil) - status.st_mtim.tv_sec
+        FileSystem.find(path).map { Clock.now - $0.modified.seconds } ?? 0
     }
 
     private static func flush(_ path: String) throws(FileError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError("open", path) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 || errno == EINVAL else { throw FileError("flush", path) }
+        try FileDescriptor(opening: path).synchronize()
     }
 }

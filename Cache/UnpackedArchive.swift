@@ -1,13 +1,8 @@
 // The folder that an archive of the cache unpacks to, beside it under the digest of the archive.
 
 import FoundationEssentials
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// `unpacked/<sha256 of the archive>/`, and what it must hold in `unpacked/<sha256>.json`.
 extension Cache {
@@ -29,7 +24,7 @@ extension Cache {
                 try Files.makeFolder(root + "/unpacked")
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-                guard rename(temporary, folder) == 0 else { throw FileError("rename to", folder) }
+                try FileSystem.rename(temporary, to: folder)
                 try Files.write(
                     JSONKeys.plain(Array(try encoder.encode(listing))), to: folder + ".json")
             } catch {

@@ -1,12 +1,7 @@
 // An archive as a folder: plain files and folders only, below one folder only, up to a size only.
 
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Writes archives of strangers to the disk.
 enum Unpacking {
@@ -41,74 +36,76 @@ enum Unpacking {
     static func unpack(
         _ archive: String, into folder: String, limit: Limit = Limit()
     ) throws -> Listing {
-        guard let size = Files.size(of: archive) else { throw FileError("open", archive) }
+        guard let size = Files.size(of: archive) else {
+            throw FileError(.open, at: archive, .noSuchFile)
+        }
         let allowed = limit.bytes(size)
         var listing = Listing()
         var folders: Set<ExactText> = []
         var (total, count) = (0, 0)
+        func refused(_ member: String, _ flaw: ArchiveFlaw) -> ArchiveError {
+            .refused(archive: archive, member: member, flaw)
+        }
         let reader = try ArchiveReader(archive)
         try Files.makeFolder(folder)
         while let member = try reader.next() {
             count += 1
             guard count <= limit.members else {
-                throw ArchiveError.tooLarge(archive, "\(limit.members) members")
+                throw ArchiveError.tooLarge(archive: archive, .members(limit.members))
             }
             switch member.kind {
-            case .link: throw ArchiveError.refused(archive, member.path, "is a link")
-            case .device: throw ArchiveError.refused(archive, member.path, "is a device")
+            case .link: throw refused(member.path, .link)
+            case .device: throw refused(member.path, .device)
             case .file, .folder: break
             }
             guard let path = plain(member.path, isFolder: member.kind == .folder) else {
-                throw ArchiveError.refused(archive, member.path, "leads out of its folder")
+                throw refused(member.path, .leadsOut)
             }
             if member.kind == .folder {
                 guard !path.isEmpty else { continue }
                 guard listing.files[path] == nil else {
-                    throw ArchiveError.refused(archive, path, "is there as a file too")
+                    throw refused(path, .alsoFile)
                 }
                 folders.insert(ExactText(path))
-                let (parent, _) = try Folders.open(folder, parentOf: path + "/.")
-                close(parent)
+                _ = try Folders.open(folder, parentOf: path + "/.")
                 continue
             }
             guard listing.files[path] == nil, !folders.contains(ExactText(path)) else {
-                throw ArchiveError.refused(archive, path, "is there twice")
+                throw refused(path, .twice)
             }
             if let size = member.byteCount, size > allowed - total {
-                throw ArchiveError.tooLarge(archive, "\(allowed) bytes")
+                throw ArchiveError.tooLarge(archive: archive, .bytes(allowed))
             }
             // The folders above, none of which may be a file.
             var above = path
             while let parent = above.pathParent {
                 above = parent
                 guard listing.files[above] == nil else {
-                    throw ArchiveError.refused(archive, path, "lies in a file")
+                    throw refused(path, .insideFile(nil))
                 }
                 folders.insert(ExactText(above))
             }
-            let (parent, _) = try Folders.open(folder, parentOf: path)
-            close(parent)
+            _ = try Folders.open(folder, parentOf: path)
             var file = try AtomicFile(replacing: "\(folder)/\(path)")
             var hasher = ContentHasher()
             try reader.forEachPiece { bytes in
                 total += bytes.count
                 guard total <= allowed else {
-                    throw ArchiveError.tooLarge(archive, "\(allowed) bytes")
+                    throw ArchiveError.tooLarge(archive: archive, .bytes(allowed))
                 }
                 hasher.update(bytes)
                 try file.write(bytes)
             }
             let sums = hasher.finalize()
             if let size = member.byteCount, size != sums.byteCount {
-                throw ArchiveError(
-                    "`\(archive)` is cut short: `\(path)` has \(sums.byteCount) of \(size) bytes",
-                    hint: "get it again")
+                throw ArchiveError.truncatedMember(
+                    archive: archive, member: path, expected: size, found: sums.byteCount)
             }
             try file.commit()
             listing.files[path] = Listing.File(byteCount: sums.byteCount, sha256: sums.sha256)
         }
         guard !listing.files.isEmpty else {
-            throw ArchiveError("`\(archive)` holds no files")
+            throw ArchiveError.empty(archive: archive)
         }
         return listing
     }

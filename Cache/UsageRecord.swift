@@ -1,12 +1,7 @@
 // When graft last used what is in the cache: its own record, as access times of files tell lies.
 
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A file of lines `<seconds since 1970> <folder>`, the later ones counting.
 ///
@@ -36,12 +31,11 @@ struct UsageRecord {
     /// Adds a use, now.
     func add(_ folder: String, at time: Int = Quantity.now) {
         guard !folder.utf8.contains(10) else { return }
-        let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o664)
-        guard file >= 0 else { return }
-        // One write, so that lines of several programs do not mix.
-        let line = Array("\(time) \(folder)\n".utf8)
-        _ = line.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-        close(file)
+        guard
+            let file = try? FileDescriptor(
+                opening: path, for: .writing, [.create, .append, .noLink], permissions: 0o664)
+        else { return }
+        _ = file.writeAtOnce(Array("\(time) \(folder)\n".utf8))
         if let size = Files.size(of: path), size > Self.limit { compact() }
     }
 

@@ -1,14 +1,9 @@
 // Hashing what is in the caches again, on every core and without a network.
 
 import Crypto
+import GraftSystem
 import GraftTensors
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// One file, what it must hash to, and what it hashes to.
 public struct FileCheck: Sendable {
@@ -123,7 +118,7 @@ public struct Verification: Sendable {
     }
 
     private static func proof(_ etag: String) -> FileCheck.Proof {
-        guard etag.utf8.allSatisfy(isHexDigit) else { return .none }
+        guard etag.utf8.allSatisfy(Hex.isDigit) else { return .none }
         return switch etag.utf8.count {
         case 64: .sha256(etag)
         case 40: .gitBlob(etag)

@@ -3,12 +3,6 @@
 package import GraftSystem
 import GraftTensors
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// Unpacks zip and tar archives, compressed or not.
 package enum ArchiveFiles {
     /// Unpacks the files and links of an archive into a folder.
@@ -46,7 +40,7 @@ private final class Unpacking {
     private let limit: Int
     private var left: Int
     private let admits: (String) -> Bool
-    private var file: Int32 = -1
+    private var file: FileDescriptor?
     /// Made when all files are there, so that none is written through them.
     private var links: [(parts: [String], target: String)] = []
     /// Folders that are there.
@@ -60,26 +54,24 @@ private final class Unpacking {
         left = limit
     }
 
-    deinit { if file >= 0 { close(file) } }
-
     /// The parts of a name, none of which leads out of the folder.
     private func parts(_ name: String) throws -> [String] {
         let parts = name.split(separator: "/").filter { $0 != "." }.map(String.init)
         guard !parts.isEmpty, name.utf8.first != UInt8(ascii: "/"), !parts.contains(".."),
             !name.utf8.contains(0)
         else {
-            throw source.malformed("`\(name)` leads out of the archive")
+            throw source.malformed(.archive(.leadsOut(name)))
         }
         return parts
     }
 
     /// Starts a file; false if its bytes are not wanted.
     func begin(_ entry: ArchiveEntry) throws -> Bool {
-        endFile()
+        file = nil
         let parts = try parts(entry.name)
         guard admits(entry.name) else { return false }
         guard !entry.isEncrypted else {
-            throw source.unsupported("`\(entry.name)` is encrypted", hint: "unpack it first")
+            throw source.unsupported(.encrypted(member: entry.name))
         }
         try makeFolders(parts.dropLast())
         let path = folder + "/" + parts.joined(separator: "/")
@@ -89,20 +81,19 @@ private final class Unpacking {
             return false
         case .sameFile(let first):
             let earlier = try folder + "/" + self.parts(first).joined(separator: "/")
-            _ = PathBytes.withCString(path) { unlink($0) }
-            let isLinked = PathBytes.withCString(earlier) { from in
-                PathBytes.withCString(path) { linkat(AT_FDCWD, from, AT_FDCWD, $0, 0) == 0 }
+            try FileSystem.remove(path)
+            do {
+                try FileSystem.link(earlier, to: path)
+            } catch {
+                // What it is the same as may be of a name that is not wanted.
+                guard error.errno == .noSuchFile else { throw error }
             }
-            // What it is the same as may be of a name that is not wanted.
-            guard isLinked || errno == ENOENT else { throw FileError("create", path) }
             return false
         case .file: break
         }
-        file = PathBytes.withCString(path) {
-            // Links are not followed: none is made yet, and nobody else may put one.
-            open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        }
-        guard file >= 0 else { throw FileError("create", path) }
+        // Links are not followed: none is made yet, and nobody else may put one.
+        file = try FileDescriptor(
+            opening: path, for: .writing, [.create, .truncate, .noLink], permissions: 0o600)
         return true
     }
 
@@ -110,33 +101,25 @@ private final class Unpacking {
     func put(_ bytes: UnsafeRawBufferPointer) throws {
         left -= min(bytes.count, left + 1)
         guard left >= 0 else {
-            throw source.unsupported(
-                "it unpacks to more than \(limit) bytes", hint: "unpack it first")
+            throw source.unsupported(.unpacksTooMuch(limit: limit))
         }
-        var written = 0
-        while written < bytes.count {
-            let count = write(file, bytes.baseAddress?.advanced(by: written), bytes.count - written)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw FileError("write", folder) }
-            written += count
+        switch file {
+        case .some(let file): try file.write(bytes)
+        case .none: preconditionFailure("bytes follow the file that they are of")
         }
     }
 
     /// Makes the links.
     func finish() throws {
-        endFile()
+        file = nil
         for (parts, target) in links {
             let path = folder + "/" + parts.joined(separator: "/")
-            let isMade = PathBytes.withCString(target) { target in
-                PathBytes.withCString(path) { symlink(target, $0) == 0 }
+            do {
+                try FileSystem.createLink(path, to: target)
+            } catch {
+                guard error.errno == .fileExists else { throw error }
             }
-            guard isMade || errno == EEXIST else { throw FileError("create", path) }
         }
-    }
-
-    private func endFile() {
-        if file >= 0 { close(file) }
-        file = -1
     }
 
     private func makeFolders(_ parts: ArraySlice<String>) throws {
@@ -144,8 +127,10 @@ private final class Unpacking {
         for part in parts {
             path += "/" + part
             guard folders.insert(path).inserted else { continue }
-            if PathBytes.withCString(path, { mkdir($0, 0o700) }) != 0, errno != EEXIST {
-                throw FileError("create", path)
+            do {
+                try FileSystem.createFolder(path, permissions: 0o700)
+            } catch {
+                guard error.errno == .fileExists else { throw error }
             }
         }
     }

@@ -1,13 +1,8 @@
 // The entries of an archive in memory, one after the other, by libarchive.
 
 internal import CArchive
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A file or link of an archive, by the name that the archive gives it.
 struct ArchiveEntry: Equatable {
@@ -28,25 +23,16 @@ struct ArchiveEntry: Equatable {
 /// Walks zip and tar archives, compressed or not.
 enum ArchiveReader {
     /// libarchive's `AE_IFREG` and `AE_IFLNK`, macros that are not imported.
-    private static let regularFile: mode_t = 0o100000
-    private static let symbolicLink: mode_t = 0o120000
+    private static let regularFile: UInt32 = 0o100000
+    private static let symbolicLink: UInt32 = 0o120000
     /// libarchive's `ARCHIVE_FORMAT_ZIP`, a macro that is not imported.
     private static let zipFormat: Int32 = 0x5_0000
     private static let countLimit = 20_000_000
     /// The most bytes that are handed over at a time.
     static let pieceSize = 1 << 18
 
-    /// A locale whose texts are UTF-8: without one libarchive gives no names beyond ASCII.
-    private struct Locale: @unchecked Sendable {
-        // Sendable because it is made once and never changed or freed.
-        let value: locale_t?
-    }
-
-    // 1 is the mask of LC_CTYPE, a macro that is not imported.
-    private static let locale = Locale(value: newlocale(1, "C.UTF-8", nil))
-
     /// Opens what ``read(_:_:entry:piece:)`` needs of the system, before the process can open no files.
-    static func prepare() { _ = locale.value }
+    static func prepare() { TextLocale.prepare() }
 
     /// Reads an archive.
     ///
@@ -57,16 +43,25 @@ enum ArchiveReader {
         _ bytes: UnsafeRawBufferPointer, _ source: Source, entry: (ArchiveEntry) throws -> Bool,
         piece: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        let before = locale.value.map { uselocale($0) }
-        defer { if let before { _ = uselocale(before) } }
-        guard let archive = archive_read_new() else { throw source.malformed("out of memory") }
+        try TextLocale.whileInUse {
+            try readEntries(bytes, source, entry: entry, piece: piece)
+        }
+    }
+
+    private static func readEntries(
+        _ bytes: UnsafeRawBufferPointer, _ source: Source, entry: (ArchiveEntry) throws -> Bool,
+        piece: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        guard let archive = archive_read_new() else {
+            throw source.malformed(.archive(.outOfMemory))
+        }
         defer { archive_read_free(archive) }
         archive_read_support_filter_all(archive)
         archive_read_support_format_zip(archive)
         archive_read_support_format_tar(archive)
         func failure() -> FormatError {
             let reason = archive_error_string(archive).map { String(cString: $0) } ?? "cut short"
-            return source.malformed(reason)
+            return source.malformed(.archive(.unreadable(reason: reason)))
         }
         guard archive_read_open_memory(archive, bytes.baseAddress, bytes.count) == ARCHIVE_OK else {
             throw failure()
@@ -81,7 +76,7 @@ enum ArchiveReader {
             guard status >= ARCHIVE_WARN, let header else { throw failure() }
             count += 1
             guard count <= countLimit else {
-                throw source.malformed("it has more than \(countLimit) files")
+                throw source.malformed(.archive(.tooManyFiles(limit: countLimit)))
             }
             let isZip = archive_format(archive) & 0xFF_0000 == zipFormat
             guard let found = try self.entry(header, number: count, isZip: isZip, source),
@@ -101,9 +96,7 @@ enum ArchiveReader {
     ) throws -> ArchiveEntry? {
         func text(_ raw: UnsafePointer<CChar>?) -> String? {
             raw.map { start in
-                var count = 0
-                while start[count] != 0 { count += 1 }
-                let name = PathBytes.string(UnsafeRawBufferPointer(start: start, count: count))
+                let name = PathBytes.string(ofCString: start)
                 return isZip && PathBytes.isRaw(name) ? codePage437(PathBytes.bytes(name)) : name
             }
         }
@@ -123,7 +116,7 @@ enum ArchiveReader {
         }
         guard let name = text(archive_entry_pathname_utf8(header) ?? archive_entry_pathname(header))
         else {
-            throw source.malformed("the name of its file \(number) cannot be read")
+            throw source.malformed(.archive(.unreadableName(file: number)))
         }
         return ArchiveEntry(
             name: name, kind: kind, isEncrypted: archive_entry_is_encrypted(header) != 0)

@@ -17,7 +17,7 @@ struct ByteCursor {
 
     mutating func seek(to offset: Int) throws {
         guard offset >= 0, offset <= bytes.count else {
-            throw source.malformed("byte \(offset) is past the end, at \(bytes.count)")
+            throw source.malformed(.bytes(.outside(offset: offset, byteCount: bytes.count)))
         }
         self.offset = offset
     }
@@ -26,7 +26,7 @@ struct ByteCursor {
     mutating func take(_ count: Int) throws -> UnsafeRawBufferPointer {
         guard count >= 0, count <= remaining else {
             throw source.malformed(
-                "expected \(count) more bytes at byte \(offset), found \(remaining)")
+                .bytes(.tooShort(expected: count, at: offset, found: remaining)))
         }
         defer { offset += count }
         return UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + count)])
@@ -41,7 +41,7 @@ struct ByteCursor {
     mutating func size<I: FixedWidthInteger & BitwiseCopyable>(_ type: I.Type) throws -> Int {
         let value = try integer(type)
         guard let size = Int(exactly: value), size >= 0 else {
-            throw source.malformed("\(value) at byte \(offset) is no size")
+            throw source.malformed(.bytes(.notSize("\(value)", at: offset)))
         }
         return size
     }
@@ -52,7 +52,7 @@ struct ByteCursor {
     mutating func text(_ count: Int) throws -> String {
         let start = offset
         guard let text = String(validating: try take(count), as: UTF8.self) else {
-            throw source.malformed("the text at byte \(start) is not UTF-8")
+            throw source.malformed(.bytes(.notText(at: start)))
         }
         return text
     }
@@ -61,7 +61,7 @@ struct ByteCursor {
     mutating func line(limit: Int = 4096) throws -> String {
         let window = bytes[offset..<min(bytes.count, offset + limit)]
         guard let end = window.firstIndex(of: 0x0A) else {
-            throw source.malformed("the line at byte \(offset) has no end")
+            throw source.malformed(.bytes(.openLine(at: offset)))
         }
         defer { offset += 1 }
         return try text(end - offset)

@@ -1,43 +1,36 @@
 // Which file of a folder holds its weights, and TensorFlow's way of naming a checkpoint by a prefix.
 
-internal import FoundationEssentials
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 extension Checkpoint {
     /// Whether `path` is something that ``open(_:isolation:)`` looks for weights in.
     public static func exists(_ path: String) -> Bool {
-        access(path, F_OK) == 0 || access(path + ".index", F_OK) == 0
+        FileSystem.exists(path) || FileSystem.exists(path + ".index")
     }
 
     /// Whether there is a folder at `path`.
-    public static func isFolder(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    }
+    public static func isFolder(_ path: String) -> Bool { FileSystem.isFolder(path) }
 
     /// The file to open for `path`: itself, the one in a folder, or the index of a checkpoint.
     ///
     /// - Throws: ``FormatError/folder(path:found:)`` if a folder holds none, or several.
     public static func file(at path: String) throws -> String {
-        var status = stat()
-        guard stat(path, &status) == 0 else {
+        let status: FileStatus
+        do {
+            status = try FileSystem.status(of: path)
+        } catch {
             let index = path + ".index"
-            guard errno == ENOENT, access(index, F_OK) == 0 else {
-                throw FileError("open", path)
+            guard error.errno == .noSuchFile, FileSystem.exists(index) else {
+                throw FileError(.open, at: path, error.errno)
             }
             return index
         }
-        guard isFolder(path) else {
+        guard status.kind == .folder else {
             // The graph of a SavedModel: its weights lie beside it.
             guard path.split(separator: "/").last == "saved_model.pb" else { return path }
             let index = String(path.dropLast("saved_model.pb".count)) + "variables/variables.index"
-            return access(index, F_OK) == 0 ? index : path
+            return FileSystem.exists(index) ? index : path
         }
         return try file(in: path.hasSuffix("/") ? String(path.dropLast()) : path)
     }
@@ -54,15 +47,13 @@ extension Checkpoint {
     ]
 
     private static func file(in folder: String) throws -> String {
-        for name in usual where access("\(folder)/\(name)", F_OK) == 0 {
+        for name in usual where FileSystem.exists("\(folder)/\(name)") {
             return "\(folder)/\(name)"
         }
-        let names: [String]
-        do {
-            names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
-        } catch {
-            throw FileError("list", folder, code: EACCES)
+        if let refusal = FileSystem.refusal(ofFolder: folder, writing: false) {
+            throw FileError(.list, at: folder, refusal)
         }
+        let names = FileSystem.names(in: folder)
         if let name = latest(folder) { return name }
         for suffix in suffixes {
             let found = names.filter { $0.hasSuffix(suffix) }
@@ -84,7 +75,7 @@ extension Checkpoint {
         let name = line.dropFirst("model_checkpoint_path: \"".count).dropLast()
         guard isPlain(String(name)) else { return nil }
         let index = "\(folder)/\(name).index"
-        return access(index, F_OK) == 0 ? index : nil
+        return FileSystem.exists(index) ? index : nil
     }
 
     /// Whether a name that a file gives is that of a file beside it, and leads nowhere else.

@@ -31,7 +31,7 @@ public struct DocumentError: Diagnostic, Equatable {
 }
 
 /// A rule that a document breaks.
-public enum DocumentFlaw: Error, Equatable {
+public enum DocumentFlaw: Error, Equatable, Codable {
     /// Other characters than the format has there.
     case expected(String, found: String)
     /// The parser of the format refused it, in its own words.

@@ -22,7 +22,7 @@ struct FlatTable {
         cursor = try ByteCursor(bytes, at: start, in: source)
         let count = Int(try cursor.integer(UInt16.self))
         guard count >= 4, count.isMultiple(of: 2), count <= bytes.count - start else {
-            throw source.malformed("the table at byte \(position) has no fields")
+            throw source.malformed(.bytes(.noFields(at: position)))
         }
         self.bytes = bytes
         self.source = source
@@ -66,7 +66,7 @@ struct FlatTable {
         var cursor = try ByteCursor(bytes, at: start, in: source)
         let count = try cursor.size(UInt32.self)
         guard count <= cursor.remaining / width else {
-            throw source.malformed("the vector at byte \(start) ends past its end")
+            throw source.malformed(.bytes(.vectorOutside(at: start)))
         }
         return cursor.offset..<(cursor.offset + count * width)
     }

@@ -5,9 +5,9 @@ public import GraftTensors
 /// A file that cannot be read or written in the format it claims to have.
 public enum FormatError: Diagnostic, Equatable {
     /// The bytes contradict the format.
-    case malformed(path: String, format: String, reason: String)
+    case malformed(path: String, format: String, FormatFlaw)
     /// The bytes are well formed, and ask for something that graft does not do.
-    case unsupported(path: String, reason: String, hint: String?)
+    case unsupported(path: String, UnsupportedContent)
     /// The first bytes are those of no format that graft reads.
     case unknownFormat(path: String)
     /// The file is something else than weights.
@@ -17,14 +17,14 @@ public enum FormatError: Diagnostic, Equatable {
     /// A folder holds no weights that graft finds, or several.
     case folder(path: String, found: [String])
     /// What was to be written has no place in the format.
-    case unwritable(path: String, reason: String, hint: String?)
+    case unwritable(path: String, UnwritableContent)
 
     /// What happened.
     public var message: String {
         switch self {
-        case .malformed(let path, let format, let reason):
-            "`\(path)` is not a valid \(format) file: \(reason)"
-        case .unsupported(let path, let reason, _): "cannot read `\(path)`: \(reason)"
+        case .malformed(let path, let format, let flaw):
+            "`\(path)` is not a valid \(format) file: \(flaw.explanation)"
+        case .unsupported(let path, let content): "cannot read `\(path)`: \(content.explanation)"
         case .unknownFormat(let path):
             "`\(path)`: unrecognised file format"
         case .foreign(let path, let file): "`\(path)` is \(file.message)"
@@ -34,10 +34,10 @@ public enum FormatError: Diagnostic, Equatable {
                     ? "" : "; found " + found.map { "`\($0)`" }.joined(separator: ", "))
         case .folder(let path, let found):
             found.isEmpty
-                ? "the folder `\(path)` holds no file of weights"
-                : "the folder `\(path)` holds \(found.count) files of weights: "
+                ? "the folder `\(path)` contains no weight file"
+                : "the folder `\(path)` contains \(found.count) weight files: "
                     + found.prefix(5).joined(separator: ", ")
-        case .unwritable(let path, let reason, _): "cannot write `\(path)`: \(reason)"
+        case .unwritable(let path, let content): "cannot write `\(path)`: \(content.explanation)"
         }
     }
 
@@ -45,7 +45,8 @@ public enum FormatError: Diagnostic, Equatable {
     public var hint: String? {
         switch self {
         case .malformed: "the file may be incomplete or damaged: fetch it again"
-        case .unsupported(_, _, let hint), .unwritable(_, _, let hint): hint
+        case .unsupported(_, let content): content.remedy
+        case .unwritable(_, let content): content.remedy
         case .folder: "name the file"
         case .noStateDict: "name a key of the checkpoint, or what the names in it begin with"
         case .foreign(_, let file): file.hint
@@ -64,10 +65,10 @@ struct Source: Sendable {
     let path: String
     let format: String
 
-    func malformed(_ reason: String) -> FormatError {
-        .malformed(path: path, format: format, reason: reason)
+    func malformed(_ flaw: FormatFlaw) -> FormatError {
+        .malformed(path: path, format: format, flaw)
     }
-    func unsupported(_ reason: String, hint: String? = nil) -> FormatError {
-        .unsupported(path: path, reason: reason, hint: hint)
+    func unsupported(_ content: UnsupportedContent) -> FormatError {
+        .unsupported(path: path, content)
     }
 }

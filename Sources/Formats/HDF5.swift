@@ -4,12 +4,6 @@ internal import CHDF5
 import GraftTensors
 internal import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// An open HDF5 identifier, closed when it is let go.
 struct HDF5Handle: ~Copyable {
     let id: hid_t
@@ -22,7 +16,7 @@ struct HDF5Handle: ~Copyable {
     ) throws {
         guard id >= 0 else {
             graft_h5_clear_errors()
-            throw source.malformed("libhdf5 cannot \(operation())")
+            throw source.malformed(.hdf5(.library(operation: operation())))
         }
         self.id = id
         self.close = close
@@ -43,7 +37,7 @@ enum HDF5 {
     static func check(_ status: some BinaryInteger, _ operation: String, _ source: Source) throws {
         guard status >= 0 else {
             graft_h5_clear_errors()
-            throw source.malformed("libhdf5 cannot \(operation)")
+            throw source.malformed(.hdf5(.library(operation: operation)))
         }
     }
 }
@@ -93,7 +87,7 @@ struct HDF5File: ~Copyable {
             try HDF5.check(
                 graft_h5_link_kind(file.id, prefix, &kind), "find `\(prefix)`", source)
             guard kind == H5L_TYPE_HARD else {
-                throw source.unsupported("`\(prefix)` is a soft or external link")
+                throw source.unsupported(.link(String(prefix)))
             }
         }
     }
@@ -123,7 +117,8 @@ struct HDF5File: ~Copyable {
         var info = H5G_info_t()
         try HDF5.check(H5Gget_info(group.id, &info), "list `\(path)`", source)
         guard info.nlinks <= UInt64(range.count) else {
-            throw source.malformed("`\(path)` claims to hold \(info.nlinks) members")
+            throw source.malformed(
+                .hdf5(.memberCount(group: path, UInt64(clamping: info.nlinks))))
         }
         var names: [String] = []
         for index in 0..<info.nlinks {
@@ -163,12 +158,13 @@ struct HDF5File: ~Copyable {
         try HDF5.check(points, "read `\(name)`", source)
         guard points > 0 else { return [] }
         guard points <= range.count else {
-            throw source.malformed("`\(name)` claims to hold \(points) strings")
+            throw source.malformed(
+                .hdf5(.stringCount(attribute: name, Int64(clamping: points))))
         }
         let type = try HDF5Handle(
             takingOwnership: H5Aget_type(attribute.id), "read `\(name)`", source, close: H5Tclose)
         guard H5Tget_class(type.id) == H5T_STRING else {
-            throw source.malformed("expected the attribute `\(name)` to hold text")
+            throw source.malformed(.hdf5(.attributeNotText(name)))
         }
         let isVariable = H5Tis_variable_str(type.id)
         try HDF5.check(isVariable, "read `\(name)`", source)
@@ -184,7 +180,7 @@ struct HDF5File: ~Copyable {
         let width = H5Tget_size(type.id)
         let (total, overflow) = width.multipliedReportingOverflow(by: count)
         guard width > 0, !overflow, total <= range.count else {
-            throw source.malformed("`\(name)` is larger than the file")
+            throw source.malformed(.hdf5(.largeAttribute(name)))
         }
         var bytes = [UInt8](repeating: 0, count: total)
         let status = bytes.withUnsafeMutableBytes {
@@ -210,8 +206,7 @@ struct HDF5File: ~Copyable {
         try HDF5.check(status, "read `\(name)`", source)
         let strings = pointers.map { pointer in
             pointer.map {
-                String(
-                    decoding: UnsafeRawBufferPointer(start: $0, count: strlen($0)), as: UTF8.self)
+                String(cString: $0)
             } ?? ""
         }
         let reclaimed = pointers.withUnsafeMutableBytes {
@@ -225,14 +220,14 @@ struct HDF5File: ~Copyable {
     func dataset(_ path: String) throws -> HDF5Dataset {
         let dataset = try object(path)
         guard H5Iget_type(dataset.id) == H5I_DATASET else {
-            throw source.malformed("expected `\(path)` to be a data set")
+            throw source.malformed(.hdf5(.notDataset(path)))
         }
         let list = try HDF5Handle(
             takingOwnership: H5Dget_create_plist(dataset.id), "read `\(path)`", source,
             close: H5Pclose)
         let layout = H5Pget_layout(list.id)
         guard layout.rawValue >= 0, layout != H5D_VIRTUAL, H5Pget_external_count(list.id) == 0
-        else { throw source.unsupported("the data set `\(path)` lies in other files") }
+        else { throw source.unsupported(.externalDataset(path)) }
         let shape = try shape(dataset, path)
         let type = try HDF5Handle(
             takingOwnership: H5Dget_type(dataset.id), "read `\(path)`", source, close: H5Tclose)
@@ -296,7 +291,7 @@ struct HDF5File: ~Copyable {
         default: break
         }
         graft_h5_clear_errors()
-        throw source.unsupported("the elements of `\(path)` are no numbers that graft knows")
+        throw source.unsupported(.elementType(dataset: path))
     }
 
     /// Reads a data set through libhdf5, compressed, chunked or big-endian, and hands over one block
@@ -307,12 +302,12 @@ struct HDF5File: ~Copyable {
         let (path, dtype, shape) = (wanted.path, wanted.dtype, wanted.shape)
         let dataset = try openDataset(wanted)
         guard try self.shape(dataset, path) == shape else {
-            throw source.malformed("`\(path)` changed while it was open")
+            throw source.malformed(.hdf5(.changed(path)))
         }
         let type = try HDF5Handle(
             takingOwnership: H5Dget_type(dataset.id), "read `\(path)`", source, close: H5Tclose)
         guard try element(type, dataset, path).dtype == dtype else {
-            throw source.malformed("`\(path)` changed while it was open")
+            throw source.malformed(.hdf5(.changed(path)))
         }
         // Half floats are no type of libhdf5's own: the file's, in our order.
         let ordered = try HDF5Handle(
@@ -413,7 +408,7 @@ struct HDF5File: ~Copyable {
         let filters = H5Pget_nfilters(list.id)
         guard
             let chunkCount = chunk.checkedCount, chunkCount <= 1 << 30, count <= range.count
-        else { throw source.malformed("the chunks of `\(path)` do not fit the file") }
+        else { throw source.malformed(.hdf5(.chunks(path))) }
         for index in 0..<count {
             var mask: UInt32 = 0
             var address: haddr_t = 0
@@ -424,7 +419,7 @@ struct HDF5File: ~Copyable {
                     dataset.id, space.id, index, &offset, &mask, &address, &size),
                 "read `\(path)`", source)
             guard mask == 0, filters > 0 || size == UInt64(chunkCount * byteCount) else {
-                throw source.malformed("a chunk of `\(path)` is not as large as it should be")
+                throw source.malformed(.hdf5(.chunkSize(path)))
             }
         }
     }

@@ -44,13 +44,11 @@ struct HDF5Listing: Sendable, Codable {
         for (index, entry) in entries.enumerated() {
             let (name, dtype, shape) = (entry.name, entry.dataset.dtype, entry.dataset.shape)
             guard state[name] == nil else {
-                throw source.malformed("two weights are called `\(name)`")
+                throw source.malformed(.hdf5(.duplicate(weight: name)))
             }
             guard let byteCount = shape.checkedByteCount(dtype), byteCount / 1000 <= range.count
             else {
-                throw source.malformed(
-                    "`\(entry.dataset.path)` of shape \(shape) is over 1000 times as large as the "
-                        + "file")
+                throw source.malformed(.hdf5(.tooLarge(entry.dataset.path, shape)))
             }
             guard byteCount > 0 else {
                 let empty = Tensor(dtype, shape, storage: Storage(byteCount: 0) { _ in })
@@ -61,20 +59,20 @@ struct HDF5Listing: Sendable, Codable {
                 chunk.rank != shape.rank || chunk.dimensions.contains(where: { $0 < 1 })
             {
                 throw source.malformed(
-                    "chunks of `\(entry.dataset.path)` have the extents \(chunk), and it \(shape)")
+                    .hdf5(.chunkExtents(entry.dataset.path, chunk, shape)))
             }
             guard let offset = entry.dataset.offset else {
                 state[name] = LazyTensor(dtype, shape) {
                     let tensor = try load(index)
                     guard tensor.dtype == dtype, tensor.shape == shape else {
-                        throw source.malformed("`\(name)` changed while it was open")
+                        throw source.malformed(.hdf5(.changed(name)))
                     }
                     return tensor
                 }
                 continue
             }
             guard offset >= 0, offset <= range.count, byteCount <= range.count - offset else {
-                throw source.malformed("`\(entry.dataset.path)` ends past the end of the file")
+                throw source.malformed(.hdf5(.outside(entry.dataset.path)))
             }
             let start = range.lowerBound + offset
             state[name] = LazyTensor(dtype, shape) {

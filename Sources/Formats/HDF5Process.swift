@@ -5,12 +5,6 @@ internal import GraftSystem
 import GraftTensors
 internal import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// A running ``HDF5Server``: ends with the last tensor that could ask it for numbers.
 final class HDF5Process: Sendable {
     /// What the child says is in the file; checked where it is used.
@@ -27,7 +21,7 @@ final class HDF5Process: Sendable {
         do {
             listing = try JSONDecoder().decode(HDF5Listing.self, from: data)
         } catch {
-            throw source.malformed("its parser was subverted: it answered nonsense")
+            throw source.malformed(.parser(.invalidReply))
         }
         self.child = Mutex(child)
     }
@@ -97,15 +91,16 @@ struct ParserProcess: ~Copyable {
         _ source: Source
     ) throws {
         let file = try Self.descriptor(storage)
-        defer { close(file) }
         do {
             process = try ConfinedProcess(
                 program: program,
                 arguments: [
                     HDF5Server.command, String(range.lowerBound), String(range.upperBound),
-                ] + task, passing: file)
+                ] + task, passing: file.number)
         } catch {
-            throw FileError(error.operation, error.subject ?? source.path, code: error.code)
+            throw FileError(
+                .init(rawValue: error.operation), at: error.subject ?? source.path,
+                Errno(code: error.code))
         }
     }
 
@@ -117,30 +112,11 @@ struct ParserProcess: ~Copyable {
     }
 
     /// The file behind a storage, or a nameless copy of bytes that are in no file.
-    private static func descriptor(_ storage: Storage) throws -> Int32 {
-        if let nameless = storage.descriptor {
-            let file = fcntl(nameless, F_DUPFD_CLOEXEC, 16)
-            guard file >= 0 else { throw FileError("open", "a decoded file") }
-            return file
-        }
-        if let path = storage.path {
-            let file = open(path, O_RDONLY | O_CLOEXEC)
-            guard file >= 0 else { throw FileError("open", path) }
-            return file
-        }
-        let file = ConfinedProcess.memoryFile()
-        guard file >= 0 else { throw FileError("make room for", "a copy in memory") }
-        try storage.withBytes { bytes in
-            var rest = bytes
-            while !rest.isEmpty {
-                let count = write(file, rest.baseAddress, min(rest.count, 1 << 30))
-                guard count > 0 else {
-                    close(file)
-                    throw FileError("write", "a copy in memory")
-                }
-                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-            }
-        }
+    private static func descriptor(_ storage: Storage) throws -> FileDescriptor {
+        if let nameless = try storage.duplicateOfNamelessFile() { return nameless }
+        if let path = storage.path { return try FileDescriptor(opening: path) }
+        let file = try ConfinedProcess.memoryFile(for: "a copy in memory")
+        try storage.withBytes { try file.write($0) }
         return file
     }
 
@@ -154,8 +130,7 @@ struct ParserProcess: ~Copyable {
     mutating func receive(_ kind: HDF5Server.Kind, limit: Int, _ source: Source) throws -> Data {
         let count = try header(kind, source)
         guard count <= limit else {
-            throw source.malformed(
-                "its parser answers with \(count) bytes, expected at most \(limit)")
+            throw source.malformed(.parser(.longReply(found: count, limit: limit)))
         }
         var data = Data(count: count)
         var complete = true
@@ -171,7 +146,8 @@ struct ParserProcess: ~Copyable {
     ) throws {
         let announced = try header(kind, source)
         guard announced == count else {
-            throw source.malformed("its parser answers with \(announced) bytes, expected \(count)")
+            throw source.malformed(
+                .parser(.replySize(expected: count, found: announced)))
         }
         let answer = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
         guard fill(answer) else { throw ended(source) }
@@ -189,7 +165,7 @@ struct ParserProcess: ~Copyable {
         guard header.withUnsafeMutableBytes({ fill($0) }) else { throw ended(source) }
         let count = header[1...].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard let size = Int(exactly: count) else {
-            throw source.malformed("its parser was subverted: it answered nonsense")
+            throw source.malformed(.parser(.invalidReply))
         }
         if header[0] == HDF5Server.Kind.refusal.rawValue, size <= 1 << 20 {
             var data = Data(count: size)
@@ -197,11 +173,13 @@ struct ParserProcess: ~Copyable {
             data.withUnsafeMutableBytes { complete = fill($0) }
             guard complete, let it = try? JSONDecoder().decode(HDF5Server.Refusal.self, from: data)
             else { throw ended(source) }
-            throw it.isMalformed
-                ? source.malformed(it.reason) : source.unsupported(it.reason, hint: it.hint)
+            switch it {
+            case .malformed(let flaw): throw source.malformed(flaw)
+            case .unsupported(let content): throw source.unsupported(content)
+            }
         }
         guard header[0] == kind.rawValue else {
-            throw source.malformed("its parser was subverted: it answered nonsense")
+            throw source.malformed(.parser(.invalidReply))
         }
         return size
     }
@@ -217,13 +195,10 @@ struct ParserProcess: ~Copyable {
     /// Why the child is gone.
     private mutating func ended(_ source: Source) -> FormatError {
         switch process.end() {
-        case .exited(let status): source.malformed("its parser stopped with status \(status)")
-        case .killed(SIGXCPU):
-            source.malformed("parsing it took more time than a file of its size may")
-        case .killed(SIGKILL):
-            source.malformed("its parser did not answer, or took too much memory")
-        case .killed(let signal):
-            source.malformed("it makes the library that parses it crash (signal \(signal))")
+        case .exited(let status): source.malformed(.parser(.stopped(status: status)))
+        case .outOfTime: source.malformed(.parser(.outOfTime))
+        case .stopped: source.malformed(.parser(.silent))
+        case .killed(let signal): source.malformed(.parser(.crashed(signal: signal)))
         }
     }
 }

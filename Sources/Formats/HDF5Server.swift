@@ -4,12 +4,6 @@ internal import FoundationEssentials
 import GraftSystem
 import GraftTensors
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// The process in which a C library parses a file that nobody vouches for: libhdf5, or libarchive
 /// where members of a zip archive are compressed and for archives of images.
 ///
@@ -26,10 +20,9 @@ public enum HDF5Server {
     enum Kind: UInt8 { case held = 0x48, listing = 0x4C, tensor = 0x54, refusal = 0x52 }
 
     /// A ``FormatError`` without the path, which the parent knows better.
-    struct Refusal: Codable {
-        let isMalformed: Bool
-        let reason: String
-        let hint: String?
+    enum Refusal: Codable {
+        case malformed(FormatFlaw)
+        case unsupported(UnsupportedContent)
     }
 
     /// Seconds of processor time and bytes of address space for a file of `byteCount` bytes.
@@ -44,7 +37,7 @@ public enum HDF5Server {
             start >= 0, start <= end, let storage = try? Storage(mapping: "/proc/self/fd/3"),
             end <= storage.byteCount
         else { return 64 }
-        close(3)
+        ConfinedChild.closeFile()
         let isUnpacking = arguments.dropFirst(2).elementsEqual([unpack])
         let limits =
             isUnpacking
@@ -73,11 +66,9 @@ public enum HDF5Server {
     static func refuse(_ error: any Error) {
         let refusal: Refusal =
             switch error as? FormatError {
-            case .malformed(_, _, let reason):
-                Refusal(isMalformed: true, reason: reason, hint: nil)
-            case .unsupported(_, let reason, let hint):
-                Refusal(isMalformed: false, reason: reason, hint: hint)
-            default: Refusal(isMalformed: true, reason: "\(error)", hint: nil)
+            case .malformed(_, _, let flaw): .malformed(flaw)
+            case .unsupported(_, let content): .unsupported(content)
+            default: .malformed(.parser(.refused(reason: "\(error)")))
             }
         if let data = try? JSONEncoder().encode(refusal) { send(.refusal, data) }
     }
@@ -99,8 +90,10 @@ public enum HDF5Server {
 
     static func next() -> Int? {
         var index: UInt64 = 0
-        let count = withUnsafeMutableBytes(of: &index) { read(0, $0.baseAddress, 8) }
-        return count == 8 ? Int(exactly: UInt64(littleEndian: index)) : nil
+        guard withUnsafeMutableBytes(of: &index, { ConfinedChild.receive(into: $0) }) else {
+            return nil
+        }
+        return Int(exactly: UInt64(littleEndian: index))
     }
 
     static func send(_ kind: Kind, _ data: Data) {
@@ -110,17 +103,7 @@ public enum HDF5Server {
     static func send(_ kind: Kind, _ bytes: UnsafeRawBufferPointer) {
         var header = [kind.rawValue]
         header += (0..<8).map { UInt8(truncatingIfNeeded: bytes.count >> ($0 * 8)) }
-        header.withUnsafeBytes { put($0) }
-        put(bytes)
-    }
-
-    private static func put(_ bytes: UnsafeRawBufferPointer) {
-        var rest = bytes
-        while !rest.isEmpty {
-            let count = write(0, rest.baseAddress, min(rest.count, 1 << 30))
-            // The parent is gone, and with it the reason to go on.
-            guard count > 0 else { exit(0) }
-            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-        }
+        header.withUnsafeBytes { ConfinedChild.send($0) }
+        ConfinedChild.send(bytes)
     }
 }

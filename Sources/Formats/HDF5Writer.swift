@@ -1,14 +1,9 @@
 // Writes HDF5: libhdf5 lays out the structure, the numbers are put in place afterwards.
 
 internal import CHDF5
+import GraftSystem
 import GraftTensors
 import OrderedCollections
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A group under way: attributes of text, groups and data sets.
 struct HDF5Group {
@@ -176,7 +171,7 @@ struct HDF5Writer: ~Copyable {
         guard tensor.byteCount > 0 else { return }
         let offset = H5Dget_offset(dataset.id)
         guard offset != graft_h5_undefined() else {
-            throw source.malformed("libhdf5 gives no place for `\(full)`")
+            throw source.malformed(.hdf5(.noPlace(full)))
         }
         places.append(PlacedTensor(full, tensor, at: Int(clamping: offset)))
     }
@@ -218,9 +213,7 @@ struct HDF5Writer: ~Copyable {
             }
             return type
         case .c64, .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz:
-            throw FormatError.unwritable(
-                path: source.path, reason: "HDF5 has no numbers like `\(name)`'s \(dtype.rawValue)",
-                hint: "convert them with `--dtype f32`")
+            throw FormatError.unwritable(path: source.path, .hdf5Type(tensor: name, dtype))
         }
     }
 }

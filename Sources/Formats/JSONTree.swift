@@ -142,8 +142,7 @@ extension JSONTree {
             var parser = JSONParser(bytes: bytes, path: source.path, line: 1, rules: .strict)
             self = try parser.document()
         } catch {
-            let line = error.line.map { ", line \($0)" } ?? ""
-            throw source.malformed("its JSON\(line): \(error.flaw.explanation)")
+            throw source.malformed(.json(error.flaw, line: error.line))
         }
     }
 

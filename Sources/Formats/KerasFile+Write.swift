@@ -62,8 +62,7 @@ public enum KerasWriter {
             // A layer may lie in the group of another: `block` and `block/conv`.
             var place = weights[parts]
             guard !parts.isEmpty, place.attributes.isEmpty else {
-                throw FormatError.unwritable(
-                    path: path, reason: "two layers are called `\(layer.name)`", hint: nil)
+                throw FormatError.unwritable(path: path, .duplicateLayer(layer.name))
             }
             place.merge(group)
             weights[parts] = place
@@ -143,8 +142,7 @@ public enum KerasWriter {
         try HDF5Writer.write(objects(layers), to: weights)
         let image = try Storage(mapping: "/proc/self/fd/\(weights.descriptor)")
         let tensor = LazyTensor(Tensor(.u8, [image.byteCount], storage: image))
-        var file = try AtomicFile(replacing: path)
-        let archive = try ZipWriter(file.descriptor, path: path)
+        let archive = try ZipWriter(replacing: path)
         let more = properties.map { ", \"graft\": \($0.jsonQuoted)" } ?? ""
         let metadata =
             "{\"keras_version\": \"\(version)\", \"date_saved\": \"1980-01-01@00:00:00\"\(more)}"
@@ -152,7 +150,6 @@ public enum KerasWriter {
         try archive.add("config.json", Array(config.utf8))
         try archive.add("model.weights.h5", byteCount: image.byteCount) { try tensor.stream($0) }
         try archive.finish()
-        try file.commit(durably: false)
     }
 
     private static func objects(_ layers: [KerasLayer]) -> HDF5Group {

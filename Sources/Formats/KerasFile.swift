@@ -18,7 +18,7 @@ enum KerasFile {
     {
         let archive = try ZipArchive(storage, source, isolation)
         guard let weights = archive.members["model.weights.h5"] else {
-            throw source.unsupported("it has no `model.weights.h5`")
+            throw source.unsupported(.noKerasWeights)
         }
         let (bytes, range) = try archive.content(weights, forAProcess: true)
         var state = try read(bytes, range, source, isolation)
@@ -48,10 +48,7 @@ enum KerasFile {
         case .contiguousOnly:
             let listing = try listing(HDF5File(storage, range, source))
             return try listing.state(storage, range, source) { index in
-                throw source.unsupported(
-                    "`\(listing.entries[index].name)` is chunked, compressed or big-endian",
-                    hint: "convert it with the `graft` program, which decodes such data in a "
-                        + "process of its own; for files that you trust pass `.inProcess`")
+                throw source.unsupported(.needsDecoding(tensor: listing.entries[index].name))
             }
         case .inProcess:
             let listing = try listing(HDF5File(storage, range, source))
@@ -99,7 +96,7 @@ enum KerasFile {
         _ file: borrowing HDF5File, root: String, into state: inout HDF5Listing
     ) throws {
         guard let layers = try list(file, root, "layer_names") else {
-            throw file.source.malformed("`\(root)` has no attribute `layer_names`")
+            throw file.source.malformed(.hdf5(.noLayerNames(group: root)))
         }
         for layer in layers {
             let group = "\(root)/\(layer)"
@@ -114,10 +111,10 @@ enum KerasFile {
         _ dataset: HDF5Dataset, _ name: String, _ source: Source, _ state: inout HDF5Listing
     ) throws {
         guard state.entries.count < 1_000_000 else {
-            throw source.malformed("it has over 1000000 data sets")
+            throw source.malformed(.hdf5(.tooManyDatasets(limit: 1_000_000)))
         }
         guard state.names.insert(name).inserted else {
-            throw source.malformed("two weights are called `\(name)`")
+            throw source.malformed(.hdf5(.duplicate(weight: name)))
         }
         state.entries.append(.init(name: name, dataset: dataset))
     }
@@ -128,7 +125,7 @@ enum KerasFile {
     ) throws {
         if !state.groups.insert(try file.address(path)).inserted { state.aliases += 1 }
         guard depth < 64, state.aliases <= 1000 else {
-            throw file.source.malformed("its groups nest over 64 deep, or contain themselves")
+            throw file.source.malformed(.hdf5(.deepGroups(limit: 64)))
         }
     }
 

@@ -30,20 +30,19 @@ public enum Npy {
     ) throws -> (header: NpyHeader, offset: Int) {
         var cursor = try ByteCursor(bytes, in: source)
         guard try cursor.take(6).elementsEqual(magic) else {
-            throw source.malformed("expected it to start with `\\x93NUMPY`")
+            throw source.malformed(.npy(.noMagic))
         }
         let major = try cursor.byte()
         let minor = try cursor.byte()
         guard (1...3).contains(major), minor == 0 else {
-            throw source.unsupported("version \(major).\(minor) of the npy format is unknown")
+            throw source.unsupported(.npyVersion(major: major, minor: minor))
         }
         let count = major == 1 ? try cursor.size(UInt16.self) : try cursor.size(UInt32.self)
         let header = try NpyHeader(parsing: try cursor.text(count), source)
         let rest = byteCount - cursor.offset
         guard header.shape.checkedByteCount(header.dtype) == rest else {
             throw source.malformed(
-                "type `\(header.descr)` and shape \(header.shape) do not fit its "
-                    + "\(rest) bytes of data")
+                .npy(.wrongSize(descr: header.descr, shape: header.shape, found: rest)))
         }
         return (header, cursor.offset)
     }
@@ -132,14 +131,14 @@ struct NpyHeader: Sendable {
             case "descr": descr = try literal.string()
             case "fortran_order": order = try literal.boolean()
             case "shape": shape = try literal.sizes()
-            default: throw source.malformed("its header has the unknown key `\(key)`")
+            default: throw source.malformed(.npy(.unknownKey(key)))
             }
             guard literal.accept(",") || literal.isNext("}") else {
-                throw source.malformed("its header lacks a comma")
+                throw source.malformed(.npy(.noComma))
             }
         }
         guard literal.isAtEnd, let descr, let order, let shape else {
-            throw source.malformed("its header lacks `descr`, `fortran_order` or `shape`")
+            throw source.malformed(.npy(.missingKey))
         }
         self.descr = descr
         isFortranOrder = order
@@ -151,26 +150,9 @@ struct NpyHeader: Sendable {
             "u4": .u32, "f4": .f32, "i8": .i64, "u8": .u64, "f8": .f64, "c8": .c64,
         ]
         guard "<>|=".contains(prefix), let dtype = types[String(descr.dropFirst())] else {
-            throw source.unsupported(
-                "its elements are \(Self.kind(of: descr)) (`\(descr)`)",
-                hint: descr.contains("O")
-                    ? "graft never runs pickle code: save numbers, not objects"
-                    : "save it as one of \(types.keys.sorted().joined(separator: ", "))")
+            throw source.unsupported(.npyElements(descr: descr, read: types.keys.sorted()))
         }
         self.dtype = dtype
-    }
-
-    /// What elements of a type that graft does not read are.
-    private static func kind(of descr: String) -> String {
-        switch descr.first(where: \.isLetter) {
-        case "U", "S", "a": "text"
-        case "c": "complex numbers"
-        case "O": "Python objects"
-        case "M": "dates"
-        case "m": "durations"
-        case "V": "records or raw bytes"
-        default: "of an unsupported type"
-        }
     }
 
     /// The array: in place where the bytes are as graft wants them.
@@ -216,19 +198,17 @@ private struct PythonLiteral {
     }
     mutating func expect(_ character: Unicode.Scalar) throws {
         guard accept(character) else {
-            throw source.malformed("expected `\(character)` at character \(at) of its header")
+            throw source.malformed(.npy(.expected("\(character)", at: at)))
         }
     }
     mutating func string() throws -> String {
         skipSpace()
         guard at < text.count, text[at] == UInt8(ascii: "'") || text[at] == UInt8(ascii: "\"")
         else {
-            throw source.unsupported(
-                "its elements are records, or something else without a plain type",
-                hint: "graft reads arrays of numbers, not of records")
+            throw source.unsupported(.npyRecords)
         }
         guard let end = text[(at + 1)...].firstIndex(of: text[at]) else {
-            throw source.malformed("a string in its header has no end")
+            throw source.malformed(.npy(.openString))
         }
         defer { at = end + 1 }
         return String(decoding: text[(at + 1)..<end], as: UTF8.self)
@@ -241,7 +221,7 @@ private struct PythonLiteral {
                 return value
             }
         }
-        throw source.malformed("expected `True` or `False` at character \(at) of its header")
+        throw source.malformed(.npy(.notBool(at: at)))
     }
     mutating func sizes() throws -> [Int] {
         try expect("(")
@@ -250,13 +230,13 @@ private struct PythonLiteral {
             skipSpace()
             let end = text[at...].firstIndex { !(0x30...0x39).contains($0) } ?? text.count
             guard let size = Int(String(decoding: text[at..<end], as: UTF8.self)) else {
-                throw source.malformed("expected a size at character \(at) of its header")
+                throw source.malformed(.npy(.notSize(at: at)))
             }
             at = end
             if at < text.count, text[at] == UInt8(ascii: "L") { at += 1 }  // Python 2
             sizes.append(size)
             guard accept(",") || isNext(")") else {
-                throw source.malformed("its shape lacks a comma")
+                throw source.malformed(.npy(.noCommaInShape))
             }
         }
         return sizes

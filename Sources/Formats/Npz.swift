@@ -27,9 +27,9 @@ public enum Npz {
                 state[name] = try array(member, archive, source)
             } catch let error as FormatError {
                 // An array of something else than numbers leaves the others readable; damage not.
-                guard case .unsupported(_, let reason, _) = error else { throw error }
+                guard case .unsupported(_, let content) = error else { throw error }
                 refusal = refusal ?? error
-                state.remarks.append(.skipped(name, reason: reason))
+                state.remarks.append(.skipped(name, reason: content.explanation))
             }
         }
         if state.tensors.isEmpty, let refusal { throw refusal }
@@ -58,8 +58,7 @@ public enum Npz {
     /// The arrays are stored uncompressed, so that they can be mapped. Types that NumPy lacks are
     /// widened to 32-bit floats.
     public static func write(_ state: StateDict, to path: String) throws {
-        var file = try AtomicFile(replacing: path)
-        let archive = try ZipWriter(file.descriptor, path: path)
+        let archive = try ZipWriter(replacing: path)
         for (name, tensor) in state.tensors {
             let array = tensor.converted(to: tensor.dtype.npyDType)
             let header = Npy.header(array.dtype, array.shape)
@@ -69,6 +68,5 @@ public enum Npz {
             }
         }
         try archive.finish()
-        try file.commit(durably: false)
     }
 }

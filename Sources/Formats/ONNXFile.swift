@@ -46,12 +46,12 @@ enum ONNXFile {
             let model = try ProtobufField.list(bytes, 0..<bytes.count, source)
             let graphs = model.filter { $0.number == Field.modelGraph && $0.isBytes }
             guard graphs.count == 1, let graph = graphs.first else {
-                throw source.malformed("it holds \(graphs.count) graphs, expected 1")
+                throw source.malformed(.onnx(.graphCount(graphs.count)))
             }
             func add(_ range: Range<Int>, as output: String? = nil) throws {
                 let (name, tensor) = try tensor(storage, bytes, range, &files, source)
                 guard state.tensors.updateValue(tensor, forKey: output ?? name) == nil else {
-                    throw source.malformed("two weights are called `\(output ?? name)`")
+                    throw source.malformed(.onnx(.duplicate(weight: output ?? name)))
                 }
             }
             for field in try ProtobufField.list(bytes, graph.range, source) where field.isBytes {
@@ -101,7 +101,7 @@ enum ONNXFile {
             } else if !Field.numbers.contains(field.number) {
                 head += bytes[field.whole]
                 guard head.count <= 1 << 20 else {
-                    throw source.malformed("the description of a weight passes 1 MiB")
+                    throw source.malformed(.onnx(.longDescription))
                 }
             }
         }
@@ -109,15 +109,15 @@ enum ONNXFile {
         do {
             proto = try Onnx_TensorProto(serializedBytes: head)
         } catch {
-            throw source.malformed("the protobuf of a weight is broken")
+            throw source.malformed(.onnx(.brokenWeight(nil)))
         }
         let name = proto.name
         guard let dtype = proto.graftType else {
-            throw source.unsupported("`\(name)` has the number type \(proto.dataType)")
+            throw source.unsupported(.numberType(tensor: name, code: Int(proto.dataType)))
         }
         let shape = Shape(proto.dims.map { Int(clamping: $0) })
         guard let byteCount = shape.checkedByteCount(dtype) else {
-            throw source.malformed("`\(name)` has the impossible shape \(shape)")
+            throw source.malformed(.onnx(.impossibleShape(weight: name, shape)))
         }
         if proto.dataLocation == .external {
             return (name, try external(proto, dtype, shape, &files, source))
@@ -125,7 +125,7 @@ enum ONNXFile {
         guard let raw else {
             // Numbers one by one, at least a byte each.
             guard byteCount / 16 <= range.count else {
-                throw source.malformed("`\(name)` of shape \(shape) has too few numbers")
+                throw source.malformed(.onnx(.fewNumbers(weight: name, shape)))
             }
             return (
                 name,
@@ -135,9 +135,9 @@ enum ONNXFile {
                             return try Onnx_TensorProto(serializedBytes: Array(bytes[range]))
                                 .tensor()
                         } catch let problem as ONNXModel.Problem {
-                            throw source.malformed(problem.reason)
+                            throw source.malformed(.onnx(.problem(problem.reason)))
                         } catch {
-                            throw source.malformed("the protobuf of `\(name)` is broken")
+                            throw source.malformed(.onnx(.brokenWeight(name)))
                         }
                     }
                 }
@@ -145,7 +145,8 @@ enum ONNXFile {
         }
         guard raw.count == byteCount else {
             throw source.malformed(
-                "`\(name)` of shape \(shape) has \(raw.count) bytes, expected \(byteCount)")
+                .onnx(
+                    .wrongSize(weight: name, shape, expected: byteCount, found: raw.count)))
         }
         return (
             name,
@@ -164,8 +165,7 @@ enum ONNXFile {
         for pair in proto.externalData { settings[pair.key] = pair.value }
         guard let location = settings["location"], Checkpoint.isPlain(location) else {
             throw source.unsupported(
-                "`\(proto.name)` lies in `\(settings["location"] ?? "")`, which is not a file beside it"
-            )
+                .notBeside(tensor: proto.name, file: settings["location"] ?? ""))
         }
         let file = try files[location] ?? Storage(mapping: source.sibling(location))
         files[location] = file
@@ -175,8 +175,9 @@ enum ONNXFile {
             offset <= file.byteCount, length <= file.byteCount - offset
         else {
             throw source.malformed(
-                "`\(proto.name)` of shape \(shape) does not fit `\(location)` of "
-                    + "\(file.byteCount) bytes")
+                .onnx(
+                    .outside(
+                        weight: proto.name, shape, location: location, byteCount: file.byteCount)))
         }
         return LazyTensor(dtype, shape) {
             Tensor(dtype, shape, storage: file, byteOffset: offset)
@@ -214,10 +215,10 @@ struct ProtobufField {
                 value = cursor.offset
                 _ = try cursor.take(count)
             case 5: _ = try cursor.take(4)
-            default: throw source.malformed("its protobuf has a field of unknown kind")
+            default: throw source.malformed(.bytes(.protobufKind))
             }
             guard fields.count < limit, tag >> 3 > 0 else {
-                throw source.malformed("its protobuf has over \(limit) fields")
+                throw source.malformed(.bytes(.protobufFields(limit: limit)))
             }
             let base = range.lowerBound
             fields.append(
@@ -234,6 +235,6 @@ extension ByteCursor {
     /// Passes over a number, which may be negative and so have ten bytes.
     fileprivate mutating func skipVarint() throws {
         for _ in 0..<10 where try byte() & 0x80 == 0 { return }
-        throw source.malformed("the number before byte \(offset) is too large")
+        throw source.malformed(.bytes(.numberTooLarge(at: offset)))
     }
 }

@@ -57,29 +57,27 @@ struct PickleMachine {
             let at = cursor.offset
             let byte = try cursor.byte()
             guard let opcode = PickleOpcode(rawValue: byte) else {
-                throw cursor.source.unsupported(
-                    "its pickle has the unexpected opcode \(byte) at byte \(at)",
-                    hint: "graft reads state dicts as `torch.save` writes them")
+                throw cursor.source.unsupported(.pickleOpcode(byte, at: at))
             }
             if opcode == .stop { return (try machine.pop(), machine) }
             try machine.step(opcode, &cursor)
             guard machine.stack.count <= stackLimit else {
-                throw cursor.source.malformed("its pickle stacks over \(stackLimit) values")
+                throw cursor.source.malformed(.pickle(.deepStack(limit: stackLimit)))
             }
         }
-        throw cursor.source.malformed("its pickle has over \(operationLimit) operations")
+        throw cursor.source.malformed(.pickle(.tooManyOperations(limit: operationLimit)))
     }
 
     private mutating func pop() throws -> PickleValue {
         guard let value = stack.popLast(), value != .mark else {
-            throw source.malformed("its pickle takes a value from an empty stack")
+            throw source.malformed(.pickle(.emptyStack))
         }
         return value
     }
 
     private mutating func popToMark() throws -> [PickleValue] {
         guard let mark = marks.popLast(), mark < stack.count, stack[mark] == .mark else {
-            throw source.malformed("its pickle lacks a mark")
+            throw source.malformed(.pickle(.noMark))
         }
         let values = Array(stack[(mark + 1)...])
         stack.removeLast(stack.count - mark)
@@ -113,14 +111,14 @@ struct PickleMachine {
 
     private mutating func put(_ key: Int) throws {
         guard let top = stack.last, top != .mark else {
-            throw source.malformed("its pickle remembers a value of an empty stack")
+            throw source.malformed(.pickle(.nothingToRemember))
         }
         memo[key] = top
     }
 
     private mutating func get(_ key: Int) throws {
         guard let value = memo[key] else {
-            throw source.malformed("its pickle recalls value \(key), which it never stored")
+            throw source.malformed(.pickle(.unknownMemo(key)))
         }
         stack.append(value)
     }
@@ -130,7 +128,7 @@ struct PickleMachine {
         case .stop: break
         case .proto:
             let version = try cursor.byte()
-            guard version <= 5 else { throw source.unsupported("pickle protocol \(version)") }
+            guard version <= 5 else { throw source.unsupported(.pickleProtocol(version)) }
         case .frame: _ = try cursor.take(8)
         case .mark:
             marks.append(stack.count)
@@ -202,7 +200,7 @@ struct PickleMachine {
             try pushGlobal(try cursor.line(), try cursor.line())
         case .stackGlobal:
             guard case .string(let name) = try pop(), case .string(let module) = try pop() else {
-                throw source.malformed("its pickle names a class by something else than text")
+                throw source.malformed(.pickle(.classNotText))
             }
             try pushGlobal(module, name)
         case .binPersistentID: try persistentID(try pop())
@@ -212,7 +210,7 @@ struct PickleMachine {
             case (.global(let global), .tuple(let index)): try reduce(global, tuples[index])
             // What was never made is never called, and gives as little.
             case (.object(let made), .tuple): pushObject(of: objects[made].className)
-            default: throw source.malformed("its pickle calls something that is no class")
+            default: throw source.malformed(.pickle(.callOfNoClass))
             }
         case .newObjectEx:
             // A class, its arguments, and those with a name.
@@ -220,7 +218,7 @@ struct PickleMachine {
             _ = try pop()
             _ = try pop()
             guard case .global(.unknown(let name)) = try pop() else {
-                throw source.malformed("its pickle calls something that is no class")
+                throw source.malformed(.pickle(.callOfNoClass))
             }
             pushObject(of: name)
         // State that is set on an object. That of a state dict (`_metadata`) is not needed.
@@ -231,7 +229,7 @@ struct PickleMachine {
     }
 
     private func lacksArguments(_ opcode: PickleOpcode) -> FormatError {
-        source.malformed("its pickle has the opcode \(opcode.rawValue) without what it takes")
+        source.malformed(.pickle(.missingArguments(opcode: opcode.rawValue)))
     }
 
     private mutating func pushObject(of className: Int) {
@@ -251,7 +249,7 @@ struct PickleMachine {
         // The items of a list that is not known to be one are nobody's.
         if case .object = stack.last { return }
         guard case .list(let index) = stack.last else {
-            throw source.malformed("its pickle appends to something that is no list")
+            throw source.malformed(.pickle(.notList))
         }
         lists[index] += values
     }
@@ -268,7 +266,7 @@ struct PickleMachine {
             target = stack.last
         }
         guard case .dict(let index) = target, pairs.count.isMultiple(of: 2) else {
-            throw source.malformed("its pickle sets an item of something that is no dictionary")
+            throw source.malformed(.pickle(.notDictionary))
         }
         for pair in stride(from: 0, to: pairs.count, by: 2) {
             dicts[index][key(pairs[pair])] = pairs[pair + 1]
@@ -290,9 +288,7 @@ struct PickleMachine {
             return
         }
         guard !PickleGlobal.runsPrograms(module: module, name: name) else {
-            throw source.unsupported(
-                "it asks for `\(module).\(name)`, and pickle code is never run",
-                hint: "no weights need this: the file may be an attack; get it from its author")
+            throw source.unsupported(.pickledProgram("\(module).\(name)"))
         }
         let (_, index) = classNames.append("\(module).\(name)")
         stack.append(.global(.unknown(index)))
@@ -311,13 +307,13 @@ struct PickleMachine {
             case .global(.storageType(let scalar)) = tuples[index][1],
             case .string(let key) = tuples[index][2],
             case .integer(let count) = tuples[index][4], count >= 0
-        else { throw source.malformed("its pickle describes a storage in an unknown way") }
+        else { throw source.malformed(.pickle(.unknownDescription(.storage))) }
         var viewOffset = 0
         if tuples[index].count > 5, case .tuple(let view) = tuples[index][5] {
             guard
                 tuples[view].count == 3, case .integer(let offset) = tuples[view][1],
                 (0...count).contains(offset)
-            else { throw source.malformed("its pickle describes a view in an unknown way") }
+            else { throw source.malformed(.pickle(.unknownDescription(.view))) }
             viewOffset = offset
         }
         storages.append(
@@ -327,11 +323,11 @@ struct PickleMachine {
 
     private func sizes(_ value: PickleValue) throws -> [Int] {
         guard case .tuple(let index) = value, tuples[index].count <= 64 else {
-            throw source.malformed("its pickle describes a shape in an unknown way")
+            throw source.malformed(.pickle(.unknownDescription(.shape)))
         }
         return try tuples[index].map {
             guard case .integer(let size) = $0, size >= 0 else {
-                throw source.malformed("its pickle has a shape or stride that is no size")
+                throw source.malformed(.pickle(.notSize))
             }
             return size
         }
@@ -343,19 +339,19 @@ struct PickleMachine {
             pushDict()
             guard let first = arguments.first else { return }
             guard case .list(let list) = first else {
-                throw source.malformed("its pickle fills a dictionary in an unknown way")
+                throw source.malformed(.pickle(.unknownDescription(.dictionary)))
             }
             // One list can fill many dictionaries.
             copied += lists[list].count
             guard copied <= Self.stackLimit else {
-                throw source.malformed("its pickle copies over \(Self.stackLimit) items")
+                throw source.malformed(.pickle(.tooManyCopies(limit: Self.stackLimit)))
             }
             for case .tuple(let pair) in lists[list] where tuples[pair].count == 2 {
                 try set(tuples[pair])
             }
         case .size:
             guard arguments.count == 1, case .tuple = arguments[0] else {
-                throw source.malformed("its pickle describes a `torch.Size` in an unknown way")
+                throw source.malformed(.pickle(.unknownDescription(.size)))
             }
             stack.append(arguments[0])
         case .set:
@@ -377,7 +373,7 @@ struct PickleMachine {
         case .rebuildFromType:
             guard arguments.count >= 3, case .global(let rebuild) = arguments[0],
                 case .tuple(let index) = arguments[2], rebuild != .rebuildFromType
-            else { throw source.malformed("its pickle describes a tensor in an unknown way") }
+            else { throw source.malformed(.pickle(.unknownDescription(.tensor))) }
             try reduce(rebuild, tuples[index])
         case .rebuildTensor, .rebuildTensorV3:
             if case .object(let made)? = arguments.first {
@@ -386,11 +382,11 @@ struct PickleMachine {
             guard
                 arguments.count >= 4, case .storage(let storage) = arguments[0],
                 case .integer(let offset) = arguments[1], offset >= 0
-            else { throw source.malformed("its pickle describes a tensor in an unknown way") }
+            else { throw source.malformed(.pickle(.unknownDescription(.tensor))) }
             var scalar = storages[storage].scalar
             if global == .rebuildTensorV3 {
                 guard arguments.count >= 7, case .global(.dtype(let dtype)) = arguments[6] else {
-                    throw source.malformed("its pickle describes a tensor in an unknown way")
+                    throw source.malformed(.pickle(.unknownDescription(.tensor)))
                 }
                 scalar = dtype
             }
@@ -398,7 +394,7 @@ struct PickleMachine {
                 storage: storage, scalar: scalar, offset: offset, sizes: try sizes(arguments[2]),
                 strides: try sizes(arguments[3]))
             guard tensor.sizes.count == tensor.strides.count else {
-                throw source.malformed("its pickle has a tensor with more axes than strides")
+                throw source.malformed(.pickle(.fewStrides))
             }
             tensors.append(tensor)
             stack.append(.tensor(tensors.count - 1))
@@ -406,11 +402,10 @@ struct PickleMachine {
             switch arguments.first {
             case .tensor?, .object?: stack.append(arguments[0])
             default:
-                throw source.malformed("its pickle describes a parameter in an unknown way")
+                throw source.malformed(.pickle(.unknownDescription(.parameter)))
             }
         case .storageType, .dtype:
-            throw source.unsupported(
-                "its pickle makes a bare storage, and pickle code is never run")
+            throw source.unsupported(.bareStorage)
         }
     }
 }

@@ -23,14 +23,14 @@ public enum Safetensors {
             let headerCount = try cursor.integer(UInt64.self)
             guard headerCount <= headerLimit else {
                 throw source.malformed(
-                    "expected a header of at most \(headerLimit) bytes, found \(headerCount)")
+                    .safetensors(.headerTooLarge(headerCount, limit: headerLimit)))
             }
             let header = try cursor.take(Int(headerCount))
             guard header.first == UInt8(ascii: "{") else {
-                throw source.malformed("expected its header to start with `{`")
+                throw source.malformed(.safetensors(.noBrace))
             }
             guard let members = try JSONTree(strictly: header, in: source).object?.members else {
-                throw source.malformed("expected its header to be an object")
+                throw source.malformed(.safetensors(.noBrace))
             }
             var state = StateDict()
             var spans: [Span] = []
@@ -43,8 +43,9 @@ public enum Safetensors {
                 spans.append(span)
                 guard span.end <= cursor.remaining else {
                     throw source.malformed(
-                        "`\(span.name)` ends at byte \(span.end), past the data of "
-                            + "\(cursor.remaining) bytes")
+                        .safetensors(
+                            .outside(
+                                tensor: span.name, end: span.end, dataCount: cursor.remaining)))
                 }
                 let offset = cursor.offset + span.begin
                 state[span.name] = LazyTensor(span.dtype, span.shape) {
@@ -73,23 +74,26 @@ public enum Safetensors {
                 let extents = member.value["shape"]?.sizes,
                 let offsets = member.value["data_offsets"]?.sizes, offsets.count == 2
             else {
-                throw source.malformed(
-                    "`\(name)` lacks a well-formed `dtype`, `shape` or `data_offsets`")
+                throw source.malformed(.safetensors(.incompleteEntry(tensor: name)))
             }
             guard let dtype = DType(rawValue: spelled) else {
-                throw source.unsupported("`\(name)` has the unknown type `\(spelled)`")
+                throw source.unsupported(.typeName(tensor: name, spelled))
             }
             self.dtype = dtype
             shape = Shape(extents)
             begin = offsets[0]
             end = offsets[1]
-            guard begin <= end, shape.checkedByteCount(dtype) == end - begin,
-                shape.fillsBytes(dtype)
-            else {
-                let expected = shape.checkedByteCount(dtype).map { "\($0) bytes" } ?? "an overflow"
+            let expected = shape.checkedByteCount(dtype)
+            guard begin <= end, expected == end - begin else {
                 throw source.malformed(
-                    "`\(name)` of type \(spelled) and shape \(shape): expected \(expected), "
-                        + "found offsets \(begin) to \(end)")
+                    .safetensors(
+                        .wrongSpan(
+                            tensor: name, dtype: dtype, shape: shape, expected: expected,
+                            begin: begin, end: end)))
+            }
+            guard shape.fillsBytes(dtype) else {
+                throw source.malformed(
+                    .safetensors(.partialByte(tensor: name, dtype: dtype, shape: shape)))
             }
         }
     }
@@ -98,12 +102,12 @@ public enum Safetensors {
         // The library that defines the format takes null for none.
         if case .null = value { return [:] }
         guard let members = value.object?.members else {
-            throw source.malformed("expected `__metadata__` to be an object")
+            throw source.malformed(.safetensors(.metadataNotObject))
         }
         var metadata: [String: String] = [:]
         for member in members {
             guard let text = member.value.string else {
-                throw source.malformed("expected `\(member.key)` in `__metadata__` to be a string")
+                throw source.malformed(.safetensors(.metadataNotText(key: member.key)))
             }
             metadata[member.key] = text
         }
@@ -115,13 +119,16 @@ public enum Safetensors {
         for span in spans.sorted(by: { ($0.begin, $0.end) < ($1.begin, $1.end) }) {
             guard span.begin == end else {
                 throw source.malformed(
-                    "expected `\(span.name)` to start at byte \(end) of the data, found "
-                        + "\(span.begin): \(span.begin < end ? "it overlaps another" : "a hole")")
+                    .safetensors(
+                        span.begin < end
+                            ? .overlap(tensor: span.name, expected: end, found: span.begin)
+                            : .hole(before: span.name, expected: end, found: span.begin)))
             }
             end = span.end
         }
         guard end == dataCount else {
-            throw source.malformed("expected \(end) bytes of data, found \(dataCount)")
+            throw source.malformed(
+                .safetensors(.unusedBytes(expected: end, found: dataCount)))
         }
     }
 }
@@ -152,14 +159,10 @@ extension Safetensors {
         for (name, tensor) in state.tensors {
             guard tensor.shape.fillsBytes(tensor.dtype) else {
                 throw FormatError.unwritable(
-                    path: path,
-                    reason: "`\(name)` of type \(tensor.dtype.rawValue) and shape \(tensor.shape) "
-                        + "ends within a byte",
-                    hint: "convert it with `--dtype f32`")
+                    path: path, .partialByte(tensor: name, tensor.dtype, tensor.shape))
             }
             guard name != "__metadata__", let range = offsets[name] else {
-                throw FormatError.unwritable(
-                    path: path, reason: "no tensor may be called `\(name)`", hint: nil)
+                throw FormatError.unwritable(path: path, .reservedName(name))
             }
             let shape = tensor.shape.dimensions.map(String.init).joined(separator: ",")
             header += header.utf8.count > 1 ? "," : ""
@@ -171,10 +174,7 @@ extension Safetensors {
         header += String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
         guard header.utf8.count <= headerLimit else {
             throw FormatError.unwritable(
-                path: path,
-                reason: "the header needs \(header.utf8.count) bytes, the format allows "
-                    + "\(headerLimit)",
-                hint: nil)
+                path: path, .largeHeader(byteCount: header.utf8.count, limit: headerLimit))
         }
         var file = try AtomicFile(replacing: path)
         let count = UInt64(header.utf8.count)

@@ -27,7 +27,7 @@ enum Shards {
                 path: source.path, storage.withBytes { ForeignFile.json($0) })
         }
         guard let members = map.object?.members else {
-            throw source.malformed("expected `weight_map` to be an object")
+            throw source.malformed(.shards(.mapNotObject))
         }
         var files: [String] = []
         var known: Set<String> = []
@@ -40,19 +40,19 @@ enum Shards {
             default: names = []
             }
             guard !names.isEmpty else {
-                throw source.malformed("expected `\(member.key)` to name a file")
+                throw source.malformed(.shards(.notFile(tensor: member.key)))
             }
             for name in names {
                 guard Checkpoint.isPlain(name) else {
-                    throw source.unsupported(
-                        "`\(member.key)` lies in `\(name)`, which is not a file beside the index")
+                    throw source.unsupported(.notBeside(tensor: member.key, file: name))
                 }
                 if known.insert(name).inserted { files.append(name) }
                 places.append((member.key, name))
             }
         }
         guard files.count <= fileLimit else {
-            throw source.malformed("it names \(files.count) files, expected at most \(fileLimit)")
+            throw source.malformed(
+                .shards(.tooManyFiles(files.count, limit: fileLimit)))
         }
         // Keras' index names groups; its files hold what they hold.
         let isKeras = members.contains { $0.key.hasPrefix("/") }
@@ -69,12 +69,12 @@ enum Shards {
             let path = source.sibling(name)
             let storage = try Storage(mapping: path)
             guard try Checkpoint.kind(storage, path) != .shards else {
-                throw source.unsupported("`\(name)` is an index itself")
+                throw source.unsupported(.nestedIndex(name))
             }
             let state = try Checkpoint.read(storage, path, isolation)
             if index == 0 { result.axes = state.axes }
             guard state.axes == result.axes else {
-                throw source.unsupported("its files are of different formats")
+                throw source.unsupported(.mixedFormats)
             }
             result.metadata.merge(state.metadata) { first, _ in first }
             shards[name] = state
@@ -83,7 +83,7 @@ enum Shards {
             for name in files {
                 for (tensor, value) in shards[name]?.tensors ?? [:] {
                     guard result.tensors.updateValue(value, forKey: tensor) == nil else {
-                        throw source.malformed("two of its files hold `\(tensor)`")
+                        throw source.malformed(.shards(.duplicate(tensor: tensor)))
                     }
                 }
             }
@@ -91,7 +91,7 @@ enum Shards {
         }
         for (tensor, file) in places {
             guard let value = shards[file]?[tensor] else {
-                throw source.malformed("expected `\(tensor)` in `\(file)`, found none")
+                throw source.malformed(.shards(.missing(tensor: tensor, file: file)))
             }
             result[tensor] = value
         }

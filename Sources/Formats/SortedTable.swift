@@ -17,7 +17,7 @@ enum SortedTable {
 
     static func entries(_ storage: Storage, _ source: Source) throws -> [Entry] {
         try storage.withBytes { bytes in
-            guard isTable(bytes) else { throw source.malformed("it has no footer") }
+            guard isTable(bytes) else { throw source.malformed(.tensorFlow(.noFooter)) }
             var footer = try ByteCursor(bytes, at: bytes.count - footerByteCount, in: source)
             // Keys share beginnings, so that few bytes can claim to be many.
             var budget = bytes.count &* 32 + 1 << 20
@@ -42,27 +42,24 @@ enum SortedTable {
         let contents = try outer.take(handle.count)
         // An index may name one block many times.
         budget -= contents.count
-        guard budget > 0 else { throw source.malformed("its blocks are larger than the file") }
+        guard budget > 0 else { throw source.malformed(.tensorFlow(.largeBlocks)) }
         let kinds = try outer.take(1)
         let kind = kinds[0]
         let expected = try outer.integer(UInt32.self)
         guard kind == 0 else {
-            throw source.unsupported(
-                "its block at byte \(handle.lowerBound) is compressed",
-                hint: "save the checkpoint again with TensorFlow, which writes them uncompressed")
+            throw source.unsupported(.compressedBlock(at: handle.lowerBound))
         }
         var checksum = CRC32C()
         checksum.update(contents)
         checksum.update(kinds)
         guard checksum.masked == expected else {
-            throw source.malformed(
-                "the checksum of its block at byte \(handle.lowerBound) is wrong")
+            throw source.malformed(.tensorFlow(.blockChecksum(at: handle.lowerBound)))
         }
-        guard contents.count >= 4 else { throw source.malformed("it has a block without an end") }
+        guard contents.count >= 4 else { throw source.malformed(.tensorFlow(.openBlock)) }
         var tail = try ByteCursor(contents, at: contents.count - 4, in: source)
         let restarts = try tail.size(UInt32.self)
         guard restarts <= (contents.count - 4) / 4 else {
-            throw source.malformed("it has a block of \(restarts) restarts")
+            throw source.malformed(.tensorFlow(.restartCount(restarts)))
         }
         let data = UnsafeRawBufferPointer(
             rebasing: contents[..<(contents.count - 4 - restarts * 4)])
@@ -81,11 +78,11 @@ enum SortedTable {
             let count = try cursor.varint()
             guard shared <= key.count, suffix <= keyLimit, shared + suffix <= keyLimit,
                 entries.count < entryLimit
-            else { throw source.malformed("it has a key that cannot be") }
+            else { throw source.malformed(.tensorFlow(.brokenKey)) }
             key = Array(key[..<shared]) + (try cursor.take(suffix))
             let value = Array(try cursor.take(count))
             budget -= key.count + value.count + 32
-            guard budget > 0 else { throw source.malformed("its keys are larger than the file") }
+            guard budget > 0 else { throw source.malformed(.tensorFlow(.largeKeys)) }
             entries.append((key, value))
         }
         return entries
@@ -105,14 +102,14 @@ extension ByteCursor {
                 return size
             }
         }
-        throw source.malformed("the number before byte \(offset) is too large")
+        throw source.malformed(.bytes(.numberTooLarge(at: offset)))
     }
 
     fileprivate mutating func blockHandle() throws -> Range<Int> {
         let start = try varint()
         let count = try varint()
         let (end, overflow) = start.addingReportingOverflow(count)
-        guard !overflow else { throw source.malformed("it has a block past its end") }
+        guard !overflow else { throw source.malformed(.tensorFlow(.blockOutside)) }
         return start..<end
     }
 }

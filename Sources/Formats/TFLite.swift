@@ -34,12 +34,12 @@ enum TFLite {
                 for (index, tensor) in try subgraph.tables(Field.tensors).enumerated() {
                     budget -= try cost(tensor)
                     guard budget > 0 else {
-                        throw source.malformed("its tables describe more than the file holds")
+                        throw source.malformed(.tflite(.largeTables))
                     }
                     let buffer = Int(try tensor.integer(Field.buffer, UInt32(0)))
                     guard buffer < buffers.count else {
                         throw source.malformed(
-                            "a tensor lies in buffer \(buffer) of \(buffers.count)")
+                            .tflite(.noBuffer(buffer, count: buffers.count)))
                     }
                     let range = try range(buffers[buffer], bytes.count, source)
                     guard !range.isEmpty else { continue }
@@ -75,7 +75,7 @@ enum TFLite {
         guard offset > 1 else { return try buffer.bytes(Field.data) ?? 0..<0 }
         let size = try buffer.integer(Field.size, UInt64(0))
         guard offset <= count, size <= UInt64(count) - offset else {
-            throw source.malformed("a buffer ends past the end of the file")
+            throw source.malformed(.tflite(.outside))
         }
         return Int(offset)..<Int(offset + size)
     }
@@ -88,20 +88,19 @@ enum TFLite {
         // Text, such as labels: no numbers.
         guard code != 5 else { return }
         guard let dtype = dtype(code) else {
-            throw source.unsupported("`\(name)` has the number type \(code)")
+            throw source.unsupported(.numberType(tensor: name, code: Int(code)))
         }
         let shape = Shape(try tensor.integers(Field.shape, Int32.self).map { Int($0) })
         if let sparsity = try tensor.table(Field.sparsity) {
             let sparse = try TFLiteSparsity(sparsity, name, dtype, shape, source)
             guard let byteCount = shape.checkedByteCount(dtype),
                 byteCount / 1000 <= storage.byteCount
-            else { throw source.malformed("`\(name)` has the impossible shape \(shape)") }
+            else { throw source.malformed(.tflite(.impossibleShape(tensor: name, shape))) }
             state[name] = LazyTensor(dtype, shape) { try sparse.dense(storage, range) }
         } else {
             guard shape.checkedByteCount(dtype) == range.count else {
                 throw source.malformed(
-                    "`\(name)` of type \(dtype.rawValue) and shape \(shape) has \(range.count) bytes"
-                )
+                    .tflite(.wrongSize(tensor: name, dtype, shape, found: range.count)))
             }
             state[name] = LazyTensor(dtype, shape) {
                 Tensor(dtype, shape, storage: storage, byteOffset: range.lowerBound)

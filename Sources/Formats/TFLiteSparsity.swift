@@ -38,12 +38,13 @@ struct TFLiteSparsity: Sendable {
         guard order.count == described.count, order.count == shape.rank + blocks.count,
             order.sorted() == Array(0..<order.count), order.count <= 16,
             blocks.allSatisfy(shape.dimensions.indices.contains)
-        else { throw source.malformed("the sparsity of `\(name)` does not fit its shape") }
+        else { throw source.malformed(.tflite(.sparsity(tensor: name, .shape))) }
         let extents = try described.map { Int(try $0.integer(Field.size, Int32(0))) }
         levels = try described.enumerated().map { index, level in
             guard try level.integer(Field.format, Int8(0)) != 0 else {
                 guard extents[index] >= 0 else {
-                    throw source.malformed("an axis of `\(name)` has \(extents[index]) places")
+                    throw source.malformed(
+                        .tflite(.sparsity(tensor: name, .extent(extents[index]))))
                 }
                 return .dense(extents[index])
             }
@@ -60,10 +61,12 @@ struct TFLiteSparsity: Sendable {
             guard dimension >= shape.rank else { continue }
             guard case .dense(let size) = levels[level], size > 0, size <= max(shape[axis], 1)
             else {
-                throw source.malformed("a block of `\(name)` is not dense")
+                throw source.malformed(.tflite(.sparsity(tensor: name, .sparseBlock)))
             }
             let (step, overflow) = steps[axis].multipliedReportingOverflow(by: size)
-            guard !overflow else { throw source.malformed("a block of `\(name)` is too large") }
+            guard !overflow else {
+                throw source.malformed(.tflite(.sparsity(tensor: name, .largeBlock)))
+            }
             steps[axis] = step
         }
         self.axes = axes
@@ -91,7 +94,7 @@ struct TFLiteSparsity: Sendable {
             }
         }
         guard walk.left == 0 else {
-            throw source.malformed("`\(name)` has \(walk.left) numbers that belong nowhere")
+            throw source.malformed(.tflite(.sparsity(tensor: name, .leftOver(walk.left))))
         }
         return Tensor(dtype, shape, storage: result)
     }
@@ -115,7 +118,7 @@ struct TFLiteSparsity: Sendable {
             walk.budget -= 1
             let (place, overflow) = index.multipliedReportingOverflow(by: step)
             guard walk.budget > 0, index >= 0, !overflow, place < max(shape[axis], 1) else {
-                throw self.source.malformed("an index of `\(name)` lies outside its shape")
+                throw self.source.malformed(.tflite(.sparsity(tensor: name, .index)))
             }
             walk.place[axis] += place
             try fill(target, source, level + 1, child, &walk)
@@ -125,13 +128,13 @@ struct TFLiteSparsity: Sendable {
         case .dense(let size):
             let (first, overflow) = parent.multipliedReportingOverflow(by: size)
             guard !overflow, first <= Int.max - size else {
-                throw self.source.malformed("an axis of `\(name)` is too long")
+                throw self.source.malformed(.tflite(.sparsity(tensor: name, .longAxis)))
             }
             for index in 0..<size { try enter(index, first + index) }
         case .sparse(let segments, let indices):
             guard parent >= 0, parent + 1 < segments.count, segments[parent] >= 0,
                 segments[parent] <= segments[parent + 1], segments[parent + 1] <= indices.count
-            else { throw self.source.malformed("the segments of `\(name)` are broken") }
+            else { throw self.source.malformed(.tflite(.sparsity(tensor: name, .segments))) }
             for child in segments[parent]..<segments[parent + 1] {
                 try enter(indices[child], child)
             }
@@ -142,12 +145,14 @@ struct TFLiteSparsity: Sendable {
         _ target: UnsafeMutableRawBufferPointer, _ source: UnsafeRawBufferPointer,
         _ walk: inout Walk
     ) throws {
-        guard walk.left > 0 else { throw self.source.malformed("`\(name)` has too few numbers") }
+        guard walk.left > 0 else {
+            throw self.source.malformed(.tflite(.sparsity(tensor: name, .fewNumbers)))
+        }
         var index = 0
         for axis in 0..<shape.rank {
             // Blocks may reach over the edge of a shape that they do not divide.
             guard walk.place[axis] < shape[axis] else {
-                throw self.source.malformed("a number of `\(name)` lies outside its shape")
+                throw self.source.malformed(.tflite(.sparsity(tensor: name, .outside)))
             }
             index = index * shape[axis] + walk.place[axis]
         }

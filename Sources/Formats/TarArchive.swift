@@ -33,8 +33,8 @@ public enum TarArchive {
     private static func contents(_ bytes: UnsafeRawBufferPointer, _ path: String) throws
         -> (members: [Member], links: Int)
     {
-        func malformed(_ reason: String) -> FormatError {
-            .malformed(path: path, format: "tar", reason: reason)
+        func malformed(_ flaw: TarFlaw) -> FormatError {
+            .malformed(path: path, format: "tar", .tar(flaw))
         }
         func text(_ range: Range<Int>) -> String {
             String(decoding: bytes[range].prefix { $0 != 0 }, as: UTF8.self)
@@ -50,18 +50,18 @@ public enum TarArchive {
             }
             guard let size = number(bytes, at + 124, 12), let sum = number(bytes, at + 148, 8)
             else {
-                throw malformed("the header at byte \(at) has no size and sum")
+                throw malformed(.noSize(at: at))
             }
             var total = 0
             for index in at..<(at + 512) {
                 total += (at + 148..<at + 156).contains(index) ? 32 : Int(bytes[index])
             }
             guard total == sum else {
-                throw malformed("the sum of the header at byte \(at) is wrong")
+                throw malformed(.wrongSum(at: at))
             }
             let start = at + 512
             guard size <= bytes.count - start else {
-                throw malformed("the file at byte \(at) ends after the archive")
+                throw malformed(.outside(at: at))
             }
             let content = start..<(start + size)
             switch bytes[at + 156] {
@@ -87,8 +87,7 @@ public enum TarArchive {
             at = start + blocks * 512
         }
         guard at == bytes.count else {
-            throw malformed(
-                members.isEmpty ? "it has no header" : "it is cut short after byte \(bytes.count)")
+            throw malformed(members.isEmpty ? .noHeader : .truncated(after: bytes.count))
         }
         return (members, links)
     }

@@ -16,16 +16,14 @@ enum TensorBundle {
     static func read(_ index: Storage, _ source: Source) throws -> StateDict {
         let source = Source(path: source.path, format: "TensorFlow checkpoint")
         guard source.path.hasSuffix(".index") else {
-            throw source.unsupported(
-                "its numbers lie in files beside it that are called like it",
-                hint: "give it back its name, `….index`")
+            throw source.unsupported(.renamedIndex)
         }
         var bundle = try Bundle(index, source)
         var state = StateDict(axes: .keras)
         for variable in try bundle.variables() {
             state[variable.name] = try bundle.tensor(variable)
         }
-        guard !state.tensors.isEmpty else { throw source.unsupported("there is no tensor in it") }
+        guard !state.tensors.isEmpty else { throw source.unsupported(.emptyCheckpoint) }
         return state
     }
 
@@ -71,27 +69,26 @@ private struct Bundle {
         self.source = source
         var table = try SortedTable.entries(index, source)
         guard let first = table.first, first.key.isEmpty else {
-            throw source.malformed("its table does not begin with a header")
+            throw source.malformed(.tensorFlow(.noHeader))
         }
         table.removeFirst()
         do {
             let header = try Tensorflow_BundleHeaderProto(serializedBytes: first.value)
             guard header.endianness == .little else {
-                throw source.unsupported(
-                    "it is big-endian", hint: "save it on a little-endian machine")
+                throw source.unsupported(.bigEndian)
             }
             shardCount = header.numShards
             for (key, value) in table {
                 let entry = try Tensorflow_BundleEntryProto(serializedBytes: value)
                 guard entries.updateValue(entry, forKey: key) == nil else {
                     throw source.malformed(
-                        "`\(String(decoding: key, as: UTF8.self))` occurs twice")
+                        .tensorFlow(.duplicateKey(String(decoding: key, as: UTF8.self))))
                 }
             }
         } catch let error as FormatError {
             throw error
         } catch {
-            throw source.malformed("the protobuf of an entry is broken")
+            throw source.malformed(.tensorFlow(.brokenEntry))
         }
     }
 
@@ -101,12 +98,12 @@ private struct Bundle {
         var keys: [(key: String, entry: Tensorflow_BundleEntryProto)] = []
         for (bytes, entry) in entries where bytes.first != 0 {
             guard let key = String(validating: bytes, as: UTF8.self) else {
-                throw source.malformed("it has a name that is not UTF-8")
+                throw source.malformed(.tensorFlow(.nameNotText))
             }
             // 7 is text, 20 and 21 are handles: nothing that a network computes with.
             guard ![7, 20, 21].contains(entry.dtype), key != TensorBundle.graphKey else { continue }
             guard TensorBundle.dtype(entry.dtype) != nil else {
-                throw source.unsupported("`\(key)` has the number type \(entry.dtype)")
+                throw source.unsupported(.numberType(tensor: key, code: Int(entry.dtype)))
             }
             keys.append((key, entry))
         }
@@ -130,7 +127,7 @@ private struct Bundle {
                     entry: it.entry))
         }
         guard Set(result.map(\.name)).count == result.count else {
-            throw source.malformed("two of its variables have one name")
+            throw source.malformed(.tensorFlow(.duplicateName))
         }
         return result
     }
@@ -161,7 +158,7 @@ private struct Bundle {
             checksum.update(middle)
             checksum.update(text)
             guard checksum.masked == entry.crc32C else {
-                throw source.malformed("the checksum of its object graph is wrong")
+                throw source.malformed(.tensorFlow(.graphChecksum))
             }
             return Array(text)
         }
@@ -169,7 +166,7 @@ private struct Bundle {
         do {
             graph = try Tensorflow_TrackableObjectGraph(serializedBytes: text)
         } catch {
-            throw source.malformed("its object graph is broken")
+            throw source.malformed(.tensorFlow(.brokenGraph))
         }
         var names: [String: String] = [:]
         for attribute in graph.nodes.lazy.flatMap(\.attributes) where !attribute.fullName.isEmpty {
@@ -181,7 +178,7 @@ private struct Bundle {
     private mutating func shard(_ number: Int32) throws -> Storage {
         if let shard = shards[number] { return shard }
         guard (0..<shardCount).contains(number), shardCount <= 99_999 else {
-            throw source.malformed("it points into file \(number) of \(shardCount)")
+            throw source.malformed(.tensorFlow(.noFile(Int(number), count: Int(shardCount))))
         }
         func padded(_ number: Int32) -> String {
             let digits = String(number)
@@ -198,7 +195,7 @@ private struct Bundle {
     {
         let (start, size) = (Int(entry.offset), Int(entry.size))
         guard start >= 0, size >= 0, start <= count, size <= count - start else {
-            throw source.malformed("`\(name)` ends past its file of \(count) bytes")
+            throw source.malformed(.tensorFlow(.outside(variable: name, byteCount: count)))
         }
         return start..<(start + size)
     }
@@ -216,7 +213,7 @@ private struct Bundle {
     mutating func tensor(_ variable: Variable) throws -> LazyTensor {
         let (name, entry) = (variable.name, variable.entry)
         guard let dtype = TensorBundle.dtype(entry.dtype) else {
-            throw source.unsupported("`\(name)` has the number type \(entry.dtype)")
+            throw source.unsupported(.numberType(tensor: name, code: Int(entry.dtype)))
         }
         guard entry.slices.isEmpty else { return try joined(variable, dtype) }
         let shape = shape(entry)
@@ -224,8 +221,10 @@ private struct Bundle {
         let range = try range(entry, in: storage.byteCount, name)
         guard shape.checkedByteCount(dtype) == range.count else {
             throw source.malformed(
-                "`\(name)` of shape \(shape) has \(range.count) bytes, expected "
-                    + "\(shape.checkedByteCount(dtype).map(String.init) ?? "fewer")")
+                .tensorFlow(
+                    .wrongSize(
+                        variable: name, shape, expected: shape.checkedByteCount(dtype),
+                        found: range.count)))
         }
         let (source, expected) = (source, entry.crc32C)
         return LazyTensor(dtype, shape) {
@@ -233,7 +232,7 @@ private struct Bundle {
             var checksum = CRC32C()
             try LazyTensor(tensor).stream { checksum.update($0) }
             guard checksum.masked == expected else {
-                throw source.malformed("the checksum of `\(name)` is wrong")
+                throw source.malformed(.tensorFlow(.checksum(variable: name)))
             }
             return tensor
         }
@@ -245,40 +244,42 @@ private struct Bundle {
         let shape = shape(entry)
         guard let count = shape.checkedCount, shape.checkedByteCount(dtype) != nil,
             entry.slices.count <= 4096
-        else { throw source.malformed("`\(name)` has the impossible shape \(shape)") }
+        else { throw source.malformed(.tensorFlow(.impossibleShape(variable: name, shape))) }
         var parts: [(box: [Range<Int>], tensor: LazyTensor)] = []
         var covered = 0
         for slice in entry.slices {
             guard slice.extent.count == shape.rank else {
-                throw source.malformed("a part of `\(name)` has other axes than \(shape)")
+                throw source.malformed(.tensorFlow(.part(of: name, .axes(shape))))
             }
             var box: [Range<Int>] = []
             for (extent, size) in zip(slice.extent, shape.dimensions) {
                 let isWhole = extent.hasLengthHack_p == nil
                 let (start, length) = (Int(extent.start), isWhole ? size : Int(extent.length))
                 guard start >= 0, length >= 0, start <= size, length <= size - start else {
-                    throw source.malformed("a part of `\(name)` lies outside of \(shape)")
+                    throw source.malformed(.tensorFlow(.part(of: name, .outside(shape))))
                 }
                 guard length > 0 || size == 0 else {
-                    throw source.malformed("a part of `\(name)` holds nothing")
+                    throw source.malformed(.tensorFlow(.part(of: name, .empty)))
                 }
                 box.append(start..<(start + length))
             }
             let key = OrderedCode.key(name: variable.key, slice)
             guard let found = entries[key],
                 found.slices.isEmpty, found.dtype == entry.dtype
-            else { throw source.malformed("a part of `\(name)` is missing") }
+            else { throw source.malformed(.tensorFlow(.part(of: name, .missing))) }
             let tensor = try tensor(Variable(name: name, key: key, entry: found))
             guard tensor.shape.dimensions == box.map(\.count) else {
-                throw source.malformed("a part of `\(name)` has the shape \(tensor.shape)")
+                throw source.malformed(.tensorFlow(.part(of: name, .shape(tensor.shape))))
             }
             for other in parts where zip(other.box, box).allSatisfy({ $0.overlaps($1) }) {
-                throw source.malformed("two parts of `\(name)` overlap")
+                throw source.malformed(.tensorFlow(.part(of: name, .overlap)))
             }
             covered += tensor.count
             parts.append((box, tensor))
         }
-        guard covered == count else { throw source.malformed("a part of `\(name)` is missing") }
+        guard covered == count else {
+            throw source.malformed(.tensorFlow(.part(of: name, .missing)))
+        }
         let pieces = parts
         return LazyTensor(dtype, shape) { try assemble(dtype, shape, pieces) }
     }

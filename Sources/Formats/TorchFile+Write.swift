@@ -11,8 +11,7 @@ public enum TorchWriter {
 
     /// Writes a state dict; it appears under `path` only when complete.
     public static func write(_ state: StateDict, to path: String) throws {
-        var file = try AtomicFile(replacing: path)
-        let archive = try ZipWriter(file.descriptor, path: path)
+        let archive = try ZipWriter(replacing: path)
         // PyTorch calls the folder in the archive like the file.
         let folder = "archive"
         try archive.add("\(folder)/data.pkl", pickle(state, path))
@@ -24,7 +23,6 @@ public enum TorchWriter {
         }
         try archive.add("\(folder)/version", Array("3\n".utf8))
         try archive.finish()
-        try file.commit(durably: false)
     }
 
     private static func pickle(_ state: StateDict, _ path: String) throws -> [UInt8] {
@@ -106,10 +104,7 @@ private struct PickleWriter {
         guard let (storage, isUntyped) = tensor.dtype.torchStorage,
             let scalar = tensor.dtype.torchScalar
         else {
-            throw FormatError.unwritable(
-                path: path,
-                reason: "PyTorch has no numbers like the \(tensor.dtype.rawValue) of `\(name)`",
-                hint: "convert them with `--dtype f32`")
+            throw FormatError.unwritable(path: path, .torchType(tensor: name, tensor.dtype))
         }
         global("torch._utils", isUntyped ? "_rebuild_tensor_v3" : "_rebuild_tensor_v2")
         bytes.append(PickleOpcode.mark.rawValue)

@@ -73,12 +73,12 @@ enum TorchFile {
             let pickle = archive.members.values.first(where: {
                 $0.name == "data.pkl" || $0.name.hasSuffix("/data.pkl")
             })
-        else { throw source.malformed("it has no `data.pkl`") }
+        else { throw source.malformed(.torch(.noPickle)) }
         let prefix = pickle.name.dropLast("data.pkl".count)
         if let order = archive.members[prefix + "byteorder"],
             try archive.text(order) != "little"
         {
-            throw source.unsupported("it is big-endian", hint: "save it on a little-endian machine")
+            throw source.unsupported(.bigEndian)
         }
         let (data, range) = try archive.content(pickle)
         let (value, machine) = try data.withBytes { bytes in
@@ -90,7 +90,7 @@ enum TorchFile {
         let last = LastMember()
         for reference in machine.storages where places[reference.key] == nil {
             guard let member = archive.members["\(prefix)data/\(reference.key)"] else {
-                throw source.malformed("the storage `\(reference.key)` is missing")
+                throw source.malformed(.torch(.missingStorage(reference.key)))
             }
             let span = try archive.check(member)
             places[reference.key] =
@@ -106,18 +106,18 @@ enum TorchFile {
         var cursor = try ByteCursor(bytes, in: source)
         _ = try PickleMachine.run(&cursor)
         guard case .integer(1001) = try PickleMachine.run(&cursor).value else {
-            throw source.unsupported("its protocol is not PyTorch's 1001")
+            throw source.unsupported(.torchProtocol)
         }
         let system = try PickleMachine.run(&cursor)
         if case .dict(let index) = system.value,
             system.machine.dicts[index]["little_endian"] == .bool(false)
         {
-            throw source.unsupported("it is big-endian", hint: "save it on a little-endian machine")
+            throw source.unsupported(.bigEndian)
         }
         let (value, machine) = try PickleMachine.run(&cursor)
         let keys = try PickleMachine.run(&cursor)
         guard case .list(let list) = keys.value else {
-            throw source.malformed("expected a list of storages at byte \(cursor.offset)")
+            throw source.malformed(.torch(.noStorageList(at: cursor.offset)))
         }
         var scalars: [String: TorchScalar] = [:]
         for reference in machine.storages { scalars[reference.key] = reference.scalar }
@@ -125,11 +125,11 @@ enum TorchFile {
         for case .string(let key) in keys.machine.lists[list] {
             let count = try cursor.size(Int64.self)
             guard let scalar = scalars[key] else {
-                throw source.malformed("no tensor uses the storage `\(key)`")
+                throw source.malformed(.torch(.unusedStorage(key)))
             }
             let (byteCount, overflow) = count.multipliedReportingOverflow(
                 by: scalar.dtype.byteCount)
-            guard !overflow else { throw source.malformed("the storage `\(key)` is too large") }
+            guard !overflow else { throw source.malformed(.torch(.largeStorage(key))) }
             let start = cursor.offset
             _ = try cursor.take(byteCount)
             places[key] = Place(storage, start..<cursor.offset)

@@ -58,20 +58,16 @@ struct TorchTensors {
         try collect(value, name: "", depth: 0, budget: &budget, into: &state)
         guard !state.tensors.isEmpty else {
             guard let name = machine.classNames.first else {
-                throw source.unsupported(
-                    "there is no tensor in it", hint: "save the `state_dict()` of the model")
+                throw source.unsupported(.noTensor(needs: nil))
             }
-            throw source.unsupported(
-                "it asks for `\(name)`, and pickle code is never run; there is no tensor beside it",
-                hint: "save only the `state_dict()`, or convert it to safetensors where it was made"
-            )
+            throw source.unsupported(.noTensor(needs: name))
         }
         // Views of one storage may be large, each; not all together.
         var total = 0
         for tensor in state.tensors.values {
             total += tensor.byteCount / 1000
             guard total <= fileByteCount else {
-                throw source.malformed("its tensors are over 1000 times as large as the file")
+                throw source.malformed(.torch(.largeTensors))
             }
         }
         return (state, isWanted)
@@ -154,12 +150,12 @@ struct TorchTensors {
     ) throws {
         budget -= 1
         guard depth < 32, budget > 0 else {
-            throw source.malformed("its dictionaries nest too deep, or contain themselves")
+            throw source.malformed(.torch(.deepDictionaries))
         }
         guard name.utf8.count <= 4096 else {
             throw source.malformed(
-                "the name `\(name.prefix(80))…` has \(name.utf8.count) bytes, expected at most 4096"
-            )
+                .torch(
+                    .longName(String(name.prefix(80)), found: name.utf8.count, limit: 4096)))
         }
         let prefix = name.isEmpty ? "" : name + "."
         func each(_ values: some Sequence<(name: String, value: PickleValue)>) throws {
@@ -172,7 +168,7 @@ struct TorchTensors {
         case .tensor(let index):
             let name = name.isEmpty ? "tensor" : name
             guard state[name] == nil else {
-                throw source.malformed("two tensors are called `\(name)`")
+                throw source.malformed(.torch(.duplicate(tensor: name)))
             }
             state[name] = try tensor(machine.tensors[index], name)
         case .dict(let index): try each(machine.dicts[index].lazy.map { ($0.key, $0.value) })
@@ -212,7 +208,7 @@ struct TorchTensors {
     {
         let storage = machine.storages[reference.storage]
         guard let place = places[storage.key] else {
-            throw source.malformed("`\(name)` uses the storage `\(storage.key)`, which is missing")
+            throw source.malformed(.torch(.noStorage(tensor: name, storage: storage.key)))
         }
         let dtype = reference.scalar.dtype
         let width = dtype.byteCount
@@ -231,15 +227,14 @@ struct TorchTensors {
         guard
             let byteCount = shape.checkedByteCount(dtype),
             byteCount / 1000 <= fileByteCount
-        else { throw source.malformed("`\(name)` has the impossible shape \(shape)") }
+        else { throw source.malformed(.torch(.impossibleShape(tensor: name, shape))) }
         let first = end
         if byteCount > 0 {
             for (size, stride) in zip(reference.sizes, reference.strides) { add(size - 1, stride) }
             add(1, 1)
         }
         guard !overflow, end <= available else {
-            throw source.malformed(
-                "`\(name)` ends past its storage of \(available) elements")
+            throw source.malformed(.torch(.outside(tensor: name, storageCount: available)))
         }
         return LazyTensor(dtype, shape, strides: reference.strides) {
             let (bytes, start) = try place.find()

@@ -28,7 +28,7 @@ struct UnpackProcess: ~Copyable {
             let message = try child.receive(.listing, limit: Self.nameLimit, source)
             if message.isEmpty { return }
             guard let found = ArchiveEntry(message: Array(message)) else {
-                throw source.malformed("the sandboxed parser sent an invalid reply")
+                throw source.malformed(.parser(.invalidReply))
             }
             let isWanted = try entry(found)
             try child.ask(isWanted ? 1 : 0, source)

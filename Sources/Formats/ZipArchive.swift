@@ -40,10 +40,10 @@ struct ZipArchive: Sendable {
                 let member = try ZipArchive.member(&cursor.cursor)
                 left -= min(member.storedCount, bytes.count + 1)
                 guard left >= 0 else {
-                    throw source.malformed("its members overlap, or are larger than the file")
+                    throw source.malformed(.zip(.overlap))
                 }
                 guard members.updateValue(member, forKey: member.name) == nil else {
-                    throw source.malformed("the member `\(member.name)` occurs twice")
+                    throw source.malformed(.zip(.duplicate(member: member.name)))
                 }
             }
             return members
@@ -71,7 +71,7 @@ struct ZipArchive: Sendable {
         {
             end -= 1
         }
-        guard end >= first else { throw source.malformed("it has no end record") }
+        guard end >= first else { throw source.malformed(.zip(.noEndRecord)) }
         var cursor = try ByteCursor(bytes, at: end + 10, in: source)
         var count = try cursor.size(UInt16.self)
         _ = try cursor.take(4)
@@ -79,12 +79,12 @@ struct ZipArchive: Sendable {
         if count == 0xFFFF || offset == 0xFFFF_FFFF {
             try cursor.seek(to: end - 20)
             guard try cursor.integer(UInt32.self) == 0x0706_4B50 else {
-                throw source.malformed("its zip64 end record is missing")
+                throw source.malformed(.zip(.noZip64EndRecord))
             }
             _ = try cursor.take(4)
             try cursor.seek(to: try cursor.size(UInt64.self))
             guard try cursor.integer(UInt32.self) == 0x0606_4B50 else {
-                throw source.malformed("its zip64 end record is missing")
+                throw source.malformed(.zip(.noZip64EndRecord))
             }
             _ = try cursor.take(28)
             count = try cursor.size(UInt64.self)
@@ -93,7 +93,7 @@ struct ZipArchive: Sendable {
         }
         try cursor.seek(to: offset)
         guard count <= cursor.remaining / 46 else {
-            throw source.malformed("\(count) members do not fit the file")
+            throw source.malformed(.zip(.memberCount(count)))
         }
         return (cursor, count)
     }
@@ -101,7 +101,7 @@ struct ZipArchive: Sendable {
     private static func member(_ cursor: inout ByteCursor) throws -> Member {
         let source = cursor.source
         guard try cursor.integer(UInt32.self) == 0x0201_4B50 else {
-            throw source.malformed("expected a directory entry at byte \(cursor.offset - 4)")
+            throw source.malformed(.zip(.noEntry(at: cursor.offset - 4)))
         }
         _ = try cursor.take(4)
         let flags = try cursor.integer(UInt16.self)
@@ -125,7 +125,7 @@ struct ZipArchive: Sendable {
             if storedCount == 0xFFFF_FFFF { storedCount = try field.size(UInt64.self) }
             if offset == 0xFFFF_FFFF { offset = try field.size(UInt64.self) }
         }
-        guard flags & 1 == 0 else { throw source.unsupported("`\(name)` is encrypted") }
+        guard flags & 1 == 0 else { throw source.unsupported(.encrypted(member: name)) }
         return Member(
             name: name, method: method, storedCount: storedCount, count: count, offset: offset)
     }
@@ -135,7 +135,7 @@ struct ZipArchive: Sendable {
         try storage.withBytes { bytes in
             var cursor = try ByteCursor(bytes, at: member.offset, in: source)
             guard try cursor.integer(UInt32.self) == 0x0403_4B50 else {
-                throw source.malformed("`\(member.name)` has no local header")
+                throw source.malformed(.zip(.noLocalHeader(member: member.name)))
             }
             _ = try cursor.take(22)
             let nameCount = try cursor.size(UInt16.self)
@@ -162,21 +162,21 @@ struct ZipArchive: Sendable {
         let span = try span(member)
         if member.method == 0 {
             guard member.count == member.storedCount else {
-                throw source.malformed("`\(member.name)` is stored, with two different sizes")
+                throw source.malformed(.zip(.storedSize(member: member.name)))
             }
             return span
         }
         guard member.method == 8 else {
             throw source.unsupported(
-                "`\(member.name)` is compressed by method \(member.method)",
-                hint: "write it uncompressed, or with deflate")
+                .compression(member: member.name, method: Int(member.method)))
         }
         // Deflate makes at most 1032 bytes of one, and of gigabytes of weights hardly ever a hundred.
         let limit = member.count > 1 << 30 ? 100 : 1032
         guard member.count / limit <= member.storedCount + 1 else {
             throw source.malformed(
-                "`\(member.name)` claims to inflate from \(member.storedCount) to "
-                    + "\(member.count) bytes")
+                .zip(
+                    .inflation(
+                        member: member.name, from: member.storedCount, to: member.count)))
         }
         return span
     }
@@ -201,8 +201,8 @@ struct ZipArchive: Sendable {
             } else {
                 try Self.inflate(storage, at: member.offset, count: count, source, take)
             }
-        } catch FormatError.malformed(_, _, let reason) {
-            throw source.malformed("`\(member.name)`: \(reason)")
+        } catch FormatError.malformed(_, _, .zip(let flaw)) {
+            throw source.malformed(.zip(flaw.named(member.name)))
         }
         return try spool.finish(keepsFile: keepsFile)
     }
@@ -213,15 +213,15 @@ struct ZipArchive: Sendable {
         _ storage: Storage, at offset: Int, count: Int, _ source: Source,
         _ body: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        guard let archive = archive_read_new() else { throw source.malformed("out of memory") }
+        guard let archive = archive_read_new() else { throw source.malformed(.zip(.outOfMemory)) }
         defer { archive_read_free(archive) }
         archive_read_support_format_zip_streamable(archive)
         try storage.withBytes { bytes in
-            guard offset <= bytes.count else { throw source.malformed("it lies past the end") }
+            guard offset <= bytes.count else { throw source.malformed(.zip(.outside(member: nil))) }
             func fail() -> FormatError {
                 let reason =
                     archive_error_string(archive).map { String(cString: $0) } ?? "too short"
-                return source.malformed("it does not inflate: \(reason)")
+                return source.malformed(.zip(.notInflating(member: nil, reason: reason)))
             }
             var entry: OpaquePointer?
             let slice = UnsafeRawBufferPointer(rebasing: bytes[offset...])
@@ -255,8 +255,9 @@ struct ZipArchive: Sendable {
     func text(_ member: Member) throws -> String {
         guard member.count <= Self.textLimit else {
             throw source.malformed(
-                "`\(member.name)` has \(member.count) bytes of text, expected at most "
-                    + "\(Self.textLimit)")
+                .zip(
+                    .longText(
+                        member: member.name, found: member.count, limit: Self.textLimit)))
         }
         let (storage, range) = try content(member)
         return storage.withBytes { String(decoding: $0[range], as: UTF8.self) }

@@ -1,39 +1,65 @@
 // Writes zip archives of stored members, through libarchive.
 
 internal import CArchive
+import GraftSystem
 import GraftTensors
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
-/// A zip archive under way: members are stored, not compressed, so that readers can map them.
+/// A zip archive under way: members are stored, not compressed, so that readers can map them. It appears when it
+/// is finished.
 final class ZipWriter {
     private let archive: OpaquePointer
-    private let path: String
+    private let sink: Sink
+    private var path: String { sink.file.path }
 
-    /// Starts an archive at the end of an open file.
-    init(_ descriptor: Int32, path: String) throws {
+    /// The file to which libarchive's bytes go.
+    private final class Sink {
+        var file: AtomicFile
+        private(set) var failure: FileError?
+
+        init(replacing path: String) throws(FileError) {
+            file = try AtomicFile(replacing: path)
+        }
+
+        /// How many bytes were written; -1 if they could not be.
+        func write(_ bytes: UnsafeRawBufferPointer) -> Int {
+            do {
+                try file.write(bytes)
+                return bytes.count
+            } catch {
+                failure = error
+                return -1
+            }
+        }
+    }
+
+    /// Starts the archive that will replace `path`.
+    init(replacing path: String) throws {
+        sink = try Sink(replacing: path)
         guard let archive = archive_write_new() else {
-            throw FileError("write", path, code: ENOMEM)
+            throw FileError(.write, at: path, .noMemory)
         }
         self.archive = archive
-        self.path = path
         try check(archive_write_set_format_zip(archive))
         try check(archive_write_set_options(archive, "zip:compression=store"))
         // Without this, the last block is padded to 10 KiB.
         archive_write_set_bytes_in_last_block(archive, 1)
-        try check(archive_write_open_fd(archive, descriptor))
+        let opened = archive_write_open(
+            archive, Unmanaged.passUnretained(sink).toOpaque(), nil,
+            { _, sink, bytes, count in
+                guard let sink else { return -1 }
+                return Unmanaged<Sink>.fromOpaque(sink).takeUnretainedValue()
+                    .write(UnsafeRawBufferPointer(start: bytes, count: count))
+            }, nil)
+        try check(opened)
     }
 
     deinit { archive_write_free(archive) }
 
     private func check(_ status: some BinaryInteger) throws {
         guard status < 0 else { return }
+        if let failure = sink.failure { throw failure }
         let code = archive_errno(archive)
-        throw FileError("write", path, code: code > 0 ? code : EIO)
+        throw FileError(.write, at: path, code > 0 ? Errno(code: code) : .inputOutput)
     }
 
     /// Adds a member of exactly `byteCount` bytes, which `fill` hands over in pieces.
@@ -42,10 +68,11 @@ final class ZipWriter {
         _ fill: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
     ) throws {
         guard !name.isEmpty, !name.utf8.contains(0) else {
-            throw FormatError.unwritable(
-                path: path, reason: "nothing in it may be called `\(name)`", hint: nil)
+            throw FormatError.unwritable(path: path, .memberName(name))
         }
-        guard let entry = archive_entry_new() else { throw FileError("write", path, code: ENOMEM) }
+        guard let entry = archive_entry_new() else {
+            throw FileError(.write, at: path, .noMemory)
+        }
         defer { archive_entry_free(entry) }
         archive_entry_update_pathname_utf8(entry, name)
         archive_entry_set_filetype(entry, 0o100000)
@@ -60,7 +87,7 @@ final class ZipWriter {
             while !rest.isEmpty {
                 let count = archive_write_data(archive, rest.baseAddress, min(rest.count, 1 << 24))
                 try check(count)
-                guard count > 0 else { throw FileError("write", path, code: EIO) }
+                guard count > 0 else { throw FileError(.write, at: path, .inputOutput) }
                 written += count
                 rest = UnsafeRawBufferPointer(rebasing: rest[count...])
             }
@@ -73,6 +100,9 @@ final class ZipWriter {
         try add(name, byteCount: bytes.count) { emit in try bytes.withUnsafeBytes { try emit($0) } }
     }
 
-    /// Writes the directory.
-    func finish() throws { try check(archive_write_close(archive)) }
+    /// Writes the directory, and puts the archive in its place.
+    func finish() throws {
+        try check(archive_write_close(archive))
+        try sink.file.commit(durably: false)
+    }
 }

@@ -61,17 +61,12 @@ struct FeatureTable {
 
     init(_ path: String) throws {
         let file = try Safetensors.read(path)
-        func refuse(_ reason: String) -> FormatError {
-            .unsupported(
-                path: path, reason: reason,
-                hint: "name the files that `graft features --shard I/N -o PART.safetensors` wrote")
-        }
         guard let text = file.metadata[Self.key],
             let notes = try? JSONDecoder().decode(Notes.self, from: Data(text.utf8)),
             let tensor = file["features"], tensor.shape.rank == 2, tensor.dtype == .f32,
             tensor.shape[0] == notes.names.count, notes.count > 0,
             (0..<notes.count).contains(notes.index), notes.total >= notes.names.count
-        else { throw refuse("it is no part of features") }
+        else { throw FeaturePartError.notAPart(path: path) }
         self.init(
             names: notes.names, features: try tensor.load(), source: notes.source,
             layer: notes.layer, index: notes.index, count: notes.count, total: notes.total,
@@ -81,30 +76,22 @@ struct FeatureTable {
 
     /// The parts together: image i is image i / N of part i mod N, whatever order they are given in.
     init(merging parts: [(path: String, table: FeatureTable)]) throws {
-        func refuse(_ path: String, _ reason: String) -> FormatError {
-            .unsupported(
-                path: path, reason: reason,
-                hint: "compute the missing parts, or name all of one run")
-        }
-        guard let first = parts.first else { throw refuse("", "there are no parts") }
+        guard let first = parts.first else { throw FeaturePartError.noParts }
         var byIndex: [Int: Cursor] = [:]
         for (path, table) in parts {
             guard table.list == first.table.list, table.source == first.table.source,
                 table.layer == first.table.layer, table.count == first.table.count,
                 table.width == first.table.width, table.total == first.table.total
             else {
-                throw refuse(
-                    path,
-                    "it is of other images, another model or another number of parts than `\(first.path)`"
-                )
+                throw FeaturePartError.otherRun(path: path, first: first.path)
             }
             guard byIndex.updateValue(Cursor(table), forKey: table.index) == nil else {
-                throw refuse(path, "part \(table.index) is there twice")
+                throw FeaturePartError.duplicate(path: path, index: table.index)
             }
         }
         let (count, width) = (first.table.count, first.table.width)
         for index in 0..<count where byIndex[index] == nil {
-            throw refuse(first.path, "part \(index) of \(count) is missing")
+            throw FeaturePartError.missing(first: first.path, index: index, of: count)
         }
         let rowCount = parts.reduce(0) { $0 + $1.table.names.count }
         let spool = try Spool(byteCount: rowCount * width * 4)
@@ -112,7 +99,7 @@ struct FeatureTable {
         var skipped: [Skipped] = []
         for image in 0..<first.table.total {
             guard let (name, row) = byIndex[image % count]?.next() else {
-                throw refuse(first.path, "a part is shorter than it should be")
+                throw FeaturePartError.short(first: first.path)
             }
             all.append(name)
             guard let row else {
@@ -120,14 +107,14 @@ struct FeatureTable {
                 continue
             }
             guard names.count < rowCount else {
-                throw refuse(first.path, "a part is longer than it should be")
+                throw FeaturePartError.long(first: first.path)
             }
             let offset = names.count * width * 4
             try row.withUnsafeBytes { try spool.put($0, at: offset) }
             names.append(name)
         }
         guard Self.digest(all) == first.table.list, names.count == rowCount else {
-            throw refuse(first.path, "the parts' images are not those that were divided")
+            throw FeaturePartError.otherImages(first: first.path)
         }
         self.init(
             names: names,

@@ -2,13 +2,8 @@
 
 import CCurl
 import GraftCache
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A request under way. libcurl calls back into it, on the thread of the queue only.
 final class Connection {

@@ -2,14 +2,9 @@
 
 import Dispatch
 import GraftCache
+import GraftSystem
 import GraftTensors
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Reads each piece back from the page cache once it is whole: for the journal in whatever order they
 /// come, for the digest in the order of the file. Memory is one piece, whatever the size of the file.
@@ -45,16 +40,12 @@ final class Digester: @unchecked Sendable {
     }
 
     deinit {
-        journal?.end()
         buffer.deallocate()
     }
 
     /// Writes the pieces that arrive into `journal` from now on.
     func use(_ journal: Journal?) {
-        queue.sync {
-            self.journal?.end()
-            self.journal = journal
-        }
+        queue.sync { self.journal = journal }
     }
 
     /// Compares the pieces that a journal tells of with the file, and hands over those that are right.
@@ -145,18 +136,14 @@ final class Digester: @unchecked Sendable {
     }
 
     private func read(_ range: Range<Int>) -> UnsafeRawBufferPointer? {
-        var filled = 0
-        while filled < range.count {
-            let count = pread(
-                file.descriptor, buffer.baseAddress.map { $0 + filled }, range.count - filled,
-                off_t(range.lowerBound + filled))
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else {
-                failure = FileError("read", path, code: count == 0 ? EIO : errno)
-                return nil
-            }
-            filled += count
+        let target = UnsafeMutableRawBufferPointer(rebasing: buffer[..<range.count])
+        do {
+            let count = try file.file.read(into: target, at: range.lowerBound)
+            guard count == range.count else { throw FileError(.read, at: path, .inputOutput) }
+            return UnsafeRawBufferPointer(target)
+        } catch {
+            failure = error
+            return nil
         }
-        return UnsafeRawBufferPointer(rebasing: buffer[..<filled])
     }
 }

@@ -18,9 +18,7 @@ extension Errand {
         // The whole is looked at, the weights alone are fetched.
         let listing = try errand.list()
         guard let weights = Weights.choose(among: listing.map(\.path)) else {
-            throw HubError(
-                "`\(reference)` holds no weights that graft reads",
-                hint: "name one of its files: `\(reference)/…`")
+            throw HubError.noWeights(reference: reference)
         }
         let fetched = try errand.fetch(Patterns(include: weights.all.map(Patterns.escaped)))
         for warning in fetched.warnings { Notices.say("warning: " + warning) }
@@ -32,7 +30,7 @@ extension Errand {
         let sums = try ContentHasher.over(path, for: digest).finalize()
         if let digest, !digest.matches(sums) {
             throw HubError.wrongDigest(
-                reference, expected: digest.description, found: digest.found(sums))
+                url: reference, expected: digest.description, found: digest.found(sums))
         }
         return Fetched(
             path: path, byteCount: sums.byteCount, sha256: sums.sha256, reference: reference,

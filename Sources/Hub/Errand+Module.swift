@@ -2,13 +2,8 @@
 
 import FoundationEssentials
 import GraftCache
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 extension Errand {
     /// The folder that the archive of a module unpacks to.
@@ -47,7 +42,7 @@ extension Errand {
             return Int(entry.reference.dropFirst(module.text.utf8.count + 1))
         }
         guard !hub.offline else {
-            guard let newest = here.max() else { throw HubError.offline(module.text) }
+            guard let newest = here.max() else { throw HubError.offline(reference: module.text) }
             return module.with(version: newest)
         }
         struct Instance: Decodable { let versionNumber: Int }
@@ -66,29 +61,23 @@ extension Errand {
         guard let found = try? JSONDecoder().decode(Instance.self, from: Data(body)),
             found.versionNumber > 0
         else {
-            throw HubError(
-                "`\(address)` does not answer as Kaggle: expected `versionNumber`",
-                hint: "name the version: `\(module.text)/1`")
+            throw HubError.notAHub(url: address, .moduleVersion(module: module.text))
         }
         return module.with(version: found.versionNumber)
     }
 
     /// A publisher that moved shows a page to people where programs expect an archive.
     private func checkIsArchive(_ path: String, _ module: ModuleReference) throws {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw FileError("open", path) }
-        defer { close(file) }
         var start = [UInt8](repeating: 0, count: 262)
-        let count = read(file, &start, start.count)
+        let file = try FileDescriptor(opening: path)
+        let count = try start.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
         let isGzip = start[0] == 0x1F && start[1] == 0x8B
         let isZip = start.starts(with: "PK\u{3}\u{4}".utf8)
         let isTar = start[257...].starts(with: "ustar".utf8)
         guard count > 2, isGzip || isZip || isTar else {
-            throw HubError(
-                "`\(module.text)` is not an archive: expected one under `\(module.address)`, found "
-                    + (start.starts(with: "<".utf8) ? "a page" : "something else"),
-                hint: "it may have moved: look for its page on kaggle.com and fetch "
-                    + "`kaggle://owner/model/framework/variation/version`")
+            throw HubError.notArchive(
+                module: module.text, address: module.address,
+                isPage: start.starts(with: "<".utf8))
         }
     }
 }

@@ -2,18 +2,13 @@
 
 import FoundationEssentials
 import GraftCache
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 extension Errand {
     /// `pypi:package[==version][/file in the package]`.
     func fetchPackage() throws -> Fetched {
         if let fetched = try cached(reference, digest) { return fetched }
-        guard !hub.offline else { throw HubError.offline(reference) }
+        guard !hub.offline else { throw HubError.offline(reference: reference) }
         let wanted = try PackageReference(reference)
         let (package, member) = (wanted.package, wanted.member)
         let settings = PipSettings()
@@ -31,9 +26,9 @@ extension Errand {
             let temporary = try cache.temporaryPath()
             let (name, sums) = try ArchiveMember.extract(member, from: archive.path, to: temporary)
             if let digest, !digest.matches(sums) {
-                unlink(temporary)
+                FileSystem.discard(temporary)
                 throw HubError.wrongDigest(
-                    reference, expected: digest.description, found: digest.found(sums))
+                    url: reference, expected: digest.description, found: digest.found(sums))
             }
             let entry = Cache.Entry(
                 reference: reference, url: found.url, sha256: sums.sha256,

@@ -2,13 +2,8 @@
 
 import CCurl
 import GraftCache
+import GraftSystem
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// What an answer says before its body.
 struct Head {
@@ -72,9 +67,10 @@ private final class Exchange {
 struct HTTP: Sendable {
     /// The certificates to trust, in a file, for networks with an authority of their own.
     var certificates: String? =
-        variable("SSL_CERT_FILE") ?? variable("CURL_CA_BUNDLE") ?? variable("REQUESTS_CA_BUNDLE")
+        Environment.setting("SSL_CERT_FILE") ?? Environment.setting("CURL_CA_BUNDLE")
+        ?? Environment.setting("REQUESTS_CA_BUNDLE")
     /// The same, as a folder.
-    var certificateFolder: String? = variable("SSL_CERT_DIR")
+    var certificateFolder: String? = Environment.setting("SSL_CERT_DIR")
     var cancellation = Cancellation()
     /// Where what a mirrored hub says of `huggingface.co` is asked instead.
     var endpoint: Location?
@@ -92,7 +88,7 @@ struct HTTP: Sendable {
         prepare: (UnsafeMutableRawPointer) -> Void = { _ in },
         _ accept: (Head, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Head {
-        guard HTTP.isReady, let curl = handles.take() else { throw HubError("libcurl failed") }
+        guard HTTP.isReady, let curl = handles.take() else { throw HubError.noLibrary }
         defer { handles.giveBack(curl) }
         return try withoutActuallyEscaping(accept) { accept in
             let exchange = Exchange(cancellation, accept)
@@ -106,11 +102,11 @@ struct HTTP: Sendable {
             if decodes { graft_curl_set_string(curl, CURLOPT_ACCEPT_ENCODING, "gzip, deflate") }
             if !headers.contains(where: { $0.hasPrefix("Authorization:") }) { useNetrc(curl) }
             prepare(curl)
-            let start = monotonicSeconds()
+            let start = Clock.monotonicSeconds
             let code = withExtendedLifetime(exchange) { curl_easy_perform(curl) }
             Notices.show(
                 only ? "HEAD" : "GET", location, range: nil, status: exchange.head.status,
-                bytes: exchange.received, seconds: monotonicSeconds() - start)
+                bytes: exchange.received, seconds: Clock.monotonicSeconds - start)
             if let failure = exchange.failure { throw failure }
             if cancellation.isCancelled.load(ordering: .relaxed) { throw CancellationError() }
             guard code == CURLE_OK else { throw HTTP.failure(code, location) }
@@ -155,7 +151,7 @@ struct HTTP: Sendable {
     /// Has libcurl look for the host in `$NETRC` or ~/.netrc, as pip and huggingface_hub do.
     func useNetrc(_ curl: UnsafeMutableRawPointer) {
         graft_curl_set_long(curl, CURLOPT_NETRC, Int(CURL_NETRC_OPTIONAL.rawValue))
-        if let file = variable("NETRC") {
+        if let file = Environment.setting("NETRC") {
             graft_curl_set_string(curl, CURLOPT_NETRC_FILE, file)
         }
     }
@@ -172,25 +168,16 @@ struct HTTP: Sendable {
             graft_curl_set_string(curl, CURLOPT_CAPATH, certificateFolder)
         }
         // libcurl reads this one in lower case only, Python in both.
-        if location.scheme == "http", variable("http_proxy") == nil,
-            let proxy = variable("HTTP_PROXY")
+        if location.scheme == "http", Environment.setting("http_proxy") == nil,
+            let proxy = Environment.setting("HTTP_PROXY")
         {
             graft_curl_set_string(curl, CURLOPT_PROXY, proxy)
         }
     }
 
     static func failure(_ code: CURLcode, _ location: Location) -> any Error {
-        let reason = HubError(
-            "cannot fetch `\(location.shown)`: \(String(cString: curl_easy_strerror(code)))",
-            hint:
-                "check the network, and the proxy and certificates in `https_proxy` and `SSL_CERT_FILE`"
-        )
-        switch code {
-        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_UNSUPPORTED_PROTOCOL,
-            CURLE_URL_MALFORMAT, CURLE_OUT_OF_MEMORY, CURLE_BAD_CONTENT_ENCODING:
-            return reason
-        default: return TransientError(reason: reason)
-        }
+        let reason = HubError.unreachable(url: location.shown, code: code.rawValue)
+        return reason.isRetryable ? TransientError(reason: reason) : reason
     }
 }
 
@@ -209,10 +196,4 @@ private final class Handles: @unchecked Sendable {
     }
 
     deinit { for curl in idle { curl_easy_cleanup(curl) } }
-}
-
-/// A variable of the environment that is set to something.
-func variable(_ name: String) -> String? {
-    guard let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty else { return nil }
-    return value
 }

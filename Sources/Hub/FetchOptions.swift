@@ -1,6 +1,7 @@
 // What a fetch may be told beyond what to fetch.
 
 public import GraftCache
+import GraftSystem
 
 /// How to fetch; the defaults are right for most.
 public struct FetchOptions: Sendable {
@@ -55,7 +56,9 @@ public struct FetchOptions: Sendable {
         options.files = max(1, files)
         options.bytesPerSecond = bytesPerSecond
         options.ignoresSpace = ignoresSpace
-        if let seconds = variable("HF_HUB_DOWNLOAD_TIMEOUT").flatMap({ Double($0) }), seconds > 0 {
+        if let seconds = Environment.setting("HF_HUB_DOWNLOAD_TIMEOUT").flatMap({ Double($0) }),
+            seconds > 0
+        {
             options.stallSeconds = seconds
         }
         return options

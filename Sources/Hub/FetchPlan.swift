@@ -2,6 +2,7 @@
 
 import GraftCache
 import GraftRegistry
+import GraftSystem
 import GraftTensors
 
 /// Where a reference leads, what proves it, and whether it is here.

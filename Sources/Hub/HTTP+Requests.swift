@@ -1,13 +1,8 @@
 // Redirects followed by hand, refusals explained, and what may pass tried again.
 
 import GraftCache
+import GraftSystem
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 extension HTTP {
     /// GETs `start`, following redirects; `accept` sees the body of a good answer only.
@@ -48,7 +43,7 @@ extension HTTP {
             var body: [UInt8] = []
             let head = try get(start, headers: headers, credentials: credentials) { _, bytes in
                 guard body.count + bytes.count <= limit else {
-                    throw HubError("the answer of `\(start.shown)` is longer than \(limit) bytes")
+                    throw HubError.longAnswer(url: start.shown, limit: limit)
                 }
                 body += bytes
             }
@@ -77,7 +72,7 @@ extension HTTP {
                     failed = 0
                 }
                 failed += 1
-                guard failed < attempts else { throw error.final }
+                guard failed < attempts else { throw error.reason }
                 let wait = error.retryAfter ?? RetryAfter.backOff(failed)
                 // Nobody looks at a program for longer without thinking that it hangs.
                 guard waited + wait <= RetryAfter.longest else {
@@ -91,12 +86,12 @@ extension HTTP {
     }
 
     private func sleep(seconds: Double) throws {
-        let end = monotonicSeconds() + seconds
+        let end = Clock.monotonicSeconds + seconds
         while true {
             if cancellation.isCancelled.load(ordering: .relaxed) { throw CancellationError() }
-            let rest = end - monotonicSeconds()
+            let rest = end - Clock.monotonicSeconds
             guard rest > 0 else { return }
-            usleep(UInt32(min(rest, 0.1) * 1e6))
+            CurrentProcess.pause(seconds: min(rest, 0.1))
         }
     }
 }

@@ -2,13 +2,8 @@
 
 import GraftCache
 import GraftRegistry
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 extension Hub {
     /// What a reference is now: fetched, proven, and hashed.
@@ -20,9 +15,7 @@ extension Hub {
         let source = try published(reference)?.url ?? reference
         if source.hasPrefix("hf://") { return try await lockHub(source, progress) }
         guard source.contains(":") else {
-            throw HubError(
-                "`\(reference)` is a path: a lock file holds what others can fetch too",
-                hint: "lock a registry name, `hf://`, `https://`, `tfhub://` or `pypi:` reference")
+            throw HubError.lockOfPath(reference)
         }
         let fetched = try await fetch(reference) { done, total in
             progress?(
@@ -88,9 +81,7 @@ extension Hub {
             guard let listed = tree?.files[file.path],
                 listed.sha256 == nil ? listed.blobID == sums.gitBlob : listed.sha256 == sums.sha256
             else {
-                throw HubError(
-                    "`\(path)` is not what its commit lists",
-                    hint: "`graft cache repair`, then lock again")
+                throw HubError.notAsListed(path: path)
             }
             files[file.path] = LockFile.File(
                 bytes: sums.byteCount, sha256: sums.sha256, gitSHA1: listed.blobID,
@@ -136,7 +127,7 @@ extension Hub {
                 })
             guard found.sha256 == file.sha256, found.byteCount == file.bytes else {
                 throw HubError.notLocked(
-                    reference, expected: "\(file.bytes) bytes of sha256:\(file.sha256)",
+                    name: reference, expected: "\(file.bytes) bytes of sha256:\(file.sha256)",
                     found: "\(found.byteCount) bytes of sha256:\(found.sha256)")
             }
             return .file(
@@ -146,7 +137,7 @@ extension Hub {
         }
         if let wanted = options.revision, wanted != commit, wanted != locked.revision {
             throw HubError.notLocked(
-                reference, expected: "commit \(commit) of \(locked.revision ?? "main")",
+                name: reference, expected: "commit \(commit) of \(locked.revision ?? "main")",
                 found: wanted)
         }
         var options = options
@@ -169,26 +160,9 @@ extension Hub {
             let sums = try ContentHasher.over(path).finalize()
             guard sums.sha256 == wanted.sha256, sums.byteCount == wanted.bytes else {
                 throw HubError.notLocked(
-                    path, expected: "\(wanted.bytes) bytes of sha256:\(wanted.sha256)",
+                    name: path, expected: "\(wanted.bytes) bytes of sha256:\(wanted.sha256)",
                     found: "\(sums.byteCount) bytes of sha256:\(sums.sha256)")
             }
         }
-    }
-}
-
-extension HubError {
-    static func notLocked(_ name: String, expected: String, found: String) -> HubError {
-        HubError(
-            "`\(name)` is not what is locked: expected `\(expected)`, found `\(found)`",
-            hint:
-                "`graft cache repair` throws damaged files away; `graft lock` locks what is there now"
-        )
-    }
-
-    /// A reference that a lock file does not have.
-    public static func missing(_ reference: String, in path: String) -> HubError {
-        HubError(
-            "`\(reference)` is not in `\(path)`, and `--locked` takes nothing else",
-            hint: "`graft lock \(reference)` adds it")
     }
 }

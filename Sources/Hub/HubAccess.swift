@@ -1,6 +1,7 @@
 // Which hub is asked, and as whom: found where Python's huggingface_hub finds it.
 
 import GraftCache
+import GraftSystem
 import GraftTensors
 
 /// The hub's address, the token, and what the `HF_*` variables say.
@@ -24,11 +25,11 @@ struct HubAccess: Sendable {
             return text
         }
         location = try Location(
-            stripped(endpoint ?? variable("HF_ENDPOINT") ?? "https://huggingface.co"))
+            stripped(endpoint ?? Environment.setting("HF_ENDPOINT") ?? "https://huggingface.co"))
         self.endpoint = stripped(location.text)
         let own = HubHosts.origins.union([location.origin])
         let given = token.flatMap(Self.cleaned)
-        guard token == nil || given != nil else { throw HubError("`--token` is no token") }
+        guard token == nil || given != nil else { throw HubError.notToken }
         let found = try given.map { ($0, "`--token`") } ?? Self.token(tokenFile)
         credentials =
             found.map {
@@ -45,7 +46,7 @@ struct HubAccess: Sendable {
     /// Where the token is found; nil where there is none.
     static func tokenSource() -> String? {
         guard !HubCache.isSet("HF_HUB_DISABLE_IMPLICIT_TOKEN") else { return nil }
-        for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] where variable(name) != nil {
+        for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] where Environment.setting(name) != nil {
             return "`$\(name)`"
         }
         let path = HubCache.setting("HF_TOKEN_PATH") ?? HubCache.home + "/token"
@@ -59,13 +60,15 @@ struct HubAccess: Sendable {
                 throw FileError("read", file)
             }
             guard let token = cleaned(String(decoding: bytes, as: UTF8.self)) else {
-                throw HubError("`\(file)` holds no token")
+                throw HubError.noTokenInFile(file)
             }
             return (token, "`\(file)`")
         }
         guard !HubCache.isSet("HF_HUB_DISABLE_IMPLICIT_TOKEN") else { return nil }
         for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] {
-            if let token = variable(name).flatMap(cleaned) { return (token, "`$\(name)`") }
+            if let token = Environment.setting(name).flatMap(cleaned) {
+                return (token, "`$\(name)`")
+            }
         }
         let path = HubCache.setting("HF_TOKEN_PATH") ?? HubCache.home + "/token"
         return Files.read(path, limit: 1 << 16)

@@ -25,12 +25,10 @@ extension Hub {
             let access = try HubAccess(
                 token: options.token, tokenFile: options.tokenFile, endpoint: options.endpoint)
             guard let credentials = access.credentials else {
-                throw HubError(
-                    "no token: requests to `\(access.endpoint)` are anonymous",
-                    hint: "set `HF_TOKEN`, or run `hf auth login`")
+                throw HubError.noToken(endpoint: access.endpoint, isUpload: false)
             }
             guard !offline, !HubAccess.isOffline else {
-                throw HubError("the account is known to the hub only, and this is offline")
+                throw HubError.needsNetwork(.account)
             }
             struct Answer: Decodable {
                 struct Organization: Decodable { let name: String }
@@ -46,7 +44,7 @@ extension Hub {
             let (_, body) = try HTTP(cancellation: cancellation)
                 .text(try Location(address), credentials: credentials)
             guard let answer = try? JSONDecoder().decode(Answer.self, from: Data(body)) else {
-                throw HubAPI.noHub(address, "an account")
+                throw HubError.notAHub(url: address, .account)
             }
             return HubAccount(
                 name: answer.name, organizations: (answer.orgs ?? []).map(\.name),

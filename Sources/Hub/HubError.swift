@@ -1,90 +1,254 @@
-// What a fetch can meet, and what to type about it.
+// What a fetch, a lock or an upload can meet, and what to type about it.
 
-import GraftCache
+public import GraftCache
 public import GraftTensors
 
-/// A reference that could not be fetched.
-public struct HubError: Diagnostic, Equatable {
-    /// What happened.
-    public let message: String
-    /// What to do about it.
-    public let hint: String?
+/// A reference that could not be fetched, locked or uploaded.
+///
+/// Addresses in the payloads are shown without user names and passwords; ``message`` masks signatures and tokens too.
+public enum HubError: Diagnostic, Equatable {
+    // References.
+    /// Not in the cache, and no request may be sent.
+    case offline(reference: String)
+    /// A scheme that is not fetched.
+    case unsupportedScheme(String, reference: String)
+    /// A registry entry whose address is not one.
+    case publishedElsewhere(reference: String, address: String)
+    /// Not an `hf://` reference.
+    case notRepository(String)
+    /// A path that leads out of its repository.
+    case leadsOut(String)
+    /// Not a `tfhub://` or `kaggle://` reference.
+    case notModule(String)
+    /// Not a `pypi:` reference.
+    case notPackage(String)
+    /// Not the name of a revision.
+    case notRevision(String)
+    /// Not an address.
+    case notAddress(String)
+    /// Neither `https` nor allowed `http`.
+    case insecure(url: String, scheme: String, host: String)
 
-    /// What a hub means by its refusal, where it says so.
-    enum Kind { case missingFile, missingRevision, missingRepository, gated, refused, other }
-    let kind: Kind
-    /// Whether the repository is there and the file is not.
-    package var isMissingFile: Bool { kind == .missingFile }
-    /// Whether it may pass by itself.
-    var isTransient = false
-    /// The HTTP status that it comes from, where it does.
-    var status: Int?
+    // What is asked for.
+    /// A disk without room for what is missing.
+    case noSpace(path: String, needed: Int, free: Int)
+    /// None of a repository's files is wanted.
+    case nothingWanted(reference: String, fileCount: Int)
+    /// No weight file in a repository.
+    case noWeights(reference: String)
+    /// Files that are missing where no request may be sent.
+    case incomplete(reference: String, missing: Int, of: Int, first: String)
+    /// A file whose path cannot become one of this machine; how many more there are, and where the others are.
+    case refusedPath(
+        String, repository: String, RelativePath.Flaw, more: Int, others: Int, folder: String)
+    /// Other bytes than the digest says.
+    case wrongDigest(url: String, expected: String, found: String)
+    /// A local file with other bytes than the digest says.
+    case wrongLocalDigest(path: String, expected: String, found: String)
+    /// A Git LFS pointer in place of the file.
+    case pointer(name: String, byteCount: Int, sha256: String, targetByteCount: Int)
+    /// A web page in place of the file, and how it begins.
+    case webPage(name: String, isWeights: Bool, start: String)
+    /// A module that is not an archive, or a page.
+    case notArchive(module: String, address: String, isPage: Bool)
+    /// A package that the index does not have; the versions that it has.
+    case noPackage(String, version: String?, found: [String])
 
-    /// Whether a hub gives nothing to who asks now; what it says of a file or a revision is no refusal.
-    var isRefusal: Bool {
-        guard let status, [401, 402, 403, 404, 410, 451].contains(status) else { return false }
-        return kind != .missingFile && kind != .missingRevision
+    // Answers.
+    /// The server refuses.
+    case refused(Refused)
+    /// The hub has disabled the repository.
+    case disabled(url: String, status: Int)
+    /// The repository is gated.
+    case gated(url: String, status: Int, page: String, token: String?)
+    /// No such repository, or a private one.
+    case noRepository(url: String, status: Int, token: String?)
+    /// No such revision.
+    case noRevision(url: String, status: Int)
+    /// No such file.
+    case noFile(url: String, status: Int)
+    /// The request failed before an answer came; the number is libcurl's.
+    case unreachable(url: String, code: UInt32)
+    /// libcurl cannot be used.
+    case noLibrary
+    /// Out of memory.
+    case outOfMemory
+    /// The server limits requests, and asks for a longer wait than graft waits; its words or the last refusal.
+    case busy(String, waited: Double, wait: Double)
+    /// An answer that no hub gives.
+    case notAHub(url: String, Expected)
+    /// Another status than a file has.
+    case unexpectedStatus(url: String, status: Int)
+    /// A part of a file where the whole was asked for.
+    case unexpectedPart(url: String, range: String?)
+    /// Another part than was asked for.
+    case wrongPart(url: String, expected: Int, found: String)
+    /// A range that cannot be one.
+    case brokenRange(url: String, String)
+    /// A length that no file has.
+    case brokenLength(url: String, String)
+    /// Another length than the listing says.
+    case wrongLength(url: String, expected: Int, found: Int)
+    /// Fewer bytes than the file has.
+    case endedEarly(url: String, expected: Int, found: Int)
+    /// A signed address that is refused by now.
+    case expiredAddress(url: String, status: Int)
+    /// No bytes after a place within the file.
+    case noBytesAfter(url: String, Int)
+    /// A store that refuses to send a large file whole.
+    case notSentWhole(url: String)
+    /// An answer that is longer than any is.
+    case longAnswer(url: String, limit: Int)
+    /// An answer for another commit.
+    case otherCommit(url: String, expected: String, found: String)
+    /// Another file than the part that is here.
+    case changedMeanwhile(url: String)
+    /// Another file with each request.
+    case alwaysChanging(url: String)
+    /// A coding that was not asked for.
+    case coded(url: String, coding: String)
+    /// A listing in pages that contradicts itself.
+    case listing(url: String, Listing)
+    /// Too many redirects, or one that is not followed.
+    case redirect(Redirect)
+    /// A package index whose answer is not PEP 691's.
+    case notAnIndex(String)
+
+    // Accounts and uploads.
+    /// A token that cannot be one.
+    case notToken
+    /// A file without a token.
+    case noTokenInFile(String)
+    /// No token where one is needed.
+    case noToken(endpoint: String, isUpload: Bool)
+    /// A request that only a network can answer.
+    case needsNetwork(Need)
+    /// A path that cannot be one of the repository.
+    case unsafeUpload(path: String, RelativePath.Flaw)
+    /// No file to upload.
+    case nothingToUpload(path: String)
+    /// A file that changed while it was read.
+    case changedFile(path: String)
+    /// The store refuses a file, in its words.
+    case refusedByStore(path: String, reason: String?)
+
+    // Lock files.
+    /// A path, which only this machine knows.
+    case lockOfPath(String)
+    /// A file that is not what its commit lists.
+    case notAsListed(path: String)
+    /// Something else than is locked.
+    case notLocked(name: String, expected: String, found: String)
+    /// A reference that is not in the lock file.
+    case missing(String, in: String)
+    /// No lock file.
+    case noLockFile(String)
+    /// Not a lock file.
+    case notLockFile(String)
+    /// A lock file of another version.
+    case lockFileVersion(path: String, expected: Int, found: Int)
+    /// A lock file that contradicts itself.
+    case brokenLockFile(path: String, reference: String?, reason: String)
+
+    /// A server's refusal.
+    public struct Refused: Equatable, Sendable {
+        /// The address.
+        public let url: String
+        /// Its host.
+        public let host: String
+        /// The HTTP status.
+        public let status: Int
+        /// The words of the server.
+        public let said: String?
+        /// The number under which it knows the request.
+        public let request: String?
+        /// The source of the credentials that were sent.
+        public let credentials: String?
+
+        package init(
+            url: String, host: String, status: Int, said: String? = nil, request: String? = nil,
+            credentials: String? = nil
+        ) {
+            self.url = url
+            self.host = host
+            self.status = status
+            self.said = said
+            self.request = request
+            self.credentials = credentials
+        }
     }
 
-    /// Whether the server does not know the address itself, and says nothing of a repository.
-    var isUnknownAddress: Bool { kind == .refused && [404, 405, 501].contains(status) }
-
-    init(_ message: String, hint: String? = nil, kind: Kind = .other) {
-        self.message = Secrets.masked(message)
-        self.hint = hint.map { Secrets.masked($0) }
-        self.kind = kind
+    /// The answer that a hub would give.
+    public enum Expected: Equatable, Sendable {
+        /// A commit.
+        case commit
+        /// The fields that name a file.
+        case fileFields
+        /// A size.
+        case size(String)
+        /// A size of a file.
+        case sizeOf(String)
+        /// A list of files.
+        case files
+        /// A size and digests of a file.
+        case digests(of: String)
+        /// Sizes whose sum is one.
+        case sizes
+        /// A list of models.
+        case models
+        /// An account.
+        case account
+        /// The way in which a file is uploaded.
+        case uploadMode(of: String)
+        /// The answer to an upload.
+        case uploadAnswer
+        /// The commit of an upload.
+        case uploadCommit
+        /// An answer for a file.
+        case answer(for: String)
+        /// Parts of a file.
+        case parts(of: String, byteCount: Int)
+        /// The ETag of a part.
+        case partETag
+        /// A version of a module, of Kaggle.
+        case moduleVersion(module: String)
     }
 
-    static func offline(_ reference: String) -> HubError {
-        HubError(
-            "`\(reference)` is not in the cache and `--offline` forbids to fetch it",
-            hint: "run once without `--offline`")
+    /// A contradiction in a listing.
+    public enum Listing: Equatable, Sendable {
+        /// The same path twice.
+        case duplicate(path: String)
+        /// A file that the commit names is not in the list.
+        case missing(path: String, fileCount: Int)
+        /// A file that is a folder too.
+        case fileAndFolder(file: String, inside: String)
+        /// A page that was there before.
+        case repeated
+        /// A `Link` that cannot be read.
+        case brokenLink(String)
+        /// Several next pages.
+        case manyNextPages(Int)
+        /// A next page at another server.
+        case elsewhere(String)
     }
 
-    static func wrongDigest(_ url: String, expected: String, found: String) -> HubError {
-        HubError(
-            "`\(url)` is not what was asked for: expected `\(expected)`, found `\(found)`",
-            hint: "the file was thrown away; check the digest, or who answers under that address")
-    }
-}
-
-/// A failure of the network, which may pass: the caller tries again.
-struct TransientError: Error {
-    let reason: HubError
-    /// Seconds that the server asks us to wait.
-    var retryAfter: Double?
-    /// Who limits what, where that is why: `hub.example.org limits requests (500 per 300 s)`.
-    var limit: String?
-    /// Whether only an address that was remembered has to be found anew.
-    var isStale = false
-}
-
-extension TransientError {
-    /// What to say before waiting so many seconds; nil for a moment that nobody notices.
-    func waiting(_ seconds: Double) -> String? {
-        guard seconds >= 2 else { return nil }
-        let wait = Int(seconds.rounded(.up))
-        return limit.map { "\($0): waiting \(wait) s" }
-            ?? "\(reason.message): trying again in \(wait) s"
+    /// The reason for which a redirect is not followed.
+    public enum Redirect: Equatable, Sendable {
+        /// Too many.
+        case tooMany(url: String, limit: Int)
+        /// The same address again.
+        case circle(url: String, again: String)
+        /// From https to http.
+        case downgrade(url: String)
     }
 
-    /// The reason where the wait would be too long.
-    func tooLong(waited: Double) -> HubError {
-        guard let retryAfter else { return final }
-        let wait = Int(min(retryAfter, 1e9).rounded(.up))
-        let past = waited >= 1 ? ", after \(Int(waited)) s of waiting" : ""
-        var reason = HubError(
-            (limit ?? reason.message) + past + ": it asks to wait \(wait) s",
-            hint: "run the same command again then; `HF_TOKEN` gives a larger quota",
-            kind: reason.kind)
-        reason.isTransient = true
-        return reason
-    }
-
-    /// The reason, for those who do not try again.
-    var final: HubError {
-        var reason = reason
-        reason.isTransient = true
-        return reason
+    /// A request that needs the network.
+    public enum Need: String, Equatable, Sendable {
+        /// An upload.
+        case upload = "an upload needs the network"
+        /// A search.
+        case search = "a search of the Hub needs the network"
+        /// The account.
+        case account = "the account is known to the hub only, and this is offline"
     }
 }

@@ -26,6 +26,7 @@ enum HubHosts {
 struct Redirects {
     private var seen: Set<String>
     private(set) var count = 0
+    private static let limit = 20
     let start: Location
 
     init(_ start: Location) {
@@ -42,16 +43,14 @@ struct Redirects {
         var next = http.rewritten(named)
         if seen.contains(next.text) { next = named }
         guard location.scheme == next.scheme || next.scheme == "https" else {
-            throw HubError("`\(location.shown)` redirects from https to http: refused")
+            throw HubError.redirect(.downgrade(url: location.shown))
         }
         count += 1
         guard seen.insert(next.text).inserted else {
-            throw HubError(
-                "`\(start.shown)` redirects in a circle: `\(next.shown)` was asked already",
-                hint: "check the address, and `HF_ENDPOINT` where that names a mirror")
+            throw HubError.redirect(.circle(url: start.shown, again: next.shown))
         }
-        guard count <= 20 else {
-            throw HubError("`\(start.shown)` redirects more than 20 times")
+        guard count <= Self.limit else {
+            throw HubError.redirect(.tooMany(url: start.shown, limit: Self.limit))
         }
         return next
     }

@@ -2,12 +2,7 @@
 
 import GraftCache
 import GraftRegistry
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// Pages of the Hub.
 enum HubPage {
@@ -24,7 +19,7 @@ enum HubPage {
         guard text.hasPrefix("https://") || text.hasPrefix("http://"), !text.contains("#sha256="),
             !text.contains("#md5="), let location = try? Location(text)
         else { return nil }
-        let endpoint = variable("HF_ENDPOINT").flatMap { try? Location($0) }
+        let endpoint = Environment.setting("HF_ENDPOINT").flatMap { try? Location($0) }
         let isOwn = HubHosts.origins.contains(location.origin)
         guard isOwn || location.origin == endpoint?.origin else { return nil }
         var rest = location.text.prefix { $0 != "?" }.dropFirst(location.scheme.utf8.count + 3)
@@ -100,7 +95,7 @@ extension Hub {
 
     private func plainName(_ text: String) -> String? {
         guard !text.contains(":"), !text.hasPrefix("."), !text.hasPrefix("/"), !text.hasPrefix("~"),
-            !text.hasSuffix("/"), !HubPage.hasFileEnding(text), access(text, F_OK) != 0,
+            !text.hasSuffix("/"), !HubPage.hasFileEnding(text), !FileSystem.exists(text),
             // A publisher that the registry knows means its models, also where their names are wrong.
             !text.hasPrefix("torchvision/"), !text.hasPrefix("keras/"),
             let parsed = try? HubReference("hf://" + text, kind: options.kind), parsed.path == nil,

@@ -11,10 +11,7 @@ struct HubReference: Equatable {
 
     /// Reads a reference; `kind` is what `--repo-type` says.
     init(_ text: String, kind: HubName.Kind? = nil) throws {
-        let wrong = HubError(
-            "`\(text)` is not a repository",
-            hint: "expected `hf://organisation/name`, `hf://datasets/organisation/name`, with "
-                + "`@revision` and `/file` where wanted")
+        let wrong = HubError.notRepository(text)
         guard text.hasPrefix("hf://") else { throw wrong }
         var parts = text.dropFirst(5).split(separator: "/", omittingEmptySubsequences: false)
             .map(String.init)
@@ -57,7 +54,7 @@ struct HubReference: Equatable {
         guard let path else { return }
         let plain = path.hasSuffix("/") ? String(path.dropLast()) : path
         guard RelativePath.isSafe(plain) else {
-            throw HubError("`\(text)` names a path that leads out of the repository")
+            throw HubError.leadsOut(text)
         }
     }
 }

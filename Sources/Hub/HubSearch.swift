@@ -63,7 +63,7 @@ extension Hub {
     public func search(_ query: HubQuery) async throws -> [HubModel] {
         try await onOwnThread { cancellation in
             guard !offline, !HubAccess.isOffline else {
-                throw HubError("a search of the Hub needs the network")
+                throw HubError.needsNetwork(.search)
             }
             let api = HubAPI(
                 HTTP(cancellation: cancellation),
@@ -96,7 +96,7 @@ extension HubAPI {
             guard asked.insert(location.text).inserted else { break }
             let (head, body) = try http.text(location, credentials: access.credentials)
             guard let page = try? JSONDecoder().decode([Entry].self, from: Data(body)) else {
-                throw Self.noHub(location.shown, "a list of models")
+                throw HubError.notAHub(url: location.shown, .models)
             }
             for entry in page {
                 guard let model = entry.model(runnable), found.count < query.limit else { continue }

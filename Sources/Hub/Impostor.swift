@@ -16,12 +16,9 @@ enum Impostor {
         let ending = ending(of: name)
         let isWeights = weights.contains(ending)
         if isWeights, let pointer = Pointer(sample, byteCount: byteCount) {
-            throw HubError(
-                "`\(name)` is a Git LFS pointer of \(byteCount) bytes to sha256:\(pointer.digest), not "
-                    + "the file of \(pointer.byteCount) bytes itself",
-                hint:
-                    "fetch it from its hub with `graft fetch hf://…`, or run `git lfs pull` in the clone "
-                    + "that it comes from")
+            throw .pointer(
+                name: name, byteCount: byteCount, sha256: pointer.digest,
+                targetByteCount: pointer.byteCount)
         }
         guard isWeights || !isListed && !texts.contains(ending) else { return }
         let isPage = isHTML(sample)
@@ -32,11 +29,7 @@ enum Impostor {
         }
         let start = String(decoding: sample.prefix(60), as: UTF8.self)
             .split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        throw HubError(
-            "`\(name)` is a web page: expected \(isWeights ? "weights" : "a file"), found `\(start)`",
-            hint:
-                "a login or a confirmation may stand before the file: open its address in a browser"
-        )
+        throw .webPage(name: name, isWeights: isWeights, start: start)
     }
 
     private static let weights: Set<String> = [

@@ -2,13 +2,8 @@
 
 import FoundationEssentials
 import GraftCache
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A file of lines beside the caches: what is downloaded, then `<piece> <XXH64>` for each piece that is
 /// on the disk.
@@ -39,7 +34,7 @@ struct Journal {
     }
 
     let path: String
-    private let descriptor: Int32
+    private let file: OpenFile
 
     /// Starts a journal, in place of an older one.
     init(starting path: String, _ header: Header) throws {
@@ -52,19 +47,16 @@ struct Journal {
 
     /// Goes on with the journal at `path`.
     init(continuing path: String) throws(FileError) {
-        descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
-        guard descriptor >= 0 else { throw FileError("open", path) }
+        file = OpenFile(
+            try FileDescriptor(opening: path, for: .writing, [.append, .noLink]))
         self.path = path
     }
 
     /// Writes down a piece. A line that cannot be written only costs a piece after a crash.
     func add(_ piece: Piece) {
-        let line = Array("\(piece.index) \(String(piece.sum, radix: 16))\n".utf8)
-        _ = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        let line = "\(piece.index) \(String(piece.sum, radix: 16))\n"
+        _ = file.file.writeAtOnce(Array(line.utf8))
     }
-
-    /// Stops writing; the file stays.
-    func end() { close(descriptor) }
 
     /// What a journal says; nil where there is none that can be read.
     static func read(_ path: String) -> (header: Header, pieces: [Piece])? {

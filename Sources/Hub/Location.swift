@@ -15,11 +15,11 @@ struct Location: Sendable {
 
     /// Parses `text`, relative to `base` where there is one.
     init(_ text: String, relativeTo base: Location? = nil) throws {
-        guard let handle = curl_url() else { throw HubError("out of memory") }
+        guard let handle = curl_url() else { throw HubError.outOfMemory }
         defer { curl_url_cleanup(handle) }
         if let base { curl_url_set(handle, CURLUPART_URL, base.text, 0) }
         guard curl_url_set(handle, CURLUPART_URL, text, 0) == CURLUE_OK else {
-            throw HubError("`\(text)` is not an address", hint: "expected `https://host/path`")
+            throw HubError.notAddress(text)
         }
         func part(_ part: CURLUPart, _ flags: UInt32 = 0) -> String {
             var value: UnsafeMutablePointer<CChar>?
@@ -45,12 +45,7 @@ struct Location: Sendable {
                 user: user, password: password, origin: "\(scheme)://\(host):\(port)",
                 source: "the address")
         guard scheme == "https" || scheme == "http" && PlainHTTP.allows(host, port: port) else {
-            throw HubError(
-                "refused to fetch `\(self.text)`: expected `https`, found `\(scheme)`",
-                hint: scheme == "http"
-                    ? "on a network that you trust, allow it with `--allow-http \(host)` or "
-                        + "`GRAFT_ALLOW_HTTP=\(host)`"
-                    : "check the address, and `HF_ENDPOINT` where that names a mirror")
+            throw HubError.insecure(url: self.text, scheme: scheme, host: host)
         }
     }
 

@@ -75,31 +75,26 @@ public struct LockFile: Sendable, Codable, Equatable {
     /// - Throws: `HubError` where there is none, or none that can be trusted.
     public init(reading path: String) throws {
         guard let bytes = Files.read(path, limit: 256 << 20) else {
-            throw HubError(
-                "there is no lock file at `\(path)`",
-                hint: "`graft lock REFERENCE…` writes one; `--lock-file` names another")
+            throw HubError.noLockFile(path)
         }
         struct Version: Decodable { let format: Int }
         let decoder = JSONDecoder()
         guard let version = try? decoder.decode(Version.self, from: Data(bytes)) else {
-            throw HubError("`\(path)` is not a lock file", hint: "`graft lock` writes them")
+            throw HubError.notLockFile(path)
         }
         guard version.format == Self.format else {
-            throw HubError(
-                "`\(path)` is a lock file of format \(version.format), this graft reads format "
-                    + "\(Self.format)", hint: "use a newer graft")
+            throw HubError.lockFileVersion(
+                path: path, expected: Self.format, found: version.format)
         }
         do {
             self = try decoder.decode(Self.self, from: Data(JSONKeys.protected(bytes)))
         } catch {
-            throw HubError(
-                "`\(path)` is damaged: \(error)", hint: "regenerate it with `graft lock`")
+            throw HubError.brokenLockFile(
+                path: path, reference: nil, reason: reason(ofDecoding: error))
         }
         for (reference, locked) in references {
             if let reason = locked.flaw {
-                throw HubError(
-                    "`\(path)` is damaged: `\(reference)` \(reason)",
-                    hint: "regenerate it with `graft lock`")
+                throw HubError.brokenLockFile(path: path, reference: reference, reason: reason)
             }
         }
     }

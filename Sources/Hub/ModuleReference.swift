@@ -2,12 +2,7 @@
 
 import FoundationEssentials
 import GraftCache
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// A module of TensorFlow Hub or a version of a model of Kaggle: an archive with a SavedModel in it.
 struct ModuleReference: Equatable {
@@ -47,10 +42,7 @@ struct ModuleReference: Equatable {
             self.handle.utf8.allSatisfy(Self.isHandleByte),
             publisher == .tfhub || parts.count == 4 || isVersion(parts[4])
         else {
-            throw HubError(
-                "`\(text)` is not a module",
-                hint: "expected `tfhub://publisher/name/version` or "
-                    + "`kaggle://owner/model/framework/variation/version`")
+            throw HubError.notModule(text)
         }
     }
 
@@ -107,8 +99,8 @@ struct ModuleReference: Equatable {
     static func endpoint(_ publisher: Publisher) -> String {
         var text =
             switch publisher {
-            case .tfhub: variable("TFHUB_ENDPOINT") ?? "https://tfhub.dev"
-            case .kaggle: variable("KAGGLE_API_ENDPOINT") ?? "https://www.kaggle.com"
+            case .tfhub: Environment.setting("TFHUB_ENDPOINT") ?? "https://tfhub.dev"
+            case .kaggle: Environment.setting("KAGGLE_API_ENDPOINT") ?? "https://www.kaggle.com"
             }
         while text.hasSuffix("/") { text.removeLast() }
         return text
@@ -118,7 +110,9 @@ struct ModuleReference: Equatable {
     func credentials() throws -> Credentials? {
         guard publisher == .kaggle else { return nil }
         let origins: Set = [try Location(Self.endpoint(.kaggle)).origin]
-        let folder = (variable("KAGGLE_CONFIG_DIR") ?? variable("HOME").map { $0 + "/.kaggle" })
+        let folder =
+            (Environment.setting("KAGGLE_CONFIG_DIR")
+                ?? Environment.setting("HOME").map { $0 + "/.kaggle" })
         func file(_ name: String) -> [UInt8]? {
             folder.flatMap { Files.read("\($0)/\(name)", limit: 1 << 16) }
         }
@@ -127,7 +121,7 @@ struct ModuleReference: Equatable {
             return text.isEmpty || !text.utf8.allSatisfy { (33...126).contains($0) } ? nil : text
         }
         let token =
-            variable("KAGGLE_API_TOKEN")
+            Environment.setting("KAGGLE_API_TOKEN")
             ?? file("access_token").map { String(decoding: $0, as: UTF8.self) }
         if let token = token.flatMap(printable) {
             return Credentials(
@@ -139,7 +133,9 @@ struct ModuleReference: Equatable {
             let key: String
         }
         var account: Account?
-        if let name = variable("KAGGLE_USERNAME"), let key = variable("KAGGLE_KEY") {
+        if let name = Environment.setting("KAGGLE_USERNAME"),
+            let key = Environment.setting("KAGGLE_KEY")
+        {
             account = Account(username: name, key: key)
         } else if let bytes = file("kaggle.json") {
             account = try? JSONDecoder().decode(Account.self, from: Data(bytes))

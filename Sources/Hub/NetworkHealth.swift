@@ -3,13 +3,8 @@
 import CCurl
 import FoundationEssentials
 public import GraftCache
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Asks the network a few short questions. No answer shows a token.
 public enum NetworkHealth {
@@ -47,19 +42,23 @@ public enum NetworkHealth {
         let proxies = [
             "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY",
         ]
-        .compactMap { name in variable(name).map { "\(name)=\(withoutSecrets($0))" } }
-        let except = (variable("no_proxy") ?? variable("NO_PROXY")).map { ", not for \($0)" } ?? ""
+        .compactMap { name in Environment.setting(name).map { "\(name)=\(withoutSecrets($0))" } }
+        let except =
+            (Environment.setting("no_proxy") ?? Environment.setting("NO_PROXY")).map {
+                ", not for \($0)"
+            } ?? ""
         checks.append(
             HealthCheck(
                 "network", "proxy", .ok,
                 proxies.isEmpty ? "none" : proxies.joined(separator: ", ") + except))
         let names = ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"]
-        guard let name = names.first(where: { variable($0) != nil }), let path = variable(name)
+        guard let name = names.first(where: { Environment.setting($0) != nil }),
+            let path = Environment.setting(name)
         else {
             checks.append(HealthCheck("network", "certificates", .ok, "those of the system"))
             return checks
         }
-        let isThere = access(path, R_OK) == 0
+        let isThere = FileSystem.isReadable(path)
         checks.append(
             HealthCheck(
                 "network", "certificates", isThere ? .ok : .broken,
@@ -84,17 +83,13 @@ public enum NetworkHealth {
         http.patience = seconds
         http.connectPatience = seconds
         func ask(_ headers: [String]) throws -> (head: Head, body: [UInt8], milliseconds: Int) {
-            var start = timespec()
-            clock_gettime(CLOCK_MONOTONIC, &start)
+            let start = Clock.monotonicSeconds
             var body: [UInt8] = []
             let head = try http.exchange(
                 try Location(access.endpoint + "/api/whoami-v2"), headers: headers
             ) { _, bytes in body += bytes.prefix(max(0, 65536 - body.count)) }
-            var end = timespec()
-            clock_gettime(CLOCK_MONOTONIC, &end)
-            let elapsed =
-                (end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1_000_000
-            return (head, body, elapsed)
+            let elapsed = (Clock.monotonicSeconds - start) * 1000
+            return (head, body, Int(elapsed))
         }
         var checks: [HealthCheck] = []
         do {

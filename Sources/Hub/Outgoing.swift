@@ -3,14 +3,9 @@
 import CCurl
 import FoundationEssentials
 import GraftCache
+import GraftSystem
 import GraftTensors
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// What a request sends; it can be read again for another attempt.
 enum Outgoing: Sendable {
@@ -30,19 +25,20 @@ enum Outgoing: Sendable {
 private final class BodyReader {
     private let body: Outgoing
     private var at = 0
-    private var descriptor: Int32 = -1
+    private let file: OpenFile?
     private let cancellation: Cancellation
     private(set) var failure: FileError?
 
     init(_ body: Outgoing, _ cancellation: Cancellation) throws(FileError) {
         self.body = body
         self.cancellation = cancellation
-        guard case .file(let path, _) = body else { return }
-        descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError("open", path) }
+        file =
+            if case .file(let path, _) = body {
+                OpenFile(try FileDescriptor(opening: path))
+            } else {
+                nil
+            }
     }
-
-    deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// Fills a buffer; nil stops the request.
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
@@ -57,16 +53,15 @@ private final class BodyReader {
             at += count
             return count
         case .file(let path, let range):
-            while true {
-                let got = pread(
-                    descriptor, buffer.baseAddress, count, off_t(range.lowerBound + at))
-                if got < 0 && errno == EINTR { continue }
-                guard got > 0 else {
-                    failure = FileError("read", path, code: got == 0 ? EIO : errno)
-                    return nil
-                }
+            do throws(FileError) {
+                let target = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+                let got = try file?.file.read(into: target, at: range.lowerBound + at) ?? 0
+                guard got > 0 else { throw FileError(.read, at: path, .inputOutput) }
                 at += got
                 return got
+            } catch {
+                failure = error
+                return nil
             }
         }
     }
@@ -125,7 +120,7 @@ extension HTTP {
                     }
                 ) { _, bytes in
                     guard answer.count + bytes.count <= 64 << 20 else {
-                        throw HubError("the answer of `\(location.shown)` is too long")
+                        throw HubError.longAnswer(url: location.shown, limit: 64 << 20)
                     }
                     answer += bytes
                 }
@@ -148,7 +143,7 @@ extension HTTP {
             headers: ["Content-Type: \(contentType)", "Accept: \(contentType)"],
             body: .bytes(Array(try encoder.encode(value))), credentials: credentials)
         guard let answer = try? JSONDecoder().decode(type, from: Data(body)) else {
-            throw HubAPI.noHub(location.shown, "the answer to an upload")
+            throw HubError.notAHub(url: location.shown, .uploadAnswer)
         }
         return answer
     }

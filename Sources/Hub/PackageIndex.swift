@@ -41,9 +41,7 @@ struct PackageIndex {
         let candidates = versioned.filter { $0.version == wanted }.map(\.file)
         guard let best = candidates.max(by: { rank($0.name) < rank($1.name) }) else {
             let known = Set(versioned.map(\.version)).sorted().suffix(8).map { "`\($0.text)`" }
-            throw HubError(
-                "the index has no `\(package)`" + (version.map { " of version `\($0)`" } ?? ""),
-                hint: known.isEmpty ? nil : "it has " + known.joined(separator: ", "))
+            throw HubError.noPackage(package, version: version, found: known)
         }
         let url = try Location(best.url, relativeTo: base).text
         return File(
@@ -93,7 +91,7 @@ struct PackageIndex {
                     isYanked: item.yanked?.value ?? false)
             }
         } catch {
-            throw HubError("`\(settings.index)` answered with JSON that is not PEP 691's")
+            throw HubError.notAnIndex(settings.index)
         }
     }
 }

@@ -19,9 +19,7 @@ struct PackageReference: Equatable {
         guard parts.count == 1 || (parts.count == 2 && requirement.contains("==")),
             !package.isEmpty, package.utf8.allSatisfy(Self.isNameByte)
         else {
-            throw HubError(
-                "`\(reference)` is not a package",
-                hint: "expected `pypi:package`, `pypi:package==1.0` or `pypi:package==1.0/file`")
+            throw HubError.notPackage(reference)
         }
         version = parts.count == 2 ? String(parts[1]) : nil
     }

@@ -1,37 +1,20 @@
 // Where the bytes of a file are until they are proven: in a file, or in memory while they are few.
 
 import GraftCache
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A file that is open as long as somebody reads or writes it.
 final class OpenFile: Sendable {
-    let descriptor: Int32
+    let file: FileDescriptor
 
-    init(_ path: String, create: Bool) throws(FileError) {
-        let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT | O_TRUNC : 0)
-        descriptor = open(path, flags, 0o666)
-        guard descriptor >= 0 else { throw FileError("open", path) }
-    }
+    init(_ file: consuming FileDescriptor) { self.file = file }
 
-    deinit { close(descriptor) }
-
-    /// Writes all of `bytes`; `path` is what errors name.
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int, _ path: String) throws(FileError) {
-        var rest = bytes
-        var offset = offset
-        while !rest.isEmpty {
-            let count = pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset))
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { throw FileError("write", path) }
-            offset += count
-            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-        }
+    /// Opens a partial file, a new one where it `isNew`.
+    convenience init(partial path: String, isNew: Bool) throws(FileError) {
+        self.init(
+            try FileDescriptor(
+                opening: path, for: .updating, isNew ? [.create, .truncate, .noLink] : .noLink))
     }
 }
 
@@ -66,11 +49,11 @@ final class HeldFile: @unchecked Sendable {
         if let digest, !digest.matches(sums) {
             throw Mismatch(expected: digest.description, found: digest.found(sums))
         }
-        let file = try OpenFile(path, create: true)
+        let partial = try OpenFile(partial: path, isNew: true)
         do {
-            try file.write(whole, at: 0, path)
+            try partial.file.write(whole, at: 0)
         } catch {
-            unlink(path)
+            FileSystem.discard(path)
             throw error
         }
         return sums
@@ -88,8 +71,7 @@ struct ContentRange {
             let last = ByteCount.parsed(parts[2]), first <= last,
             parts[3] == "*" || ByteCount.parsed(parts[3]).map({ last < $0 }) ?? false
         else {
-            throw TransientError(
-                reason: HubError("`\(shown)` answered with the range `\(text)`"))
+            throw TransientError(reason: .brokenRange(url: shown, text))
         }
         self.first = first
         total = ByteCount.parsed(parts[3])

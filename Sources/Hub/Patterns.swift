@@ -1,10 +1,6 @@
 // `--include` and `--exclude`: the patterns of Python's fnmatch, in which `*` also crosses `/`.
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// Which files of a repository are wanted.
 struct Patterns: Sendable, Equatable {
@@ -22,7 +18,7 @@ struct Patterns: Sendable, Equatable {
     static func matches(_ path: String, _ pattern: String) -> Bool {
         let pattern = pattern.hasSuffix("/") ? pattern + "*" : pattern
         // Without flags, `*` and `?` match `/` and a leading dot, as in Python.
-        return fnmatch(pattern, path, FNM_NOESCAPE) == 0
+        return ShellPattern.matches(path, pattern: pattern, escapes: false)
     }
 
     /// The pattern that a path alone matches.

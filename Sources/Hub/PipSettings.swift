@@ -1,6 +1,7 @@
 // Which package index to ask: what pip itself would, so that a mirror set up for pip serves us too.
 
 import GraftCache
+import GraftSystem
 
 /// The index and the certificates that pip is set up with.
 struct PipSettings {
@@ -8,12 +9,12 @@ struct PipSettings {
     var certificates: String?
 
     init() {
-        let home = variable("HOME")
-        let user = variable("XDG_CONFIG_HOME") ?? home.map { $0 + "/.config" }
+        let home = Environment.setting("HOME")
+        let user = Environment.setting("XDG_CONFIG_HOME") ?? home.map { $0 + "/.config" }
         // From the weakest to the strongest.
         let files = [
             "/etc/pip.conf", home.map { $0 + "/.pip/pip.conf" }, user.map { $0 + "/pip/pip.conf" },
-            variable("PIP_CONFIG_FILE"),
+            Environment.setting("PIP_CONFIG_FILE"),
         ]
         for section in ["global", "install"] {
             for case let file? in files {
@@ -22,8 +23,8 @@ struct PipSettings {
                 if let value = settings["cert"] { certificates = value }
             }
         }
-        if let value = variable("PIP_INDEX_URL") { index = value }
-        if let value = variable("PIP_CERT") { certificates = value }
+        if let value = Environment.setting("PIP_INDEX_URL") { index = value }
+        if let value = Environment.setting("PIP_CERT") { certificates = value }
         while index.hasSuffix("/") { index.removeLast() }
     }
 

@@ -1,6 +1,7 @@
 // Plain http beyond this machine: refused, unless somebody allowed it for a host.
 
 import GraftCache
+import GraftSystem
 
 /// The hosts that may be asked without encryption.
 enum PlainHTTP {
@@ -11,7 +12,7 @@ enum PlainHTTP {
     /// as `host` or `host:port`.
     static func allows(_ host: String, port: String) -> Bool {
         if ["localhost", "127.0.0.1", "[::1]", "::1"].contains(host) { return true }
-        let set = (variable("GRAFT_ALLOW_HTTP") ?? "").split { ", \t".contains($0) }.map(
+        let set = (Environment.setting("GRAFT_ALLOW_HTTP") ?? "").split { ", \t".contains($0) }.map(
             String.init)
         let names = [bare(host), "\(bare(host)):\(port)", "[\(bare(host))]:\(port)"]
         guard (hosts + set).contains(where: { names.contains(bare($0.lowercased())) }) else {

@@ -1,79 +1,42 @@
 // What a server means when it does not give what was asked for, in words that help.
 
 import FoundationEssentials
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 extension HTTP {
     /// The error that an answer is; `detail` is the beginning of its body.
     func refusal(
         _ location: Location, _ head: Head, _ detail: [UInt8] = [], credentials: Credentials? = nil
     ) -> any Error {
-        let found = judged(location, head, detail, credentials)
-        guard var reason = found as? HubError else { return found }
-        reason.status = head.status
-        return reason
-    }
-
-    private func judged(
-        _ location: Location, _ head: Head, _ detail: [UInt8], _ credentials: Credentials?
-    ) -> any Error {
-        let shown = location.shown
+        let (shown, status) = (location.shown, head.status)
+        let sent = credentials.flatMap { $0.header(for: location) == nil ? nil : $0.source }
         if head.fields["x-error-message"] == "Access to this resource is disabled." {
-            return HubError(
-                "`\(shown)` is disabled: the hub gives it to nobody",
-                hint: "its page may say why; look for another publisher of the same files")
+            return HubError.disabled(url: shown, status: status)
         }
-        let said = Refusal.words(head, detail).map { ": \($0)" } ?? ""
         switch head.fields["x-error-code"] {
-        case "RevisionNotFound":
-            return HubError(
-                "`\(shown)`: the repository has no such revision",
-                hint: "check `--revision`, or leave it out for `main`", kind: .missingRevision)
-        case "EntryNotFound":
-            return HubError(
-                "`\(shown)`: the repository has no such file",
-                hint: "`graft fetch --dry-run hf://organisation/name` lists its files",
-                kind: .missingFile)
+        case "RevisionNotFound": return HubError.noRevision(url: shown, status: status)
+        case "EntryNotFound": return HubError.noFile(url: shown, status: status)
         case "GatedRepo":
-            return HubError(
-                "`\(shown)` is gated: its authors want to know who reads it",
-                hint:
-                    "accept its conditions at \(Refusal.page(location)), then set `HF_TOKEN` to a token "
-                    + "of that account" + Refusal.sent(credentials, to: location),
-                kind: .gated)
+            return HubError.gated(
+                url: shown, status: status, page: Refusal.page(location), token: sent)
         case "RepoNotFound":
-            return HubError(
-                "`\(shown)`: there is no such repository, or it is private",
-                hint: "check the name and `--repo-type`; for a private one set `HF_TOKEN`"
-                    + Refusal.sent(credentials, to: location),
-                kind: .missingRepository)
+            return HubError.noRepository(url: shown, status: status, token: sent)
         default: break
         }
-        let hint: String? =
-            switch head.status {
-            case 401, 403: Refusal.hint(credentials, location)
-            case 404, 410: "check the name: nothing is published there"
-            case 429: "too many requests; wait a little, or set `HF_TOKEN` for a larger quota"
-            default: nil
-            }
         let request = ["x-request-id", "x-amzn-trace-id", "x-amz-cf-id"].compactMap {
             head.fields[$0]
         }.first
-        let reason = HubError(
-            "`\(shown)` was refused: expected HTTP status `200`, found `\(head.status)`\(said)"
-                + (request.map { " (request \(Refusal.line($0)))" } ?? ""),
-            hint: hint, kind: (400..<500).contains(head.status) ? .refused : .other)
-        guard [408, 425, 429, 500, 502, 503, 504].contains(head.status) else { return reason }
+        let reason = HubError.refused(
+            HubError.Refused(
+                url: shown, host: location.host, status: status,
+                said: Refusal.words(head, detail), request: request.map(Refusal.line),
+                credentials: sent))
+        guard HubError.passing.contains(status) else { return reason }
         let quota = RetryAfter.quota(head.fields).map { " (\($0))" } ?? ""
         return TransientError(
             reason: reason,
-            retryAfter: RetryAfter.seconds(head.fields, now: Double(time(nil))),
-            limit: head.status == 429 ? "`\(location.host)` limits requests\(quota)" : nil)
+            retryAfter: RetryAfter.seconds(head.fields, now: Double(Clock.now)),
+            limit: status == 429 ? "`\(location.host)` limits requests\(quota)" : nil)
     }
 }
 
@@ -121,22 +84,5 @@ enum Refusal {
         guard api.count == 2 else { return path }
         let name = api[1].hasPrefix("models/") ? api[1].dropFirst("models/".count) : api[1]
         return "\(api[0])/\(name)"
-    }
-
-    /// Which credentials were sent, for a hint.
-    static func sent(_ credentials: Credentials?, to location: Location) -> String {
-        guard let credentials, credentials.header(for: location) != nil else { return "" }
-        return "; the token of \(credentials.source) was sent"
-    }
-
-    /// What to do about credentials that are missing or refused.
-    static func hint(_ credentials: Credentials?, _ location: Location) -> String {
-        guard let credentials, credentials.header(for: location) != nil else {
-            return "no credentials were sent; for a hub set `HF_TOKEN`, for another server add "
-                + "`machine \(location.host) login … password …` to ~/.netrc"
-        }
-        return
-            "the credentials of \(credentials.source) were sent and refused: renew them, or unset "
-            + "them for what is public"
     }
 }

@@ -1,13 +1,8 @@
 // What to fetch for a file of a repository, and where it goes.
 
 import GraftCache
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 extension RepositoryErrand {
     /// Whether files of the cache are links; found out only for files that are going there.
@@ -104,8 +99,8 @@ extension RepositoryErrand {
         let partial = "\(blob).\(HubCache.infix()).incomplete"
         try Files.copy(source, to: partial)
         let sums = try ContentHasher.over(partial, for: digest).finalize()
-        guard digest.matches(sums), rename(partial, blob) == 0 else {
-            unlink(partial)
+        guard digest.matches(sums), (try? FileSystem.rename(partial, to: blob)) != nil else {
+            FileSystem.discard(partial)
             return
         }
     }

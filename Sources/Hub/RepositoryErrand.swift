@@ -1,13 +1,8 @@
 // A repository of the Hub, or one file of it, into Python's cache or a plain folder.
 
 import GraftCache
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// One repository on its way.
 struct RepositoryErrand {
@@ -50,7 +45,7 @@ struct RepositoryErrand {
                 token: options.token, tokenFile: options.tokenFile, mirrors: options.mirrors,
                 endpoint: options.endpoint))
         guard RelativePath.isSafe(revision) else {
-            throw HubError("`\(revision)` is not the name of a revision")
+            throw HubError.notRevision(revision)
         }
     }
 
@@ -62,15 +57,13 @@ struct RepositoryErrand {
         guard let tree = try findTree(commit, patterns) else {
             // Nobody can be asked, and nobody wrote down what there should be.
             let files = filesHere(commit).filter { patterns.wants($0.path) }
-            guard !files.isEmpty else { throw refusal ?? HubError.offline(text) }
+            guard !files.isEmpty else { throw refusal ?? HubError.offline(reference: text) }
             return answer(commit, files, .unknown)
         }
         let wanted = tree.files.filter { patterns.wants($0.key) }.sorted { $0.key < $1.key }
         let odd = tree.refused.map(\.key).filter { patterns.wants($0) }.sorted()
         guard !wanted.isEmpty || !odd.isEmpty || tree.files.isEmpty else {
-            throw HubError(
-                "`\(text)`: none of the \(tree.files.count) files is wanted",
-                hint: "check `--include` and `--exclude`", kind: .missingFile)
+            throw HubError.nothingWanted(reference: text, fileCount: tree.files.count)
         }
         let missing = wanted.filter { options.isForced || !isHere($0.key, $0.value, commit) }
         let names = Set(missing.map { ExactText($0.key) })
@@ -90,22 +83,17 @@ struct RepositoryErrand {
         }
         if !missing.isEmpty, let refusal { throw refusal }
         if offline, !missing.isEmpty {
-            throw HubError(
-                "`\(text)` is not complete: \(missing.count) of \(wanted.count) files are "
-                    + "missing, among them `\(missing[0].key)`",
-                hint: "run once without `--offline`")
+            throw HubError.incomplete(
+                reference: text, missing: missing.count, of: wanted.count, first: missing[0].key)
         }
         try run(
             missing.map { [links = placesLinks(missing.count)] in
                 try order($0.key, $0.value.etag, $0.value.byteCount, commit, links)
             }, commit)
         if let path = odd.first, let flaw = RelativePath.flaw(path) {
-            throw HubError(
-                "`\(path)` of `\(name)` is refused: \(flaw.rawValue)"
-                    + (odd.count > 1 ? "; so are \(odd.count - 1) more" : ""),
-                hint: "the other \(wanted.count) files are in "
-                    + "`\(local?.root ?? hub.snapshot(name, commit))`; leave it out with `--exclude`"
-            )
+            throw HubError.refusedPath(
+                path, repository: "\(name)", flaw, more: odd.count - 1, others: wanted.count,
+                folder: local?.root ?? hub.snapshot(name, commit))
         }
         return answer(commit, files, .complete)
     }
@@ -114,7 +102,7 @@ struct RepositoryErrand {
     mutating func listing() throws -> (commit: String, tree: TreeListing) {
         let commit = try findCommit()
         guard let tree = try findTree(commit, Patterns()) else {
-            throw refusal ?? HubError.offline(text)
+            throw refusal ?? HubError.offline(reference: text)
         }
         return (commit, tree)
     }
@@ -168,7 +156,7 @@ struct RepositoryErrand {
         if HubCache.isCommit(revision) { return revision }
         if let found { return found.commit }
         if offline {
-            guard let known else { throw HubError.offline(text) }
+            guard let known else { throw HubError.offline(reference: text) }
             return known
         }
         do {
@@ -224,7 +212,7 @@ struct RepositoryErrand {
         for path in paths {
             let head = try api.head(name, commit, path)
             guard let size = head.byteCount else {
-                throw HubAPI.noHub(api.access.endpoint, "a size of `\(path)`")
+                throw HubError.notAHub(url: api.access.endpoint, .sizeOf(path))
             }
             let isLarge = HubCache.isHex(head.etag, 64)
             files[path] = TreeListing.File(
@@ -310,7 +298,7 @@ struct RepositoryErrand {
         if local == nil, !options.isForced, HubCache.isCommit(revision) || offline, let here {
             return (here, nil, true)
         }
-        guard !offline else { throw HubError.offline(text) }
+        guard !offline else { throw HubError.offline(reference: text) }
         let head: HubAPI.FileHead
         do {
             head = try api.http.explaining { [hub, name] in
@@ -355,7 +343,7 @@ extension HTTP {
     func explaining<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()
-        } catch let error as HubError where error.isTransient || error.isRefusal {
+        } catch let error as HubError where error.isRetryable || error.isRefusal {
             throw Unreachable(reason: error)
         }
     }

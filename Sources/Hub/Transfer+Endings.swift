@@ -2,13 +2,8 @@
 
 import CCurl
 import GraftCache
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 extension Transfer {
     /// What follows when a connection ended.
@@ -54,7 +49,7 @@ extension Transfer {
             // Who resolved an address once may have to do it again: signed ones expire.
             if !connection.hasBegun { sources[connection.source].resolved = nil }
             if failures >= options.attempts {
-                try giveUp(connection.source, error.final)
+                try giveUp(connection.source, error.reason)
                 failures = 0
             }
             if let wait = error.retryAfter {
@@ -103,15 +98,15 @@ extension Transfer {
                 throw HTTP.failure(code, connection.location)
             }
             throw TransientError(
-                reason: HubError(
-                    "`\(connection.location.shown)` ended early: expected "
-                        + "\(connection.claim.upperBound) bytes, found \(connection.cursor)"))
+                reason: .endedEarly(
+                    url: connection.location.shown, expected: connection.claim.upperBound,
+                    found: connection.cursor))
         }
         if [400, 413, 416].contains(status), connection.range == nil, !asksForParts, !isCoded {
             // Stores refuse to send large files whole.
             asksForParts = true
             throw TransientError(
-                reason: HubError("`\(connection.location.shown)` is not sent whole"), isStale: true)
+                reason: .notSentWhole(url: connection.location.shown), isStale: true)
         }
         if status == 416 {
             let total = connection.head.fields["content-range"]?.split(separator: "/").last
@@ -124,8 +119,7 @@ extension Transfer {
             byteCount = order.byteCount
             isStream = true
             throw TransientError(
-                reason: HubError(
-                    "`\(connection.location.shown)` has no bytes after \(connection.cursor)"))
+                reason: .noBytesAfter(url: connection.location.shown, connection.cursor))
         }
         let start = sources[source].source.location
         if [401, 403, 404, 410].contains(status), connection.location.text != start.text,
@@ -136,9 +130,8 @@ extension Transfer {
                 sources[source].resolved = nil
             }
             throw TransientError(
-                reason: HubError(
-                    "`\(connection.location.shown)` was refused: expected HTTP status `206`, "
-                        + "found `\(status)`"), isStale: connection.hops == 0)
+                reason: .expiredAddress(url: connection.location.shown, status: status),
+                isStale: connection.hops == 0)
         }
         throw queue.http.refusal(
             connection.location, connection.head, connection.detail,
@@ -163,7 +156,7 @@ extension Transfer {
                     let partial = try order.newPartial()
                     let sums = try held.write(byteCount, digest: order.digest, to: partial)
                     do { try order.publish(partial, sums) } catch {
-                        unlink(partial)
+                        FileSystem.discard(partial)
                         throw error
                     }
                     return true
@@ -187,17 +180,15 @@ extension Transfer {
                         Files.read(partial, first: min(byteCount, Impostor.sampleSize)) ?? [],
                         byteCount, contentType)
                 } catch {
-                    unlink(partial)
-                    if let journal = order.journal { unlink(journal) }
+                    FileSystem.discard(partial)
+                    if let journal = order.journal { FileSystem.discard(journal) }
                     throw error
                 }
                 // A partial file that was longer once ends where the file does. Nobody waits for the
                 // disk: `Unflushed` remembers what a power cut may take.
-                guard ftruncate(file.descriptor, off_t(byteCount)) == 0 else {
-                    throw FileError("write", partial)
-                }
+                try file.file.truncate(to: byteCount)
                 try order.publish(partial, sums)
-                if let journal = order.journal { unlink(journal) }
+                if let journal = order.journal { FileSystem.discard(journal) }
                 return true
             }
             queue.post { done(outcome) }
@@ -224,15 +215,15 @@ extension Transfer {
 
     private func wrong(_ mismatch: Mismatch) -> HubError {
         HubError.wrongDigest(
-            order.sources.first?.location.shown ?? order.name, expected: mismatch.expected,
+            url: order.sources.first?.location.shown ?? order.name, expected: mismatch.expected,
             found: mismatch.found)
     }
 
     /// Removes what arrived: it was wrong, or is too little to keep.
     func discard() {
         guard !partial.isEmpty else { return }
-        unlink(partial)
-        if let journal = order.journal { unlink(journal) }
+        FileSystem.discard(partial)
+        if let journal = order.journal { FileSystem.discard(journal) }
     }
 }
 

@@ -1,13 +1,8 @@
 // One file on its way: its partial file, what of it arrived, and the answers that bring the rest.
 
 import GraftCache
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// The state of one file. Touched on the thread of its queue only, but for what the queue hands over.
 final class Transfer: @unchecked Sendable {
@@ -142,7 +137,7 @@ final class Transfer: @unchecked Sendable {
         if let journal, let old = Journal.read(journal), fits(old.header),
             let size = Files.size(of: old.header.partial)
         {
-            try openFile(old.header.partial, create: false)
+            try openFile(old.header.partial, isNew: false)
             journalHeader = old.header
             if byteCount == nil { byteCount = old.header.byteCount }
             sources[0].etag = order.digest == nil ? old.header.etag : nil
@@ -154,11 +149,11 @@ final class Transfer: @unchecked Sendable {
             }
             return
         }
-        if let journal, let old = Journal.read(journal) { unlink(old.header.partial) }
+        if let journal, let old = Journal.read(journal) { FileSystem.discard(old.header.partial) }
         let place = try order.newPartial()
         // Others may write at the same time: each to a name of its own.
         try openFile(
-            lock?.isExclusive == false ? "\(place).\(HubCache.infix())" : place, create: true)
+            lock?.isExclusive == false ? "\(place).\(HubCache.infix())" : place, isNew: true)
         done()
     }
 
@@ -170,9 +165,9 @@ final class Transfer: @unchecked Sendable {
         done()
     }
 
-    private func openFile(_ path: String, create: Bool) throws {
+    private func openFile(_ path: String, isNew: Bool) throws {
         partial = path
-        file = try OpenFile(path, create: create)
+        file = try OpenFile(partial: path, isNew: isNew)
     }
 
     private func fits(_ header: Journal.Header) -> Bool {
@@ -193,7 +188,7 @@ final class Transfer: @unchecked Sendable {
     }
 
     private func makeDigester(_ pieceSize: Int) throws -> Digester {
-        guard let file else { throw FileError("open", partial, code: EBADF) }
+        guard let file else { throw FileError(.open, at: partial, .notOpen) }
         let digester = Digester(
             file: file, path: partial, pieceSize: pieceSize, digest: order.digest,
             byteCount: byteCount)
@@ -258,13 +253,10 @@ final class Transfer: @unchecked Sendable {
         let shown = connection.location.shown
         let status = connection.head.status
         guard [200, 203, 206].contains(status) else {
-            throw HubError(
-                "`\(shown)` answered with HTTP status `\(status)`: expected `200` and a file")
+            throw HubError.unexpectedStatus(url: shown, status: status)
         }
         if let commit = order.commit, let found = fields["x-repo-commit"], found != commit {
-            throw HubError(
-                "`\(shown)` answered for another commit: expected `\(commit)`, found `\(found)`",
-                hint: "the hub or a proxy before it is broken; ask another one with `HF_ENDPOINT`")
+            throw HubError.otherCommit(url: shown, expected: commit, found: found)
         }
         let coding = fields["content-encoding"] ?? ""
         if !isCoded, !coding.isEmpty, coding != "identity" {
@@ -274,9 +266,7 @@ final class Transfer: @unchecked Sendable {
         let etag = fields["etag"].flatMap { $0.hasPrefix("W/") ? nil : $0 }
         if status == 206 {
             guard connection.range != nil else {
-                throw HubError(
-                    "`\(shown)` answered with a part of a file: expected HTTP status `200`, found "
-                        + "`206` with `\(fields["content-range"] ?? "no range")`")
+                throw HubError.unexpectedPart(url: shown, range: fields["content-range"])
             }
             let range = try ContentRange(fields["content-range"] ?? "", shown)
             // Without a digest it is the ETag that says that two answers are of one file.
@@ -285,9 +275,9 @@ final class Transfer: @unchecked Sendable {
             if let known, known != etag || isOther { try startOver(connection) }
             guard range.first == connection.cursor, !isOther else {
                 throw TransientError(
-                    reason: HubError(
-                        "`\(shown)` answered with other bytes than asked for: expected those from "
-                            + "\(connection.cursor), found `\(fields["content-range"] ?? "")`"))
+                    reason: .wrongPart(
+                        url: shown, expected: connection.cursor,
+                        found: fields["content-range"] ?? ""))
             }
             if byteCount == nil, let total = range.total { try learn(total, connection) }
         } else {
@@ -295,13 +285,10 @@ final class Transfer: @unchecked Sendable {
             let text = isCoded && !coding.isEmpty ? nil : fields["content-length"]
             let length = text.flatMap { ByteCount.parsed($0) }
             guard text == nil || length != nil else {
-                throw HubError(
-                    "`\(shown)` answered with `Content-Length: \(text ?? "")`, which no file has")
+                throw HubError.brokenLength(url: shown, text ?? "")
             }
             if let length, let byteCount, length != byteCount, order.byteCount != nil {
-                throw HubError(
-                    "`\(shown)` is not what was asked for: expected \(byteCount) bytes, "
-                        + "found \(length)")
+                throw HubError.wrongLength(url: shown, expected: byteCount, found: length)
             }
             if connection.cursor > 0 || !extents.ranges.isEmpty {
                 // The whole file, although a part was asked for: then that is how it comes, once.
@@ -338,14 +325,11 @@ final class Transfer: @unchecked Sendable {
         let shown = connection.location.shown
         changes += 1
         guard changes <= 4 else {
-            throw HubError(
-                "`\(shown)` is another file with each request",
-                hint: "its server is broken; try again later, or another address")
+            throw HubError.alwaysChanging(url: shown)
         }
         Notices.say("`\(order.name)` changed at its server: starting over")
         restart(connection)
-        throw TransientError(
-            reason: HubError("`\(shown)` changed while it was fetched"), isStale: true)
+        throw TransientError(reason: .changedMeanwhile(url: shown), isStale: true)
     }
 
     /// Everything that arrived is forgotten, and asked for as one stream.
@@ -358,10 +342,7 @@ final class Transfer: @unchecked Sendable {
 
     /// The server sends the file in a coding, although its bytes were asked for as they are.
     private func decode(_ coding: String, _ connection: Connection) throws -> Never {
-        let refused = HubError(
-            "`\(connection.location.shown)` answered in the coding `\(coding)`, expected the bytes as "
-                + "they are",
-            hint: "a proxy between may do that; try without it")
+        let refused = HubError.coded(url: connection.location.shown, coding: coding)
         // An archive that is called coded is the file itself.
         let isArchive = order.name.lowercased().hasSuffix("gz")
         let isKnown = ["gzip", "x-gzip", "deflate"].contains(coding.lowercased())
@@ -394,8 +375,8 @@ final class Transfer: @unchecked Sendable {
         if let held {
             held.store(bytes, at: written.lowerBound)
         } else {
-            guard let file else { throw FileError("write", partial, code: EBADF) }
-            try file.write(bytes, at: written.lowerBound, partial)
+            guard let file else { throw FileError(.write, at: partial, .notOpen) }
+            try file.file.write(bytes, at: written.lowerBound)
         }
         connection.cursor = written.upperBound
         connection.lastByte = queue.now

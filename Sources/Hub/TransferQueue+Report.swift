@@ -12,9 +12,7 @@ extension TransferQueue {
         guard missing > 1 << 20, let first = waiting.first else { return }
         let path = try first.partial.isEmpty ? first.order.newPartial() : first.partial
         guard let free = Files.freeBytes(at: path), missing > free else { return }
-        throw HubError(
-            "not enough space for `\(path)`: expected \(missing) bytes, found \(free) free",
-            hint: "free \(missing - free) bytes there (`graft cache gc`), or name another folder")
+        throw HubError.noSpace(path: path, needed: missing, free: free)
     }
 
     /// What stays for the next run.

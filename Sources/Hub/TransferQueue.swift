@@ -3,14 +3,9 @@
 import CCurl
 import Dispatch
 import GraftCache
+import GraftSystem
 import GraftTensors
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A set of transfers that share a rate limit and a place on the disk.
 ///
@@ -31,7 +26,7 @@ final class TransferQueue: @unchecked Sendable {
     private var rate: RateLimit?
     var remark: String?
     var reported = 0.0
-    private(set) var now = monotonicSeconds()
+    private(set) var now = Clock.monotonicSeconds
     private var failure: (any Error)?
     private let multi: UnsafeMutableRawPointer
     private var idle: [UnsafeMutableRawPointer] = []
@@ -46,7 +41,7 @@ final class TransferQueue: @unchecked Sendable {
         _ http: HTTP, _ options: TransferOptions,
         report: (@Sendable (FetchProgress) -> Void)? = nil
     ) throws {
-        guard HTTP.isReady, let multi = curl_multi_init() else { throw HubError("libcurl failed") }
+        guard HTTP.isReady, let multi = curl_multi_init() else { throw HubError.noLibrary }
         self.http = http
         self.options = options
         self.report = report
@@ -67,7 +62,7 @@ final class TransferQueue: @unchecked Sendable {
         try checkSpace()
         defer { stopAll() }
         while failure == nil, !(waiting.isEmpty && locked.isEmpty && open.isEmpty) {
-            now = monotonicSeconds()
+            now = Clock.monotonicSeconds
             for action in mailbox.withLock({
                 let all = $0; $0 = []; return all
             }) { action() }
@@ -79,7 +74,7 @@ final class TransferQueue: @unchecked Sendable {
             if pause == 0, rate != nil { for open in connections { open.resume(now: now) } }
             var running: Int32 = 0
             curl_multi_perform(multi, &running)
-            now = monotonicSeconds()
+            now = Clock.monotonicSeconds
             collect()
             tell()
             guard mailbox.withLock({ $0.isEmpty }), failure == nil else { continue }
@@ -92,7 +87,7 @@ final class TransferQueue: @unchecked Sendable {
     // MARK: What connections ask
 
     /// Whether the rate limit allows to take bytes.
-    func mayTake() -> Bool { (rate?.wait(now: monotonicSeconds()) ?? 0) == 0 }
+    func mayTake() -> Bool { (rate?.wait(now: Clock.monotonicSeconds) ?? 0) == 0 }
     func took(_ count: Int) { rate?.take(count) }
     func note(_ text: String) { remark = text }
 
@@ -179,7 +174,7 @@ final class TransferQueue: @unchecked Sendable {
             {
                 let state = transfer.sources[source]
                 guard let easy = idle.popLast() ?? curl_easy_init() else {
-                    throw HubError("libcurl failed")
+                    throw HubError.noLibrary
                 }
                 let connection = Connection(
                     transfer, source: source, claim: claim,
@@ -288,11 +283,4 @@ final class TransferQueue: @unchecked Sendable {
         }
         return max(1, Int(seconds * 1000))
     }
-}
-
-/// Seconds of a clock that only goes forward.
-func monotonicSeconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }

@@ -28,7 +28,7 @@ struct TreePages {
     /// Takes the entries of a page; throws where they are none, or those of an earlier page.
     mutating func add(_ body: [UInt8], of location: Location) throws {
         guard let page = try? JSONDecoder().decode([Entry].self, from: Data(body)) else {
-            throw HubAPI.noHub(location.shown, "a list of files")
+            throw HubError.notAHub(url: location.shown, .files)
         }
         emptyPages = page.isEmpty ? emptyPages + 1 : 0
         let isNew = page.isEmpty || bodies.insert(ContentHasher.sha256(of: body)).inserted
@@ -36,10 +36,10 @@ struct TreePages {
         let before = files.count
         for entry in page where entry.type == "file" {
             guard let file = entry.file else {
-                throw HubAPI.noHub(location.shown, "a size and digests of `\(entry.path)`")
+                throw HubError.notAHub(url: location.shown, .digests(of: entry.path))
             }
             guard files.updateValue(file, forKey: entry.path).map({ $0 == file }) ?? true else {
-                throw HubError("`\(name)` lists `\(entry.path)` twice, with other content")
+                throw HubError.listing(url: "\(name)", .duplicate(path: entry.path))
             }
         }
         guard files.count > before || !page.contains(where: { $0.type == "file" }) else {
@@ -50,27 +50,21 @@ struct TreePages {
     /// The listing, once there is no further page; `siblings` are what the commit itself names.
     func listing(_ location: Location, siblings: [String]) throws -> TreeListing {
         if let missing = siblings.first(where: { files[$0] == nil }) {
-            throw HubError(
-                "`\(location.shown)` is incomplete: `\(missing)`, which the commit names, is not in "
-                    + "its list of \(files.count) files",
-                hint:
-                    "the hub or a proxy before it lost a page; try again, or ask another hub with "
-                    + "`HF_ENDPOINT`")
+            throw HubError.listing(
+                url: location.shown, .missing(path: missing, fileCount: files.count))
         }
         let listing = TreeListing(files: files)
         if let (file, inside) = RelativePath.conflict(among: listing.files.keys) {
-            throw HubError("`\(name)` holds `\(file)` as a file and `\(inside)` in it")
+            throw HubError.listing(url: "\(name)", .fileAndFolder(file: file, inside: inside))
         }
         guard listing.byteCount != nil else {
-            throw HubAPI.noHub(location.shown, "sizes that files have")
+            throw HubError.notAHub(url: location.shown, .sizes)
         }
         return listing
     }
 
     private func repeated(_ location: Location) -> HubError {
-        HubError(
-            "`\(location.shown)` repeats a page of its list: it would never end",
-            hint: "the hub or a proxy before it is broken; ask another one with `HF_ENDPOINT`")
+        .listing(url: location.shown, .repeated)
     }
 
     private struct Entry: Decodable {

@@ -2,13 +2,8 @@
 
 import FoundationEssentials
 import GraftCache
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// What an upload is told beyond what goes where.
 public struct UploadOptions: Sendable {
@@ -60,7 +55,7 @@ extension Hub {
     ) async throws -> Uploaded {
         try await onOwnThread { cancellation in
             guard !offline, !HubAccess.isOffline else {
-                throw HubError("an upload needs the network", hint: "run it without `--offline`")
+                throw HubError.needsNetwork(.upload)
             }
             return try UploadErrand(
                 path, reference, upload, options, own: cache,
@@ -113,9 +108,7 @@ struct UploadErrand {
             try HubAccess(
                 token: options.token, tokenFile: options.tokenFile, endpoint: options.endpoint))
         guard api.access.credentials != nil else {
-            throw HubError(
-                "no token: `\(api.access.endpoint)` takes uploads of its accounts only",
-                hint: "set `HF_TOKEN` to a token with write access")
+            throw HubError.noToken(endpoint: api.access.endpoint, isUpload: true)
         }
         prefix = parsed.path ?? ""
         files = try Self.files(path, under: prefix, upload)
@@ -134,7 +127,9 @@ struct UploadErrand {
         _ path: String, under prefix: String, _ upload: UploadOptions
     ) throws -> [LocalFile] {
         guard Files.isFolder(path) else {
-            guard let size = Files.size(of: path) else { throw FileError("read", path) }
+            guard let size = Files.size(of: path) else {
+                throw FileError(.read, at: path, .noSuchFile)
+            }
             let own = Files.absolute(path).pathLast
             let target = prefix.isEmpty ? own : prefix.hasSuffix("/") ? prefix + own : prefix
             return [LocalFile(place: path, path: target, byteCount: size)]
@@ -147,15 +142,12 @@ struct UploadErrand {
                 let (place, path) = ("\(folder)/\(item)", inside + item)
                 // The bookkeeping of git and of huggingface_hub is none of the repository's.
                 if item == ".git" || path == ".cache" { continue }
-                var status = stat()
-                guard lstat(place, &status) == 0 else { continue }
-                if status.st_mode & S_IFMT == S_IFDIR {
+                guard let status = FileSystem.find(place, followsLinks: false) else { continue }
+                if status.kind == .folder {
                     try visit(place, path + "/")
                 } else if let size = Files.size(of: place), patterns.wants(path) {
                     if let flaw = RelativePath.flaw(base + path) {
-                        throw HubError(
-                            "`\(place)` cannot be uploaded: \(flaw.rawValue)",
-                            hint: "rename it, or leave it out with `--exclude`")
+                        throw HubError.unsafeUpload(path: place, flaw)
                     }
                     found.append(LocalFile(place: place, path: base + path, byteCount: size))
                 }
@@ -163,8 +155,7 @@ struct UploadErrand {
         }
         try visit(path, "")
         guard !found.isEmpty || !upload.delete.isEmpty else {
-            throw HubError(
-                "`\(path)` holds no file to upload", hint: "check `--include` and `--exclude`")
+            throw HubError.nothingToUpload(path: path)
         }
         return found
     }
@@ -179,7 +170,8 @@ struct UploadErrand {
         var large: [Large] = []
         for file in files {
             guard let mode = modes[file.path] else {
-                throw HubAPI.noHub(api.access.endpoint, "how to upload `\(file.path)`")
+                throw HubError.notAHub(
+                    url: api.access.endpoint, .uploadMode(of: file.path))
             }
             if mode.shouldIgnore ?? false {
                 Notices.say("`\(file.path)` is left out: the repository's .gitignore names it")
@@ -187,7 +179,7 @@ struct UploadErrand {
             }
             let sums = try ContentHasher.over(file.place, for: .gitBlob("")).finalize()
             guard sums.byteCount == file.byteCount else {
-                throw HubError("`\(file.place)` changed while it was read")
+                throw HubError.changedFile(path: file.place)
             }
             let isLarge = mode.uploadMode == "lfs" && file.byteCount > 0
             if let oid = mode.oid, oid == (isLarge ? sums.sha256 : sums.gitBlob) {
@@ -204,7 +196,7 @@ struct UploadErrand {
             } else {
                 guard let bytes = Files.read(file.place, limit: 1 << 30),
                     ContentHasher.sha256(of: bytes) == sums.sha256
-                else { throw HubError("`\(file.place)` changed while it was read") }
+                else { throw HubError.changedFile(path: file.place) }
                 lines.append(
                     try line(
                         "file",
@@ -278,7 +270,7 @@ struct UploadErrand {
             let question = Question(
                 files: try some.map { file in
                     guard let sample = Files.read(file.place, first: 512) else {
-                        throw FileError("read", file.place)
+                        throw FileError(.read, at: file.place, .inputOutput)
                     }
                     return .init(
                         path: file.path, sample: Data(sample).base64EncodedString(),
@@ -349,7 +341,7 @@ struct UploadErrand {
             "POST", try address("commit"), headers: ["Content-Type: application/x-ndjson"],
             body: .bytes(header + lines.flatMap { $0 }), credentials: api.access.credentials)
         guard let answer = try? JSONDecoder().decode(CommitAnswer.self, from: Data(body)) else {
-            throw HubAPI.noHub(api.access.endpoint, "the commit that an upload made")
+            throw HubError.notAHub(url: api.access.endpoint, .uploadCommit)
         }
         return answer
     }

@@ -2,13 +2,8 @@
 
 import FoundationEssentials
 import GraftCache
+import GraftSystem
 import GraftTensors
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 extension UploadErrand {
     /// A large file and its SHA-256.
@@ -78,12 +73,11 @@ extension UploadErrand {
                 credentials: api.access.credentials)
             for file in fresh {
                 guard let object = answer.objects.first(where: { $0.oid == file.sha256 }) else {
-                    throw HubAPI.noHub(address, "an answer for `\(file.file.path)`")
+                    throw HubError.notAHub(url: address, .answer(for: file.file.path))
                 }
                 if let failure = object.error {
-                    throw HubError(
-                        "`\(file.file.path)` is refused by the store: "
-                            + "\(Refusal.line(failure.message ?? "no reason given"))")
+                    throw HubError.refusedByStore(
+                        path: file.file.path, reason: failure.message.map(Refusal.line))
                 }
                 // Without an action the store has it.
                 guard let action = object.actions?["upload"] else { continue }
@@ -109,8 +103,8 @@ extension UploadErrand {
         let journal = UploadJournal(
             parts: parts, completion: href, partSize: ByteCount.parsed(text) ?? 0)
         guard journal.isSound(size) else {
-            throw HubAPI.noHub(
-                try Location(href).shown, "parts of `\(file.file.path)`, which has \(size) bytes")
+            throw HubError.notAHub(
+                url: try Location(href).shown, .parts(of: file.file.path, byteCount: size))
         }
         journal.write(to: journalPath(file))
         try putParts(file, journal)
@@ -133,7 +127,7 @@ extension UploadErrand {
             return true
         } catch let error as HubError where error.isRefusal || error.status == 400 {
             // The signed addresses expired.
-            path.map { _ = unlink($0) }
+            if let path { FileSystem.discard(path) }
             return false
         }
     }
@@ -155,7 +149,7 @@ extension UploadErrand {
             let (head, _) = try api.http.send(
                 "PUT", try Location(address), body: .file(file.file.place, range))
             guard let etag = head.fields["etag"], !etag.isEmpty else {
-                throw HubAPI.noHub(try Location(address).shown, "an `ETag` of the part")
+                throw HubError.notAHub(url: try Location(address).shown, .partETag)
             }
             journal.etags[index] = etag
             journal.write(to: path)
@@ -171,7 +165,7 @@ extension UploadErrand {
             headers: ["Content-Type: \(Self.contentType)", "Accept: \(Self.contentType)"],
             body: .bytes(Array(try JSONEncoder().encode(body))),
             credentials: api.access.credentials)
-        path.map { _ = unlink($0) }
+        if let path { FileSystem.discard(path) }
     }
 
     private func confirm(_ file: Large, _ href: String) throws {

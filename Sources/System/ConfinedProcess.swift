@@ -1,12 +1,7 @@
 // The parent's side of a process that parses strangers' files: started, talked to with deadlines, and ended.
 
+internal import CGraftSystem
 internal import CSandbox
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A child process and the socket to it; killed and reaped at the latest when the value ends.
 ///
@@ -15,20 +10,25 @@ internal import CSandbox
 package struct ConfinedProcess: ~Copyable, Sendable {
     /// A system call that failed while the process was started.
     package struct Failure: Error {
-        /// What was tried, for "cannot … `subject`".
+        /// The operation that was tried, for "cannot … `subject`".
         package let operation: String
-        /// On what; nil for a thing without a name.
+        /// The object of the operation; nil if it has no name.
         package let subject: String?
         /// The `errno`.
         package let code: Int32
     }
 
-    /// How a process ended.
+    /// The end of a process.
     package enum Ending: Sendable, Hashable {
         /// By itself, with this status.
         case exited(status: Int32)
         /// By this signal.
         case killed(signal: Int32)
+
+        /// It took more processor time than it may.
+        package static var outOfTime: Ending { .killed(signal: SIGXCPU) }
+        /// It was ended by its parent, or for taking too much memory.
+        package static var stopped: Ending { .killed(signal: SIGKILL) }
     }
 
     private let process: pid_t
@@ -41,15 +41,15 @@ package struct ConfinedProcess: ~Copyable, Sendable {
     ) throws(Failure) {
         var sockets: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0, &sockets) == 0 else {
-            throw Failure(operation: "start", subject: program, code: errno)
+            throw Failure(operation: "start", subject: program, code: graft_errno())
         }
         defer { close(sockets[1]) }
         // `dup2` onto itself would keep `FD_CLOEXEC`, and 0 to 3 are taken by what the child gets.
         var raised: Int32?
         if let file {
-            raised = fcntl(file, F_DUPFD_CLOEXEC, 16)
+            raised = graft_duplicate(file, 16)
             guard let raised, raised >= 0 else {
-                let code = errno
+                let code = graft_errno()
                 close(sockets[0])
                 throw Failure(operation: "pass a file to", subject: program, code: code)
             }
@@ -83,14 +83,14 @@ package struct ConfinedProcess: ~Copyable, Sendable {
         guard ending == nil else { return }
         kill(process, SIGKILL)
         var status: Int32 = 0
-        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        while waitpid(process, &status, 0) < 0, graft_errno() == EINTR {}
     }
 
     /// A crash of the child is an answer, and needs no backtrace.
     private static var environment: [String] {
         let names = ["LD_LIBRARY_PATH", "LIBHEIF_PLUGIN_PATH"]
         let kept = names.compactMap { (name: String) -> String? in
-            getenv(name).map { "\(name)=\(String(cString: $0))" }
+            Environment.value(of: name).map { "\(name)=\($0)" }
         }
         return kept + ["SWIFT_BACKTRACE=enable=no"]
     }
@@ -103,8 +103,8 @@ package struct ConfinedProcess: ~Copyable, Sendable {
         while !rest.isEmpty {
             guard wait(for: Int16(POLLOUT), before: deadline) else { return false }
             let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
-            let count = Glibc.send(socket, rest.baseAddress, min(rest.count, 1 << 20), flags)
-            if count < 0, errno == EINTR || errno == EAGAIN { continue }
+            let count = CGraftSystem.send(socket, rest.baseAddress, min(rest.count, 1 << 20), flags)
+            if count < 0, graft_errno() == EINTR || graft_errno() == EAGAIN { continue }
             guard count > 0 else { return false }
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
@@ -120,7 +120,7 @@ package struct ConfinedProcess: ~Copyable, Sendable {
         while !rest.isEmpty {
             guard wait(for: Int16(POLLIN), before: deadline) else { return false }
             let count = read(socket, rest.baseAddress, min(rest.count, 1 << 30))
-            if count < 0, errno == EINTR { continue }
+            if count < 0, graft_errno() == EINTR { continue }
             guard count > 0 else { return false }
             rest = UnsafeMutableRawBufferPointer(rebasing: rest[count...])
         }
@@ -136,7 +136,7 @@ package struct ConfinedProcess: ~Copyable, Sendable {
                 + left.components.attoseconds / 1_000_000_000_000_000
             var request = pollfd(fd: socket, events: events, revents: 0)
             let count = poll(&request, 1, Int32(clamping: milliseconds))
-            if count < 0, errno == EINTR { continue }
+            if count < 0, graft_errno() == EINTR { continue }
             // An error or a hang-up is for the call that follows to report.
             if count != 0 { return count > 0 }
         }
@@ -148,12 +148,19 @@ package struct ConfinedProcess: ~Copyable, Sendable {
         if let ending { return ending }
         kill(process, SIGKILL)
         var status: Int32 = 0
-        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        while waitpid(process, &status, 0) < 0, graft_errno() == EINTR {}
         let signal = status & 0x7F
         let ending: Ending =
             signal == 0 ? .exited(status: status >> 8 & 0xFF) : .killed(signal: signal)
         self.ending = ending
         return ending
+    }
+
+    /// A nameless file in memory, closed when a program is run.
+    package static func memoryFile(for path: String) throws(FileError) -> FileDescriptor {
+        let file = graft_sandbox_memory_file()
+        guard file >= 0 else { throw FileError(.makeRoom, at: path, .current) }
+        return FileDescriptor(takingOver: file, path: path)
     }
 
     /// A nameless file in memory, closed when a program is run; negative with `errno` set if there

@@ -1,13 +1,8 @@
 // Tensors into a file by several threads: one reads or converts while another writes.
 
 import Dispatch
+import GraftSystem
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// A tensor, and where its first byte belongs in a file.
 public struct PlacedTensor: Sendable {
@@ -29,14 +24,16 @@ extension AtomicFile {
     /// - Throws: ``TensorError/notAsAnnounced`` if a tensor is not what it said it would be, and
     ///   whatever reading one throws.
     public func write(_ tensors: [PlacedTensor]) throws {
-        let queue = PieceQueue(tensors, descriptor, path)
+        let queue = PieceQueue(tensors)
         let byteCount = tensors.reduce(0) { $0 + $1.tensor.byteCount }
         // Starting threads takes as long as writing a megabyte.
         let threads = byteCount < 4 << 20 ? 1 : TensorPieces.threads
         if threads == 1 {
-            queue.work()
+            queue.work(writingTo: self)
         } else {
-            DispatchQueue.concurrentPerform(iterations: threads) { _ in queue.work() }
+            DispatchQueue.concurrentPerform(iterations: threads) { _ in
+                queue.work(writingTo: self)
+            }
         }
         try queue.finish()
     }
@@ -52,23 +49,17 @@ private final class PieceQueue: Sendable {
     }
 
     private let tensors: [PlacedTensor]
-    private let descriptor: Int32
-    private let path: String
     private let state = Mutex(State())
 
-    init(_ tensors: [PlacedTensor], _ descriptor: Int32, _ path: String) {
-        self.tensors = tensors
-        self.descriptor = descriptor
-        self.path = path
-    }
+    init(_ tensors: [PlacedTensor]) { self.tensors = tensors }
 
     /// Makes and writes pieces until there are no more, or one has failed.
-    func work() {
+    func work(writingTo file: borrowing AtomicFile) {
         do {
             while let (pieces, index, offset) = try next() {
                 var place = offset
                 try pieces.lend(index) { bytes in
-                    try write(bytes, to: descriptor, at: place, of: path)
+                    try file.write(bytes, at: place)
                     place += bytes.count
                 }
             }
@@ -104,21 +95,5 @@ private final class PieceQueue: Sendable {
                 state.next += 1
             }
         }
-    }
-}
-
-/// Writes bytes at a place of an open file, which errors call `path`.
-func write(
-    _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int, of path: String
-) throws(FileError) {
-    var rest = bytes
-    var place = offset
-    while !rest.isEmpty {
-        // Linux writes at most 2 GiB at once.
-        let count = pwrite(descriptor, rest.baseAddress, min(rest.count, 1 << 30), off_t(place))
-        if count < 0 && errno == EINTR { continue }
-        guard count > 0 else { throw FileError("write", path) }
-        rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-        place += count
     }
 }

@@ -1,10 +1,6 @@
 // Bytes that come in pieces: kept in memory while they are few, in a nameless file otherwise.
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// What a reader fills that has to decode, piece by piece, in any order; what it leaves is zero.
 ///
@@ -19,8 +15,7 @@ package final class Spool {
 
     private let byteCount: Int
     private var memory: UnsafeMutableRawBufferPointer?
-    private var descriptor: Int32 = -1
-    private var folder = ""
+    private var file: FileDescriptor?
 
     /// A place for `byteCount` bytes.
     ///
@@ -28,11 +23,10 @@ package final class Spool {
     package init(byteCount: Int) throws {
         self.byteCount = byteCount
         if byteCount > Self.threshold {
-            (descriptor, folder) = try Self.file(byteCount)
+            let file = try Self.file(byteCount)
             // Of that length at once, and without taking room for it.
-            guard ftruncate(descriptor, off_t(byteCount)) == 0 else {
-                throw FileError("make room in", folder)
-            }
+            try file.truncate(to: byteCount, .makeRoomInside)
+            self.file = consume file
         } else {
             let memory = UnsafeMutableRawBufferPointer.allocate(
                 byteCount: max(byteCount, 1), alignment: 64)
@@ -43,7 +37,6 @@ package final class Spool {
 
     deinit {
         memory?.deallocate()
-        if descriptor >= 0 { close(descriptor) }
     }
 
     /// Zeroed memory, at most ``threshold`` bytes, in which to decode a piece of `byteCount` bytes. One
@@ -61,8 +54,12 @@ package final class Spool {
         precondition(offset >= 0 && bytes.count <= byteCount - offset)
         guard let memory else {
             // Zeros need no room: the file has them already.
-            guard !isZero(bytes) else { return }
-            return try write(bytes, to: descriptor, at: offset, of: folder)
+            guard !Memory.isZero(bytes) else { return }
+            switch file {
+            case .some(let file): try file.write(bytes, at: offset)
+            case .none: preconditionFailure("a spool is filled before it is finished")
+            }
+            return
         }
         UnsafeMutableRawBufferPointer(rebasing: memory[offset..<(offset + bytes.count)])
             .copyMemory(from: bytes)
@@ -104,56 +101,29 @@ package final class Spool {
             self.memory = nil
             return Storage(taking: memory, byteCount: byteCount)
         }
-        let file = descriptor
-        descriptor = -1
-        return try Storage(
-            mapping: file, byteCount: byteCount, in: folder, keepsFile: keepsFile)
+        guard let file = file.take() else { preconditionFailure("a spool is finished once") }
+        return try Storage(mapping: file, byteCount: byteCount, keepsFile: keepsFile)
     }
 
-    private func isZero(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard let base = bytes.baseAddress, bytes.count > 0 else { return true }
-        return bytes[0] == 0 && memcmp(base, base + 1, bytes.count - 1) == 0
-    }
-
-    /// A nameless file on the first disk with room for it, and its folder.
-    private static func file(_ byteCount: Int) throws -> (descriptor: Int32, folder: String) {
-        let wish = getenv("TMPDIR").map { String(cString: $0) } ?? ""
+    /// A nameless file on the first disk with room for it.
+    private static func file(_ byteCount: Int) throws -> FileDescriptor {
+        let folders = Environment.setting("TMPDIR").map { [$0] } ?? ["/var/tmp", "/tmp"]
         var full: [SpoolError.Place] = []
         var problem: FileError?
-        for folder in wish.isEmpty ? ["/var/tmp", "/tmp"] : [wish] {
-            var status = statvfs()
-            guard statvfs(folder, &status) == 0 else {
-                problem = problem ?? FileError("use", folder)
-                continue
+        for folder in folders {
+            do {
+                let free = try FileSystem.freeByteCount(at: folder)
+                guard byteCount <= free - reserve else {
+                    full.append(SpoolError.Place(folder: folder, free: free))
+                    continue
+                }
+                return try FileDescriptor(namelessIn: folder)
+            } catch {
+                problem = problem ?? error
             }
-            let free = UInt64(status.f_bavail).multipliedReportingOverflow(
-                by: UInt64(status.f_frsize))
-            let room = free.overflow ? Int.max : Int(clamping: free.partialValue)
-            guard byteCount <= room - reserve else {
-                full.append(SpoolError.Place(folder: folder, free: room))
-                continue
-            }
-            let descriptor = nameless(folder)
-            if descriptor >= 0 { return (descriptor, folder) }
-            problem = problem ?? FileError("make a file in", folder)
         }
-        guard !full.isEmpty else { throw problem ?? FileError("use", "/tmp", code: ENOENT) }
+        if full.isEmpty, let problem { throw problem }
         throw SpoolError(needed: byteCount + reserve, places: full)
-    }
-
-    private static func nameless(_ folder: String) -> Int32 {
-        // O_TMPFILE, which Swift cannot import.
-        let flags = 0o20_000_000 | O_DIRECTORY | O_RDWR | O_CLOEXEC | O_EXCL
-        let file = open(folder, flags, 0o600)
-        if file >= 0 { return file }
-        // Some file systems have no nameless files: one whose name goes at once. Swift cannot import
-        // mkostemp, which would close it in other programs from the start.
-        var template = Array((folder + "/graft-XXXXXX").utf8CString)
-        let named = mkstemp(&template)
-        guard named >= 0 else { return -1 }
-        unlink(template)
-        _ = fcntl(named, F_SETFD, FD_CLOEXEC)
-        return named
     }
 }
 

@@ -1,38 +1,47 @@
 // The bytes behind tensors: owned memory or a mapped file, shared and never changed.
 
-import CGraftSystem
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// Immutable bytes with shared ownership: freed or unmapped when the last tensor lets go.
 public final class Storage: @unchecked Sendable {
     // Sendable because nothing writes to the bytes after `init`.
-    private let pointer: UnsafeRawPointer?
-    private let release: @Sendable (UnsafeRawPointer) -> Void
+    private let owner: Owner
+    private let start: UnsafeRawPointer?
 
     /// The number of bytes.
     public let byteCount: Int
     /// The file that is mapped here, if it has a name.
     public let path: String?
-    /// The file that is mapped here, open, if it has no name.
-    package let descriptor: Int32?
-    private let isMapped: Bool
+    /// The nameless file that is mapped here, open for another process to read.
+    private let nameless: FileDescriptor?
+
+    /// Who frees the bytes.
+    private enum Owner: ~Copyable {
+        case nobody
+        case memory(UnsafeMutableRawBufferPointer)
+        /// Memory of the system, read from a file.
+        case pages(Mapping)
+        case file(Mapping)
+
+        var start: UnsafeRawPointer? {
+            switch self {
+            case .nobody: nil
+            case .memory(let buffer): UnsafeRawPointer(buffer.baseAddress)
+            case .pages(let mapping): mapping.bytes.baseAddress
+            case .file(let mapping): mapping.bytes.baseAddress
+            }
+        }
+    }
 
     private init(
-        _ pointer: UnsafeRawPointer?, byteCount: Int, path: String? = nil,
-        descriptor: Int32? = nil, isMapped: Bool,
-        release: @escaping @Sendable (UnsafeRawPointer) -> Void
+        _ owner: consuming Owner, byteCount: Int, path: String? = nil,
+        nameless: consuming FileDescriptor? = nil
     ) {
-        self.pointer = pointer
+        start = owner.start
+        self.owner = owner
         self.byteCount = byteCount
         self.path = path
-        self.descriptor = descriptor
-        self.isMapped = isMapped
-        self.release = release
+        self.nameless = nameless
     }
 
     /// Allocates `byteCount` bytes, 64-byte aligned, and lets `fill` write them; whatever it
@@ -54,9 +63,7 @@ public final class Storage: @unchecked Sendable {
 
     /// Takes over allocated memory, of which `byteCount` bytes count.
     convenience init(taking buffer: UnsafeMutableRawBufferPointer, byteCount: Int) {
-        self.init(UnsafeRawPointer(buffer.baseAddress), byteCount: byteCount, isMapped: false) {
-            UnsafeMutableRawPointer(mutating: $0).deallocate()
-        }
+        self.init(.memory(buffer), byteCount: byteCount)
     }
 
     /// A copy of the bytes of an array.
@@ -67,54 +74,31 @@ public final class Storage: @unchecked Sendable {
     }
 
     /// Opens a regular file for reading.
-    private static func file(_ path: String) throws(FileError) -> (descriptor: Int32, size: Int) {
+    private static func file(_ path: String) throws(FileError) -> FileDescriptor {
         // Without waiting: a pipe is refused below, and has no end to wait for.
-        let descriptor = PathBytes.withCString(path) {
-            open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        }
-        guard descriptor >= 0 else { throw FileError("open", path) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else {
-            let error = FileError("stat", path)
-            close(descriptor)
-            throw error
-        }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            close(descriptor)
-            throw FileError("open", path, code: EISDIR)
-        }
-        return (descriptor, Int(status.st_size))
+        try FileDescriptor(opening: path, for: .reading, .noWait)
+    }
+
+    /// The size of a regular file.
+    private static func size(of file: borrowing FileDescriptor) throws(FileError) -> Int {
+        let status = try file.status()
+        guard status.kind == .file else { throw FileError(.open, at: file.path, .isFolder) }
+        return status.byteCount
     }
 
     /// Reads a whole file into memory: what happens to the file afterwards does not matter.
     public convenience init(reading path: String) throws(FileError) {
-        let (descriptor, size) = try Self.file(path)
-        defer { close(descriptor) }
+        let file = try Self.file(path)
+        let size = try Self.size(of: file)
         guard size > 0 else {
-            self.init(nil, byteCount: 0, path: path, isMapped: false) { _ in }
+            self.init(.nobody, byteCount: 0, path: path)
             return
         }
-        // From the system and not by `malloc`: a size that cannot be had is an error.
-        let base = mmap(
-            nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        guard let base, base != MAP_FAILED else {
-            throw FileError("make room for", path, code: ENOMEM)
-        }
-        var offset = 0
-        while offset < size {
-            let count = pread(descriptor, base + offset, min(size - offset, 1 << 30), off_t(offset))
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                // The end before its size: it was cut short meanwhile.
-                let error = FileError("read", path, code: count < 0 ? errno : ESTALE)
-                munmap(base, size)
-                throw error
-            }
-            offset += count
-        }
-        self.init(UnsafeRawPointer(base), byteCount: size, path: path, isMapped: false) {
-            munmap(UnsafeMutableRawPointer(mutating: $0), size)
-        }
+        let pages = try Mapping(zeros: size, for: path)
+        let count = try file.read(into: pages.mutableBytes, at: 0)
+        // The end before its size: it was cut short meanwhile.
+        guard count == size else { throw FileError(.read, at: path, .stale) }
+        self.init(.pages(pages), byteCount: size, path: path)
     }
 
     /// Maps a whole file for reading.
@@ -123,72 +107,72 @@ public final class Storage: @unchecked Sendable {
     /// when it reads what is no longer there. graft replaces files by renaming new ones over them.
     /// Where others do not, use ``init(reading:)``.
     public convenience init(mapping path: String) throws(FileError) {
-        let (descriptor, size) = try Self.file(path)
-        defer { close(descriptor) }
+        let file = try Self.file(path)
+        let size = try Self.size(of: file)
         guard size > 0 else {
-            self.init(nil, byteCount: 0, path: path, isMapped: true) { _ in }
+            self.init(.nobody, byteCount: 0, path: path)
             return
         }
-        let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
-        guard let base, base != MAP_FAILED else { throw FileError("map", path) }
-        graft_note_mapping(base, size, path)
-        self.init(UnsafeRawPointer(base), byteCount: size, path: path, isMapped: true) {
-            graft_forget_mapping($0)
-            munmap(UnsafeMutableRawPointer(mutating: $0), size)
-        }
+        self.init(.file(try Mapping(of: file, byteCount: size)), byteCount: size, path: path)
+    }
+
+    /// Maps the first `byteCount` bytes, at least one, of an open file that is only ever appended to.
+    package convenience init(
+        mapping file: borrowing FileDescriptor, byteCount: Int
+    ) throws(FileError) {
+        let path = file.path
+        self.init(
+            .file(try Mapping(of: file, byteCount: byteCount)), byteCount: byteCount, path: path)
     }
 
     /// Makes the process say which mapped file could not be read before SIGBUS ends it. For programs:
     /// it replaces the process's handler, which a library has no right to.
-    package static func reportBusErrors() { graft_report_bus_errors() }
+    package static func reportBusErrors() { Mapping.reportBusErrors() }
 
-    /// Maps the first `byteCount` bytes, at least one, of a nameless file of `folder`, and takes over
-    /// its descriptor: what maps it can be closed, so that many may be mapped, unless it `keepsFile`
-    /// for another process to read.
+    /// Maps the first `byteCount` bytes, at least one, of a nameless file, and takes it over: what maps it can be
+    /// closed, so that many may be mapped, unless it `keepsFile` for another process to read.
     convenience init(
-        mapping descriptor: Int32, byteCount: Int, in folder: String, keepsFile: Bool
+        mapping file: consuming FileDescriptor, byteCount: Int, keepsFile: Bool
     ) throws(FileError) {
-        let base = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0)
-        guard let base, base != MAP_FAILED else {
-            let error = FileError("map a file in", folder)
-            close(descriptor)
-            throw error
-        }
-        if !keepsFile { close(descriptor) }
-        self.init(
-            UnsafeRawPointer(base), byteCount: byteCount,
-            descriptor: keepsFile ? descriptor : nil, isMapped: true
-        ) {
-            munmap(UnsafeMutableRawPointer(mutating: $0), byteCount)
-            if keepsFile { close(descriptor) }
+        let mapping = try Mapping(of: file, byteCount: byteCount, isNamed: false)
+        if keepsFile {
+            self.init(.file(mapping), byteCount: byteCount, nameless: consume file)
+        } else {
+            self.init(.file(mapping), byteCount: byteCount)
         }
     }
 
-    deinit { if let pointer { release(pointer) } }
+    deinit {
+        switch owner {
+        case .memory(let buffer): buffer.deallocate()
+        default: break
+        }
+    }
 
-    /// Has the system fetch what lies behind `range` of a mapped file, all at once and not page by
+    /// A second number of the nameless file that is mapped here, for another process; nil where there is none.
+    package func duplicateOfNamelessFile() throws(FileError) -> FileDescriptor? {
+        switch nameless {
+        case .some(let file): try file.duplicated()
+        case .none: nil
+        }
+    }
+
+    /// Has the system fetch what is behind `range` of a mapped file, all at once and not page by
     /// page as it is touched.
     func populate(_ range: Range<Int>) {
-        // Linux 5.14; before, it does nothing.
-        let populateRead: Int32 = 22
-        let page = Int(getpagesize())
-        let end = (range.upperBound + page - 1) / page * page
-        advise(range.lowerBound / page * page, end, populateRead)
+        switch owner {
+        case .file(let mapping): mapping.populate(range)
+        default: break
+        }
     }
 
     /// Lets the system take back the memory behind `range` of a mapped file; it is read again when
-    /// it is used again. That of the 2 MiB before goes too: touching the first page of a range maps
-    /// the whole of the huge page that it may be in, which nobody else would let go.
+    /// it is used again.
     package func forget(_ range: Range<Int>) {
-        let page = Int(getpagesize())
-        let start = max(0, range.lowerBound - (2 << 20)) / page * page
-        advise(start, range.upperBound / page * page, Int32(MADV_DONTNEED))
-    }
-
-    /// Gives advice on the pages from `start` to `end`.
-    private func advise(_ start: Int, _ end: Int, _ advice: Int32) {
-        guard isMapped, let pointer, start < end else { return }
-        madvise(UnsafeMutableRawPointer(mutating: pointer + start), end - start, advice)
+        switch owner {
+        case .file(let mapping): mapping.forget(range)
+        default: break
+        }
     }
 
     /// Lends the bytes for the duration of `body`.
@@ -196,7 +180,7 @@ public final class Storage: @unchecked Sendable {
         -> R
     {
         try withExtendedLifetime(self) { () throws(E) -> R in
-            try body(UnsafeRawBufferPointer(start: pointer, count: byteCount))
+            try body(UnsafeRawBufferPointer(start: start, count: byteCount))
         }
     }
 }

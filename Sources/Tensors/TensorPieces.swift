@@ -1,17 +1,13 @@
 // The bytes of a tensor in pieces, so that a file of any size is written from a little memory.
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import GraftSystem
 
 /// The bytes of a tensor in pieces, which any thread can make, in any order.
 struct TensorPieces: Sendable {
     /// How many bytes all pieces that are made at a time may hold.
     static let memory = 128 << 20
     /// How many threads make pieces at a time.
-    static let threads = min(4, max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
+    static let threads = min(4, Processors.count)
 
     /// Where each piece starts in the bytes of the tensor, and where the last one ends.
     let starts: [Int]

@@ -2,6 +2,8 @@
 
 import Foundation
 import GraftCache
+import GraftSystem
+import GraftTensors
 import Testing
 
 private let a = String(repeating: "a", count: 40)
@@ -34,8 +36,12 @@ private let a = String(repeating: "a", count: 40)
 @Test func whatIsNoBundleIsRefused() throws {
     let fixture = try Fixture()
     try fixture.write("text", fixture.root + "/text")
-    #expect(throws: ArchiveError.self) { try BundleImport(fixture.root + "/text") }
-    #expect(throws: ArchiveError.self) { try BundleImport(fixture.root + "/none") }
+    let text = fixture.root + "/text"
+    #expect(throws: ArchiveError.unreadable(archive: text, reason: "Unrecognized archive format")) {
+        try BundleImport(text)
+    }
+    let none = fixture.root + "/none"
+    #expect(throws: FileError(.open, at: none, .noSuchFile)) { try BundleImport(none) }
 }
 
 @Test func repairTakesWhatLeadsNowhere() throws {

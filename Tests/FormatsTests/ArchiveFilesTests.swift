@@ -85,7 +85,7 @@ import Testing
             #expect(
                 throws: FormatError.malformed(
                     path: scratch.path("set.tar"), format: "archive",
-                    reason: "`\(name)` leads out of the archive")
+                    .archive(.leadsOut(name)))
             ) { try unpack(tar([(Array(name.utf8), "0", "x")]), isolation, scratch: scratch) }
         }
         // A link out of the folder is made last, and nothing is written through it.
@@ -102,8 +102,7 @@ import Testing
         let text = String(repeating: "x", count: 3000)
         #expect(
             throws: FormatError.unsupported(
-                path: scratch.path("set.tar"), reason: "it unpacks to more than 2000 bytes",
-                hint: "unpack it first")
+                path: scratch.path("set.tar"), .unpacksTooMuch(limit: 2000))
         ) {
             try unpack(
                 tar([(Array("a".utf8), "0", text)]), isolation, limit: 2000, scratch: scratch)

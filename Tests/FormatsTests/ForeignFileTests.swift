@@ -74,11 +74,9 @@ struct ForeignFileTests {
     private func zip(_ members: [(String, [UInt8])]) throws -> [UInt8] {
         let scratch = try Scratch()
         let path = scratch.path("x.zip")
-        var file = try AtomicFile(replacing: path)
-        let archive = try ZipWriter(file.descriptor, path: path)
+        let archive = try ZipWriter(replacing: path)
         for (name, bytes) in members { try archive.add(name, bytes) }
         try archive.finish()
-        try file.commit()
         return Array(try Data(contentsOf: URL(filePath: path)))
     }
 

@@ -1,6 +1,7 @@
 // What a parser under test is: a name, where its first inputs are, and what is done with a stranger's bytes.
 
 import Foundation
+import GraftSystem
 import GraftTensors
 
 /// A parser of graft, fed by libFuzzer (`make fuzz`) and by the tests that replay the kept inputs.
@@ -51,11 +52,9 @@ final class Workbench: Sendable {
                 atPath: (path as NSString).deletingLastPathComponent,
                 withIntermediateDirectories: true)
         }
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw FileError("open", path) }
-        defer { close(file) }
-        let written = Array(bytes).withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-        guard written == bytes.count else { throw FileError("write", path) }
+        try FileDescriptor(
+            opening: path, for: .writing, [.create, .truncate], permissions: 0o600
+        ).write(Array(bytes))
         return path
     }
 }

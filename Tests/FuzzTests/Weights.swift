@@ -31,7 +31,7 @@ extension Parser {
             let storage = Storage([UInt8](repeating: 0, count: 4096))
             try load(
                 listing.state(storage, 0..<storage.byteCount, source) { index in
-                    throw source.malformed("entry \(index) is not decoded")
+                    throw source.unsupported(.needsDecoding(tensor: "\(index)"))
                 })
         },
         Parser(name: "index", seeds: []) { bytes, bench in

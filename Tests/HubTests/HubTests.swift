@@ -87,12 +87,11 @@ private func honest(_ request: Request) -> Reply {
     defer { server.stop() }
     try await withCache { cache in
         let wrong = "sha256:" + String(repeating: "0", count: 64)
-        let error = await #expect(throws: HubError.self) {
-            _ = try await Hub(cache: cache).fetch(server.base + "/a.bin", digest: wrong)
+        let right = "sha256:" + ContentHasherProbe.sha256(content)
+        let url = server.base + "/a.bin"
+        await #expect(throws: HubError.wrongDigest(url: url, expected: wrong, found: right)) {
+            _ = try await Hub(cache: cache).fetch(url, digest: wrong)
         }
-        let right = ContentHasherProbe.sha256(content)
-        #expect(error?.message.contains(wrong) == true)
-        #expect(error?.message.contains("sha256:" + right) == true)
         #expect(files(cache.root + "/partial").isEmpty)
         #expect(files(cache.root + "/blobs").isEmpty && cache.entries().isEmpty)
     }
@@ -106,10 +105,15 @@ private func honest(_ request: Request) -> Reply {
         let hub = Hub(cache: cache)
         _ = try await hub.fetch(server.base + "/a#sha256=" + right)
         _ = try await hub.fetch(server.base + "/b", digest: "sha256-prefix:" + right.prefix(8))
-        await #expect(throws: HubError.self) {
+        let wrong = "md5:" + String(repeating: "a", count: 32)
+        let error = await #expect(throws: HubError.self) {
             _ = try await hub.fetch(server.base + "/c#md5=" + String(repeating: "a", count: 32))
         }
-        await #expect(throws: CacheError.self) {
+        guard case .wrongDigest(_, wrong, _) = error else {
+            Issue.record("expected another MD5, found \(String(describing: error))")
+            return
+        }
+        await #expect(throws: CacheError.digestSyntax("crc32:00")) {
             _ = try await hub.fetch(server.base + "/d", digest: "crc32:00")
         }
     }
@@ -140,10 +144,12 @@ private func honest(_ request: Request) -> Reply {
     try await withCache { cache in
         _ = try await Hub(cache: cache).fetch(server.base + "/a")
         #expect(server.requests.count == 2)
-        let error = await #expect(throws: HubError.self) {
+        let gone = HubError.refused(
+            HubError.Refused(url: server.base + "/gone", host: "127.0.0.1", status: 404))
+        await #expect(throws: gone) {
             _ = try await Hub(cache: cache).fetch(server.base + "/gone")
         }
-        #expect(error?.message.contains("`404`") == true)
+        #expect(!gone.isRetryable)
         #expect(server.requests.count == 3)
     }
 }
@@ -162,9 +168,14 @@ private func honest(_ request: Request) -> Reply {
         let hub = Hub(cache: cache)
         let moved = try await hub.fetch(server.base + "/moved")
         #expect(bytes(moved.path) == content)
-        await #expect(throws: HubError.self) { _ = try await hub.fetch(server.base + "/loop") }
-        await #expect(throws: HubError.self) { _ = try await hub.fetch(server.base + "/away") }
-        await #expect(throws: HubError.self) { _ = try await hub.fetch("http://example.org/x") }
+        let loop = server.base + "/loop"
+        await #expect(throws: HubError.redirect(.circle(url: loop, again: loop))) {
+            _ = try await hub.fetch(loop)
+        }
+        let outside = HubError.insecure(
+            url: "http://example.org/x", scheme: "http", host: "example.org")
+        await #expect(throws: outside) { _ = try await hub.fetch(server.base + "/away") }
+        await #expect(throws: outside) { _ = try await hub.fetch("http://example.org/x") }
     }
 }
 

@@ -80,7 +80,10 @@ func anOddNameRefusesItselfOnly(odd: String) async throws {
         let error = await #expect(throws: HubError.self) {
             _ = try await Hub(cache: cache, options: options).fetchRepository("hf://acme/tiny")
         }
-        #expect(error?.message.contains("is refused") == true)
+        guard case .refusedPath(odd, "hf://acme/tiny", _, more: 0, others: 1, _) = error else {
+            Issue.record("expected `\(odd)` to be refused, found \(String(describing: error))")
+            return
+        }
         #expect(Files.size(of: found.path + "/ok.txt") == 1)
     }
 }

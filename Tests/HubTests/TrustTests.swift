@@ -154,10 +154,15 @@ func whatIsItselfIsKept(name: String, text: String) async throws {
     defer { server.stop() }
     let cache = Cache(root: NSTemporaryDirectory() + "graft-trust-" + UUID().uuidString)
     defer { try? FileManager.default.removeItem(atPath: cache.root) }
-    for path in ["/204", "/part", "/299", "/long"] {
-        await #expect(throws: HubError.self) {
-            _ = try await Hub(cache: cache).fetch(server.base + path)
-        }
+    let base = server.base
+    let causes: [(path: String, cause: HubError)] = [
+        ("/204", .unexpectedStatus(url: base + "/204", status: 204)),
+        ("/part", .unexpectedPart(url: base + "/part", range: "bytes 0-2/10")),
+        ("/299", .unexpectedStatus(url: base + "/299", status: 299)),
+        ("/long", .brokenLength(url: base + "/long", "9223372036854775807")),
+    ]
+    for (path, cause) in causes {
+        await #expect(throws: cause) { _ = try await Hub(cache: cache).fetch(base + path) }
     }
     #expect(cache.entries().isEmpty)
 }
@@ -271,21 +276,26 @@ final class Mutexed: @unchecked Sendable {
     #expect(other.text == "https://mirror.example.org/prefix/api/y")
     let hub = try redirects.next("https://huggingface.co/api/y", of: other, http)
     #expect(hub.text == "https://huggingface.co/api/y")
-    #expect(throws: HubError.self) {
-        try redirects.next("https://huggingface.co/api/y", of: hub, http)
+    let circle = HubError.redirect(
+        .circle(url: start.shown, again: "https://huggingface.co/api/y"))
+    #expect(throws: circle) { try redirects.next("https://huggingface.co/api/y", of: hub, http) }
+    #expect(throws: HubError.redirect(.downgrade(url: start.shown))) {
+        try redirects.next("http://127.0.0.1/", of: start, http)
     }
-    #expect(throws: HubError.self) { try redirects.next("http://127.0.0.1/", of: start, http) }
 }
 
 @Test func plainHTTPIsAllowedByHost() throws {
-    #expect(throws: HubError.self) { try Location("http://hub.lan/x") }
+    func insecure(_ scheme: String, _ host: String) -> HubError {
+        .insecure(url: "\(scheme)://\(host)/x", scheme: scheme, host: host)
+    }
+    #expect(throws: insecure("http", "hub.lan")) { try Location("http://hub.lan/x") }
     try PlainHTTP.$hosts.withValue(["hub.lan", "other.lan:8080", "fd00::1"]) {
         let allowed = try [
             "http://hub.lan:9/x", "http://OTHER.lan:8080/x", "http://[fd00::1]/x",
         ].map { try Location($0) }
         #expect(allowed.map(\.port) == ["9", "8080", "80"])
-        #expect(throws: HubError.self) { try Location("http://other.lan/x") }
-        #expect(throws: HubError.self) { try Location("http://hub.lan.evil/x") }
-        #expect(throws: HubError.self) { try Location("ftp://hub.lan/x") }
+        #expect(throws: insecure("http", "other.lan")) { try Location("http://other.lan/x") }
+        #expect(throws: insecure("http", "hub.lan.evil")) { try Location("http://hub.lan.evil/x") }
+        #expect(throws: insecure("ftp", "hub.lan")) { try Location("ftp://hub.lan/x") }
     }
 }

@@ -1,13 +1,13 @@
 // Paths are bytes, strings are Unicode: a file name that is not UTF-8 keeps its bytes through a String.
 
-/// Paths as strings without loss: a byte that is no UTF-8 becomes a private character, U+10FF80 to U+10FFFF.
+/// Paths as strings without loss: a byte that is not UTF-8 becomes a private character, U+10FF80 to U+10FFFF.
 package enum PathBytes {
     private static let base: UInt32 = 0x10_FF00
 
     /// The string of a path in bytes, without the zero at its end.
     package static func string(_ bytes: some Collection<UInt8>) -> String {
-        let bytes = Array(bytes)
         if let text = String(validating: bytes, as: UTF8.self) { return text }
+        let bytes = Array(bytes)
         var text = String.UnicodeScalarView()
         var at = 0
         while at < bytes.count {
@@ -28,7 +28,14 @@ package enum PathBytes {
         return String(text)
     }
 
-    /// Whether a path has bytes that are no UTF-8.
+    /// The string of a path that ends with a zero.
+    package static func string(ofCString path: UnsafePointer<CChar>) -> String {
+        var count = 0
+        while path[count] != 0 { count += 1 }
+        return string(UnsafeRawBufferPointer(start: path, count: count))
+    }
+
+    /// Whether a path has bytes that are not UTF-8.
     package static func isRaw(_ path: String) -> Bool {
         // U+10FF80 to U+10FFFF begin with F4 8F BE or F4 8F BF.
         path.utf8.contains(0xF4) && path.unicodeScalars.contains { $0.value >= base + 0x80 }
