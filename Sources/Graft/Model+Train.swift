@@ -42,7 +42,7 @@ extension Model {
         if recipe == .headFirst {
             let first = try Trainer(
                 input, options: headOptions(input, options), runFolder: runFolder + "/head",
-                cacheFolder: cacheFolder, crew: crew, report: report)
+                features: CachedFeatures(root: cacheFolder), crew: crew, report: report)
             do {
                 input.head = Self.head(of: try first.run())
             } catch let error as TrainingError where error.isCommon {
@@ -55,7 +55,8 @@ extension Model {
             }
         }
         let trainer = try Trainer(
-            input, options: options, runFolder: runFolder, cacheFolder: cacheFolder, crew: crew,
+            input, options: options, runFolder: runFolder,
+            features: CachedFeatures(root: cacheFolder), crew: crew,
             report: report)
         let result: TrainingResult
         do {
@@ -88,7 +89,8 @@ extension Model {
     ) throws -> RateSearch {
         let input = try trainingInput(data, options, command: "")
         return try Trainer(
-            input, options: options, runFolder: "", cacheFolder: cacheFolder, report: report
+            input, options: options, runFolder: "", features: CachedFeatures(root: cacheFolder),
+            report: report
         ).findRate()
     }
 

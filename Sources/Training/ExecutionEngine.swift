@@ -73,14 +73,15 @@ private final class PlanLearner: Learner {
 
 extension Trainer {
     /// A run of `input` with these options. Everything it writes goes to `runFolder`, but for the
-    /// kept features, which go below `cacheFolder` and serve later runs. With a crew, its first
+    /// kept `features`, which serve later runs. With a crew, its first
     /// process writes; all must have the same input and options.
     public convenience init(
-        _ input: TrainingInput, options: TrainingOptions, runFolder: String, cacheFolder: String,
+        _ input: TrainingInput, options: TrainingOptions, runFolder: String,
+        features: any FeatureStore,
         crew: any Crew = Alone(), report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
     ) throws {
         try self.init(
-            input, options: options, runFolder: runFolder, cacheFolder: cacheFolder,
+            input, options: options, runFolder: runFolder, features: features,
             engine: ExecutionEngine(accuracy: options.isExact ? .exact : .default), crew: crew,
             report: report)
     }

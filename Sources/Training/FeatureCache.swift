@@ -3,12 +3,6 @@
 public import GraftImages
 import GraftTensors
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// Values at a cut: one file for each model, cut, preprocessing and number type, mapped into memory
 /// and shared by all runs and processes that use it.
 ///
@@ -31,49 +25,38 @@ public final class FeatureCache {
         var byteCount: Int { self == .f32 ? 4 : 2 }
     }
 
-    /// Where the values are.
-    public let path: String
+    /// Path of the values.
+    public var path: String { records.path }
     /// The number of floats of a value.
     public let count: Int
     /// How they are kept.
     public let element: Element
 
-    private let descriptor: Int32
-    /// Tells `graft cache gc` that the folder is in use.
-    private let hold: FolderHold
+    private let records: any FeatureRecords
     private let layout: RecordLayout
     private var known: Snapshot
 
     private static let magic = Array("GRAFTF2\n".utf8)
 
-    /// Opens the file below `root` for values of `count` floats, or makes it.
+    /// Opens the records for values of `count` floats in `store`, or creates them.
     public init(
-        root: String, modelDigest: String, cut: String, preprocessing: Preprocessing, count: Int,
+        in store: any FeatureStore, modelDigest: String, cut: String, preprocessing: Preprocessing,
+        count: Int,
         element: Element = .f32
     ) throws {
         let facts = Facts(
             model: modelDigest, cut: cut, preprocessing: preprocessing, count: count,
             element: element)
         let text = try RunFiles.json(facts)
-        let folder = "\(root)/features/\(RunFiles.digest(text.utf8).prefix(32))"
-        try RunFiles.makeFolder(folder)
-        hold = FolderHold(folder)
-        path = folder + "/values"
         self.count = count
         self.element = element
         layout = RecordLayout(byteCount: count * element.byteCount)
-        descriptor = try Self.open(path, header: Self.header(text, layout.byteCount))
+        records = try store.records(
+            key: String(RunFiles.digest(text.utf8).prefix(32)),
+            header: try Self.header(text, layout.byteCount))
         known = Snapshot(layout: layout, mapping: nil, places: [:], count: 0)
         try refresh()
-        // What `graft cache gc` goes by: reading a mapped file does not move its time of access.
-        var (now, status) = (timespec(), stat())
-        guard clock_gettime(CLOCK_REALTIME, &now) == 0, fstat(descriptor, &status) == 0 else {
-            return
-        }
-        futimens(descriptor, [now, status.st_mtim])
     }
-
-    deinit { close(descriptor) }
 
     /// What the values depend on; written at the beginning of the file for people to read.
     private struct Facts: Encodable {
@@ -88,40 +71,12 @@ public final class FeatureCache {
         let count = (0..<8).map { UInt8(truncatingIfNeeded: byteCount >> (8 * $0)) }
         var header = magic + count + Array(text.utf8)
         guard header.count < RecordLayout.start else {
-            throw FileError("describe the features in", "the cache", code: E2BIG)
+            throw FileError("describe the features in", at: "the cache", .tooLong)
         }
         header.append(
             contentsOf: [UInt8](repeating: 0x20, count: RecordLayout.start - header.count))
         header[RecordLayout.start - 1] = 0x0A
         return header
-    }
-
-    /// Opens the file with this header; a file of another one is no use and is replaced.
-    private static func open(_ path: String, header: [UInt8]) throws(FileError) -> Int32 {
-        for _ in 0..<8 {
-            let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-            guard descriptor >= 0 else { throw FileError("open", path) }
-            flock(descriptor, LOCK_EX)
-            defer { flock(descriptor, LOCK_UN) }
-            var found = [UInt8](repeating: 0, count: header.count)
-            let size = pread(descriptor, &found, found.count, 0)
-            if size == header.count {
-                if found == header { return descriptor }
-                unlink(path)
-                close(descriptor)
-                continue
-            }
-            // New, or its writer was killed before it had a header and so before any record.
-            guard ftruncate(descriptor, 0) == 0,
-                pwrite(descriptor, header, header.count, 0) == header.count
-            else {
-                let code = errno
-                close(descriptor)
-                throw FileError("write", path, code: code)
-            }
-            return descriptor
-        }
-        throw FileError("open", path, code: EBUSY)
     }
 
     /// The name of a photo with these bytes.
@@ -155,7 +110,7 @@ public final class FeatureCache {
     /// Keeps values; each appears whole or not at all, to this object after ``refresh()``.
     func append(
         _ values: [(photo: PhotoDigest, view: String, numbers: UnsafeBufferPointer<Float>)]
-    ) throws(FileError) {
+    ) throws {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(values.count * layout.size)
         for value in values {
@@ -163,25 +118,7 @@ public final class FeatureCache {
             layout.append(
                 RecordKey(photo: value.photo, view: value.view), payload(value.numbers), to: &bytes)
         }
-        flock(descriptor, LOCK_EX)
-        defer { flock(descriptor, LOCK_UN) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw FileError("stat", path) }
-        // What a killed writer left of a record is overwritten.
-        let end = RecordLayout.start + layout.records(in: Int(status.st_size)) * layout.size
-        var done = 0
-        while done < bytes.count {
-            let written = bytes.withUnsafeBytes {
-                pwrite(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done, end + done)
-            }
-            if written > 0 {
-                done += written
-            } else if errno != EINTR {
-                let code = errno
-                ftruncate(descriptor, off_t(end))
-                throw FileError("write", path, code: code)
-            }
-        }
+        try records.append(bytes, recordByteCount: layout.size)
     }
 
     private func payload(_ numbers: UnsafeBufferPointer<Float>) -> [UInt8] {
@@ -197,20 +134,15 @@ public final class FeatureCache {
     }
 
     /// Maps what has been added since, by this process and by others.
-    func refresh() throws(FileError) {
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw FileError("stat", path) }
-        let records = layout.records(in: Int(status.st_size))
-        guard records > known.count else { return }
-        let size = RecordLayout.start + records * layout.size
-        guard let base = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), base != MAP_FAILED
-        else { throw FileError("map", path) }
-        let mapping = Mapping(base, size)
+    func refresh() throws {
+        let count = layout.records(in: try records.byteCount())
+        guard count > known.count else { return }
+        let mapping = try records.mapped(byteCount: RecordLayout.start + count * layout.size)
         var places = known.places
-        for record in known.count..<records {
-            places[layout.key(at: record, in: mapping.bytes)] = record
+        mapping.withBytes { bytes in
+            for record in known.count..<count { places[layout.key(at: record, in: bytes)] = record }
         }
-        known = Snapshot(layout: layout, mapping: mapping, places: places, count: records)
+        known = Snapshot(layout: layout, mapping: mapping, places: places, count: count)
     }
 }
 
@@ -266,23 +198,11 @@ struct RecordLayout: Sendable {
     }
 }
 
-/// Pages of a file, given back when the last reader lets go.
-private final class Mapping: @unchecked Sendable {
-    // Sendable because records never change once they are there.
-    let bytes: UnsafeRawBufferPointer
-
-    init(_ base: UnsafeMutableRawPointer, _ size: Int) {
-        bytes = UnsafeRawBufferPointer(start: base, count: size)
-    }
-
-    deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
-}
-
 extension FeatureCache {
     /// The records of one moment.
     struct Snapshot: Sendable {
         fileprivate let layout: RecordLayout
-        fileprivate let mapping: Mapping?
+        fileprivate let mapping: Storage?
         fileprivate let places: [RecordKey: Int]
         fileprivate let count: Int
 
@@ -291,25 +211,12 @@ extension FeatureCache {
             guard let place = places[RecordKey(photo: photo, view: view)], let mapping else {
                 return false
             }
-            return layout.isWhole(place, in: mapping.bytes)
+            return mapping.withBytes { layout.isWhole(place, in: $0) }
         }
 
         fileprivate func withPayload(_ place: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
             guard let mapping else { return }
-            body(layout.payload(at: place, in: mapping.bytes))
+            mapping.withBytes { body(layout.payload(at: place, in: $0)) }
         }
     }
-}
-
-/// A folder that is marked as in use, with a shared `flock`, as long as this lives.
-private final class FolderHold: Sendable {
-    private let descriptor: Int32
-
-    init(_ folder: String) {
-        descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        // Where there are no locks nothing is marked: who evicts then takes what is being used.
-        if descriptor >= 0 { flock(descriptor, LOCK_SH | LOCK_NB) }
-    }
-
-    deinit { if descriptor >= 0 { close(descriptor) } }
 }

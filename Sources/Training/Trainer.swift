@@ -54,7 +54,7 @@ public final class Trainer {
     let input: TrainingInput
     let options: TrainingOptions
     let runFolder: String
-    private let cacheFolder: String
+    private let features: any FeatureStore
     let engine: any TrainingEngine
     let crew: any Crew
     let report: @Sendable (TrainingEvent) -> Void
@@ -66,7 +66,8 @@ public final class Trainer {
     var reused = 0
 
     package init(
-        _ input: TrainingInput, options: TrainingOptions, runFolder: String, cacheFolder: String,
+        _ input: TrainingInput, options: TrainingOptions, runFolder: String,
+        features: any FeatureStore,
         engine: any TrainingEngine, crew: any Crew = Alone(),
         report: @escaping @Sendable (TrainingEvent) -> Void
     ) throws {
@@ -75,7 +76,7 @@ public final class Trainer {
         self.input = input
         self.options = options
         self.runFolder = runFolder
-        self.cacheFolder = cacheFolder
+        self.features = features
         if crew.count > 1, input.task == .detection {
             // Each photo's share is by the boxes of the whole batch.
             throw TrainingError.option(
@@ -347,7 +348,7 @@ public final class Trainer {
             var shape = input.preprocessing.shape
             shape[0] = batch
             let cache = try FeatureCache(
-                root: cacheFolder, modelDigest: try digest(prefix, weights),
+                in: features, modelDigest: try digest(prefix, weights),
                 cut: parts.model.nodes[parts.cut].name, preprocessing: input.preprocessing,
                 count: parts.shape.count, element: options.cacheElement)
             // Planned when the first photo needs it: a second run may need no backbone at all.

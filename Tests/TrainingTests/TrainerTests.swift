@@ -97,7 +97,8 @@ private struct Scene {
             validation: split.validation)
         input.origin = "stem.npz"
         return try Trainer(
-            input, options: options, runFolder: folder + "/" + run, cacheFolder: folder + "/cache",
+            input, options: options, runFolder: folder + "/" + run,
+            features: FolderFeatures(root: folder + "/cache"),
             report: report)
     }
 
