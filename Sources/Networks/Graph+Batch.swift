@@ -151,8 +151,8 @@ private struct BatchTracer {
                 prefix *= shape[axis]
             }
             throw .hidden(sizes: op.sizes, before: before)
-        case .expand:
-            guard let own else { return nil }
+        case .expand(let op):
+            guard let own else { return op.sizes.firstIndex(of: Op.Expand.batch) }
             let lead = shape.rank - shapes[node.inputs[0]].rank
             var sizes = shape.dimensions
             sizes[own + lead] = -1

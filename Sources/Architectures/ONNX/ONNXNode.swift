@@ -44,6 +44,9 @@ struct ONNXNode {
             node: proto.name.isEmpty ? proto.output.first ?? "?" : proto.name, reason: reason)
     }
 
+    /// The operator has no input where it needs one or more.
+    var readsNothing: ArchitectureError { fail("it reads nothing") }
+
     // MARK: Inputs
 
     /// A value that the node must have.

@@ -42,14 +42,14 @@ extension Op.Add: ExportableOp {
     /// `Sum` of any number of values.
     static func readONNXSum(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         let inputs = try reader.operands(of: node, count: node.inputs.count)
-        guard let first = inputs.first else { throw node.fail("it reads nothing") }
+        guard let first = inputs.first else { throw node.readsNothing }
         return inputs.count == 1 ? first : try reader.emit(.add, for: node, reading: inputs)
     }
 
     /// `Mean` of any number of values.
     static func readONNXMean(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         let inputs = try reader.operands(of: node, count: node.inputs.count)
-        guard let first = inputs.first else { throw node.fail("it reads nothing") }
+        guard let first = inputs.first else { throw node.readsNothing }
         guard inputs.count > 1 else { return first }
         let sum = try reader.emit(.add, for: node, reading: inputs, suffix: ".sum")
         return try reader.emit(

@@ -17,7 +17,7 @@ extension Op.Concatenate: ExportableOp {
 
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         let inputs = try reader.operands(of: node, count: node.inputs.count)
-        guard let first = inputs.first else { throw node.fail("it reads nothing") }
+        guard let first = inputs.first else { throw node.readsNothing }
         let axis = try node.axis(
             node.integer("axis", or: 1), rank: reader.builder.shapes[first].rank)
         return inputs.count == 1

@@ -85,7 +85,7 @@ extension Op.Binary: ExportableOp {
         _ function: Function, _ node: ONNXNode, in reader: inout ONNXReader
     ) throws -> Int {
         var values = try reader.operands(of: node, count: node.inputs.count)
-        guard var result = values.first else { throw node.fail("it reads nothing") }
+        guard var result = values.first else { throw node.readsNothing }
         values.removeFirst()
         for (index, value) in values.enumerated() {
             let isLast = index == values.count - 1
