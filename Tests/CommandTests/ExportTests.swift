@@ -99,7 +99,6 @@ import Testing
         (["--interpolation", "area"], "--interpolation"), (["--activation", "relu"], "relu"),
         (["--select", "box"], "no output is called `box`"), (["--sigmoid"], "sigmoid"),
         (["--softmax", "--sigmoid"], "exclude"), (["--labels", "gone.txt"], "gone.txt"),
-        (["--with-preprocessing", "--interpolation", "lanczos"], "lanczos"),
     ])
     func whatDoesNotFitIsRefused(options: [String], words: String) throws {
         try inFolder { folder in
