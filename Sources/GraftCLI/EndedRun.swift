@@ -26,10 +26,12 @@ final class EndedRun {
             return strdup((isatty(STDERR_FILENO) == 1 ? "\r\u{1B}[K" : "") + lines.joined())
         }
         let said = UnsafeMutablePointer<Farewell>.allocate(capacity: 1)
+        let stage = checkpoint.map(Self.stage)
         said.initialize(
             to: Farewell(
-                checkpoint: checkpoint.flatMap { strdup($0) },
+                checkpoint: checkpoint.flatMap { strdup($0) }, stage: stage.flatMap { strdup($0) },
                 begun: text(checkpoint.map { Self.hint($0, isThere: true) }),
+                staged: text(stage.map { Self.hint($0, isThere: true) }),
                 unbegun: text(checkpoint.map { Self.hint($0, isThere: false) }),
                 status: status ?? -1, pause: pause))
         farewell = said
@@ -38,7 +40,15 @@ final class EndedRun {
 
     /// How to go on, whatever ended the run.
     static func hint(_ checkpoint: String) -> String {
-        hint(checkpoint, isThere: access(checkpoint, F_OK) == 0)
+        let stage = stage(checkpoint)
+        return access(checkpoint, F_OK) != 0 && access(stage, F_OK) == 0
+            ? hint(stage, isThere: true) : hint(checkpoint, isThere: access(checkpoint, F_OK) == 0)
+    }
+
+    /// The checkpoint of the head's own run, with which `--recipe auto` begins.
+    private static func stage(_ checkpoint: String) -> String {
+        let folder = checkpoint.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        return folder.joined(separator: "/") + "/head/checkpoint.safetensors"
     }
 
     private static func hint(_ checkpoint: String, isThere: Bool) -> String {
@@ -52,9 +62,10 @@ final class EndedRun {
         for number in signals { signal(number, SIG_DFL) }
         guard let said = farewell else { return }
         farewell = nil
-        for text in [said.pointee.checkpoint, said.pointee.begun, said.pointee.unbegun] {
-            free(text)
-        }
+        for text in [
+            said.pointee.checkpoint, said.pointee.stage, said.pointee.begun, said.pointee.staged,
+            said.pointee.unbegun,
+        ] { free(text) }
         said.deallocate()
     }
 }
@@ -62,8 +73,11 @@ final class EndedRun {
 /// What a handler may read: it may neither allocate nor take locks.
 private struct Farewell {
     var checkpoint: UnsafeMutablePointer<CChar>?
-    /// The text where there is a checkpoint, and where there is none yet.
+    /// The checkpoint of a stage before.
+    var stage: UnsafeMutablePointer<CChar>?
+    /// The text where there is a checkpoint, where a stage before has one, and where there is none yet.
     var begun: UnsafeMutablePointer<CChar>?
+    var staged: UnsafeMutablePointer<CChar>?
     var unbegun: UnsafeMutablePointer<CChar>?
     var status: Int32
     var pause: UInt32
@@ -77,6 +91,8 @@ private func leave(_ number: Int32) {
     var text = said.pointee.unbegun
     if let checkpoint = said.pointee.checkpoint, access(checkpoint, F_OK) == 0 {
         text = said.pointee.begun
+    } else if let stage = said.pointee.stage, access(stage, F_OK) == 0 {
+        text = said.pointee.staged
     }
     if let text { _ = write(STDERR_FILENO, text, strlen(text)) }
     if said.pointee.pause > 0 { usleep(said.pointee.pause) }

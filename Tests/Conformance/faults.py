@@ -64,7 +64,8 @@ def bodies(bench):
     for times in (1, 6):
         with FaultyHub(drop=(2_000_000, times)) as hub:
             right(bench, f"{times} connections that end after 2 MB go on where they stopped", hub,
-                  also=lambda: hub.sent < len(DATA) + times * 400_000)
+                  # Near the end the tail of a slow connection is asked for twice.
+                  also=lambda: hub.sent < len(DATA) + times * 400_000 + 1_000_000)
     with FaultyHub(drop=(0, 10 ** 6)) as hub:
         explained(bench, "a server that never sends a byte is given up", hub, "partial file")
     with FaultyHub(ignore_range=True) as hub:

@@ -85,14 +85,14 @@ class Style(nn.Module):
 
 
 class Grouped(nn.Module):
-    """Group and local response normalisation, corners aligned, a softmax over the map."""
+    """Group normalisation, corners aligned, a softmax over the map."""
 
     def __init__(self):
         super().__init__()
         self.first, self.norm = nn.Conv2d(3, 12, 3), nn.GroupNorm(3, 12)
 
     def forward(self, x):
-        x = F.local_response_norm(self.norm(self.first(x)), 5)
+        x = self.norm(self.first(x))
         x = F.interpolate(x, size=(40, 24), mode="bilinear", align_corners=True)
         return (x * x.flatten(2).softmax(2).reshape(x.shape)).sum((2, 3))
 

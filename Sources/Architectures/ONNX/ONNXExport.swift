@@ -37,7 +37,8 @@ public struct ONNXExport {
                 shapes: node.inputs.map { shapes[$0] }, after: shape)
             names.append(try node.op.exportable.write(at: site, to: &written))
         }
-        written.emit("Identity", name: "output", inputs: [names[graph.output]])
+        let output = written.emit(
+            "Identity", name: "output", inputs: [names[graph.output]])
         guard written.byteCount < maximumByteCount else {
             throw ArchitectureError.onnx(
                 node: graph.name, reason: "its weights pass the 2 GB that a protobuf can hold")
@@ -54,7 +55,7 @@ public struct ONNXExport {
             // By it a reader finds where the network begins.
             proto.valueInfo = [numbers(named: ONNXGraph.prepared, shape: shapes[0])]
         }
-        proto.output = [numbers(named: "output", shape: shapes[graph.output])]
+        proto.output = [numbers(named: output, shape: shapes[graph.output])]
         return try model(of: proto, metadata: metadata).serializedBytes()
     }
 

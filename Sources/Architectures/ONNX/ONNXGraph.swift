@@ -4,6 +4,7 @@ import FoundationEssentials
 import GraftNetworks
 internal import GraftSchemas
 import GraftTensors
+import OrderedCollections
 
 /// The operators of a model as they are written, one after another.
 struct ONNXGraph {
@@ -33,8 +34,26 @@ struct ONNXGraph {
     private(set) var byteCount = 0
     private let weights: StateDict
 
+    /// The names of values that are taken.
+    private var names: Set<String>
+
     /// An empty graph that takes its weights from `weights`.
-    init(weights: StateDict) { self.weights = weights }
+    init(weights: StateDict) {
+        self.weights = weights
+        names = Set(weights.tensors.keys).union(["input"])
+    }
+
+    /// The name, or with a number where another value has it: layers of a file that graft reads may be
+    /// called as graft calls the parts of others.
+    private mutating func claim(_ name: String) -> String {
+        var unique = name
+        var number = 0
+        while !names.insert(unique).inserted {
+            number += 1
+            unique = "\(name)#\(number)"
+        }
+        return unique
+    }
 
     /// The value of an attribute.
     enum Attribute: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral,
@@ -64,6 +83,7 @@ struct ONNXGraph {
     mutating func emit(
         _ type: String, name: String, inputs: [String], attributes: Attributes = [:]
     ) -> String {
+        let name = claim(name)
         var node = Onnx_NodeProto()
         node.opType = type
         node.name = name
@@ -102,6 +122,7 @@ struct ONNXGraph {
 
     /// Adds numbers and returns their name; a scalar unless `shape` is given.
     mutating func constant(_ values: [Float], shape: [Int], name: String) -> String {
+        let name = claim(name)
         var tensor = Onnx_TensorProto()
         tensor.name = name
         tensor.dataType = 1
@@ -129,6 +150,7 @@ struct ONNXGraph {
     private mutating func constant(
         integers: [Int], dimensions: [Int64], name: String
     ) -> String {
+        let name = claim(name)
         var tensor = Onnx_TensorProto()
         tensor.name = name
         tensor.dataType = 7
@@ -143,6 +165,7 @@ struct ONNXGraph {
 
     /// Adds one number in double precision and returns its name.
     mutating func constant(double value: Double, name: String) -> String {
+        let name = claim(name)
         var tensor = Onnx_TensorProto()
         tensor.name = name
         tensor.dataType = Int32(Self.doubleType)
@@ -200,7 +223,9 @@ struct ONNXSite {
     /// Whether its value is a map.
     var isMap: Bool { after.rank == 4 }
     /// The shape of constants by channel that broadcast over its value.
-    var channelShape: [Int] { isMap ? [1, after[1], 1, 1] : [1, after[1]] }
+    var channelShape: [Int] {
+        [1, after[1]] + [Int](repeating: 1, count: max(after.rank - 2, 0))
+    }
 
     /// The reason why the node cannot be written.
     func fail(_ reason: String) -> ArchitectureError { .onnx(node: name, reason: reason) }

@@ -142,7 +142,13 @@ struct ONNXReader {
     mutating func emit(
         _ op: Op, for node: ONNXNode, reading inputs: [Int], suffix: String = ""
     ) throws -> Int {
-        try builder.add(op, name: name(of: node, suffix: suffix), inputs: inputs)
+        do throws(NetworkError) {
+            return try builder.add(op, name: name(of: node, suffix: suffix), inputs: inputs)
+        } catch {
+            // A person knows the file's node and not the layer that it becomes.
+            if case .invalidNode(_, let reason) = error { throw node.fail(reason) }
+            throw error
+        }
     }
 
     /// Adds an operation with weights, in the order of its parameters.

@@ -5,8 +5,20 @@ import GraftTensors
 
 extension Op.Linear: ExportableOp {
     func write(at site: ONNXSite, to graph: inout ONNXGraph) throws -> String {
-        graph.emit(
-            "Gemm", at: site, more: try graph.weights(at: site), attributes: ["transB": 1])
+        let weights = try graph.weights(at: site)
+        guard site.before.rank > 2, let matrix = weights.first else {
+            return graph.emit("Gemm", at: site, more: weights, attributes: ["transB": 1])
+        }
+        // Gemm takes vectors only.
+        let columns = graph.emit(
+            "Transpose", name: site.name + ".columns", inputs: [matrix],
+            attributes: ["perm": [1, 0]])
+        let hasBias = weights.count > 1
+        let product = graph.emit(
+            "MatMul", name: hasBias ? site.name + ".product" : site.name,
+            inputs: [site.x, columns])
+        return hasBias
+            ? graph.emit("Add", name: site.name, inputs: [product, weights[1]]) : product
     }
 
     func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
