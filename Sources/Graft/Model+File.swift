@@ -93,7 +93,9 @@ extension Model {
             do {
                 return try JSONDecoder().decode(T.self, from: Data(try text(key).utf8))
             } catch let error as DecodingError {
-                throw ModelError.broken(path, part: key, reason: "cannot be read: \(GraftTensors.reason(ofDecoding: error))")
+                throw ModelError.broken(
+                    path, part: key,
+                    reason: "cannot be read: \(GraftTensors.reason(ofDecoding: error))")
             }
         }
         guard try text(Key.format) == "1" else {

@@ -127,7 +127,9 @@ import Testing
         // Pillow's convert("L").
         #expect(colored.grey()[0, 0] == Color(124, 124, 124))
         #expect(
-            try model.preprocessing.tensor(colored).floats.allSatisfy { abs($0 - 124.0 / 255) < 1e-6 })
+            try model.preprocessing.tensor(colored).floats.allSatisfy {
+                abs($0 - 124.0 / 255) < 1e-6
+            })
         #expect(try model.predict([image])[0].count == 2)
     }
 
