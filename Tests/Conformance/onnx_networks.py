@@ -108,7 +108,6 @@ NETWORKS = {
     "edgenext": (classifier("edgenext_xx_small"), 224, True),
     "efficientformer": (classifier("efficientformerv2_s0"), 224, False),
     "convnext": (classifier("convnext_atto"), 224, False),
-    "nfnet": (classifier("eca_nfnet_l0"), 224, False),
     "resnest": (classifier("resnest14d"), 224, True),
     "fastvit": (classifier("fastvit_t8"), 224, False),
     "segformer": (answer("SegformerForSemanticSegmentation", "SegformerConfig", "logits", num_labels=3,

@@ -67,6 +67,7 @@ enum ONNXConstants {
         "Range": range,
         "Reciprocal": unary { 1 / $0 },
         "ReduceMax": reduce { max($0, $1) },
+        "ReduceMean": average,
         "ReduceMin": reduce { min($0, $1) },
         "ReduceProd": reduce { $0 * $1 },
         "ReduceSum": reduce { $0 + $1 },
@@ -344,6 +345,13 @@ enum ONNXConstants {
             }
             return tensor(values, shape: Shape(sizes), isInteger: inputs[0].isInteger)
         }
+    }
+
+    /// The sum over axes, divided by how many numbers it has.
+    private static let average: Evaluation = { node, inputs in
+        guard let sum = try reduce({ $0 + $1 })(node, inputs), sum.count > 0 else { return nil }
+        let count = Double(inputs[0].count / sum.count)
+        return tensor(sum.doubles.map { $0 / count }, shape: sum.shape, isInteger: false)
     }
 
     // MARK: Places
