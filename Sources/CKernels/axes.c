@@ -135,6 +135,11 @@ typedef struct {
     float *out;
 } reduce_job;
 
+// The first of the numbers along the axis that belong to number `at` of (outer, inner).
+static size_t first_of(const reduce_job *j, size_t at) {
+    return at / j->inner * j->count * j->inner + at % j->inner;
+}
+
 static float reduced(int function, const float *x, size_t count, size_t stride) {
     double sum = 0, product = 1;
     float extreme = x[0];
@@ -161,7 +166,7 @@ static void reduce_task(void *context, size_t index) {
     size_t from, to;
     range(index, j->n, j->outer * j->inner, &from, &to);
     for (size_t at = from; at < to; at++) {
-        const size_t base = at / j->inner * j->count * j->inner + at % j->inner;
+        const size_t base = first_of(j, at);
         j->out[at] = reduced(j->function, j->x + base, j->count, j->inner);
     }
 }
@@ -177,7 +182,7 @@ static void extreme_task(void *context, size_t index) {
     size_t from, to;
     range(index, j->n, j->outer * j->inner, &from, &to);
     for (size_t at = from; at < to; at++) {
-        const size_t base = at / j->inner * j->count * j->inner + at % j->inner;
+        const size_t base = first_of(j, at);
         size_t equal = 0;
         for (size_t k = 0; k < j->count; k++) equal += j->x[base + k * j->inner] == j->y[at];
         for (size_t k = 0; k < j->count; k++)
@@ -198,7 +203,7 @@ static void softmax_task(void *context, size_t index) {
     size_t from, to;
     range(index, j->n, j->outer * j->inner, &from, &to);
     for (size_t at = from; at < to; at++) {
-        const size_t base = at / j->inner * j->count * j->inner + at % j->inner;
+        const size_t base = first_of(j, at);
         float largest = -INFINITY;
         for (size_t k = 0; k < j->count; k++) {
             const float v = j->x[base + k * j->inner];
@@ -229,7 +234,7 @@ static void softmax_backward_task(void *context, size_t index) {
     size_t from, to;
     range(index, j->n, j->outer * j->inner, &from, &to);
     for (size_t at = from; at < to; at++) {
-        const size_t base = at / j->inner * j->count * j->inner + at % j->inner;
+        const size_t base = first_of(j, at);
         double sum = 0;
         for (size_t k = 0; k < j->count; k++) {
             const size_t i = base + k * j->inner;

@@ -3,8 +3,8 @@
 import GraftNetworks
 import GraftTensors
 
-extension Op.PadAxes: ExecutableOp {
-    private func places(_ x: Shape) -> Places {
+extension Op.PadAxes: PlacedCopy {
+    func places(in x: Shape) -> Places {
         let indices = x.dimensions.indices.map { axis in
             let size = x[axis]
             // What is cut is not mirrored.
@@ -25,23 +25,5 @@ extension Op.PadAxes: ExecutableOp {
             }
         }
         return Places(of: x, at: indices, value: value)
-    }
-
-    func forward(at site: NodeSite, in pass: ForwardPass) throws -> Outcome<Places> {
-        let places = places(site.x)
-        return Outcome(
-            try pass.compiler.taken(
-                try pass.value(of: site.inputs[0]), of: site.x, by: places, as: site.name),
-            saved: places)
-    }
-
-    func backward(
-        from gradients: OutputGradients, saved places: Places, at site: NodeSite,
-        in pass: BackwardPass
-    ) throws -> [Memory?] {
-        [
-            try pass.compiler.put(
-                try gradients.sum(), by: places, into: site.x, as: site.name)
-        ]
     }
 }
