@@ -1,8 +1,8 @@
 // Operations that exporters write out in several, put together again.
 
 extension Graph {
-    /// This graph with what was written out put together: one rule after another, then without the
-    /// nodes that nobody reads any more.
+    /// This graph with its written-out operations put together, one rule after another, and its unread
+    /// nodes removed.
     package func rewritten() -> Graph {
         var graph = self
         for rule in Rewriting.all {
