@@ -237,11 +237,17 @@ def stop(server, log):
     stream = connect(server.port)
     stream.send(b"GET /acme/tiny/resolve/main/model.safetensors HTTP/1.1\r\nHost: x\r\n\r\n")
     received = len(stream.recv(1000))
+    # Answered once, so that the server knows it: a connection that it accepts after the signal is told 503.
     quiet = connect(server.port)
+    quiet.send(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    quiet.settimeout(10)
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += quiet.recv(1000) or b"}"
+    time.sleep(0.2)
     server.process.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     stream.settimeout(10)
-    quiet.settimeout(10)
     closed = quiet.recv(10) == b""
     while piece := stream.recv(1 << 16):
         received += len(piece)
