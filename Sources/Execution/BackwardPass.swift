@@ -4,7 +4,7 @@ import CDNNL
 import GraftNetworks
 import GraftTensors
 
-/// Compiles the gradients of what learns, from that of one node's value.
+/// Compiles the gradients of what learns, from those of the values of some nodes.
 final class BackwardPass {
     let compiler: Compiler
     let learning: Learning
@@ -13,14 +13,14 @@ final class BackwardPass {
     /// The parts of the gradient of each node's value that are found.
     private var found: [ValueID: [Memory]] = [:]
 
-    /// Appends the steps for `groups`, given the gradient of the value of node `output`.
+    /// Appends the steps for `groups`, given the gradients of the values of the nodes `outputs`.
     init(
-        _ compiler: Compiler, groups: [any CompiledGroup], learning: Learning, output: Int,
-        gradient: Memory
+        _ compiler: Compiler, groups: [any CompiledGroup], learning: Learning, outputs: [Int],
+        gradients: [Memory]
     ) throws {
         self.compiler = compiler
         self.learning = learning
-        found[ValueID(output)] = [gradient]
+        for (output, gradient) in zip(outputs, gradients) { found[ValueID(output)] = [gradient] }
         let start = compiler.steps.count
         for group in groups.reversed() {
             let site = group.site

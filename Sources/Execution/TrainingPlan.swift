@@ -23,27 +23,41 @@ public final class TrainingPlan {
     private let learning: Learning
     private let graph: Graph
     private let input: Shape
-    private let output: Int
+    private let outputs: [Int]
     private let forwardSteps: [Step]
     private let backwardSteps: [Step]
     /// After how many backward steps the gradients of which parameters are complete, in order.
     private let completions: [(steps: Int, parameters: [Int])]
     private let inputMemory: Memory
-    private let outputMemory: Memory
-    private let outputGradient: Memory
+    private let outputMemories: [Memory]
+    private let outputGradients: [Memory]
 
     /// Compiles `graph` for batches of shape `input` (N, C, H, W), up to the value of node `output`.
     /// With `joint`, what moves in `moving` follows the batches of several processes together.
     ///
     /// - Throws: `ExecutionError.noGradient` naming a layer that gradients cannot pass.
-    public init(
+    public convenience init(
         graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>, output: Int,
+        moving: MovingStatistics? = nil, joint: JointBatch? = nil,
+        options: ExecutionOptions = .init()
+    ) throws {
+        try self.init(
+            graph: graph, weights: weights, input: input, trainable: trainable,
+            outputs: [output], moving: moving, joint: joint, options: options)
+    }
+
+    /// Compiles `graph` up to the values of several nodes, of which a loss sees all.
+    ///
+    /// - Parameter outputs: The nodes, each once.
+    /// - Throws: `ExecutionError.noGradient` naming a layer that gradients cannot pass.
+    public init(
+        graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>, outputs: [Int],
         moving: MovingStatistics? = nil, joint: JointBatch? = nil,
         options: ExecutionOptions = .init()
     ) throws {
         self.graph = graph
         self.input = input
-        self.output = output
+        self.outputs = outputs
         statistics = graph.parameters.filter { moving?.names.contains($0.name) == true }
         let learning = graph.parameters.filter { trainable.contains($0.name) && !$0.isBuffer }
         self.trainable = learning
@@ -51,7 +65,7 @@ public final class TrainingPlan {
             graph: graph, weights: weights, inputs: [ValueType(input)],
             options: ExecutionOptions(threads: options.threads, accuracy: options.accuracy))
         self.compiler = compiler
-        guard compiler.shapes.indices.contains(output) else {
+        for output in outputs where !compiler.shapes.indices.contains(output) {
             throw ExecutionError.node(output, count: compiler.shapes.count)
         }
         // Work is divided, and scratch memory made, for as many threads as will run it.
@@ -60,18 +74,20 @@ public final class TrainingPlan {
         ) {
             let learner = try Learning(
                 compiler, trainable: trainable, moving: moving, joint: joint)
-            let pass = try ForwardPass(compiler, outputs: [output], learning: learner)
+            let pass = try ForwardPass(compiler, outputs: Set(outputs), learning: learner)
             let forwardCount = compiler.steps.count
-            let gradient = try compiler.memory(.plain(compiler.shapes[output].dimensions))
             let memories = (
-                input: pass.inputs[0], output: try pass.value(of: ValueID(output)),
-                gradient: gradient
+                input: pass.inputs[0],
+                outputs: try outputs.map { try pass.value(of: ValueID($0)) },
+                gradients: try outputs.map {
+                    try compiler.memory(.plain(compiler.shapes[$0].dimensions))
+                }
             )
             let backward = try BackwardPass(
-                compiler, groups: pass.compiled, learning: learner, output: output,
-                gradient: gradient)
+                compiler, groups: pass.compiled, learning: learner, outputs: outputs,
+                gradients: memories.gradients)
             // Between the two parts the caller reads the one and writes the other.
-            for memory in [memories.output, memories.gradient] {
+            for memory in memories.outputs + memories.gradients {
                 compiler.arena.use(memory.buffer, at: forwardCount)
             }
             try compiler.arena.settle()
@@ -81,7 +97,7 @@ public final class TrainingPlan {
         self.groups = groups.map { PlanGroup($0, in: graph) }
         self.completions = Self.completions(
             completions, of: learning, steps: compiler.steps.count - forwardCount)
-        (inputMemory, outputMemory, outputGradient) = memories
+        (inputMemory, outputMemories, outputGradients) = memories
         forwardSteps = Array(compiler.steps[..<forwardCount])
         backwardSteps = Array(compiler.steps[forwardCount...])
     }
@@ -132,6 +148,13 @@ public final class TrainingPlan {
     public func forward(
         _ input: Tensor, dropoutSeed: UInt64?, movesStatistics: Bool = false
     ) throws -> Tensor {
+        try values(input, dropoutSeed: dropoutSeed, movesStatistics: movesStatistics)[0]
+    }
+
+    /// As ``forward(_:dropoutSeed:movesStatistics:)``: the values of all outputs, in their order.
+    public func values(
+        _ input: Tensor, dropoutSeed: UInt64?, movesStatistics: Bool = false
+    ) throws -> [Tensor] {
         guard input.shape == self.input else {
             throw ExecutionError.input(expected: self.input, found: input.shape)
         }
@@ -143,7 +166,9 @@ public final class TrainingPlan {
         return try Threads.with(compiler.threads) {
             for step in forwardSteps { try step.run() }
             try compiler.wait()
-            return try compiler.read(outputMemory, of: compiler.shapes[output])
+            return try zip(outputs, outputMemories).map { output, memory in
+                try compiler.read(memory, of: compiler.shapes[output])
+            }
         }
     }
 
@@ -151,11 +176,20 @@ public final class TrainingPlan {
     /// `ready` hears of each parameter, by its index, as soon as its gradient is complete: the last
     /// layers' first.
     public func backward(_ gradient: Tensor, ready: ((Int) throws -> Void)? = nil) throws {
-        guard gradient.shape == compiler.shapes[output] else {
-            throw ExecutionError.input(expected: compiler.shapes[output], found: gradient.shape)
-        }
-        gradient.withFloats { source in
-            _ = outputGradient.buffer.floats(source.count).update(fromContentsOf: source)
+        try backward([gradient], ready: ready)
+    }
+
+    /// As ``backward(_:ready:)``, from the gradient of each output, in their order.
+    public func backward(_ gradients: [Tensor], ready: ((Int) throws -> Void)? = nil) throws {
+        precondition(gradients.count == outputs.count, "a gradient for each output")
+        for (at, gradient) in gradients.enumerated() {
+            let expected = compiler.shapes[outputs[at]]
+            guard gradient.shape == expected else {
+                throw ExecutionError.input(expected: expected, found: gradient.shape)
+            }
+            gradient.withFloats { source in
+                _ = outputGradients[at].buffer.floats(source.count).update(fromContentsOf: source)
+            }
         }
         try Threads.with(compiler.threads) { try backward(ready: ready) }
     }

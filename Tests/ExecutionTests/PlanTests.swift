@@ -155,4 +155,33 @@ func near(_ a: [Float], _ b: [Float], _ tolerance: Float) -> Bool {
             }
         }
     }
+
+    /// What a loss sees in two places moves each weight by the sum of both.
+    @Test func `Gradients of several outputs add up`() throws {
+        let (graph, weights) = residual()
+        let names: Set<String> = ["w", "b", "gamma", "beta", "hw", "hb"]
+        let input = Tensor(numbers(2 * 8 * 25), shape: [2, 8, 5, 5])
+        func gradients(_ outputs: [Int]) throws -> [String: [Float]] {
+            let plan = try TrainingPlan(
+                graph: graph, weights: weights, input: input.shape, trainable: names,
+                outputs: outputs)
+            let values = try plan.values(input, dropoutSeed: nil)
+            try #require(values.count == outputs.count)
+            try plan.backward(
+                zip(outputs, values).map { node, value in
+                    Tensor(numbers(value.count, seed: node), shape: value.shape)
+                })
+            return Dictionary(
+                uniqueKeysWithValues: plan.trainable.indices.map { index in
+                    (plan.trainable[index].name, plan.withParameter(index) { Array($1) })
+                })
+        }
+        let (early, late, both) = (
+            try gradients([3]), try gradients([7]), try gradients([3, 7])
+        )
+        for name in names {
+            let sum = zip(try #require(early[name]), try #require(late[name])).map(+)
+            #expect(near(try #require(both[name]), sum, 1e-3), "\(name)")
+        }
+    }
 }
