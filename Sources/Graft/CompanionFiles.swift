@@ -72,12 +72,7 @@ struct CompanionFiles {
             if !isDefault { labels = (names, "config.json (\(key))") }
         }
         architecture = config["architecture"]?.string
-        switch config["problem_type"]?.string {
-        case "multi_label_classification": task = .multiLabel
-        case "single_label_classification": task = .classification
-        case "regression": task = .regression
-        default: break
-        }
+        task = LearningTask(problemType: config["problem_type"]?.string) ?? task
         let timm = cfg["mean"] != nil || cfg["input_size"] != nil ? cfg : config
         if timm["input_size"] != nil || timm["crop_pct"] != nil || timm["mean"] != nil,
             let changes = Self.timm(timm, &notes), !changes.isEmpty

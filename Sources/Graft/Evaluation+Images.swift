@@ -11,12 +11,15 @@ extension Evaluation {
         -> PhotoFolder
     {
         var reading = reading
-        if model.task != .classification { reading.task = model.task }
-        if reading.columns.isEmpty, model.task == .regression, PhotoFolder.isTable(path) {
+        let labelling = model.task.traits.labelling
+        if model.task != labelling.usualTask || labelling != .oneClass { reading.task = model.task }
+        if reading.columns.isEmpty, labelling == .values, PhotoFolder.isTable(path) {
             // The run's own columns: their names are what the model calls its values.
             reading.columns = model.labels
         }
-        if model.task == .classification, let one = ofOneClass(path, model) { return one }
+        if labelling == .oneClass, !model.task.traits.isVector, let one = ofOneClass(path, model) {
+            return one
+        }
         return try PhotoFolder.open(path, reading)
     }
 
@@ -52,10 +55,12 @@ extension Evaluation {
         private let trained: TrainedImages?
         private let validationOnly: Bool
         private let splitFile: String?
+        private let needsSizes: Bool
 
         init(_ model: Model, splitFile: String?, includesTraining: Bool) throws {
             var overlap = TrainingOverlap(areIncluded: includesTraining)
             self.splitFile = splitFile
+            needsSizes = model.task.traits.needsObjects
             validationOnly = splitFile != nil
             if let splitFile {
                 trained = TrainedImages(try Split.read(splitFile))
@@ -68,7 +73,7 @@ extension Evaluation {
 
         /// What looking at an image found.
         enum Looked: Sendable {
-            case image(PreparedImage, isTrained: Bool)
+            case image(PreparedImage, of: PhotoFolder.Item, isTrained: Bool)
             /// It was learned from, and is left out.
             case trained
             /// The split does not keep it for validation.
@@ -91,7 +96,10 @@ extension Evaluation {
                         }
                     }
                     let image = try item.open(bytes, covering: preprocessing.covering)
-                    return .image(PreparedImage(image, preprocessing), isTrained: isTrained)
+                    let size = try needsSizes ? PixelSize(of: bytes, name: item.path) : nil
+                    return .image(
+                        PreparedImage(image, preprocessing), of: item.sized(size),
+                        isTrained: isTrained)
                 }
             } catch let error as any Diagnostic {
                 return .unreadable(error.message)

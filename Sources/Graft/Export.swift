@@ -5,7 +5,7 @@ internal import GraftFormats
 internal import GraftImages
 internal import GraftNetworks
 public import GraftTensors
-internal import GraftTraining
+public import GraftTraining
 internal import OrderedCollections
 
 /// The formats that graft writes.
@@ -97,7 +97,7 @@ extension Model {
         (model.labels, model.thresholds) = ([], [])
         model.neighbours = nil
         model.activation = nil
-        model.task = .classification
+        model.task = .ofShares
         return model
     }
 
@@ -113,7 +113,7 @@ extension Model {
         if options.activation != .none {
             model = try model.withProbabilities(options.activation)
         } else if options.withPreprocessing, writesNetwork, model.neighbours == nil,
-            task == .classification || task == .multiLabel, graph.ending != .features
+            task.traits.hasProbabilities, graph.ending != .features
         {
             let function = model.probabilityFunction
             if function != .none { model = try model.withProbabilities(function) }

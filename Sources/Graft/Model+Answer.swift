@@ -3,17 +3,7 @@
 internal import GraftImages
 internal import GraftNetworks
 internal import GraftTensors
-internal import GraftTraining
-
-/// A function that makes probabilities of a network's last values.
-public enum OutputActivation: String, Sendable, Hashable, Codable, CaseIterable {
-    /// The values are the answer as they are.
-    case none
-    /// Shares that sum to 1.
-    case softmax
-    /// An independent probability per value.
-    case sigmoid
-}
+public import GraftTraining
 
 extension Model {
     /// The value that is read and what is applied to it.
@@ -27,14 +17,14 @@ extension Model {
     /// The number of values that the network answers with; nil where its size of input does not
     /// fit.
     public var outputCount: Int? {
-        if let classes = graph.classes, task != .embedding, task != .detection { return classes }
+        if let classes = graph.classes, !task.traits.answersRaw { return classes }
         guard let shapes = try? graph.shapes(input: input()) else { return nil }
         return shapes[graph.output].dimensions.dropFirst().reduce(1, *)
     }
 
     /// Whether one probability decides between two classes.
     public var isBinary: Bool {
-        task == .classification && neighbours == nil && outputCount == 1
+        task.traits.isExclusive && neighbours == nil && outputCount == 1
             && probabilityFunction == .sigmoid
     }
 
@@ -45,16 +35,7 @@ extension Model {
         case .softmax: return activation == .sigmoid ? .sigmoid : .softmax
         case .sigmoid, .probabilities: return .sigmoid
         case .linear, .values, .features:
-            return activation ?? Self.usualActivation(task, outputs: outputCount)
-        }
-    }
-
-    /// The function that a task's linear scores go through.
-    static func usualActivation(_ task: LearningTask, outputs: Int?) -> OutputActivation {
-        switch task {
-        case .classification: outputs == 1 ? .sigmoid : .softmax
-        case .multiLabel: .sigmoid
-        case .regression, .embedding, .detection: .none
+            return activation ?? task.traits.activation(outputCount)
         }
     }
 
@@ -62,10 +43,7 @@ extension Model {
     ///
     /// - Throws: `ModelError.unusable` if the network ends in features.
     func answer() throws -> Answer {
-        switch task {
-        case .embedding, .detection: return Answer(node: graph.output, activation: .none)
-        case .classification, .multiLabel, .regression: break
-        }
+        if task.traits.answersRaw { return Answer(node: graph.output, activation: .none) }
         if neighbours != nil { return Answer(node: graph.features, activation: .none) }
         switch graph.ending {
         // In double precision, as graft computes it of scores.
@@ -74,7 +52,7 @@ extension Model {
         case .probabilities: return Answer(node: graph.output, activation: .none)
         case .linear, .values: break
         case .features:
-            guard activation != nil || task != .classification else {
+            guard activation != nil || !task.traits.isExclusive else {
                 throw ModelError.unusable(
                     graph.name,
                     reason: "the network has no classes to predict: it ends in features",
@@ -83,7 +61,7 @@ extension Model {
         }
         return Answer(
             node: graph.output,
-            activation: activation ?? Self.usualActivation(task, outputs: outputCount))
+            activation: activation ?? task.traits.activation(outputCount))
     }
 
     /// The answers of rows of the value of ``answer()``: probabilities or numbers. A binary
@@ -127,43 +105,44 @@ extension Model {
         } else if let found = answeredTask(given, outputs, isClassifier: isClassifier) {
             task = found
         }
-        if task == .multiLabel, thresholds.count != outputs {
+        if !task.traits.hasThresholds {
+            thresholds = []
+        } else if thresholds.count != outputs {
             thresholds = Array(repeating: 0.5, count: outputs ?? labels.count)
         }
-        if task != .multiLabel { thresholds = [] }
     }
 
     /// The task that the last layer and an activation make, with a note where that is a guess.
     private mutating func answeredTask(
         _ given: OutputActivation?, _ outputs: Int?, isClassifier: Bool
     ) -> LearningTask? {
-        let bySigmoid: LearningTask = outputs == 1 ? .classification : .multiLabel
+        let bySigmoid = LearningTask.bySigmoid(outputs: outputs)
         switch (graph.ending, given) {
-        case (.softmax, _): return .classification
+        case (.softmax, _): return .ofShares
         case (.sigmoid, _), (.probabilities, _): return bySigmoid
-        case (_, .softmax?): return .classification
+        case (_, .softmax?): return .ofShares
         case (_, .sigmoid?): return bySigmoid
         case (.features, nil): return nil
-        case (_, OutputActivation.none?): return .regression
+        case (_, OutputActivation.none?): return .ofNumbers
         case (.values, nil):
-            if case .unitNorm = graph.nodes[graph.output].op { return .embedding }
+            if case .unitNorm = graph.nodes[graph.output].op { return .ofUnitVectors }
             notes.append(
                 "the last layer is no class score: taken as values (regression); `--task` and "
                     + "`--activation` set it")
-            return .regression
+            return .ofNumbers
         case (.linear, nil):
             if outputs == 1, !(1...2).contains(labels.count) {
                 notes.append(
                     "one linear output: taken as a number (regression); if it is the score of a "
                         + "binary classifier, add `--activation sigmoid`")
-                return .regression
+                return .ofNumbers
             }
             if !isClassifier, labels.isEmpty, let outputs {
                 notes.append(
                     "\(outputs) linear outputs: taken as class scores (softmax); `--task "
                         + "regression` or `--activation` sets it")
             }
-            return .classification
+            return .ofShares
         }
     }
 
@@ -174,6 +153,28 @@ extension Model {
                 graph.name,
                 reason: "it takes \(preprocessing.channels) channels; an image has 3, or 1 in grey",
                 hint: "give it tensors: `graft run MODEL --input x.npy --output y.npy`")
+        }
+    }
+}
+
+extension Model {
+    /// The parts that the task makes answers of.
+    func answerSite(top: Int = 5, threshold: Double? = nil) -> AnswerSite {
+        var site = AnswerSite(
+            graph: graph, input: input(), preprocessing: preprocessing, labels: labels)
+        site.thresholds = thresholds
+        site.isBinary = isBinary
+        site.top = max(top, 0)
+        site.threshold = threshold
+        return site
+    }
+
+    /// What the task of the model does, with its flaws as those of this model.
+    func asTask<R>(_ body: (any TaskKind.Type) throws -> R) throws -> R {
+        do {
+            return try body(task.kind)
+        } catch let flaw as TaskFlaw {
+            throw ModelError.unusable(graph.name, reason: flaw.reason, hint: flaw.hint)
         }
     }
 }

@@ -159,12 +159,12 @@ extension Model {
             .broken(path, part: Key.task, reason: reason)
         }
         let named = labels.isEmpty ? outputs ?? 0 : labels.count
-        if task == .multiLabel, thresholds.count != named {
+        if task.traits.hasThresholds, thresholds.count != named {
             throw reject("has \(thresholds.count) thresholds for \(named) labels")
         }
         guard let described else { return }
-        if task == .detection, (try? detector()) == nil {
-            throw reject("says that it finds boxes, which its network does not")
+        do { try task.kind.check(answerSite()) } catch let flaw as TaskFlaw {
+            throw reject("is \(task.rawValue), and \(flaw.reason)")
         }
         guard let count = described.neighbours else { return }
         guard let bank, let bankLabels, bank.shape.rank == 2, bank.shape[1] > 0,

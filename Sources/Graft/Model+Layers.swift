@@ -13,7 +13,7 @@ extension Model {
     /// - Throws: `ModelError.unusable` if `wanted` is another function than the model's own.
     func withProbabilities(_ wanted: OutputActivation) throws -> Model {
         let own = probabilityFunction
-        guard own == wanted, task == .classification || task == .multiLabel else {
+        guard own == wanted, task.traits.hasProbabilities else {
             throw ModelError.unusable(
                 graph.name,
                 reason: own == .none

@@ -84,11 +84,12 @@ extension Model {
             properties[Property.task].flatMap { LearningTask(rawValue: $0) }
             ?? companions?.task
         let activation = properties[Property.activation].flatMap { OutputActivation(rawValue: $0) }
-        if task == .detection { task = nil }
+        // Such an answer is not told by the numbers of outputs, and the layer says it itself.
+        if task?.traits.needsObjects == true { task = nil }
         if task == nil, let loss { task = self.task(of: loss, outputs: outputs) }
         try settleAnswer(
             task: task, activation: fitting(activation), isClassifier: isClassifier)
-        if let text = properties[Property.thresholds], self.task == .multiLabel,
+        if let text = properties[Property.thresholds], !thresholds.isEmpty,
             let values = try? JSONDecoder().decode([Float].self, from: Data(text.utf8)),
             values.count == outputs
         {
@@ -131,13 +132,13 @@ extension Model {
         case .softmax, .sigmoid, .probabilities, .features: isLinear = false
         }
         switch loss {
-        case .binary where isLinear: return outputs == 1 ? .classification : .multiLabel
-        case .categorical where isLinear && outputs != 1: return .classification
+        case .binary where isLinear: return .bySigmoid(outputs: outputs)
+        case .categorical where isLinear && outputs != 1: return .ofShares
         case .distance(let name) where isLinear:
             notes.append(
                 "compiled with the loss `\(name)`: its outputs are taken as numbers (regression); "
                     + "`--activation sigmoid|softmax` makes them probabilities")
-            return .regression
+            return .ofNumbers
         case .binary, .categorical, .distance: return nil
         }
     }

@@ -69,7 +69,7 @@ public struct PrecisionLoss: Sendable, Encodable {
         let runners = try sides.map {
             try Runner($0, batch: min(8, max(photos.count, 1)), output: $0.graph.features)
         }
-        let classifies = model.task == .classification && model.classes != nil
+        let classifies = model.task.traits.isExclusive && model.classes != nil
         let predictors = try classifies ? sides.map { try Predictor($0) } : []
         var (cosine, same, shift, most) = (0.0, 0, 0.0, 0.0)
         for start in stride(from: 0, to: photos.count, by: 32) {

@@ -22,6 +22,8 @@ extension Model {
     ///
     /// - Parameters:
     ///   - data: labelled photos: see `PhotoFolder.open`.
+    ///   - settings: settings of one task, which is learned then; nil learns the task that `data` is read
+    ///     for, or else suggests, by its defaults.
     ///   - validation: photos of the same classes; without them a part of `data` is kept back,
     ///     stratified by class and chosen by the seed.
     ///   - cacheFolder: where features of the frozen part are kept for the next run.
@@ -33,11 +35,12 @@ extension Model {
     /// - Throws: `PhotoFolderError`, `TrainingError` and what Execution throws; `CancellationError` at
     ///   the next batch once the task is cancelled. The run can be resumed then, to the same numbers.
     public func train(
-        on data: PhotoSource, options: TrainingOptions, recipe: Recipe = .plain,
+        on data: PhotoSource, options: TrainingOptions, task settings: (any TaskSettings)? = nil,
+        recipe: Recipe = .plain,
         runFolder: String, cacheFolder: String, resume: Bool = false, command: String = "",
         crew: any Crew = Alone(), report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
     ) throws -> (model: Model, result: TrainingResult) {
-        var input = try trainingInput(data, options, command: command)
+        var input = try trainingInput(data, options, settings, command: command)
         let path = runFolder + "/model.safetensors"
         if recipe == .headFirst {
             let first = try Trainer(
@@ -69,13 +72,14 @@ extension Model {
         var trained = self
         trained.graph = result.graph
         trained.weights = result.weights
-        trained.labels = input.task == .embedding ? [] : result.classes
+        let traits = input.task.traits
+        trained.labels = traits.isVector ? [] : result.classes
         trained.task = input.task
         trained.preprocessing = input.preprocessing
-        trained.thresholds =
-            input.task == .multiLabel
-            ? result.metrics.labels?.labels.map(\.threshold)
-                ?? result.classes.map { _ in 0.5 } : []
+        trained.thresholds = result.metrics.figures.thresholds
+        if traits.hasThresholds, trained.thresholds.isEmpty {
+            trained.thresholds = result.classes.map { _ in 0.5 }
+        }
         trained.neighbours = result.neighbours
         trained.training = result.split.map { TrainingOrigin($0) }
         if crew.rank == 0 { try trained.write(to: path) }
@@ -84,10 +88,10 @@ extension Model {
 
     /// What learning rate suits a run: growing ones are tried, nothing but features is kept.
     public func findRate(
-        on data: PhotoSource, options: TrainingOptions, cacheFolder: String,
-        report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
+        on data: PhotoSource, options: TrainingOptions, task settings: (any TaskSettings)? = nil,
+        cacheFolder: String, report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
     ) throws -> RateSearch {
-        let input = try trainingInput(data, options, command: "")
+        let input = try trainingInput(data, options, settings, command: "")
         return try Trainer(
             input, options: options, runFolder: "", features: CachedFeatures(root: cacheFolder),
             report: report
@@ -95,19 +99,20 @@ extension Model {
     }
 
     private func trainingInput(
-        _ data: PhotoSource, _ options: TrainingOptions, command: String
+        _ data: PhotoSource, _ options: TrainingOptions, _ settings: (any TaskSettings)?,
+        command: String
     ) throws -> TrainingInput {
         let photos = try PhotoFolder.open(data.path, data.reading)
         try photos.requireForTraining()
-        var (training, kept, unseen) = try Model.split(photos, data, options)
+        let task =
+            settings.map { type(of: $0).task } ?? data.reading.task ?? photos.labelling.usualTask
+        guard task.traits.labelling == photos.labelling else {
+            throw PhotoFolderError.otherTask(
+                data.path, expected: task, found: photos.labelling.usualTask)
+        }
+        let (training, kept, unseen) = try Model.split(photos, data, options, task)
         var preprocessing = preprocessing
-        if data.reading.task == .detection {
-            let annotated = try AnnotatedImages.read(data.path, data.reading)
-            let held =
-                try data.validation.map { try AnnotatedImages.read($0, data.reading) } ?? annotated
-            training = annotated.targets(for: training, classes: photos.classes)
-            kept = held.targets(for: kept, classes: photos.classes)
-            // Whole photos: what lies at the border is to be found too.
+        if task.traits.seesWholeImage {
             (preprocessing.resize, preprocessing.shorterSide) = (.squash, nil)
         }
         var input = TrainingInput(
@@ -116,16 +121,9 @@ extension Model {
             validation: kept)
         input.origin = file ?? source.reference
         input.command = command
-        input.task = photos.task
+        input.task = task
+        input.settings = settings
         input.unseen = unseen.count
-        if data.reading.task == .detection { input.task = .detection }
-        if options.embedding != nil {
-            guard photos.task == .classification else {
-                throw PhotoFolderError.otherTask(
-                    data.path, expected: .embedding, found: photos.task)
-            }
-            input.task = .embedding
-        }
         return input
     }
 
@@ -135,7 +133,7 @@ extension Model {
     {
         var first = TrainingOptions(mode: .features)
         first.head =
-            input.task == .classification && options.head == .linear
+            input.task.traits.hasOptimum && options.head == .linear
             ? .logistic : options.head
         // Never longer than what was asked for.
         first.epochs = min(first.epochs, options.epochs)
@@ -148,7 +146,6 @@ extension Model {
         first.cacheElement = options.cacheElement
         first.dropout = options.dropout
         first.seed = options.seed
-        first.embedding = options.embedding
         first.validationFraction = options.validationFraction
         return first
     }
@@ -167,7 +164,8 @@ extension Model {
     /// The photos to learn from, those to choose the best epoch by, and the classes that only those
     /// have: embeddings are for classes that were never learned from too.
     private static func split(
-        _ photos: PhotoFolder, _ data: PhotoSource, _ options: TrainingOptions
+        _ photos: PhotoFolder, _ data: PhotoSource, _ options: TrainingOptions,
+        _ task: LearningTask
     ) throws -> ([PhotoFolder.Item], [PhotoFolder.Item], unseen: [String]) {
         // Test images are for evaluation alone.
         let training = photos.only(.training)
@@ -180,10 +178,10 @@ extension Model {
             return (items.training, items.validation, [])
         }
         var reading = data.reading
-        reading.task = photos.task
+        reading.task = task
         var held = try PhotoFolder.open(validation, reading)
         if held.items.contains(where: { $0.split == .validation }) { held = held.only(.validation) }
-        if options.embedding != nil {
+        if task.traits.allowsUnseenClasses {
             let unseen = held.classes.filter { !photos.classes.contains($0) }
             let classes = photos.classes + unseen
             let items = held.items.map { item in

@@ -24,21 +24,21 @@ extension Model {
         }
         // Also the check that every node that is named is there.
         let shapes = try graph.shapes(input: input())
-        if neighbours == nil, task != .embedding, task != .detection {
+        if neighbours == nil, !task.traits.answersRaw {
             let outputs = shapes[try answer().node].dimensions.dropFirst().reduce(1, *)
             guard labels.isEmpty || labels.count == outputs || isBinary && labels.count == 2 else {
                 throw reject(
                     "expected \(outputs) labels, one per output, found \(labels.count)",
                     "`--labels` names one per output, in their order")
             }
-            guard task != .multiLabel || thresholds.count == outputs else {
+            guard !task.traits.hasThresholds || thresholds.count == outputs else {
                 throw reject("expected \(outputs) thresholds, found \(thresholds.count)")
             }
             guard thresholds.allSatisfy(\.isFinite) else {
                 throw reject("expected finite thresholds, found \(thresholds)")
             }
         }
-        if task == .detection { _ = try detector() }
+        try asTask { try $0.check(answerSite()) }
         guard let neighbours else { return }
         let width = shapes[graph.features].dimensions.dropFirst().reduce(1, *)
         guard neighbours.width == width else {

@@ -29,7 +29,7 @@ public struct Model: Sendable {
     /// How its plans are made; not a part of the file.
     public var execution = ExecutionOptions()
     /// What the network answers.
-    public var task = LearningTask.classification
+    public var task = LearningTask.ofShares
     /// What is applied to the network's last values to answer; nil: what its last layer and the task
     /// say. Never applied to what the last layer has made probabilities already.
     public var activation: OutputActivation?
@@ -79,7 +79,7 @@ public struct Model: Sendable {
 
     /// The node of the vector that stands for a photo: of a model that learned one, its output; of
     /// others, what the head reads.
-    public var embedding: Int { task == .embedding ? graph.output : graph.features }
+    public var embedding: Int { task.traits.isVector ? graph.output : graph.features }
 
     /// The number of classes, if the network classifies; 2 of a binary classifier with two labels.
     public var classes: Int? {

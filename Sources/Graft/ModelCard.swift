@@ -111,8 +111,7 @@ public struct ModelCard {
                     : "\(it.channels) channels, \(it.height)×\(it.width), normalised.")
         lines += ["", "Preprocessing: \(it.summary).", "", "## Output", ""]
         let function = model.probabilityFunction
-        switch model.task {
-        case .classification, .multiLabel:
+        if model.task.traits.hasProbabilities {
             let isInside =
                 options.withPreprocessing || options.activation != .none
                 || [.softmax, .sigmoid].contains(model.endingFunction)
@@ -120,10 +119,8 @@ public struct ModelCard {
                 isInside
                     ? "Probabilities (\(function.rawValue))."
                     : "Scores; \(function.rawValue) makes probabilities of them.")
-        case .regression: lines.append("Numbers.")
-        case .embedding: lines.append("A vector of length 1.")
-        case .detection:
-            lines.append("The raw vector of a detector: boxes and scores are not decoded.")
+        } else {
+            lines.append(model.task.traits.outputNote)
         }
         if !model.labels.isEmpty {
             lines += ["", "Labels, in the order of the outputs (`labels.txt`):", ""]

@@ -57,7 +57,7 @@ extension Model {
         }
         if let labels = try overrides.checkedLabels() { model.labels = labels }
         if overrides.labels != nil || overrides.task != nil || overrides.activation != nil {
-            guard task != .detection, neighbours == nil || overrides.activation == nil else {
+            guard !task.traits.needsObjects, neighbours == nil || overrides.activation == nil else {
                 throw ModelError.unusable(
                     graph.name, reason: "a detector's labels and outputs are those of its training",
                     hint: nil)

@@ -124,10 +124,8 @@ struct ConvertCommand: AsyncParsableCommand {
             reference, architecture: architecture, task: answers.task, backboneOnly: notop,
             progress: Progress.fetching(reference))
         if notop { model = try model.withoutHead() }
-        if model.task == .detection, format != .native {
-            Terminal.say(
-                "note: the exported output is the detector's raw vector: boxes are not decoded, and "
-                    + "no suppression is applied")
+        if let note = model.task.presentation.exportNote, format != .native {
+            Terminal.say("note: " + note)
         }
         var options = ExportOptions()
         options.dtype = dtype?.dtype

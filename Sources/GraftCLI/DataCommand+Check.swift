@@ -152,7 +152,7 @@ extension DataCommand {
         private func doubts(_ photos: PhotoFolder) async throws -> [Doubt] {
             guard let model else { return [] }
             let network = try await Models.open(model)
-            guard photos.task == .classification, network.task == .classification else {
+            guard photos.labelling == .oneClass, network.task.traits.isExclusive else {
                 throw ModelError.unusable(
                     model, reason: "doubts are about images of one class each", hint: nil)
             }

@@ -14,24 +14,17 @@ enum DataTable {
     static func text(_ data: TrainingData, _ task: LearningTask, split: String) -> String {
         let total =
             "\(grouped(data.trainingImages)) training and \(grouped(data.validationImages)) validation images"
-        let kinds = "\(grouped(data.classes.count)) \(noun(task, count: data.classes.count))"
+        let words = task.presentation
+        let kinds = "\(grouped(data.classes.count)) \(words.noun(data.classes.count))"
         let summary = "\(kinds), \(total) (\(split))"
-        guard task != .regression else { return summary }
+        guard words.hasClasses else { return summary }
         return table(data, task) + "\n" + summary
-    }
-
-    private static func noun(_ task: LearningTask, count: Int) -> String {
-        switch task {
-        case .classification, .embedding, .detection: count == 1 ? "class" : "classes"
-        case .multiLabel: count == 1 ? "label" : "labels"
-        case .regression: count == 1 ? "value" : "values"
-        }
     }
 
     private static func table(_ data: TrainingData, _ task: LearningTask) -> String {
         let hasBoxes = !data.boxes.isEmpty
         var table = Table(
-            [noun(task, count: 1)] + (hasBoxes ? ["boxes"] : []) + ["training", "validation"],
+            [task.presentation.noun(1)] + (hasBoxes ? ["boxes"] : []) + ["training", "validation"],
             numeric: [1, 2, 3])
         func add(_ index: Int) {
             table.add(

@@ -13,8 +13,8 @@ enum OptionNeed {
     case finetuning
     /// A part of the backbone that stays, whose values are kept.
     case frozen
-    /// One of these tasks.
-    case task([LearningTask])
+    /// A task of which this holds.
+    case task(@Sendable (TaskTraits) -> Bool)
     /// One of these optimisers.
     case optimizer([Optimizer.Rule])
     /// Changed images, of which several are kept.
@@ -43,7 +43,7 @@ enum OptionNeed {
         case .head(let heads): heads.contains(context.head)
         case .finetuning: context.isFinetuning
         case .frozen: !context.isFinetuning
-        case .task(let tasks): context.task.map(tasks.contains) ?? true
+        case .task(let holds): context.task.map { holds($0.traits) } ?? true
         case .optimizer(let rules): rules.contains(context.optimizer)
         case .augmentation: context.isAugmented
         case .ownSplit: context.givenSplit == nil
@@ -60,7 +60,8 @@ enum OptionNeed {
         case .head(let heads): return "without " + list(heads.map { "`--head \($0.rawValue)`" })
         case .finetuning: return "without `--mode finetune` or `--recipe auto`"
         case .frozen: return "with `--mode finetune`, where images are changed anew in each epoch"
-        case .task(let tasks):
+        case .task(let holds):
+            let tasks = LearningTask.allCases.filter { holds($0.traits) }
             return "for \(context.task?.rawValue ?? "this task"), only for "
                 + list(tasks.map(\.rawValue))
         case .optimizer(let rules):
@@ -84,8 +85,8 @@ struct IdleOption: Diagnostic, Equatable {
 extension TrainSettings {
     /// The options that were given, each with what it needs to have an effect.
     private var needs: [(option: String, isGiven: Bool, needs: [OptionNeed])] {
-        let scored: OptionNeed = .task([.classification, .multiLabel])
-        let noBoxes: OptionNeed = .task([.classification, .multiLabel, .regression, .embedding])
+        let scored: OptionNeed = .task { $0.hasProbabilities }
+        let noBoxes: OptionNeed = .task { !$0.needsObjects }
         let changes = augmentation.given
         return [
             ("--hidden", hidden != nil, [.head([.mlp])]),
@@ -110,10 +111,10 @@ extension TrainSettings {
                 [.head([.linear, .mlp, .logistic]), scored]
             ),
             ("--balance", balance != .none, [.head([.linear, .mlp, .logistic]), scored]),
-            ("--mixup", mixup > 0, [.epochs, .task([.classification, .multiLabel, .regression])]),
+            ("--mixup", mixup > 0, [.epochs, .task { $0.refusesBlending == nil }]),
             (
                 "--cutmix", cutmix > 0,
-                [.epochs, .finetuning, .task([.classification, .multiLabel, .regression])]
+                [.epochs, .finetuning, .task { $0.refusesBlending == nil }]
             ),
             ("--calibrate", calibrate, [.head([.linear, .mlp, .logistic]), scored, .training]),
             ("--ema", ema > 0, [.epochs, .training]),

@@ -2,10 +2,10 @@
 
 public import ArgumentParser
 import FoundationEssentials
-public import Graft
+import Graft
 import GraftImages
 import GraftTensors
-import GraftTraining
+public import GraftTraining
 
 extension OutputActivation: ExpressibleByArgument {}
 
@@ -30,7 +30,7 @@ struct AnswerSettings: ParsableArguments {
     var task: LearningTask?
 
     @Sendable private static func answerTask(_ text: String) throws -> LearningTask {
-        guard let task = LearningTask(rawValue: text), task != .detection else {
+        guard let task = LearningTask(rawValue: text), !task.traits.needsObjects else {
             throw ValidationError(
                 "--task: expected classification, multi-label, regression or embedding, got "
                     + "`\(text)`")

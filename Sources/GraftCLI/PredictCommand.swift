@@ -82,11 +82,11 @@ struct PredictCommand: AsyncParsableCommand {
         try refuseIdle(model)
         let isSingle = inputs.count == 1 && !inputs[0].isVideo
         let isShort = !isSingle && !json && !jsonl || csv
-        let top = top ?? (isShort && model.task == .classification ? 1 : 5)
+        let words = model.task.presentation
+        let top = top ?? words.usualTop(isShort: isShort)
         let answers = try ImageAnswers(
             model, batch: inputs.contains(where: \.isVideo) ? 1 : min(8, inputs.count),
-            top: model.task == .multiLabel && (isShort && self.top == nil) ? .max : top,
-            threshold: threshold)
+            top: top, threshold: threshold)
         var sinks: [any PredictionSink] = []
         if let sortInto { sinks.append(try ClassLinks(sortInto, model)) }
         if let write, let output { sinks.append(try WrittenAnnotations(output, write, model)) }
@@ -103,7 +103,7 @@ struct PredictCommand: AsyncParsableCommand {
         } else if csv {
             sinks.append(AnswerRows(model, top: top))
         } else if isSingle {
-            sinks.append(AnswerTable(task: model.task))
+            sinks.append(AnswerTable())
         } else {
             sinks.append(AnswerLines(inputs))
         }
@@ -153,12 +153,12 @@ struct PredictCommand: AsyncParsableCommand {
 
     /// Refuses options that would change nothing of what this model answers.
     private func refuseIdle(_ model: Model) throws {
-        if top != nil, model.task == .detection || model.task == .regression {
+        if top != nil, !model.task.presentation.takesTop {
             throw ValidationError(
                 "--top does nothing with a model for \(model.task.rawValue), which ranks no classes"
             )
         }
-        if threshold != nil, model.task != .detection, model.task != .multiLabel {
+        if threshold != nil, !model.task.presentation.takesThreshold {
             throw ValidationError(
                 "--threshold does nothing with a model for \(model.task.rawValue): "
                     + "it is for detection and multi-label models")
@@ -176,9 +176,9 @@ private struct Tally {
     mutating func count(_ report: ImageReport) {
         done += 1
         if report.error != nil { failed += 1 }
-        guard report.things?.isEmpty == true else { return }
+        guard let objects = report.answer?.objects, objects.isEmpty else { return }
         empty += 1
-        if let found = report.best, found.score > best?.score ?? 0 { best = found }
+        if let found = objects.best, found.score > best?.score ?? 0 { best = found }
     }
 
     /// What to say where nothing reached the threshold; nil where something did.

@@ -38,7 +38,7 @@ struct TrainCommand: AsyncParsableCommand {
     @OptionGroup var reading: DataSettings
     @OptionGroup var settings: TrainSettings
     @OptionGroup(title: "Backbone") var backboneSettings: ModelSettings
-    @OptionGroup(title: "Embeddings") var likeness: EmbeddingArguments
+    @OptionGroup var tasks: TaskOptions
     @Option(help: "The architecture of a weight file.") var architecture: String?
     @Flag(help: "Go on from the checkpoint in the run's folder.") var resume = false
     @Flag(help: "Replace what an earlier run left in the folder.") var overwrite = false
@@ -79,7 +79,7 @@ struct TrainCommand: AsyncParsableCommand {
                 throw ValidationError("\(name) does nothing with --find-rate, which trains nothing")
             }
         }
-        _ = try likeness.settings(reading.task)
+        _ = try tasks.settings(reading.task)
     }
 
     func run() async throws {
@@ -134,10 +134,9 @@ struct TrainCommand: AsyncParsableCommand {
         let photos = try PhotoFolder.open(source.path, source.reading)
         try photos.requireForTraining()
         var options = try settings.options()
-        options.embedding = try likeness.settings(reading.task)
-        let learned: LearningTask =
-            options.embedding != nil
-            ? .embedding : reading.task == .detection ? .detection : photos.task
+        let taskSettings = try tasks.settings(reading.task)
+        let learned =
+            taskSettings.map { type(of: $0).task } ?? reading.task ?? photos.labelling.usualTask
         let givenSplit =
             source.validation != nil
             ? "`--validation`"
@@ -146,7 +145,10 @@ struct TrainCommand: AsyncParsableCommand {
             settings.context(task: learned, givenSplit: givenSplit, findsRate: findRate))
         if speaks {
             DataSettings.say(of: photos)
-            Terminal.say(taskLine(learned, photos))
+            Terminal.say(
+                learned.presentation.line(
+                    for: learned, on: photos, isGuessed: reading.task == nil && taskSettings == nil)
+            )
             if backbone == nil {
                 Terminal.say("backbone: \(Self.defaultBackbone) (--backbone names another)")
             }
@@ -164,7 +166,9 @@ struct TrainCommand: AsyncParsableCommand {
                     : "validation: the set's own")
         )
         if findRate || settings.searchesRate {
-            let search = try model.findRate(on: source, options: options, cacheFolder: cache) {
+            let search = try model.findRate(
+                on: source, options: options, task: taskSettings, cacheFolder: cache
+            ) {
                 live.show($0)
             }
             if findRate {
@@ -180,7 +184,8 @@ struct TrainCommand: AsyncParsableCommand {
             options.learningRate = rate
         }
         let (_, result) = try model.train(
-            on: source, options: options, recipe: settings.headFirst ? .headFirst : .plain,
+            on: source, options: options, task: taskSettings,
+            recipe: settings.headFirst ? .headFirst : .plain,
             runFolder: output, cacheFolder: cache, resume: resume,
             command: CommandLine.arguments.map(shellQuoted).joined(separator: " "), crew: crew
         ) { live.show($0) }
@@ -196,17 +201,10 @@ struct TrainCommand: AsyncParsableCommand {
             return
         }
         if let measure = result.metrics.measure {
-            switch result.metrics.task {
-            case .classification:
-                Terminal.say(
-                    Report.matrix(
-                        result.metrics.confusion, result.classes,
-                        columns: Terminal.isInteractive ? Terminal.width : nil))
-            case .multiLabel: result.metrics.labels.map { Terminal.say(Report.labels($0)) }
-            case .regression: result.metrics.values.map { Terminal.say(Report.values($0)) }
-            case .detection: result.metrics.boxes.map { Terminal.say(Report.boxes($0)) }
-            case .embedding: result.metrics.retrieval.map { Terminal.say(Report.retrieval($0)) }
-            }
+            let figures = result.metrics.task.presentation.figures(
+                result.metrics, classes: result.classes,
+                columns: Terminal.isInteractive ? Terminal.width : nil)
+            if let figures { Terminal.say(figures) }
             if let temperature = result.metrics.temperature {
                 let errors = [
                     temperature.calibrationErrorBefore, temperature.calibrationErrorAfter,
@@ -229,25 +227,6 @@ struct TrainCommand: AsyncParsableCommand {
         if let penalty = best?.penalty { return "with penalty \(decimals(penalty, 6))" }
         if let count = best?.neighbours { return "with \(count) neighbours" }
         return "after epoch \(result.metrics.bestEpoch)"
-    }
-
-    /// Which task is learned, and how to choose another.
-    private func taskLine(_ task: LearningTask, _ photos: PhotoFolder) -> String {
-        if reading.task == nil, task == .multiLabel, !PhotoFolder.isTable(photos.path) {
-            return
-                "task: multi-label, learning which labels an image shows; for boxes: --task detection"
-        }
-        let another = reading.task == nil && task != .embedding ? " (--task names another)" : ""
-        switch task {
-        case .classification:
-            return "task: classification, learning the class of an image" + another
-        case .multiLabel: return "task: multi-label, learning which labels an image shows" + another
-        case .regression:
-            return "task: regression, learning \(photos.classes.joined(separator: ", "))" + another
-        case .embedding:
-            return "task: embedding, learning vectors that are near for images of a class"
-        case .detection: return "task: detection, learning objects and their boxes"
-        }
     }
 
     private struct Found: Encodable {

@@ -19,7 +19,7 @@ struct ExecutionEngine: TrainingEngine {
 
     func learner(
         _ graph: Graph, weights: StateDict, input: Shape, trainable: Set<String>,
-        moving: MovingStatistics?, crew: any Crew, output: Int
+        moving: MovingStatistics?, crew: any Crew, outputs: [Int]
     ) throws -> any Learner {
         if let head = try HeadLearner(
             graph, weights: weights, trainable: trainable, crew: crew)
@@ -27,7 +27,7 @@ struct ExecutionEngine: TrainingEngine {
             return head
         }
         let plan = try TrainingPlan(
-            graph: graph, weights: weights, input: input, trainable: trainable, output: output,
+            graph: graph, weights: weights, input: input, trainable: trainable, outputs: outputs,
             moving: moving,
             joint: crew.count > 1
                 ? JointBatch(rank: crew.rank, count: crew.count) { try crew.sum($0) } : nil,
@@ -45,8 +45,8 @@ private final class PlanLearner: Learner {
     var trainable: [Parameter] { plan.trainable }
     var statistics: [Parameter] { plan.statistics }
 
-    func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor {
-        try plan.forward(
+    func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> [Tensor] {
+        try plan.values(
             input, dropoutSeed: dropoutSeed, movesStatistics: dropoutSeed != nil)
     }
 
@@ -58,8 +58,8 @@ private final class PlanLearner: Learner {
         try plan.withStatistic(index, body)
     }
 
-    func backward(_ gradient: Tensor, ready: ((Int) throws -> Void)?) throws {
-        try plan.backward(gradient, ready: ready)
+    func backward(_ gradients: [Tensor], ready: ((Int) throws -> Void)?) throws {
+        try plan.backward(gradients, ready: ready)
     }
 
     func withParameter(

@@ -58,13 +58,13 @@ final class HeadLearner: Learner {
         return buffer
     }
 
-    func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor {
+    func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> [Tensor] {
         rows = input.shape[0]
         precondition(input.count == rows * width)
         features = input.floats
         if let dropoutSeed, rate > 0 { drop(RandomSource(seed: dropoutSeed)) }
         let bias = values.count > 1 ? values[1] : nil
-        return Tensor(shape: [rows, classes]) { target in
+        let scores = Tensor(shape: [rows, classes]) { target in
             let matrix = UnsafeBufferPointer(values[0])
             features.withUnsafeBufferPointer { features in
                 for row in 0..<rows {
@@ -76,6 +76,7 @@ final class HeadLearner: Learner {
                 }
             }
         }
+        return [scores]
     }
 
     /// Hides features as one process does that has the whole batch: what is drawn for the rows of
@@ -119,7 +120,8 @@ final class HeadLearner: Learner {
         return sum
     }
 
-    func backward(_ gradient: Tensor, ready: ((Int) throws -> Void)?) throws {
+    func backward(_ outputGradients: [Tensor], ready: ((Int) throws -> Void)?) throws {
+        let gradient = outputGradients[0]
         precondition(gradient.count == rows * classes)
         for numbers in gradients { numbers.update(repeating: 0) }
         gradient.withFloats { slopes in

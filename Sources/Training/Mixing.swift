@@ -90,12 +90,6 @@ extension Mixing.Draw {
             }
         }
     }
-
-    /// The targets, each blended with that of its partner.
-    func blend(_ targets: [[Float]], _ others: [[Float]]) -> [[Float]] {
-        let (own, other) = (Float(share), Float(1 - share))
-        return zip(targets, others).map { zip($0, $1).map { own * $0 + other * $1 } }
-    }
 }
 
 extension RandomSource {

@@ -83,23 +83,4 @@ public struct Neighbours: Sendable {
         let total = votes.reduce(0, +)
         return votes.map { Float(total > 0 ? $0 / total : 0) }
     }
-
-    func score(_ features: [Float], _ truth: [Int], classes: Int) throws -> TrainingLoop.Score {
-        var score = TrainingLoop.Score(
-            loss: 0, top5: 0, confusion: ConfusionMatrix(classes: classes))
-        score.probabilities = try probabilities(features, classes: classes)
-        for (row, label) in zip(score.probabilities, truth) {
-            row.withUnsafeBufferPointer { row in
-                score.confusion.add(truth: label, prediction: Ranking.best(of: row))
-                score.top5 += Ranking.isHit(label, within: 5, of: row) ? 1 : 0
-                // A class that no neighbour has is not impossible.
-                score.loss -= logarithm(max(Double(row[label]), 1e-3))
-            }
-        }
-        let total = Double(max(truth.count, 1))
-        score.loss /= total
-        score.top5 /= total
-        score.measure = score.confusion.accuracy
-        return score
-    }
 }

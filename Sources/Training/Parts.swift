@@ -11,7 +11,8 @@ struct Parts {
     let cut: Int
     let prefix: Graph?
     let suffix: Graph
-    let output: Int
+    /// The nodes of ``suffix`` whose values the loss sees.
+    let outputs: [Int]
     let trainable: Set<String>
     let trainableCount: Int
     /// The running statistics that move, if any do.
@@ -19,33 +20,18 @@ struct Parts {
     /// One photo at the suffix's input.
     let shape: Shape
 
-    init(_ input: TrainingInput, _ options: TrainingOptions) throws {
-        let classes = input.classes.count
-        guard classes > (input.task.hasClasses ? 1 : 0) else {
-            throw TrainingError.option(
-                "number of classes", expected: "2 or more", found: "\(classes)")
-        }
-        model =
-            if input.task == .detection {
-                try input.graph.withDetector(classes: classes, input: input.preprocessing.shape)
-            } else if let embedding = options.embedding {
-                try input.graph.withEmbedding(
-                    size: embedding.size, hidden: options.head.hidden, dropout: options.dropout)
-            } else {
-                try input.graph.withHead(
-                    classes: classes, hidden: options.head.hidden, dropout: options.dropout)
-            }
+    init(
+        _ network: Graph, outputs: [Int], _ input: TrainingInput, _ options: TrainingOptions
+    ) throws {
+        model = network
         for node in model.nodes[...model.features] {
             for parameter in node.parameters where input.weights[parameter.name] == nil {
                 throw TrainingError.missingWeight(parameter.name)
             }
         }
         switch options.mode {
-        case .features where input.task == .detection:
-            // The first map that the head reads: what comes after it is computed, and does not learn.
-            let first = model.nodes.first { $0.name == "detector_around0" }
-            cut = first?.inputs.first ?? 0
-        case .features: cut = model.features
+        // What comes after the first value that the head reads is computed, and does not learn.
+        case .features: cut = model.firstRead(after: model.features)
         case .finetune where options.unfreezeFrom != nil:
             let name = options.unfreezeFrom ?? ""
             guard let count = model.stages(from: name) else {
@@ -71,7 +57,9 @@ struct Parts {
             suffix = model
             shape = input.preprocessing.shape
         }
-        output = suffix.logits ?? suffix.output
+        // The suffix ends as the network does: its nodes are the last of the network's.
+        let shift = model.nodes.count - suffix.nodes.count
+        self.outputs = outputs.map { $0 - shift }
         let onlyHead = options.mode == .features
         let learned = suffix.nodes.filter { !onlyHead || $0.stage == "head" }
             .flatMap(\.parameters).filter { !$0.isBuffer }
@@ -109,9 +97,9 @@ struct Parts {
     }
 
     /// Lower stages learn slower and later, as the options ask; vectors do not decay.
-    func pace(of parameter: Parameter, _ options: TrainingOptions) -> TrainingLoop.Pace {
+    func pace(of parameter: Parameter, _ options: TrainingOptions) -> Pace {
         let depth = depths[parameter.name] ?? 0
-        return TrainingLoop.Pace(
+        return Pace(
             scale: raised(options.stageDecay, Double(depth)),
             decays: parameter.shape.rank > 1, start: depth * options.gradual)
     }
@@ -120,5 +108,12 @@ struct Parts {
         var result = shape
         result[0] = count
         return result
+    }
+}
+
+extension Graph {
+    /// The earliest value up to `last` that a node after it reads.
+    fileprivate func firstRead(after last: Int) -> Int {
+        nodes[(last + 1)...].flatMap(\.inputs).filter { $0 <= last }.min() ?? last
     }
 }

@@ -11,7 +11,7 @@ public struct RunDescription: Codable, Sendable {
     /// The digest of the file that its weights came from.
     public var modelDigest: String
     /// The settings.
-    public var options: TrainingOptions
+    public var options: RunOptions
     /// How photos become inputs.
     public var preprocessing: Preprocessing
     /// The classes.
@@ -71,19 +71,7 @@ public struct RunDescription: Codable, Sendable {
         if rule.nesterov { optimizer += ", Nesterov" }
         if rule.weightDecay > 0 { optimizer += ", decay \(rule.weightDecay)" }
         let warmup = options.warmupSteps > 0 ? ", \(options.warmupSteps) steps of warm-up" : ""
-        let likeness = options.embedding.map { embedding in
-            let loss = embedding.loss
-            return [
-                ("embedding", "\(embedding.size)"),
-                (
-                    "loss",
-                    loss.kind.rawValue
-                        + (loss.kind == .tripletSoft ? "" : ", margin \(loss.margin)")
-                        + (loss.kind.hasProxies ? ", scale \(loss.scale)" : "")
-                ), ("photos of a class in a batch", "\(embedding.photosPerClass)"),
-            ]
-        }
-        return (likeness ?? []) + [
+        return (options.settings?.reported ?? []) + [
             ("architecture", architecture), ("mode", mode), ("head", head),
             ("input", "\(preprocessing.width) × \(preprocessing.height)"),
             ("optimizer", stepping(optimizer)),
@@ -101,5 +89,50 @@ public struct RunDescription: Codable, Sendable {
             ("dropout", stepping("\(options.dropout)")), ("balance", "\(options.balance)"),
             ("changes of photos", changes), ("seed", "\(options.seed)"),
         ]
+    }
+}
+
+/// The options of a run with the settings of its task, which stand among them under the task's name.
+@dynamicMemberLookup
+public struct RunOptions: Codable, Sendable {
+    /// The options that every task has.
+    public var common: TrainingOptions
+    /// The settings of the task alone, where any were given.
+    public var settings: (any TaskSettings)?
+
+    init(_ common: TrainingOptions, settings: (any TaskSettings)?) {
+        (self.common, self.settings) = (common, settings)
+    }
+
+    /// One of the common options.
+    public subscript<Value>(dynamicMember path: KeyPath<TrainingOptions, Value>) -> Value {
+        common[keyPath: path]
+    }
+
+    /// The name of a task as a key.
+    private struct TaskKey: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+        init(_ task: LearningTask) { stringValue = task.rawValue }
+        init?(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    /// Reads options and, under the name of a task, its settings.
+    public init(from decoder: any Decoder) throws {
+        common = try TrainingOptions(from: decoder)
+        let keys = try decoder.container(keyedBy: TaskKey.self)
+        for task in LearningTask.allCases where keys.contains(TaskKey(task)) {
+            settings = try task.kind.settings?.init(
+                from: try keys.superDecoder(forKey: TaskKey(task)))
+        }
+    }
+
+    /// Writes the settings of the task beside the others.
+    public func encode(to encoder: any Encoder) throws {
+        try common.encode(to: encoder)
+        guard let settings else { return }
+        var keys = encoder.container(keyedBy: TaskKey.self)
+        try settings.encode(to: keys.superEncoder(forKey: TaskKey(type(of: settings).task)))
     }
 }

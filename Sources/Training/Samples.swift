@@ -9,14 +9,14 @@ struct Samples {
     let items: [PhotoFolder.Item]
     /// The digest of each photo's bytes.
     let digests: [PhotoDigest]
-    /// What is to be answered for each where that is not a class: labels of 0 and 1, or numbers.
-    var targets: [[Float]]
     /// The number of views of a photo that are kept.
     let views: Int
     /// Whether every epoch makes views of its own.
     let isFresh: Bool
     /// The number of floats of one.
     let count: Int
+    /// How views are made.
+    private let looks: Views
     fileprivate let source: Source
 
     fileprivate enum Source {
@@ -28,20 +28,26 @@ struct Samples {
 
     fileprivate init(
         items: [PhotoFolder.Item], digests: [PhotoDigest], views: Int, isFresh: Bool, count: Int,
-        source: Source
+        looks: Views, source: Source
     ) {
         self.items = items
         self.digests = digests
         self.views = views
         self.isFresh = isFresh
         self.count = count
+        self.looks = looks
         self.source = source
-        labels = items.map(\.classIndex)
-        targets = items.map(\.targets)
     }
 
-    /// The class of each photo.
-    let labels: [Int]
+    /// How a view differs from the photo.
+    func change(of photo: Int, view: Int) -> ViewChange {
+        let item = items[photo]
+        // As the reader of the pixels names it.
+        let seeded = if case .pixels = source { true } else { false }
+        return looks.change(
+            of: item, name: seeded ? item.relativePath : digests[photo].hexadecimal, view: view,
+            seeded: seeded)
+    }
 
     /// Copies a photo's numbers to a row of a batch.
     func fill(_ photo: Int, view: Int, _ target: UnsafeMutableBufferPointer<Float>) throws {
@@ -107,6 +113,8 @@ struct SampleReader {
     let frozen: (cache: FeatureCache, run: (Tensor) throws -> Tensor, batch: Int)?
     /// Bytes of memory for pixels; the rest is read again when needed.
     var budget = 1 << 30
+    /// Whether the size of each photo is read.
+    var needsSizes = false
     /// Who else computes features of the same photos at the same time.
     var crew: any Crew = Alone()
     /// Hears of photos that cannot be read.
@@ -117,8 +125,8 @@ struct SampleReader {
     /// What became of a photo.
     private enum Looked: Sendable {
         case skipped(String)
-        /// Its name, and the inputs of the views that the cache does not know.
-        case seen(PhotoDigest, missing: [(view: Int, input: [Float])])
+        /// Its name, its size where that is wanted, and the inputs of the views that the cache does not know.
+        case seen(PhotoDigest, PixelSize?, missing: [(view: Int, input: [Float])])
     }
 
     /// The readable ones of `items` as samples.
@@ -135,7 +143,7 @@ struct SampleReader {
         let (readable, names) = try compute(items, tags, frozen) { item, outcome in
             switch outcome {
             case .skipped(let reason): skip(item, reason)
-            case .seen(_, let missing): progress(missing.isEmpty)
+            case .seen(_, _, let missing): progress(missing.isEmpty)
             }
         }
         try frozen.cache.refresh()
@@ -151,7 +159,7 @@ struct SampleReader {
         }
         return Samples(
             items: readable, digests: names, views: tags.count, isFresh: false,
-            count: frozen.cache.count, source: .kept(frozen.cache, places: places))
+            count: frozen.cache.count, looks: views, source: .kept(frozen.cache, places: places))
     }
 
     /// Puts into the cache what it lacks; the readable photos and their names.
@@ -163,8 +171,9 @@ struct SampleReader {
         let (known, reader) = (
             frozen.cache.snapshot, PixelReader(preprocessing: preprocessing, views: views)
         )
+        let needsSizes = needsSizes
         let looking = Prefetch(count: items.count) { at in
-            Self.look(at: items[at], tags, known, reader)
+            Self.look(at: items[at], tags, known, reader, needsSizes)
         }
         var readable: [PhotoFolder.Item] = []
         var names: [PhotoDigest] = []
@@ -174,8 +183,8 @@ struct SampleReader {
         for item in items {
             try Task.checkCancellation()
             guard let outcome = looking.next() else { break }
-            if case .seen(let name, let missing) = outcome {
-                readable.append(item)
+            if case .seen(let name, let size, let missing) = outcome {
+                readable.append(item.sized(size))
                 names.append(name)
                 for (view, input) in missing
                 where queued.insert(RecordKey(photo: name, view: tags[view])).inserted {
@@ -220,20 +229,21 @@ struct SampleReader {
     /// Runs on any thread.
     private static func look(
         at item: PhotoFolder.Item, _ tags: [String], _ known: FeatureCache.Snapshot,
-        _ reader: PixelReader
+        _ reader: PixelReader, _ needsSizes: Bool
     ) -> Looked {
         do {
             return try item.withBytes { bytes in
                 let name = item.name(of: bytes)
                 let missing = tags.indices.filter { !known.holds(name, view: tags[$0]) }
-                guard !missing.isEmpty else { return .seen(name, missing: []) }
+                let size = needsSizes ? try PixelSize(of: bytes, name: item.path) : nil
+                guard !missing.isEmpty else { return .seen(name, size, missing: []) }
                 let image = try item.open(bytes, covering: reader.preprocessing.covering)
                 let inputs = missing.map { view in
                     let seen = reader.views.make(
                         image, name: name.hexadecimal, view: view, seeded: false)
                     return (view, reader.values(seen))
                 }
-                return .seen(name, missing: inputs)
+                return .seen(name, size, missing: inputs)
             }
         } catch let error as any Diagnostic {
             return .skipped(error.message)
@@ -248,11 +258,16 @@ struct SampleReader {
         let size = preprocessing.shape.count
         let isFresh = !views.augmentation.isNothing
         let kept = isFresh ? 1 : views.count
+        let needsSizes = needsSizes
         let looking = Prefetch(count: items.count) { at -> Looked in
             do {
-                let name = try items[at].withBytes { items[at].name(of: $0) }
+                let (name, place) = try items[at].withBytes { bytes in
+                    let size =
+                        needsSizes ? try PixelSize(of: bytes, name: items[at].path) : nil
+                    return (items[at].name(of: bytes), size)
+                }
                 return .seen(
-                    name,
+                    name, place,
                     missing: try (0..<kept).map { ($0, try reader.values(items[at], view: $0)) })
             } catch let error as any Diagnostic {
                 return .skipped(error.message)
@@ -266,13 +281,13 @@ struct SampleReader {
         for item in items {
             try Task.checkCancellation()
             switch looking.next() {
-            case .seen(let name, let values):
+            case .seen(let name, let place, let values):
                 for (_, value) in values {
                     let fits = budget >= size * 4
                     if fits { budget -= size * 4 }
                     held.append(fits ? value : nil)
                 }
-                readable.append(item)
+                readable.append(item.sized(place))
                 names.append(name)
                 progress(false)
             case .skipped(let reason): skip(item, reason)
@@ -281,6 +296,6 @@ struct SampleReader {
         }
         return Samples(
             items: readable, digests: names, views: kept, isFresh: isFresh, count: size,
-            source: .pixels(held: held, reader))
+            looks: views, source: .pixels(held: held, reader))
     }
 }

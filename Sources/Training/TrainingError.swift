@@ -31,6 +31,13 @@ public enum TrainingError: Diagnostic, Equatable {
     /// The processes that train together cannot.
     case distributed(String, hint: String?)
 
+    /// A head that a task cannot have.
+    static func noSuchHead(_ head: Head, for task: LearningTask) -> TrainingError {
+        .option(
+            "head", expected: "linear or mlp for \(task.rawValue)",
+            found: head == .logistic ? "logistic" : "knn")
+    }
+
     /// What happened.
     public var message: String {
         switch self {

@@ -3,49 +3,22 @@
 import GraftNetworks
 import GraftTensors
 
+/// How one parameter's updates differ from the others'.
+struct Pace {
+    /// Its share of the learning rate.
+    var scale = 1.0
+    /// Whether it decays: matrices and kernels do, biases and normalisations do not.
+    var decays = true
+    /// The first epoch in which it learns, counted from 0.
+    var start = 0
+}
+
 /// The state of a run between epochs.
-struct TrainingLoop {
-    /// What a set of samples scored.
-    struct Score {
-        var loss: Double
-        /// Whether there is one: of classes that were never learned from, some losses know nothing.
-        var isLossKnown = true
-        var top5: Double
-        var confusion: ConfusionMatrix
-        /// What an epoch is judged by: see ``LearningTask/measure``.
-        var measure = 0.0
-        /// Photo by photo, the share of the softmax of each class, or of each label; of numbers,
-        /// the answers; of embeddings, the vectors.
-        var probabilities: [[Float]] = []
-        /// Photo by photo, what the network answers before it is made shares.
-        var logits: [[Float]] = []
-        /// How well photos find others of their class; nil where that was not learned.
-        var retrieval: RetrievalMetrics?
-        /// How well boxes are found; nil where they were not learned.
-        var boxes: BoxMetrics?
-    }
-
-    /// How one parameter's updates differ from the others'.
-    struct Pace {
-        /// Its share of the learning rate.
-        var scale = 1.0
-        /// Whether it decays: matrices and kernels do, biases and normalisations do not.
-        var decays = true
-        /// The first epoch in which it learns, counted from 0.
-        var start = 0
-    }
-
+struct TrainingLoop<Goal: Objective> {
     let learner: any Learner
     let options: TrainingOptions
-    let task: LearningTask
-    /// The number of outputs.
-    let classes: Int
+    let objective: Goal
     let shape: Shape
-    let loss: CrossEntropy
-    let labelWeights: [Float]?
-    /// What the outputs mean where boxes are learned, and what the classes are called.
-    var detector: Detector?
-    var classNames: [String] = []
     /// Told the steps of an epoch as they are done.
     var progress: (_ done: Int, _ total: Int, _ epoch: Int) -> Void = { _, _, _ in }
     private let paces: [Pace]
@@ -70,21 +43,15 @@ struct TrainingLoop {
     var bestWeights: [[Float]] = []
 
     init(
-        learner: any Learner, options: TrainingOptions, task: LearningTask = .classification,
-        classes: Int, shape: Shape, random: RandomSource, classWeights: [Float]? = nil,
-        crew: any Crew = Alone(),
+        learner: any Learner, options: TrainingOptions, objective: Goal, shape: Shape,
+        random: RandomSource, crew: any Crew = Alone(),
         pace: @escaping (Parameter) -> Pace = { _ in Pace() }
     ) throws {
         self.learner = learner
         self.options = options
-        self.task = task
-        self.classes = classes
+        self.objective = objective
         self.shape = shape
         self.random = random
-        loss = CrossEntropy(
-            labelSmoothing: options.labelSmoothing,
-            classWeights: task == .classification ? classWeights : nil)
-        labelWeights = task == .multiLabel ? classWeights : nil
         self.crew = crew
         parameters = learner.trainable
         kept = parameters + learner.statistics
@@ -103,13 +70,13 @@ struct TrainingLoop {
 
     /// One pass over the training photos in a new order, and one over the validation photos.
     mutating func epoch(_ training: Samples, _ validation: Samples) throws -> EpochRecord {
-        let batches = batches(training.labels)
+        let batches = batches(training.items)
         let steps = batches.count
         let order = batches.flatMap { $0.flatMap { $0 } }
         begin(order)
         let factor = options.schedule.factor(losses: history.compactMap(\.validationLoss))
         var total = 0.0
-        var met = Met()
+        var met = EpochTotals(objective.nothingMet)
         var rate = history.last?.learningRate ?? 0
         let mixing = Mixing(options)
         // What this process prepares of each batch, in the order in which it will.
@@ -144,12 +111,11 @@ struct TrainingLoop {
             try step(rate, sums)
             progress(number + 1, steps, done + 1)
         }
-        try met.share(crew, &total, photos: order.count, width: classes)
+        try met.join(crew, &total, images: order.count)
         return try finishEpoch(
             loss: total / Double(max(order.count, 1)),
-            accuracy: detector == nil
-                ? met.measure(task, photos: order.count) : met.boxes(classes: classNames).ap ?? 0,
-            rate: rate, steps: steps, validation)
+            accuracy: objective.measure(of: met.met, images: order.count), rate: rate, steps: steps,
+            validation)
     }
 
     /// Judges the weights that are there as epoch 0: a head from elsewhere may be the best already.
@@ -229,16 +195,9 @@ struct TrainingLoop {
             Set(learner.statistics.filter { pace($0).start > epoch }.map(\.name)))
     }
 
-    /// The order of an epoch's photos.
-    mutating func order(_ labels: [Int]) -> [Int] {
-        guard options.balance == .sampling else { return random.permutation(labels.count) }
-        var byClass = [[Int]](repeating: [], count: classes)
-        for (photo, label) in labels.enumerated() { byClass[label].append(photo) }
-        let present = byClass.filter { !$0.isEmpty }
-        return labels.indices.map { _ in
-            let photos = present[random.below(present.count)]
-            return photos[random.below(photos.count)]
-        }
+    /// The batches of an epoch, step by step.
+    private mutating func batches(_ items: [PhotoFolder.Item]) -> [[[Int]]] {
+        objective.batches(of: items, using: &random).parts(of: options.accumulate)
     }
 
     /// Adds this batch's share to the gradients of a larger one.
@@ -314,14 +273,14 @@ struct TrainingLoop {
         var order: [Int] = []
         for step in 0..<steps {
             try Task.checkCancellation()
-            if standIns.isEmpty { begin(training.labels.indices.map { $0 }) }
+            if standIns.isEmpty { begin(Array(training.items.indices)) }
             if order.count < options.batchSize {
-                order += batches(training.labels).flatMap { $0.flatMap { $0 } }
+                order += batches(training.items).flatMap { $0.flatMap { $0 } }
             }
             let photos = Array(order.prefix(options.batchSize))
             order.removeFirst(photos.count)
             let rate = 1e-7 * tenToThe(8 * Double(step) / Double(steps - 1))
-            var met = Met()
+            var met = EpochTotals(objective.nothingMet)
             let loss = try gradients(training, photos, nil, &met) / Double(photos.count)
             guard search.add(rate: rate, loss: loss) else { break }
             try self.step(rate, [])

@@ -106,8 +106,6 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     public var calibrates = false
     /// α of cutmix (arXiv:1905.04899); 0 cuts nothing.
     public var cutmix: Double = 0
-    /// Learns embeddings by these settings; nil learns what the photos' labels suggest.
-    public var embedding: EmbeddingSettings?
 
     /// The defaults of a mode: Adam at 1e-3 for a head, SGD with momentum 0.9 at 1e-3 for more.
     public init(mode: TrainingMode = .features) {
@@ -199,47 +197,25 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
         }
     }
 
-    /// Boxes follow the mirror, and no other change of a photo yet.
-    private func validateDetection() throws(TrainingError) {
-        func refuse(_ holds: Bool, _ name: String, _ found: String) throws(TrainingError) {
-            guard holds else { return }
-            throw .option(name, expected: "none to learn boxes", found: found)
+    /// Throws ``TrainingError/option(_:expected:found:)`` for a setting that a task has no use for.
+    func validate(
+        for task: LearningTask, settings: (any TaskSettings)?
+    ) throws(TrainingError) {
+        let traits = task.traits
+        if calibrates, !traits.hasProbabilities {
+            throw .option(
+                "calibration", expected: "none for \(traits.subject)", found: "calibrate")
         }
-        try refuse(!augmentation.isNothing, "augmentation", "changes other than --flip")
-        try refuse(mixup > 0 || cutmix > 0, "mixing of photos", mixup > 0 ? "mixup" : "cutmix")
-        try refuse(labelSmoothing > 0, "label smoothing", "\(labelSmoothing)")
-        try refuse(balance != .none, "balance", balance.rawValue)
-        try refuse(dropout > 0, "dropout", "\(dropout)")
-        try refuse(head != .linear, "head of another kind", "\(head)")
+        if mixup > 0 || cutmix > 0, let reason = traits.refusesBlending {
+            throw .option(
+                "mixing of photos", expected: reason, found: mixup > 0 ? "mixup" : "cutmix")
+        }
+        try task.kind.validate(self, settings: settings)
     }
 
-    /// Throws ``TrainingError/option(_:expected:found:)`` for a setting that a task has no use for.
-    func validate(for task: LearningTask) throws(TrainingError) {
-        let hasScores = task == .classification || task == .multiLabel
-        if calibrates, !hasScores || embedding != nil || head == .neighbours {
-            let what =
-                head == .neighbours
-                ? "a knn head, which has no scores"
-                : embedding != nil
-                    ? "embeddings" : task == .detection ? "boxes" : "numbers"
-            throw .option("calibration", expected: "none for \(what)", found: "calibrate")
-        }
-        if let embedding { return try embedding.validate(self) }
-        if task == .detection { try validateDetection() }
-        guard task != .classification else { return }
-        if head == .logistic || head == .neighbours {
-            throw .option(
-                "head", expected: "linear or mlp for \(task.rawValue)",
-                found: head == .logistic ? "logistic" : "knn")
-        }
-        if balance == .sampling || (balance == .weights && task == .regression) {
-            throw .option(
-                "balance", expected: task == .regression ? "none" : "none or weights",
-                found: balance.rawValue)
-        }
-        if task == .regression, labelSmoothing > 0 {
-            throw .option(
-                "label smoothing", expected: "0 for numbers", found: "\(labelSmoothing)")
-        }
+    /// Throws unless the head learns in epochs.
+    func requireSteps(for task: LearningTask) throws(TrainingError) {
+        guard !head.hasEpochs else { return }
+        throw .noSuchHead(head, for: task)
     }
 }

@@ -99,65 +99,6 @@ public enum TrainingEvent: Sendable {
     case unrecorded(String)
 }
 
-/// `metrics.json`: how well the best epoch does on the validation photos.
-public struct TrainingMetrics: Sendable, Hashable, Codable {
-    /// What was learned.
-    public var task: LearningTask
-    /// The names of the classes, in the order of the matrix.
-    public var classes: [String]
-    /// The epoch whose weights are kept, counted from 1.
-    public var bestEpoch: Int
-    /// The number of epochs that ran.
-    public var epochs: Int
-    /// The photos that were learned from.
-    public var trainingPhotos: Int
-    /// The validation photos.
-    public var validationPhotos: Int
-    /// The photos that could not be read.
-    public var skippedPhotos: Int
-    /// The mean validation loss.
-    public var loss: Double?
-    /// The share of validation photos that is right.
-    public var accuracy: Double?
-    /// The share whose class is among the best five.
-    public var top5: Double?
-    /// Precision, recall and F1 of all classes together.
-    public var averages: AveragedScores?
-    /// The mean F1 of the classes.
-    public var macroF1: Double?
-    /// What the scores are worth before a threshold; nil without validation photos.
-    public var scores: ScoreSummary?
-    /// How well labels are told; nil where they were not asked for.
-    public var labels: LabelMetrics?
-    /// How well numbers are told; nil where they were not asked for.
-    public var values: ValueMetrics?
-    /// How well photos find others of their class; nil where that was not asked for.
-    public var retrieval: RetrievalMetrics?
-    /// How well boxes are found; nil where that was not asked for.
-    public var boxes: BoxMetrics?
-    /// The scores of each class.
-    public var perClass: [ClassScores]
-    /// The temperature that the head was calibrated by; nil where that was not asked for, or none
-    /// fitted. The other figures are of the calibrated head.
-    public var temperature: Temperature?
-    /// Rows are the truth.
-    public var confusion: ConfusionMatrix
-    /// Why the run ended before its time; nil of a whole run. What else is here is of the best epoch
-    /// until then.
-    public var failure: RunFailure?
-
-    /// What the best epoch was judged by.
-    public var measure: Double? {
-        switch task {
-        case .classification: accuracy
-        case .multiLabel: labels?.meanAveragePrecision
-        case .regression: values?.r2
-        case .embedding: retrieval?.recallAt1
-        case .detection: boxes?.ap
-        }
-    }
-}
-
 /// What a run makes.
 public struct TrainingResult: Sendable {
     /// The backbone with its new head; the output are the logits.

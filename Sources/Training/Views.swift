@@ -23,13 +23,29 @@ struct Views {
     func make(_ image: Image, name: String, view: Int, seeded: Bool) -> Image {
         guard view > 0 else { return image }
         guard !augmentation.isNothing else { return image.flippedHorizontally() }
+        var random = random(name: name, view: view, seeded: seeded)
+        return augmentation.apply(image, using: &random)
+    }
+
+    /// Where the pixels of a view of an item come from, in the pixels of the whole photo. What moves is
+    /// drawn anew from the same numbers: no pixel is needed for it.
+    func change(of item: PhotoFolder.Item, name: String, view: Int, seeded: Bool) -> ViewChange {
+        guard view > 0 else { return .none }
+        guard !augmentation.isNothing else { return .mirror }
+        guard let size = item.size else { return .none }
+        var random = random(name: name, view: view, seeded: seeded)
+        return .moved(
+            augmentation.draw(width: size.width, height: size.height, using: &random).map)
+    }
+
+    /// The numbers that a view is drawn from.
+    private func random(name: String, view: Int, seeded: Bool) -> RandomSource {
         // FNV-1a over the name, then the number of the view.
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
         hash = (hash ^ UInt64(view)) &* 0x9E37_79B9_7F4A_7C15
         if seeded { hash ^= seed &* 0xD134_2543_DE82_EF95 }
-        var random = RandomSource(seed: hash)
-        return augmentation.apply(image, using: &random)
+        return RandomSource(seed: hash)
     }
 
     /// What the cache calls a view: it must not mistake one augmentation's for another's.

@@ -34,9 +34,7 @@ import Testing
             case .logistic: options.head = .logistic
             case .neighbours: options.head = .neighbours
             case .finetuned: options = TrainingOptions(mode: .finetune(unfreeze: nil))
-            case .embedding:
-                options.embedding = EmbeddingSettings()
-                options.embedding?.photosPerClass = 2
+            case .embedding: break
             case .augmented:
                 options = TrainingOptions(mode: .finetune(unfreeze: 1))
                 options.flip = true
@@ -45,6 +43,13 @@ import Testing
             options.epochs = 3
             options.batchSize = 4
             return options
+        }
+
+        var settings: (any TaskSettings)? {
+            guard self == .embedding else { return nil }
+            var settings = EmbeddingSettings()
+            settings.photosPerClass = 2
+            return settings
         }
     }
 
@@ -64,7 +69,7 @@ import Testing
         report: @escaping @Sendable (TrainingEvent) -> Void = { _ in }
     ) async throws -> (model: Model, result: TrainingResult) {
         try await Models.open("graft/tiny").train(
-            on: PhotoSource(folder + "/photos"), options: way.options,
+            on: PhotoSource(folder + "/photos"), options: way.options, task: way.settings,
             recipe: way == .headFirst ? .headFirst : .plain, runFolder: "\(folder)/\(run)",
             cacheFolder: "\(folder)/\(run)-cache", resume: resume, report: report)
     }

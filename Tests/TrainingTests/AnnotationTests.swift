@@ -41,14 +41,14 @@ import Testing
               {"id": 3, "image_id": 7, "category_id": 3, "bbox": [5, 5, 0, 2]}]}
             """, "coco.json")
         let photos = try PhotoFolder.open(folder + "/coco.json")
-        #expect(photos.classes == ["cat", "dog"] && photos.task == .multiLabel)
+        #expect(photos.classes == ["cat", "dog"] && photos.labelling == .labels)
         #expect(photos.items.map(\.relativePath) == ["1.png"])
         #expect(photos.items.map(\.targets) == [[1, 0]])
         #expect(FileManager.default.fileExists(atPath: photos.items[0].path))
         // A box of no width, and an image that is not there.
         #expect(photos.remarks.count == 2)
         let boxes = try PhotoFolder.open(folder + "/coco.json", crops)
-        #expect(boxes.items.map(\.relativePath) == ["1.png#0"] && boxes.task == .classification)
+        #expect(boxes.items.map(\.relativePath) == ["1.png#0"] && boxes.labelling == .oneClass)
         #expect(boxes.items[0].box == Box(left: 2, top: 1, right: 6, bottom: 6))
         let cut = try boxes.items[0].open()
         #expect(cut.width == 4 && cut.height == 5)
@@ -115,7 +115,7 @@ import Testing
         #expect(columns.classes == ["Sky", "sea"])
         try write("file,value\n1.png,2.5\n2.png,-1e2\n", "numbers.csv")
         let numbers = try PhotoFolder.open(folder + "/numbers.csv")
-        #expect(numbers.task == .regression && numbers.items.map(\.targets) == [[2.5], [-100]])
+        #expect(numbers.labelling == .values && numbers.items.map(\.targets) == [[2.5], [-100]])
         try write("file,value\n1.png,many\n", "bad.csv")
         #expect(throws: PhotoTableError.self) { try PhotoFolder.open(self.folder + "/bad.csv") }
         try write(

@@ -95,18 +95,44 @@ import Testing
         #expect(found.count == 1 && found[0].label == 1 && found[0].box.overlap(box) > 0.999)
     }
 
-    @Test func `A mirror turns boxes, and a row of numbers holds them`() {
-        let entry = PhotoBoxes.Entry(
-            label: 3, box: Box(left: 0.125, top: 0.25, right: 0.5, bottom: 1), area: 40,
-            isCrowd: false, isDifficult: true)
-        let photo = PhotoBoxes(width: 200, height: 100, entries: [entry])
-        let back = PhotoBoxes(photo.numbers)
-        #expect(back.width == 200 && back.height == 100 && back.entries.count == 1)
-        #expect(back.entries[0].box == entry.box && back.entries[0].label == 3)
-        #expect(back.entries[0].isDifficult && !back.entries[0].isCrowd)
+    /// An image of 200 × 100 pixels with one annotated object and one of an unknown class.
+    private func item() -> PhotoFolder.Item {
+        var item = PhotoFolder.Item(path: "a.png", relativePath: "a.png", classIndex: 0)
+        item.size = PixelSize(width: 200, height: 100)
+        var object = Annotation(label: "cat")
+        object.polygons = [[.init(x: 25, y: 25), .init(x: 100, y: 30), .init(x: 60, y: 100)]]
+        object.isDifficult = true
+        item.annotations = [
+            object, Annotation(label: "dog", box: Box(left: 0, top: 0, right: 9, bottom: 9)),
+        ]
+        return item
+    }
+
+    @Test func `A target reduces outlines to boxes, and a mirror turns them`() {
+        let target = DetectionTarget(item(), places: ["bird": 0, "cat": 3])
+        #expect(target.width == 200 && target.height == 100 && target.entries.count == 1)
+        let entry = target.entries[0]
+        #expect(entry.label == 3 && entry.isDifficult && !entry.isCrowd)
+        #expect(entry.box == Box(left: 0.125, top: 0.25, right: 0.5, bottom: 1))
+        #expect(entry.area == 75 * 75)
         #expect(
-            back.mirrored.entries[0].box == Box(left: 0.5, top: 0.25, right: 0.875, bottom: 1))
-        #expect(back.truth(photo: 5)[0].box == Box(left: 25, top: 25, right: 100, bottom: 100))
-        #expect(PhotoBoxes([]).entries.isEmpty)
+            target.mirrored.entries[0].box == Box(left: 0.5, top: 0.25, right: 0.875, bottom: 1))
+        #expect(target.truth(photo: 5)[0].box == Box(left: 25, top: 25, right: 100, bottom: 100))
+    }
+
+    @Test func `Boxes move with the pixels, and leave with them`() {
+        let target = DetectionTarget(item(), places: ["cat": 0])
+        // What is seen is moved 50 pixels to the right.
+        let right = AffineMap(a: 1, b: 0, x: -50, c: 0, d: 1, y: 0)
+        let moved = target.moved(by: right).entries
+        #expect(moved.map(\.box) == [Box(left: 0.375, top: 0.25, right: 0.75, bottom: 1)])
+        let away = AffineMap(a: 1, b: 0, x: -170, c: 0, d: 1, y: 0)
+        #expect(target.moved(by: away).entries.isEmpty)
+    }
+
+    @Test func `An image whose size is not known has no boxes`() {
+        var item = item()
+        item.size = nil
+        #expect(DetectionTarget(item, places: ["cat": 0]).entries.isEmpty)
     }
 }

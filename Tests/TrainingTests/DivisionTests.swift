@@ -218,15 +218,15 @@ import Testing
     ])
     func aColumnForEachLabel(text: String) throws {
         let photos = try table(text)
-        #expect(photos.task == .multiLabel && photos.classes == ["cat", "dog"])
+        #expect(photos.labelling == .labels && photos.classes == ["cat", "dog"])
         #expect(photos.items.map(\.targets) == [[1, 0], [0, 1], [1, 1]])
     }
 
     @Test func severalRowsOfAnImage() throws {
         let photos = try table("path,label\n1.jpg,a\n1.jpg,b\n2.jpg,a\n2.jpg,c\n3.jpg,a\n")
-        #expect(photos.task == .multiLabel && photos.counts == [3, 1, 1])
+        #expect(photos.labelling == .labels && photos.counts == [3, 1, 1])
         let repeated = try table("path,label\n1.jpg,a\n2.jpg,b\n3.jpg,a\n1.jpg,b\n")
-        #expect(repeated.task == .classification && repeated.items.count == 3)
+        #expect(repeated.labelling == .oneClass && repeated.items.count == 3)
         #expect(repeated.remarks.count == 1 && repeated.remarks[0].contains("t.csv:5"))
     }
 

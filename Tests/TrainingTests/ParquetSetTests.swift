@@ -47,7 +47,7 @@ import Testing
         try write("data/test-00000-of-00001.parquet", codec: codec, first: 10, count: 4)
         let photos = try PhotoFolder.open(folder)
         // The order of the numbers, not of the names.
-        #expect(photos.classes == ["zebra", "ant"] && photos.task == .classification)
+        #expect(photos.classes == ["zebra", "ant"] && photos.labelling == .oneClass)
         #expect(photos.items.count == 13 && photos.only(.test).items.count == 4)
         #expect(photos.remarks.count == 1)
         #expect(Set(photos.items.map(\.relativePath)).count == 13)
@@ -93,8 +93,7 @@ import Testing
         #expect(set.omissions.count(of: .unknownClass) == 1)
         #expect(set.omissions.count(of: .missingImage) == 1)
         let photos = try PhotoFolder.open(folder + "/train.parquet", .init(task: .detection))
-        let targets = set.targets(for: photos.items, classes: set.classes)
-        #expect(targets.map { $0.truth(photo: 0).count }.sorted() == [0, 0, 2])
+        #expect(photos.items.map(\.annotations.count).sorted() == [0, 0, 2])
     }
 
     @Test func whatIsNoSetIsRefusedByName() throws {

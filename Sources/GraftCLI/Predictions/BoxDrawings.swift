@@ -16,7 +16,7 @@ struct BoxDrawings: PredictionSink {
 
     /// - Throws: `ModelError.unusable` of models that find no boxes, or `FileError`.
     init(_ place: String, _ model: Model, reference: String, isSingle: Bool) throws {
-        guard model.task == .detection else {
+        guard model.task.presentation.isDrawn else {
             throw ModelError.unusable(
                 reference, reason: "finds no boxes that could be drawn",
                 hint: "`graft train ANNOTATIONS --task detection` makes a model that does")
@@ -51,14 +51,10 @@ struct BoxDrawings: PredictionSink {
     }
 
     mutating func add(_ report: ImageReport, of input: ImageInput) throws {
-        guard let things = report.things, let path = report.drawing else { return }
+        guard let answer = report.answer, let path = report.drawing else { return }
         // Decoded once more: kept until now, whole images would fill the memory.
         var image = try input.open()
-        for thing in things.reversed() {
-            image.outline(
-                thing.box, saying: "\(thing.label) \(decimals(thing.score, 2))",
-                Image.ink(labels.firstIndex(of: thing.label) ?? 0))
-        }
+        answer.draw(on: &image, labels: labels)
         try image.writePNG(to: path)
         if !isFolder { Terminal.say("drawn to \(path)") }
     }

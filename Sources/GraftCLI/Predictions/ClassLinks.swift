@@ -9,19 +9,17 @@ import GraftTraining
 /// Links each image into the folders of what it shows.
 struct ClassLinks: PredictionSink {
     private let folder: String
-    private let task: LearningTask
     /// What a link leads to, by its place.
     private var made: [String: String] = [:]
 
     /// - Throws: `ModelError.unusable` of models that answer no classes, or `FileError`.
     init(_ folder: String, _ model: Model) throws {
-        guard model.task != .regression, model.task != .embedding else {
+        guard model.task.presentation.isSorted else {
             throw ModelError.unusable(
                 "--sort-into", reason: "the model predicts no classes to sort images into",
                 hint: "`--csv` writes its answers")
         }
         self.folder = folder.hasSuffix("/") && folder != "/" ? String(folder.dropLast()) : folder
-        task = model.task
         try FileError.makingFolder(self.folder)
     }
 
@@ -32,14 +30,7 @@ struct ClassLinks: PredictionSink {
                 report.path, reason: "a link can lead to a file only",
                 hint: "unpack the archive or the video first")
         }
-        let labels: [String] =
-            if let things = report.things {
-                Array(Set(things.map(\.label)))
-            } else if task == .multiLabel {
-                (report.predictions ?? []).filter { $0.holds == true }.map(\.label)
-            } else {
-                (report.predictions ?? []).prefix(1).map(\.label)
-            }
+        let labels = report.answer?.folders ?? []
         for label in labels.isEmpty ? ["_none"] : labels {
             try link(target, named: input.name, below: "\(folder)/\(Self.plain(label))")
         }

@@ -2,37 +2,39 @@
 
 import Graft
 import GraftTensors
+import GraftTraining
 
 /// The answer of one image, or why there is none.
 struct ImageReport: Encodable {
     let path: String
-    var predictions: [Prediction]?
-    var values: [PredictedValue]?
-    var things: [FoundThing]?
+    /// The answer; its keys stand beside the path.
+    var answer: (any ReadableAnswer)?
     var drawing: String?
     var error: String?
-    /// The best object below the threshold or above; not printed.
-    var best: FoundThing?
     /// The size of the image in pixels; not printed.
     var size: (width: Int, height: Int) = (0, 0)
 
     private enum CodingKeys: String, CodingKey {
-        case path, predictions, values, things, drawing, error
+        case path, drawing, error
     }
 
-    init(_ path: String, _ answer: ImageAnswer, width: Int, height: Int) {
+    init(_ path: String, _ answer: any TaskAnswer, width: Int, height: Int) {
         self.path = path
         size = (width, height)
-        switch answer {
-        case .classes(let predictions): self.predictions = predictions
-        case .values(let values): self.values = values
-        case .objects(let things, let best): (self.things, self.best) = (things, best)
-        }
+        self.answer = answer as? any ReadableAnswer
     }
 
     init(_ path: String, error: any Error) {
         self.path = path
         self.error = (error as? any Diagnostic)?.message ?? "\(error)"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var keys = encoder.container(keyedBy: CodingKeys.self)
+        try keys.encode(path, forKey: .path)
+        try keys.encodeIfPresent(drawing, forKey: .drawing)
+        try keys.encodeIfPresent(error, forKey: .error)
+        try answer?.encode(to: encoder)
     }
 }
 

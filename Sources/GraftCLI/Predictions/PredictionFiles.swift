@@ -56,7 +56,9 @@ struct AnswerRows: PredictionSink {
     mutating func add(_ report: ImageReport, of input: ImageInput) {
         writeHeader(report)
         guard report.error == nil else { return }
-        for row in rows(report) { Terminal.answer(CSVLine.text(row)) }
+        for row in report.answer?.rows(labels: labels, top: top) ?? [] {
+            Terminal.answer(CSVLine.text([report.path] + row))
+        }
     }
 
     mutating func finish() { writeHeader(nil) }
@@ -64,40 +66,9 @@ struct AnswerRows: PredictionSink {
     private mutating func writeHeader(_ report: ImageReport?) {
         guard !hasHeader else { return }
         hasHeader = true
-        let columns: [String] =
-            switch task {
-            case .classification, .embedding:
-                (1...max(top, 1)).flatMap {
-                    $0 == 1 ? ["label", "probability"] : ["label_\($0)", "probability_\($0)"]
-                }
-            case .multiLabel: ["labels"] + labels
-            case .regression: report?.values?.map(\.name) ?? labels
-            case .detection: ["label", "score", "left", "top", "right", "bottom"]
-            }
+        let columns = task.presentation.columns(
+            labels: labels, top: top, first: report?.answer)
         Terminal.answer(CSVLine.text(["path"] + columns))
-    }
-
-    private func rows(_ report: ImageReport) -> [[String]] {
-        if let things = report.things {
-            return things.map { thing in
-                let box = thing.box
-                return [report.path, thing.label, "\(Float(thing.score))"]
-                    + [box.left, box.top, box.right, box.bottom].map { decimals($0, 2) }
-            }
-        }
-        if let values = report.values { return [[report.path] + values.map { "\($0.value)" }] }
-        let predictions = report.predictions ?? []
-        guard task == .multiLabel else {
-            let pairs = predictions.prefix(top).flatMap { [$0.label, "\($0.probability)"] }
-            let missing = [String](repeating: "", count: max(0, 2 * max(top, 1) - pairs.count))
-            return [[report.path] + pairs + missing]
-        }
-        var shares = [String](repeating: "", count: labels.count)
-        for prediction in predictions where shares.indices.contains(prediction.index) {
-            shares[prediction.index] = "\(prediction.probability)"
-        }
-        let held = predictions.filter { $0.holds == true }.sorted { $0.index < $1.index }
-        return [[report.path, held.map(\.label).joined(separator: "|")] + shares]
     }
 }
 

@@ -32,11 +32,8 @@ struct PredictionSheet: PredictionSink {
             return
         }
         // Boxes are in pixels of the whole image.
-        let image = try input.open(covering: task == .detection ? nil : 480)
-        let marks = (report.things ?? []).map {
-            ContactSheet.Mark(label: $0.label, box: $0.box, score: $0.score)
-        }
-        let section = task == .classification ? report.predictions?.first?.label ?? "" : ""
+        let image = try input.open(covering: task.traits.needsObjects ? nil : 480)
+        let (marks, section) = (report.answer?.marks ?? [], report.answer?.section ?? "")
         try sheet.add(
             image, name: report.path, caption: AnswerLines.summary(report), section: section,
             marks: marks)

@@ -11,24 +11,18 @@ import GraftTraining
 final class WrittenAnnotations: PredictionSink {
     private let path: String
     private let format: DataSetFormat
-    private let task: LearningTask
     private var set = AnnotatedImages()
     private var spool: ImageSpool?
 
     /// - Throws: ``UnwritableAnswer`` of answers that the format has no place for, or
     ///   `DataSetWritingError.exists`.
     init(_ path: String, _ format: DataSetFormat, _ model: Model) throws {
-        let holds =
-            switch model.task {
-            case .detection: format != .folders
-            case .classification, .multiLabel: [.folders, .csv, .labelstudio].contains(format)
-            case .regression: format == .csv
-            case .embedding: false
-            }
-        guard holds else { throw UnwritableAnswer(format: format, task: model.task) }
+        guard model.task.presentation.formats.contains(format) else {
+            throw UnwritableAnswer(format: format, task: model.task)
+        }
         try AnnotatedImages.requireNew(path)
-        (self.path, self.format, task) = (path, format, model.task)
-        set.classes = task == .regression ? [] : model.labels
+        (self.path, self.format) = (path, format)
+        set.classes = model.labels
         set.writer = "graft \(model.graph.name)"
     }
 
@@ -36,26 +30,7 @@ final class WrittenAnnotations: PredictionSink {
         guard report.error == nil else { return }
         var image = try place(of: input)
         (image.width, image.height) = report.size
-        if let things = report.things {
-            image.annotations = things.map { thing in
-                var annotation = Annotation(label: thing.label, box: thing.box)
-                annotation.score = thing.score
-                return annotation
-            }
-        } else if let values = report.values {
-            set.valueNames = values.map(\.name)
-            image.values = values.map { Float($0.value) }
-        } else {
-            let predictions = report.predictions ?? []
-            let held =
-                task == .multiLabel
-                ? predictions.filter { $0.holds == true } : Array(predictions.prefix(1))
-            image.annotations = held.map { prediction in
-                var annotation = Annotation(label: prediction.label)
-                annotation.score = Double(prediction.probability)
-                return annotation
-            }
-        }
+        report.answer?.annotate(&image, in: &set)
         set.images.append(image)
     }
 

@@ -151,7 +151,7 @@ public struct DetectionFile: Codable, Sendable {
         return results.enumerated().compactMap { index, result in
             guard let photo = places[result.image_id] else {
                 let place = AnnotationPlace(file: path, entry: "result \(index)")
-                omissions.add(.detection, at: place, "image `\(result.image_id)`")
+                omissions.add(.strayDetection, at: place, "image `\(result.image_id)`")
                 return nil
             }
             return label(result.category_id).map {

@@ -24,7 +24,7 @@ extension AnnotatedImages {
     init(_ photos: PhotoFolder) {
         self.init()
         format = "images"
-        let isValues = photos.task == .regression
+        let isValues = photos.labelling == .values
         classes = isValues ? [] : photos.classes
         valueNames = isValues ? photos.classes : []
         notes = photos.notes
@@ -34,10 +34,10 @@ extension AnnotatedImages {
             image.embedded = item.embedded
             if isValues { image.values = item.targets }
             let labels: [Int] =
-                switch photos.task {
-                case .classification, .embedding: [item.classIndex]
-                case .multiLabel, .detection: item.targets.indices.filter { item.targets[$0] > 0 }
-                case .regression: []
+                switch photos.labelling {
+                case .oneClass: [item.classIndex]
+                case .labels: item.targets.indices.filter { item.targets[$0] > 0 }
+                case .values: []
                 }
             image.annotations = labels.map { Annotation(label: photos.classes[$0], box: item.box) }
             return image

@@ -132,6 +132,7 @@ public struct AnnotatedImages: Sendable {
             omissions.add(.missingImage, at: place, image.name)
         }
         if !reading.crops { try PhotoFolder.checkTargets(path, names.count, images.count) }
+        let keepsObjects = reading.task?.traits.needsObjects == true
         var items: [PhotoFolder.Item] = []
         for image in images where !image.isMissing {
             func item(_ name: String, _ classIndex: Int = 0) -> PhotoFolder.Item {
@@ -145,6 +146,7 @@ public struct AnnotatedImages: Sendable {
                 var item = item(image.name)
                 let shown = Set(image.objects.map(\.label))
                 item.targets = names.map { shown.contains($0) ? 1 : 0 }
+                if keepsObjects { item.annotations = image.annotations }
                 items.append(item)
                 continue
             }
@@ -161,10 +163,10 @@ public struct AnnotatedImages: Sendable {
             path: path, classes: names,
             items: items.sorted {
                 ($0.classIndex, $0.relativePath) < ($1.classIndex, $1.relativePath)
-            }, task: reading.crops ? .classification : .multiLabel)
+            }, labelling: reading.crops ? .oneClass : .labels)
         result.remarks = omissions.lines
         result.notes =
-            notes + (reading.crops || reading.isForBoxes ? [reduction].compactMap(\.self) : [])
+            notes + (reading.crops || reading.reducesToBoxes ? [reduction].compactMap(\.self) : [])
         return result
     }
 }

@@ -55,7 +55,7 @@ public struct DataCheck: Sendable, Encodable {
             let side: Int
         }
         // Numbers are no classes.
-        if folder.task != .regression { for name in folder.classes { counts[name] = 0 } }
+        if folder.labelling != .values { for name in folder.classes { counts[name] = 0 } }
         var byBytes: [String: [Seen]] = [:]
         var byLook: [[UInt64]: [(seen: Seen, name: String)]] = [:]
         let sides = [folder] + (validation.map { [$0] } ?? [])
@@ -101,11 +101,11 @@ public struct DataCheck: Sendable, Encodable {
 extension PhotoFolder {
     /// The classes that an item is of: one, each of its labels, or none of a set of numbers.
     fileprivate func classNames(of item: Item) -> [String] {
-        switch task {
-        case .classification, .embedding: [classes[item.classIndex]]
-        case .multiLabel, .detection:
+        switch labelling {
+        case .oneClass: [classes[item.classIndex]]
+        case .labels:
             classes.indices.filter { item.targets[$0] > 0 }.map { classes[$0] }
-        case .regression: []
+        case .values: []
         }
     }
 }

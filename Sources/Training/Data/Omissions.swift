@@ -38,7 +38,7 @@ public struct Omissions: Sendable {
         /// An image that no file of annotations is for.
         case unannotated
         /// A detection in an image that is not annotated.
-        case detection
+        case strayDetection
         /// A link that leads out of the data set.
         case outwardLink
         /// A folder of a class without images.
@@ -127,7 +127,8 @@ extension Omissions.Cause {
         case .noValue: plural("row", "rows") + " without a finite number"
         case .noImage: plural("annotation file", "annotation files") + " without an image"
         case .unannotated: plural("image", "images") + " without an annotation file"
-        case .detection: plural("detection", "detections") + " in images that are not annotated"
+        case .strayDetection:
+            plural("detection", "detections") + " in images that are not annotated"
         case .outwardLink: plural("link", "links") + " to files outside of the data set"
         case .emptyClass: plural("class folder", "class folders") + " without images"
         case .strayImage: plural("image", "images") + " outside of the class folders"

@@ -52,12 +52,12 @@ extension PhotoFolder.Item {
 extension PhotoFolder {
     /// What is said of a photo, in words.
     public func label(of item: Item) -> String {
-        switch task {
-        case .classification, .embedding: classes[item.classIndex]
-        case .multiLabel, .detection:
+        switch labelling {
+        case .oneClass: classes[item.classIndex]
+        case .labels:
             classes.indices.filter { item.targets[$0] > 0 }.map { classes[$0] }
                 .joined(separator: ", ")
-        case .regression: item.targets.map { "\($0)" }.joined(separator: ", ")
+        case .values: item.targets.map { "\($0)" }.joined(separator: ", ")
         }
     }
 }

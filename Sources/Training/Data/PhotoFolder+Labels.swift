@@ -11,7 +11,7 @@ extension PhotoFolder {
         let names = set.names
         let places = places(names)
         let isMulti =
-            reading.task == .multiLabel || set.images.contains { $0.annotations.count > 1 }
+            reading.labelling == .labels || set.images.contains { $0.annotations.count > 1 }
         if isMulti { try Self.checkTargets(path, names.count, set.images.count) }
         var items: [Item] = []
         for image in set.images where !image.isMissing {
@@ -32,7 +32,7 @@ extension PhotoFolder {
             path: path, classes: names,
             items: items.sorted {
                 ($0.classIndex, $0.relativePath) < ($1.classIndex, $1.relativePath)
-            }, task: isMulti ? .multiLabel : .classification)
+            }, labelling: isMulti ? .labels : .oneClass)
         remarks = set.remarks
         notes = set.notes
     }

@@ -38,7 +38,7 @@ extension PhotoFolder {
 
     /// Which classes have a single training image, as a sentence; nil if none has.
     public var loneClasses: String? {
-        guard task == .classification else { return nil }
+        guard labelling == .oneClass else { return nil }
         let counts = only(.training).counts
         let alone = zip(classes, counts).filter { $1 == 1 }.map { "`\($0.0)`" }
         guard !alone.isEmpty, counts.contains(where: { $0 > 1 }) else { return nil }
@@ -52,8 +52,8 @@ extension PhotoFolder {
     /// Throws if nothing can be learned from the set.
     public func requireForTraining() throws {
         guard !items.isEmpty else { throw PhotoFolderError.noClasses(path, photos: 0) }
-        let least = task == .classification || task == .embedding ? 2 : 1
-        guard task == .regression || classes.count >= least else {
+        let least = labelling == .oneClass ? 2 : 1
+        guard labelling == .values || classes.count >= least else {
             throw PhotoFolderError.oneClass(path, name: classes.first ?? "none")
         }
         guard items.contains(where: { ($0.split ?? .training) == .training }) else {
@@ -77,8 +77,10 @@ extension PhotoFolder {
 
     /// One set of several parts; their classes are joined by name.
     init(joining parts: [PhotoFolder], path: String) throws {
-        let task = parts.first?.task ?? .classification
-        guard parts.allSatisfy({ $0.task == task }) else { throw DataSetError.mixedParts(path) }
+        let labelling = parts.first?.labelling ?? .oneClass
+        guard parts.allSatisfy({ $0.labelling == labelling }) else {
+            throw DataSetError.mixedParts(path)
+        }
         let lists = parts.map(\.classes)
         let classes =
             lists.allSatisfy { $0 == lists.first }
@@ -88,7 +90,7 @@ extension PhotoFolder {
         for part in parts {
             for item in part.items {
                 var item = item
-                if task == .classification {
+                if labelling == .oneClass {
                     item.classIndex = places[part.classes[item.classIndex]] ?? 0
                 } else {
                     var targets = [Float](repeating: 0, count: classes.count)
@@ -104,7 +106,7 @@ extension PhotoFolder {
             path: path, classes: classes,
             items: items.sorted {
                 ($0.classIndex, $0.relativePath) < ($1.classIndex, $1.relativePath)
-            }, task: task)
+            }, labelling: labelling)
         remarks = parts.flatMap(\.remarks)
         notes = parts.flatMap(\.notes)
     }

@@ -22,6 +22,10 @@ public struct PhotoFolder: Sendable {
         public var range: Range<Int>?
         /// The value that holds it, if the file is a Parquet file and compressed.
         package var embedded: EmbeddedImage?
+        /// What is annotated in the image, as read: objects with their boxes, outlines and masks.
+        public var annotations: [Annotation] = []
+        /// The size of the image in pixels, where a task needed it.
+        public var size: PixelSize?
         /// The part of the picture that is meant, if not all.
         public var box: Box?
         /// The part of the data set that it belongs to, if the set is divided.
@@ -42,8 +46,8 @@ public struct PhotoFolder: Sendable {
     public let classes: [String]
     /// The photos, class by class, in the order of their relative paths.
     public let items: [Item]
-    /// What is to be learned.
-    public var task = LearningTask.classification
+    /// What is known of each photo.
+    public var labelling = Labelling.oneClass
     /// What was left out while reading, and why.
     public var remarks: [String] = []
     /// What had to be assumed while reading, as sentences.
@@ -51,19 +55,19 @@ public struct PhotoFolder: Sendable {
 
     /// Labelled photos.
     public init(
-        path: String, classes: [String], items: [Item], task: LearningTask = .classification
+        path: String, classes: [String], items: [Item], labelling: Labelling = .oneClass
     ) {
         self.path = path
         self.classes = classes
         self.items = items
-        self.task = task
+        self.labelling = labelling
     }
 
     /// How many photos each class has; of numbers, how many photos there are.
     public var counts: [Int] {
-        guard task == .classification else {
+        guard labelling == .oneClass else {
             return classes.indices.map { index in
-                items.count { task == .regression || $0.targets[index] > 0 }
+                items.count { labelling == .values || $0.targets[index] > 0 }
             }
         }
         return items.reduce(into: [Int](repeating: 0, count: classes.count)) {
@@ -162,14 +166,7 @@ public enum PhotoFolderError: Diagnostic, Equatable {
         case .fraction: "a fifth is usual: 0.2"
         case .unlabelled: "put photos into folders named by class, or a `.cls` file beside each"
         case .otherTask(_, let expected, _):
-            switch expected {
-            case .classification: "add --crops to learn from each box"
-            case .detection:
-                "name annotations with boxes: a data.yaml, a COCO .json, a folder of .xml files or a table with "
-                    + "xmin, ymin, xmax, ymax"
-            default:
-                "list the images in a table: --columns path=NAME,label=NAME, or value=NAME for numbers"
-            }
+            expected.traits.dataHint
         case .noTable: "leave --columns out, or name a .csv or .jsonl file"
         case .tooManyLabels: "name the column that holds labels, or learn from fewer photos at once"
         case .tooFewGroups, .tooFew: "add photos, or name a folder of validation photos of its own"

@@ -31,8 +31,12 @@ public struct PhotoReading: Sendable, Hashable {
     public var boxesOn: BoxPixels?
     /// The number of the first pixel in Pascal VOC's boxes, 0 or 1; nil is as the files suggest.
     public var firstPixel: Int?
-    /// Whether boxes are learned from or measured: polygons are reduced to them.
-    package var isForBoxes = false
+
+    /// What the task needs of each image; nil is what the files suggest.
+    var labelling: Labelling? { task?.traits.labelling }
+
+    /// Whether outlines and masks are reduced to boxes.
+    var reducesToBoxes: Bool { task?.traits.reducesToBoxes == true }
 
     /// The links that are followed in folders.
     var links: FolderListing.Links { followsLinks ? .all : .inside }
@@ -60,26 +64,19 @@ extension PhotoFolder {
     public static func open(_ path: String, _ reading: PhotoReading = PhotoReading()) throws
         -> PhotoFolder
     {
-        let asked = reading.task
-        var reading = reading
-        // Embeddings are learned from classes.
-        if reading.task == .embedding { reading.task = .classification }
-        // Images with boxes are divided by what they show.
-        if reading.task == .detection {
-            reading.task = .multiLabel
-            reading.isForBoxes = true
-        }
         let photos: PhotoFolder
         switch try OpenedData(path, reading) {
         case .annotated(let images): photos = try images.photos(path, reading)
         case .labelled(let found):
-            guard asked != .detection else {
-                throw PhotoFolderError.otherTask(path, expected: .detection, found: found.task)
+            if let asked = reading.task, asked.traits.needsObjects {
+                throw PhotoFolderError.otherTask(
+                    path, expected: asked, found: found.labelling.usualTask)
             }
             photos = found
         }
-        if let asked, let task = reading.task, task != photos.task {
-            throw PhotoFolderError.otherTask(path, expected: asked, found: photos.task)
+        if let asked = reading.task, asked.traits.labelling != photos.labelling {
+            throw PhotoFolderError.otherTask(
+                path, expected: asked, found: photos.labelling.usualTask)
         }
         return photos.grouped(reading.groupBefore)
     }
@@ -104,7 +101,7 @@ extension PhotoFolder {
 
     /// The same set with other images.
     package func with(items: [Item]) -> PhotoFolder {
-        var result = PhotoFolder(path: path, classes: classes, items: items, task: task)
+        var result = PhotoFolder(path: path, classes: classes, items: items, labelling: labelling)
         result.remarks = remarks
         result.notes = notes
         return result

@@ -37,7 +37,7 @@ private struct LabelledTable {
     private let table: TextTable
     private let columns: TableColumns
     private let reading: PhotoReading
-    private var task: LearningTask = .classification
+    private var labelling = Labelling.oneClass
     private var omissions: Omissions
     private var notes: [String]
     /// The columns that labels or values are in.
@@ -61,25 +61,25 @@ private struct LabelledTable {
         let values = TableColumns.valueNames.compactMap { table.column($0) }
         let others = columns.others(table)
         let asked = columns.labels
-        var wanted = reading.task
-        if wanted == nil, reading.columnRoles["value"] != nil { wanted = .regression }
+        var wanted = reading.labelling
+        if wanted == nil, reading.columnRoles["value"] != nil { wanted = .values }
         if wanted == nil, reading.columnRoles["labels"] != nil || reading.labelDelimiter != nil {
-            wanted = .multiLabel
+            wanted = .labels
         }
         switch wanted {
-        case .regression:
+        case .values:
             chosen = asked.isEmpty ? (values.isEmpty && others.count == 1 ? others : values) : asked
-            task = .regression
-        case .multiLabel, .detection:
-            task = .multiLabel
+            labelling = .values
+        case .labels:
+            labelling = .labels
             if asked.isEmpty, let list = list ?? (reading.labelDelimiter == nil ? nil : label) {
                 chosen = [list]
             } else {
                 chosen = asked.isEmpty ? others : asked
                 areFlags = chosen.count > 1 || (chosen.count == 1 && !isList(chosen[0]))
             }
-        case .classification, .embedding:
-            task = .classification
+        case .oneClass:
+            labelling = .oneClass
             chosen = asked.isEmpty ? [label ?? list].compactMap(\.self) : asked
             if chosen.isEmpty, others.count == 1 { chosen = others }
             if chosen.isEmpty, others.count > 1, areAllFlags(others) { chosen = others }
@@ -98,16 +98,16 @@ private struct LabelledTable {
         if !asked.isEmpty {
             chosen = asked
             areFlags = asked.count > 1
-            task = asked.count > 1 ? .multiLabel : .classification
-            if asked == values { task = .regression }
+            labelling = asked.count > 1 ? .labels : .oneClass
+            if asked == values { labelling = .values }
         } else if let label {
             chosen = [label]
         } else if let list {
-            (chosen, task) = ([list], .multiLabel)
+            (chosen, labelling) = ([list], .labels)
         } else if !values.isEmpty {
-            (chosen, task) = (values, .regression)
+            (chosen, labelling) = (values, .values)
         } else if others.count > 1, areAllFlags(others) {
-            (chosen, areFlags, task) = (others, true, .multiLabel)
+            (chosen, areFlags, labelling) = (others, true, .labels)
             notes.append("the columns \(titles(others)) hold 0 and 1 and are taken as labels")
         } else if others.count == 1, !isNumeric(others[0]) {
             chosen = others
@@ -173,10 +173,10 @@ private struct LabelledTable {
                 table.path, first: missing, column: table.titles[columns.path])
         }
         let names: [String]
-        switch task {
-        case .regression: names = values(&items, &kept)
-        case .multiLabel, .detection: names = try labels(&items, &kept)
-        case .classification, .embedding: names = classes(&items, &kept)
+        switch labelling {
+        case .values: names = values(&items, &kept)
+        case .labels: names = try labels(&items, &kept)
+        case .oneClass: names = classes(&items, &kept)
         }
         guard !items.isEmpty else {
             throw PhotoTableError.noRows(table.path, reason: omissions.lines.first)
@@ -184,7 +184,8 @@ private struct LabelledTable {
         let sorted = items.sorted {
             ($0.classIndex, $0.relativePath) < ($1.classIndex, $1.relativePath)
         }
-        var result = PhotoFolder(path: table.path, classes: names, items: sorted, task: task)
+        var result = PhotoFolder(
+            path: table.path, classes: names, items: sorted, labelling: labelling)
         result.remarks = omissions.lines
         result.notes = notes
         return result
@@ -252,7 +253,7 @@ private struct LabelledTable {
         keep(flags, &items, &rows)
         settleRepeats(&items, &labels, rows)
         let names = sortedNames(labels)
-        if task == .multiLabel { return names }
+        if labelling == .labels { return names }
         let places = places(names)
         for (index, label) in labels.enumerated() { items[index].classIndex = places[label] ?? 0 }
         sayOfClasses(names)
@@ -270,7 +271,7 @@ private struct LabelledTable {
             notes.append(
                 "most images have several rows with different labels: they are read as labels that "
                     + "hold together; --task classification takes the first row of each")
-            task = .multiLabel
+            labelling = .labels
             let names = sortedNames(labels)
             let places = places(names)
             var merged: [PhotoFolder.Item] = []

@@ -52,7 +52,7 @@ public struct Split: Codable, Sendable, Hashable {
             chosen.formUnion(kept)
             chosen.formUnion(ranked.prefix(max(missing, 0)).map(\.1))
         }
-        if chosen.isEmpty, let alone, photos.task == .classification {
+        if chosen.isEmpty, let alone, photos.labelling == .oneClass {
             throw PhotoFolderError.tooFew(alone, count: 1)
         }
         return Split(photos, seed, fraction, chosen)
@@ -76,16 +76,16 @@ public struct Split: Codable, Sendable, Hashable {
     /// What both sides should have alike: the class; of labels, the rarest that holds; of numbers,
     /// the fifth that the first of them is in.
     private static func strata(_ photos: PhotoFolder) -> [String] {
-        switch photos.task {
-        case .classification, .embedding: return photos.items.map { photos.classes[$0.classIndex] }
-        case .multiLabel, .detection:
+        switch photos.labelling {
+        case .oneClass: return photos.items.map { photos.classes[$0.classIndex] }
+        case .labels:
             let counts = photos.counts
             return photos.items.map { item in
                 item.targets.indices.filter { item.targets[$0] > 0 }
                     .min { (counts[$0], $0) < (counts[$1], $1) }
                     .map { photos.classes[$0] } ?? ""
             }
-        case .regression:
+        case .values:
             let order = photos.items.indices.sorted {
                 let (a, b) = (photos.items[$0], photos.items[$1])
                 return (a.targets[0], a.relativePath) < (b.targets[0], b.relativePath)
@@ -131,7 +131,7 @@ public struct Split: Codable, Sendable, Hashable {
             }
             for index in groups[name] ?? [] { chosen.insert(photos.items[index].relativePath) }
         }
-        for (name, count) in all where photos.task == .classification && left[name] == count {
+        for (name, count) in all where photos.labelling == .oneClass && left[name] == count {
             throw PhotoFolderError.tooFewGroups(name, groups: groups.count)
         }
         guard !chosen.isEmpty else {

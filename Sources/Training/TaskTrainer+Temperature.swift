@@ -3,17 +3,14 @@
 import GraftNetworks
 import GraftTensors
 
-extension Trainer {
+extension TaskTrainer {
     /// Fits the temperature on the validation photos and divides the head's weights by it, so that
     /// whatever runs or exports the model answers calibrated shares; nil where none fits, which is said.
     func calibrate(
-        _ loop: inout TrainingLoop, _ parts: Parts, _ validation: Samples
+        _ loop: inout TrainingLoop<Goal>, _ parts: Parts, _ validation: Samples
     ) throws -> Temperature? {
         let before = try loop.evaluate(validation)
-        let found =
-            input.task == .multiLabel
-            ? Temperature.fit(before.logits, targets: validation.targets)
-            : Temperature.fit(before.logits, labels: validation.labels)
+        let found = objective.temperature(of: before)
         guard let found, let logits = parts.model.logits else {
             report(
                 .uncalibrated(
@@ -28,17 +25,8 @@ extension Trainer {
         try loop.load(loop.bestWeights)
         let after = try loop.evaluate(validation)
         return Temperature(
-            value: found, calibrationErrorBefore: error(before, validation),
-            calibrationErrorAfter: error(after, validation), lossBefore: before.loss,
+            value: found, calibrationErrorBefore: objective.calibrationError(of: before),
+            calibrationErrorAfter: objective.calibrationError(of: after), lossBefore: before.loss,
             lossAfter: after.loss)
-    }
-
-    private func error(_ score: TrainingLoop.Score, _ validation: Samples) -> Double? {
-        input.task == .multiLabel
-            ? LabelMetrics(
-                probabilities: score.probabilities, targets: validation.targets,
-                names: input.classes
-            ).calibrationError
-            : ScoreMetrics.calibrationError(score.probabilities, validation.labels)
     }
 }

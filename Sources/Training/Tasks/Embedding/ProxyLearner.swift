@@ -41,7 +41,7 @@ final class ProxyLearner: Learner {
 
     var statistics: [Parameter] { network.statistics }
 
-    func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> Tensor {
+    func forward(_ input: Tensor, dropoutSeed: UInt64?) throws -> [Tensor] {
         try network.forward(input, dropoutSeed: dropoutSeed)
     }
 
@@ -54,8 +54,8 @@ final class ProxyLearner: Learner {
     }
 
     /// The gradient of the vectors is there already: the loss has put it.
-    func backward(_ gradient: Tensor, ready: ((Int) throws -> Void)?) throws {
-        try network.backward(gradient, ready: ready)
+    func backward(_ gradients: [Tensor], ready: ((Int) throws -> Void)?) throws {
+        try network.backward(gradients, ready: ready)
         try ready?(trainable.count - 1)
     }
 

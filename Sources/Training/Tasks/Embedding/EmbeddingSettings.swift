@@ -2,7 +2,9 @@
 
 /// The settings of a run that learns embeddings: unit vectors that are near each other where photos
 /// are of one class, of classes too that were never learned from.
-public struct EmbeddingSettings: Sendable, Hashable, Codable {
+public struct EmbeddingSettings: TaskSettings {
+    /// Embeddings.
+    public static let task = LearningTask.embedding
     /// The numbers of a vector.
     public var size = 128
     /// What is made small.
@@ -12,6 +14,18 @@ public struct EmbeddingSettings: Sendable, Hashable, Codable {
 
     /// The defaults.
     public init() {}
+
+    /// The length, the loss and the batches.
+    public var reported: [(name: String, value: String)] {
+        [
+            ("embedding", "\(size)"),
+            (
+                "loss",
+                loss.kind.rawValue + (loss.kind == .tripletSoft ? "" : ", margin \(loss.margin)")
+                    + (loss.kind.hasProxies ? ", scale \(loss.scale)" : "")
+            ), ("photos of a class in a batch", "\(photosPerClass)"),
+        ]
+    }
 
     /// Throws ``TrainingError/option(_:expected:found:)`` for a value that makes no sense.
     func validate(_ options: TrainingOptions) throws(TrainingError) {
@@ -38,9 +52,6 @@ public struct EmbeddingSettings: Sendable, Hashable, Codable {
         try check(
             options.labelSmoothing == 0, "label smoothing", "0 for embeddings",
             options.labelSmoothing)
-        try check(
-            options.mixup == 0 && options.cutmix == 0, "mixing of photos", "none for embeddings",
-            options.mixup > 0 ? "mixup" : "cutmix")
         try check(
             options.balance == .none, "balance",
             "none for embeddings, whose batches have their classes alike", options.balance.rawValue)
