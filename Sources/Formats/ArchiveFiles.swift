@@ -31,6 +31,15 @@ package enum ArchiveFiles {
         }
         try unpacking.finish()
     }
+
+    /// A folder to unpack into that lasts as long as this process; what killed ones left is removed.
+    package static func temporaryFolder() throws -> String { try TemporaryFolders.make() }
+
+    /// Removes what killed processes left of such folders.
+    package static func removeAbandoned() { TemporaryFolders.removeAbandoned() }
+
+    /// Removes such a folder before the end.
+    package static func removeTemporary(_ folder: String) { TemporaryFolders.remove(folder) }
 }
 
 /// An archive on its way into a folder; checks everything that the parser says.

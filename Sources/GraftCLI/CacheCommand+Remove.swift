@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import GraftCache
+import GraftSystem
 import GraftTensors
 
 extension CacheCommand {
@@ -27,6 +28,14 @@ extension CacheCommand {
 
         static func item(_ item: CacheItem) -> Item {
             Item(id: item.id, commit: item.commit, bytes: item.byteCount)
+        }
+
+        /// The archives that killed runs left unpacked beside other temporary files; removed, or
+        /// only shown.
+        static func abandoned(dryRun: Bool) -> [Piece] {
+            let folders =
+                dryRun ? TemporaryFolders.abandoned() : TemporaryFolders.removeAbandoned()
+            return folders.map { Piece(kind: "unpacked", path: $0.path, bytes: $0.byteCount) }
         }
 
         /// Says it: names on stdout, the sum on stderr.
@@ -92,8 +101,8 @@ extension CacheCommand {
             abstract: "Remove what nothing leads to, and store the same bytes once.",
             discussion: """
                 Commits that no branch or tag names, what is left of transfers that are not running \
-                (they cannot be resumed then), blobs of no commit, files of no reference. Files of the \
-                same SHA-256 become hard links of one.
+                (they cannot be resumed then), blobs of no commit, files of no reference, archives that \
+                killed runs left unpacked in $TMPDIR. Files of the same SHA-256 become hard links of one.
                 """)
         @Flag(help: "Only show what would go.") var dryRun = false
         @Flag(help: "Print one JSON object.") var json = false
@@ -118,11 +127,13 @@ extension CacheCommand {
                 freed += try litter.remove()
                 freed += try duplicates.link()
             }
+            let unpacked = RemovalAnswer.abandoned(dryRun: dryRun)
+            freed += unpacked.map(\.bytes).clampedSum
             try RemovalAnswer(
                 removed: removal.items.map(RemovalAnswer.item),
                 litter: litter.pieces.map {
                     .init(kind: $0.kind.rawValue, path: $0.path, bytes: $0.byteCount)
-                },
+                } + unpacked,
                 linked: duplicates.groups.reduce(0) { $0 + $1.paths.count - 1 },
                 inUse: removal.inUse.map(RemovalAnswer.item), freed: freed, dryRun: dryRun
             ).say(json: json)
@@ -134,7 +145,7 @@ extension CacheCommand {
             commandName: "gc", abstract: "Evict what graft used least recently, up to a size.",
             discussion: """
                 By graft's own record of use; what it never used counts from when it was written. \
-                Never what is pinned or in use.
+                Never what is pinned or in use. Archives that killed runs left unpacked in $TMPDIR go too.
 
                 Examples:
                   graft cache gc --max-size 50GB --dry-run
@@ -157,12 +168,14 @@ extension CacheCommand {
             let age = try unused.map { try Quantity.seconds($0) }
             let inventory = place.inventory
             let removal = Removal.collecting(inventory, limit: limit, age: age)
-            let freed = dryRun ? removal.byteCount : try removal.execute()
+            var freed = dryRun ? removal.byteCount : try removal.execute()
+            let unpacked = RemovalAnswer.abandoned(dryRun: dryRun)
+            freed += unpacked.map(\.bytes).clampedSum
             let after =
                 dryRun
                 ? inventory.byteCountOnDisk - removal.byteCount : place.inventory.byteCountOnDisk
             try RemovalAnswer(
-                removed: removal.items.map(RemovalAnswer.item),
+                removed: removal.items.map(RemovalAnswer.item), litter: unpacked,
                 inUse: removal.inUse.map(RemovalAnswer.item), freed: freed, dryRun: dryRun,
                 bytesAfter: after
             ).say(json: json)

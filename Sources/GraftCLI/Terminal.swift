@@ -2,6 +2,7 @@
 
 import Glibc
 import GraftTensors
+import GraftTraining
 import Synchronization
 
 /// The two streams of the process.
@@ -94,8 +95,8 @@ enum Terminal {
         func line(_ colour: String, _ word: String, _ text: String) {
             write("\(colour)\(word):\(plain) \(harmless(text))\n", to: STDERR_FILENO)
         }
-        line(red, "error", diagnostic.message)
-        if let hint = diagnostic.hint { line(cyan, "hint", hint) }
+        line(red, "error", DataArchive.shown(diagnostic.message))
+        if let hint = diagnostic.hint { line(cyan, "hint", DataArchive.shown(hint)) }
     }
 
     /// Redraws the current line of stderr; nothing where nobody watches.

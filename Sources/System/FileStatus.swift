@@ -24,6 +24,8 @@ package struct FileStatus: Hashable, Sendable {
     package let inode: UInt64
     /// The number of names of the file.
     package let linkCount: Int
+    /// The number of the user that the file belongs to.
+    package let owner: UInt32
 
     init(_ status: stat) {
         kind = Self.kind(status.st_mode)
@@ -38,6 +40,7 @@ package struct FileStatus: Hashable, Sendable {
         device = UInt64(status.st_dev)
         inode = UInt64(status.st_ino)
         linkCount = Int(status.st_nlink)
+        owner = status.st_uid
     }
 
     static func kind(_ mode: mode_t) -> Kind {

@@ -35,6 +35,7 @@ struct InputSettings: ParsableArguments {
 
     /// Finds the images; what cannot be had is named when its turn comes.
     func inputs() async throws -> [ImageInput] {
+        DataArchive.removeAbandoned()
         var inputs: [ImageInput] = []
         for name in images { inputs += try await found(name) }
         if let filesFrom {

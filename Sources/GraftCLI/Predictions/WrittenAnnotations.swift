@@ -1,9 +1,9 @@
 // `--write`: predictions as a data set of annotations that other tools open, to correct them or to learn from them.
 
-import FoundationEssentials
 import Graft
 import GraftImages
 import GraftNetworks
+import GraftSystem
 import GraftTensors
 import GraftTraining
 
@@ -75,20 +75,9 @@ private final class ImageSpool {
     private let folder: String
     private var count = 0
 
-    init() throws {
-        folder =
-            FileManager.default.temporaryDirectory
-            .appending(path: "graft-images-\(UUID().uuidString)").path(percentEncoded: false)
-        do {
-            try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: false,
-                attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw FileError("create", folder)
-        }
-    }
+    init() throws { folder = try TemporaryFolders.make() }
 
-    deinit { try? FileManager.default.removeItem(atPath: folder) }
+    deinit { TemporaryFolders.remove(folder) }
 
     /// The path of another image.
     func next() -> String {

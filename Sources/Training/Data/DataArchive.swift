@@ -1,15 +1,8 @@
 // Data sets in zip and tar archives: unpacked once per process beside other temporary files.
 
-import FoundationEssentials
 import GraftFormats
 import GraftTensors
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// The archives that data sets come in.
 package enum DataArchive {
@@ -47,12 +40,7 @@ package enum DataArchive {
     package static func folder(of path: String) throws -> String {
         let key = FolderListing.resolved(path) ?? path
         if let known = unpacked.withLock({ $0[key] }) { return known }
-        var parent = FileManager.default.temporaryDirectory.path(percentEncoded: false)
-        while parent.count > 1, parent.hasSuffix("/") { parent.removeLast() }
-        removeAbandoned(in: parent)
-        var template = Array("\(parent)/\(prefix)\(getpid())-XXXXXX".utf8CString)
-        guard let made = mkdtemp(&template) else { throw FileError("create a folder in", parent) }
-        let folder = String(cString: made)
+        let folder = try ArchiveFiles.temporaryFolder()
         do {
             let size = try Storage(mapping: path).byteCount
             let limit =
@@ -64,43 +52,21 @@ package enum DataArchive {
                 }
             }
         } catch {
-            try? FileManager.default.removeItem(atPath: folder)
+            ArchiveFiles.removeTemporary(folder)
             throw error
         }
-        unpacked.withLock {
-            if $0.isEmpty { atexit { DataArchive.removeAll() } }
-            $0[key] = folder
-        }
+        unpacked.withLock { $0[key] = folder }
         return folder
     }
+
+    /// Removes the folders of archives that killed processes left.
+    package static func removeAbandoned() { ArchiveFiles.removeAbandoned() }
 
     /// A text in which unpacked files are called by the archives that they came from.
     package static func shown(_ text: String) -> String {
         let folders = unpacked.withLock { $0 }
         return folders.reduce(text) { text, pair in
             text.contains(pair.value) ? text.replacing(pair.value, with: pair.key) : text
-        }
-    }
-
-    private static let prefix = "graft-unpacked-"
-
-    /// Removes what processes of this user left that were killed.
-    private static func removeAbandoned(in parent: String) {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
-        for name in names where name.hasPrefix(prefix) {
-            let number = name.dropFirst(prefix.count).prefix { $0 != "-" }
-            let path = parent + "/" + name
-            var status = stat()
-            guard let process = pid_t(number), process > 0, kill(process, 0) != 0, errno == ESRCH,
-                lstat(path, &status) == 0, status.st_uid == getuid()
-            else { continue }
-            try? FileManager.default.removeItem(atPath: path)
-        }
-    }
-
-    private static func removeAll() {
-        for folder in unpacked.withLock({ Array($0.values) }) {
-            try? FileManager.default.removeItem(atPath: folder)
         }
     }
 }
