@@ -15,12 +15,13 @@ final class ImageStream {
     private var video: VideoFrames?
 
     /// The number of images; nil if videos are among them.
-    var total: Int? { inputs.contains(where: \.isVideo) ? nil : inputs.count }
+    let total: Int?
 
     init(
         _ inputs: [ImageInput], every: Interval?, _ preprocessing: Preprocessing, covering: Int?
     ) {
         self.inputs = inputs
+        total = inputs.contains(where: \.isVideo) ? nil : inputs.count
         self.every = every ?? Interval(milliseconds: 1000)
         let prepare: @Sendable (ImageInput) throws -> PreparedImage = { input in
             PreparedImage(try input.open(covering: covering), preprocessing)
