@@ -84,7 +84,8 @@ final class EpochTable: Sendable {
             let isFirst = !state.hasHead
             state.hasHead = true
             state.losses.append(record.validationLoss ?? record.trainingLoss)
-            state.measures.append(record.validationAccuracy ?? record.trainingAccuracy)
+            state.measures.append(
+                record.validationAccuracy ?? record.trainingAccuracy ?? .nan)
             return (isFirst, (state.losses, state.measures))
         }
         func cell(_ value: Double?) -> String {

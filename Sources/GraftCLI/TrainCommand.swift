@@ -200,7 +200,7 @@ struct TrainCommand: AsyncParsableCommand {
             Terminal.answer(try JSON.line(Answer(model: path, metrics: result.metrics)))
             return
         }
-        if let measure = result.metrics.measure {
+        if result.metrics.validationPhotos > 0 {
             let figures = result.metrics.task.presentation.figures(
                 result.metrics, classes: result.classes,
                 columns: Terminal.isInteractive ? Terminal.width : nil)
@@ -215,7 +215,8 @@ struct TrainCommand: AsyncParsableCommand {
                         + "\(errors[0]) before, \(errors[1]) after")
             }
             Terminal.say(
-                "validation \(result.metrics.task.measure) \(decimals(measure, 4)) "
+                "validation \(result.metrics.task.measure) "
+                    + (result.metrics.measure.map { decimals($0, 4) } ?? "–") + " "
                     + Self.place(of: result))
         }
         Terminal.answer(path)

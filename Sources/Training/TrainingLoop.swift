@@ -127,7 +127,7 @@ struct TrainingLoop<Goal: Objective> {
 
     /// Takes weights that came from elsewhere as an epoch of their own.
     mutating func adopt(
-        _ weights: [[Float]], loss: Double, accuracy: Double, penalty: Double,
+        _ weights: [[Float]], loss: Double, accuracy: Double?, penalty: Double,
         _ validation: Samples
     ) throws -> EpochRecord {
         try load(weights)
@@ -136,7 +136,7 @@ struct TrainingLoop<Goal: Objective> {
     }
 
     private mutating func finishEpoch(
-        loss: Double, accuracy: Double, rate: Double, penalty: Double? = nil, steps: Int? = nil,
+        loss: Double, accuracy: Double?, rate: Double, penalty: Double? = nil, steps: Int? = nil,
         _ validation: Samples, epoch: Int? = nil
     ) throws -> EpochRecord {
         let number = epoch ?? done + 1

@@ -10,11 +10,12 @@ public struct EpochRecord: Sendable, Hashable, Codable {
     /// The mean loss over the photos that were learned from, as they were met.
     public var trainingLoss: Double
     /// The share of them that was right, as they were met, or what else the task is judged by:
-    /// see ``LearningTask/measure``.
-    public var trainingAccuracy: Double
+    /// see ``LearningTask/measure``; nil where that is undefined.
+    public var trainingAccuracy: Double?
     /// The mean loss over the validation photos; nil without any.
     public var validationLoss: Double?
-    /// The share of them that was right, or what else the task is judged by; nil without any.
+    /// The share of them that was right, or what else the task is judged by; nil without any, and
+    /// where it is undefined, as R² of one image is.
     public var validationAccuracy: Double?
     /// The learning rate of the last step.
     public var learningRate: Double
@@ -27,13 +28,15 @@ public struct EpochRecord: Sendable, Hashable, Codable {
     /// zeros that say nothing.
     public var isLearned: Bool { neighbours == nil }
 
-    /// Whether this epoch is to be preferred: a higher validation accuracy, then a lower loss.
+    /// Whether this epoch is to be preferred: a higher validation accuracy, then a lower loss; the
+    /// later one where nothing was validated.
     func isBetter(than other: EpochRecord) -> Bool {
-        guard let accuracy = validationAccuracy, let best = other.validationAccuracy else {
-            return true
-        }
-        guard accuracy == best, let loss = validationLoss, let least = other.validationLoss else {
+        if let accuracy = validationAccuracy, let best = other.validationAccuracy, accuracy != best
+        {
             return accuracy > best
+        }
+        guard let loss = validationLoss, let least = other.validationLoss else {
+            return validationAccuracy == nil
         }
         return loss < least
     }

@@ -1,7 +1,8 @@
 // Labels and numbers: losses, metrics, thresholds, and jobs that are done ahead.
 
-import GraftTraining
 import Testing
+
+@testable import GraftTraining
 
 @Test func binaryCrossEntropyIsKerasAndPyTorchs() {
     // torch.nn.functional.binary_cross_entropy_with_logits([[0, 2], [-1, 3]], [[1, 0], [0, 1]])
@@ -59,6 +60,19 @@ import Testing
     #expect(abs(metrics.values[0].rootMeanSquaredError - 0.6123724) < 1e-6)
     #expect(abs((metrics.r2 ?? 0) - 0.9486081) < 1e-6)
     #expect(ValueMetrics(answers: [[1], [2]], targets: [[1], [1]], names: ["x"]).r2 == nil)
+    // The table of a run has no number there either, and an epoch is judged by its loss.
+    var one = DenseAnswers()
+    one.add([1], against: [0])
+    #expect(Regression.r2(one) == nil)
+    #expect(MultiLabel.meanPrecision(one) == nil)
+    func epoch(_ loss: Double, measure: Double?) -> EpochRecord {
+        EpochRecord(
+            epoch: 1, trainingLoss: 1, validationLoss: loss, validationAccuracy: measure,
+            learningRate: 1)
+    }
+    #expect(epoch(0.5, measure: nil).isBetter(than: epoch(0.6, measure: nil)))
+    #expect(!epoch(0.7, measure: nil).isBetter(than: epoch(0.6, measure: nil)))
+    #expect(epoch(0.7, measure: 0.9).isBetter(than: epoch(0.6, measure: 0.8)))
 }
 
 @Test func jobsComeInOrder() {

@@ -61,8 +61,8 @@ protocol Objective: TaskKind {
     func note(_ outputs: [OutputView], against targets: [Target], in met: inout Met)
     /// Nothing noted yet.
     var nothingMet: Met { get }
-    /// The measure of an epoch of `images` images.
-    func measure(of met: Met, images: Int) -> Double
+    /// The measure of an epoch of `images` images; nil where it is undefined, as R² of one image is.
+    func measure(of met: Met, images: Int) -> Double?
 
     // MARK: Judging
 
@@ -142,8 +142,8 @@ protocol ImageScore: Sendable {
     var loss: Double { get }
     /// Whether there is a loss: of classes that were never learned from, some know nothing.
     var isLossKnown: Bool { get }
-    /// The number by which an epoch is judged.
-    var measure: Double { get }
+    /// The number by which an epoch is judged; nil where it is undefined.
+    var measure: Double? { get }
 }
 
 extension ImageScore {

@@ -105,7 +105,7 @@ extension Classification {
         /// Image by image, what the network answers before it is made shares.
         var logits: [[Float]] = []
 
-        var measure: Double { answers.confusion.accuracy }
+        var measure: Double? { answers.confusion.accuracy }
     }
 
     var nothingJudged: Score { Score(answers: ClassAnswers(classes: setting.classes.count)) }

@@ -110,7 +110,7 @@ struct Classification: Objective {
         }
     }
 
-    func measure(of met: Met, images: Int) -> Double {
+    func measure(of met: Met, images: Int) -> Double? {
         Double(met.correct) / Double(max(images, 1))
     }
 }

@@ -130,14 +130,14 @@ struct BoxDetection: Objective {
         }
     }
 
-    func measure(of met: FoundBoxes, images: Int) -> Double {
-        met.metrics(setting.classes).ap ?? 0
+    func measure(of met: FoundBoxes, images: Int) -> Double? {
+        met.metrics(setting.classes).ap
     }
 
     /// The score of judged images.
     struct Score: ImageScore {
         var loss = 0.0
-        var measure = 0.0
+        var measure: Double?
         var found = FoundBoxes()
         var boxes: BoxMetrics?
     }
@@ -156,7 +156,7 @@ struct BoxDetection: Objective {
     func conclude(_ score: inout Score, images: Int, learner: any Learner) {
         score.loss /= Double(max(images, 1))
         score.boxes = score.found.metrics(setting.classes)
-        score.measure = score.boxes?.ap ?? 0
+        score.measure = score.boxes?.ap
     }
 
     func metrics(of score: Score?) -> DetectionMetrics { DetectionMetrics(boxes: score?.boxes) }

@@ -100,7 +100,7 @@ struct Embedding: Objective {
         }
     }
 
-    func measure(of met: Classification.Met, images: Int) -> Double {
+    func measure(of met: Classification.Met, images: Int) -> Double? {
         Double(met.correct) / Double(max(images, 1))
     }
 
@@ -108,7 +108,7 @@ struct Embedding: Objective {
     struct Score: ImageScore {
         var loss = 0.0
         var isLossKnown = true
-        var measure = 0.0
+        var measure: Double?
         /// Image by image.
         var vectors: [[Float]] = []
         var labels: [Int] = []
@@ -130,7 +130,7 @@ struct Embedding: Objective {
         score.measure =
             try RetrievalMetrics.measure(
                 score.vectors.flatMap { $0 }, width: embedding.size, labels: score.labels,
-                classes: names)?.recallAt1 ?? 0
+                classes: names)?.recallAt1
         let proxies = (learner as? ProxyLearner)?.proxies
         if let proxies, names.count > proxies.values.count / embedding.size {
             score.isLossKnown = false

@@ -65,24 +65,24 @@ struct MultiLabel: Objective {
         met.add(outputs[0], against: targets)
     }
 
-    func measure(of met: DenseAnswers, images: Int) -> Double {
+    func measure(of met: DenseAnswers, images: Int) -> Double? {
         Self.meanPrecision(met)
     }
 
-    /// The mean of the labels' average precisions; 0 where none is defined.
-    private static func meanPrecision(_ found: DenseAnswers) -> Double {
-        guard let width = found.targets.first?.count else { return 0 }
+    /// The mean of the labels' average precisions; nil where none is defined.
+    static func meanPrecision(_ found: DenseAnswers) -> Double? {
+        guard let width = found.targets.first?.count else { return nil }
         let precisions = (0..<width).compactMap { k in
             ScoreMetrics.averagePrecision(
                 found.answers.map { $0[k] }, found.targets.map { $0[k] > 0.5 })
         }
-        return precisions.isEmpty ? 0 : precisions.reduce(0, +) / Double(precisions.count)
+        return precisions.isEmpty ? nil : precisions.reduce(0, +) / Double(precisions.count)
     }
 
     /// The score of judged images.
     struct Score: ImageScore {
         var loss = 0.0
-        var measure = 0.0
+        var measure: Double?
         /// The probabilities and what holds.
         var found = DenseAnswers()
         /// Image by image, the scores before they are made probabilities.

@@ -78,19 +78,19 @@ struct Regression: Objective {
         met.add(outputs[0], against: targets)
     }
 
-    func measure(of met: DenseAnswers, images: Int) -> Double { Self.r2(met) }
+    func measure(of met: DenseAnswers, images: Int) -> Double? { Self.r2(met) }
 
-    /// The mean R²; 0 where none is defined.
-    private static func r2(_ found: DenseAnswers) -> Double {
-        guard let width = found.targets.first?.count else { return 0 }
+    /// The mean R²; nil where none is defined.
+    static func r2(_ found: DenseAnswers) -> Double? {
+        guard let width = found.targets.first?.count else { return nil }
         let names = (0..<width).map { "\($0)" }
-        return ValueMetrics(answers: found.answers, targets: found.targets, names: names).r2 ?? 0
+        return ValueMetrics(answers: found.answers, targets: found.targets, names: names).r2
     }
 
     /// The score of judged images, in deviations.
     struct Score: ImageScore {
         var loss = 0.0
-        var measure = 0.0
+        var measure: Double?
         var found = DenseAnswers()
     }
 
