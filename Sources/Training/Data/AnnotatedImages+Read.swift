@@ -94,6 +94,8 @@ enum OpenedData {
         case .yolo(let settings): self = .annotated(try YOLO.read(settings, reading))
         case .yoloNames(let file, let folder):
             self = .annotated(try YOLO.read(names: file, folder: folder, reading))
+        case .imageTexts(let kind, let folder, let settings):
+            self = .annotated(try ImageTexts.read(folder, as: kind, settings: settings, reading))
         case .voc(let folder, let files):
             self = .annotated(try VOC.read(folder, files: files, reading))
         case .imageJSON(let folder, let files):
@@ -130,6 +132,7 @@ enum OpenedData {
         case .labelStudio: set.readLabelStudio(tree)
         case .via: set.readVIA(tree)
         case .datumaro: set.readDatumaro(tree)
+        case .vott: set.readVoTT(tree)
         case .labelMe: set.readLabelMe(tree, file: path)
         case .supervisely: set.readSupervisely(tree, file: path)
         case .coco: break

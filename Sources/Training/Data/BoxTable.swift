@@ -65,7 +65,7 @@ struct BoxTable {
         } else if let found = Self.labelStudioColumns(table) {
             geometry = .labelStudio(found)
         } else if let objects = table.column("objects"),
-            table.rows.contains(where: { $0[objects].json?.object?["bbox"] != nil })
+            table.rows.contains(where: { Self.object($0[objects], table)?["bbox"] != nil })
         {
             geometry = .objects(objects)
         } else if edges.count == 4 {
@@ -238,11 +238,25 @@ struct BoxTable {
         }
     }
 
+    /// The object of a field: JSON's own, or the text of one in a CSV, which pandas writes with Python's
+    /// quotes.
+    private static func object(_ cell: TextTable.Cell, _ table: TextTable) -> JSONObject? {
+        if let object = cell.json?.object { return object }
+        guard cell.text.hasPrefix("{") else { return nil }
+        if let tree = try? JSONTree.parse(cell.text, path: table.path) { return tree.object }
+        guard !cell.text.contains("\"") else { return nil }
+        let quoted = String(cell.text.map { $0 == "'" ? "\"" : $0 })
+        return (try? JSONTree.parse(quoted, path: table.path))?.object
+    }
+
     /// The Hub's `objects` column: `{"bbox": [[x, y, w, h], …], "categories": […]}`.
     private func objects(
         _ cell: TextTable.Cell, _ place: AnnotationPlace, _ omissions: inout Omissions
     ) -> [Annotation] {
-        guard let object = cell.json?.object else { return [] }
+        guard let object = Self.object(cell, table) else {
+            if !cell.text.isEmpty { omissions.add(.malformed, at: place, "not JSON in `objects`") }
+            return []
+        }
         let boxes = object["bbox"]?.list ?? []
         let names =
             ["categories", "category", "labels", "label", "classes", "category_id"]

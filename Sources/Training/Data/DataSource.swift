@@ -17,6 +17,8 @@ enum DataSource {
     case yolo(settings: String)
     case yoloNames(file: String, folder: String)
     case voc(folder: String, files: [String])
+    /// Texts of DOTA or KITTI, and a `data.yaml` that lists their classes.
+    case imageTexts(ImageTexts.Kind, folder: String, settings: String?)
     /// JSON files with a list of images each.
     case json([(path: String, split: DataSplit?)])
     /// JSON files of LabelMe or Supervisely, one for each image.
@@ -27,6 +29,7 @@ enum DataSource {
 
     /// Finds out what is at `path`; archives are unpacked.
     static func find(_ path: String, _ reading: PhotoReading) throws -> DataSource {
+        DataArchive.removeAbandoned()
         if PhotoFolder.isFolder(path) { return try inFolder(path, reading, depth: 0) }
         if DataArchive.matches(path) {
             if try DataArchive.isTar(path), try isPlainTar(path) { return .tar(path) }
@@ -49,8 +52,12 @@ enum DataSource {
         switch try ContentKind.of(path: path) {
         case .json: return try json(path)
         case .xml: return .voc(folder: folder(of: path), files: [fileName(path)])
-        case .text: return .tables([(path, nil)])
-        default: throw PhotoFolderError.notAFolder(path)
+        case .text where UnreadSet.find(file: path) == nil: return .tables([(path, nil)])
+        default:
+            guard let set = UnreadSet.find(file: path) else {
+                throw PhotoFolderError.notAFolder(path)
+            }
+            throw DataSetError.unread(path, set)
         }
     }
 
@@ -119,20 +126,29 @@ extension DataSource {
         }
         if ParquetSet.isFolder(path) { return .parquet(path) }
         for name in files where ["yaml", "yml"].contains(fileExtension(name)) {
-            if isSettings(full(name)) { return .yolo(settings: full(name)) }
+            guard isSettings(full(name)) else { continue }
+            let isDOTA = ([""] + folders).contains {
+                PhotoFolder.isFolder(full($0) + "/" + ImageTexts.Kind.dota.texts)
+            }
+            return isDOTA
+                ? .imageTexts(.dota, folder: path, settings: full(name))
+                : .yolo(settings: full(name))
         }
         if let found = try classLists(path, files, folders) { return found }
         if let found = jsonFiles(path, files, folders) { return found }
         let listing = try FolderListing(path, links: reading.links)
+        if let kind = ImageTexts.kind(of: listing.files) {
+            return .imageTexts(kind, folder: path, settings: nil)
+        }
         if let found = imageJSON(path, listing) ?? xml(path, listing) { return found }
         let tables = tables(path, files, folders)
         if !tables.isEmpty, !hasClasses(path, reading) { return .tables(tables) }
         let hasImages = files.contains { ContentKind.hasReadableExtension($0) }
         if folders.count == 1, !hasImages, depth < wrapperLimit, tables.isEmpty {
             let inner = try inFolder(full(folders[0]), reading, depth: depth + 1)
-            if case .classFolders = inner { return .classFolders(path) }
-            return inner
+            guard case .classFolders = inner else { return inner }
         }
+        if let set = UnreadSet.find(listing) { throw DataSetError.unread(path, set) }
         return .classFolders(path)
     }
 
@@ -141,8 +157,17 @@ extension DataSource {
             // One that looks like it is read, so that its fault is told.
             return ["data", "dataset"].contains(stem(fileName(path)).lowercased())
         }
-        return tree["names"] != nil || tree["nc"] != nil
-            ? ["train", "val", "test"].contains { tree[$0] != nil } : false
+        guard tree["names"] != nil || tree["nc"] != nil else { return false }
+        return ["train", "val", "test"].contains { tree[$0] != nil }
+            || PhotoFolder.isFolder(folder(of: path) + "/labels")
+    }
+
+    /// Whether a folder has texts that are called as images of it, as YOLO's are.
+    private static func hasTexts(_ path: String) -> Bool {
+        let files = (try? FolderListing(path).files) ?? []
+        let images = Set(
+            files.filter { ContentKind.hasReadableExtension($0) }.map { stem(fileName($0)) })
+        return files.contains { fileExtension($0) == "txt" && images.contains(stem(fileName($0))) }
     }
 
     /// A list of names of classes with YOLO's texts: `obj.names`, `classes.txt`, `_darknet.labels`.
@@ -158,11 +183,14 @@ extension DataSource {
         let lists = ["obj.names", "classes.txt", "classes.names", "predefined_classes.txt"]
         let here =
             lists.first(where: files.contains) ?? files.first { fileExtension($0) == "names" }
-        if let here { return .yoloNames(file: full(here), folder: path) }
+        if let here {
+            return hasTexts(path) ? .yoloNames(file: full(here), folder: path) : nil
+        }
         for folder in folders {
             for list in ["_darknet.labels"] + lists
             where PhotoFolder.isFile(full(folder + "/" + list)) {
-                return .yoloNames(file: full(folder + "/" + list), folder: path)
+                return hasTexts(path)
+                    ? .yoloNames(file: full(folder + "/" + list), folder: path) : nil
             }
         }
         return nil
@@ -299,14 +327,19 @@ public enum DataSetError: Diagnostic, Equatable {
     case unknownJSON(String, found: String)
     /// Parts of a set that are of different kinds.
     case mixedParts(String)
+    /// Files of another format.
+    case unread(String, UnreadSet)
 
     /// What happened.
     public var message: String {
         switch self {
         case .unknownJSON(let path, let found):
-            "expected COCO, Create ML, Datumaro, Label Studio, LabelMe, Supervisely or VIA annotations in `\(path)`, found \(found)"
+            "expected COCO, Create ML, Datumaro, Label Studio, LabelMe, Supervisely, VIA or VoTT annotations in `\(path)`, found \(found)"
         case .mixedParts(let path):
             "the splits of `\(path)` are labelled in different ways"
+        case .unread(let path, let set):
+            set.sign.isEmpty
+                ? "`\(path)` \(set.format)" : "`\(path)/\(set.sign)` \(set.format)"
         }
     }
 
@@ -315,6 +348,7 @@ public enum DataSetError: Diagnostic, Equatable {
         switch self {
         case .unknownJSON: "a file of detections is compared with annotations by `graft boxes`"
         case .mixedParts: "read one split at a time, with --validation for the other"
+        case .unread(_, let set): set.advice
         }
     }
 }

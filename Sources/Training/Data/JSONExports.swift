@@ -15,6 +15,7 @@ enum JSONExport {
         case via = "VIA"
         case supervisely = "Supervisely"
         case datumaro = "Datumaro"
+        case vott = "VoTT"
 
         /// Whether there is a file for each image.
         var isPerImage: Bool { self == .labelMe || self == .supervisely }
@@ -26,10 +27,12 @@ enum JSONExport {
         if let object = tree.object {
             if object["shapes"]?.list != nil { return .labelMe }
             if object["_via_img_metadata"]?.object != nil { return .via }
+            if object["view"]?.object != nil, object["metadata"]?.object != nil { return .via }
             if object["objects"]?.list != nil, object["size"]?.object != nil { return .supervisely }
             if object["items"]?.list != nil, object["categories"]?.object != nil {
                 return .datumaro
             }
+            if object["assets"]?.object != nil, object["tags"]?.list != nil { return .vott }
             let first = object.members.first?.value.object
             if first?["regions"] != nil, first?["filename"] != nil { return .via }
             return nil
@@ -233,6 +236,7 @@ extension JSONSet {
     /// VIA: regions of images by name, as the project or the export has them.
     mutating func readVIA(_ tree: JSONTree) {
         guard let root = tree.object else { return }
+        if root["view"]?.object != nil { return readVIA3(root) }
         let images = root["_via_img_metadata"]?.object ?? root
         for (key, value) in images.members.map({ ($0.key, $0.value) }) {
             let place = AnnotationPlace(file: path, line: value.object?.line, entry: key)

@@ -174,7 +174,9 @@ private struct FolderScan {
         }
         // Halves without classes: learning one from the other would mean nothing.
         if !isForced, classes.count > 1, classes.allSatisfy({ DataSplit(naming: $0.name) != nil }) {
-            throw PhotoFolderError.unlabelledSplits(path, names: classes.map(\.name))
+            let bare = classes.filter { unwrapped($0.branch).filled.isEmpty }.map(\.name)
+            throw PhotoFolderError.unlabelledSplits(
+                path, names: bare.isEmpty ? classes.map(\.name) : bare)
         }
         addStray(branch)
         for (name, folder) in branch.folders where folder.all.isEmpty {

@@ -31,6 +31,11 @@ struct YOLO {
         let settings = try YOLOSettings(YAMLTree.read(path), path: path)
         yolo.take(names: settings.names)
         yolo.keypoints = settings.keypoints
+        guard !settings.splits.isEmpty else {
+            let beside = folder(of: path)
+            try yolo.read(folder: beside.isEmpty ? "." : beside)
+            return yolo.draft.finished(reading)
+        }
         let places = YOLOPlaces(settings: settings, folder: folder(of: path), reading)
         var sources: [(split: DataSplit, source: YOLOPlaces.Source)] = []
         for (split, wanted) in settings.splits {
@@ -66,6 +71,12 @@ struct YOLO {
             throw AnnotationError.malformed(
                 file, format: "YOLO", reason: "expected a class in each line, found none")
         }
+        try yolo.read(folder: folder)
+        return yolo.draft.finished(reading)
+    }
+
+    /// Reads the images of a folder, which lists or the names of folders may divide.
+    private mutating func read(folder: String) throws {
         var sources: [(split: DataSplit?, source: YOLOPlaces.Source)] = []
         let lists = try FolderListing.names(in: folder).filter {
             fileExtension($0) == "txt" && DataSplit(naming: stem($0)) != nil
@@ -74,19 +85,18 @@ struct YOLO {
             sources.append((DataSplit(naming: stem(list)), .list(folder + "/" + list)))
         }
         if sources.isEmpty { sources = [(nil, .folder(folder))] }
-        try yolo.read(sources.map { ($0.split, $0.source) })
+        try read(sources.map { ($0.split, $0.source) })
         if lists.isEmpty {
-            for index in yolo.draft.entries.indices {
-                let folders = yolo.draft.entries[index].image.name.split(separator: "/").dropLast()
-                yolo.draft.entries[index].image.split =
+            for index in draft.entries.indices {
+                let folders = draft.entries[index].image.name.split(separator: "/").dropLast()
+                draft.entries[index].image.split =
                     folders.lazy.compactMap { DataSplit(naming: $0) }.first
             }
         }
-        if Set(yolo.draft.entries.map(\.image.split)).count == 1 {
+        if Set(draft.entries.map(\.image.split)).count == 1 {
             // One list of everything divides nothing.
-            for index in yolo.draft.entries.indices { yolo.draft.entries[index].image.split = nil }
+            for index in draft.entries.indices { draft.entries[index].image.split = nil }
         }
-        return yolo.draft.finished(reading)
     }
 
     private mutating func take(names: [String]) {

@@ -60,7 +60,10 @@ struct YOLOSettings {
             splits.append((split, sources))
         }
         splits.sort { Self.order($0.split) < Self.order($1.split) }
-        guard !splits.isEmpty else { throw malformed("expected `names` and `train`") }
+        // Some programs list the classes alone, beside `images` and `labels`.
+        guard !splits.isEmpty || PhotoFolder.isFolder(join(folder(of: path), "labels")) else {
+            throw malformed("expected `names` and `train`")
+        }
         if case .list(let shape) = tree["kpt_shape"], shape.count == 2,
             let count = shape[0].text.flatMap({ Int($0) }), (1...1_000).contains(count),
             let numbers = shape[1].text.flatMap({ Int($0) }), (2...3).contains(numbers)
