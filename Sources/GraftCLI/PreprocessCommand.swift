@@ -24,6 +24,8 @@ struct PreprocessCommand: ParsableCommand {
     var kernel = "bilinear"
     @Flag(help: "Ignore the EXIF orientation, as Pillow and TensorFlow do.") var ignoreOrientation =
         false
+    @Flag(help: "Decode at a fraction of the size where that is enough, as `predict` does.")
+    var reduced = false
 
     func run() throws {
         let preprocessing = try preprocessing()
@@ -34,6 +36,10 @@ struct PreprocessCommand: ParsableCommand {
     /// The whole image, or, of a large one, a reduced image that still covers the input.
     private func image(for preprocessing: Preprocessing) throws -> Image {
         let upright = !ignoreOrientation
+        if reduced {
+            return try Image.decode(
+                path: photo, orient: upright, covering: preprocessing.covering)
+        }
         do {
             return try Image.decode(
                 path: photo, orient: upright, limits: ImageLimits(pixels: 25_000_000))

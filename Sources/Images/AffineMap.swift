@@ -135,6 +135,7 @@ extension Image {
     /// The picture under a map, of the same size: bilinear, mirrored beyond the border.
     package func mapped(_ map: AffineMap) -> Image {
         var result = self
+        result.extent = extent(under: map)
         let (width, height) = (width, height)
         func mirror(_ at: Int, _ size: Int) -> Int {
             let period = 2 * size

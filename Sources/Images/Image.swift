@@ -8,6 +8,9 @@ public struct Image: Sendable, Hashable {
     public let height: Int
     /// `width · height · 3` bytes: red, green, blue of the top left pixel first.
     public internal(set) var pixels: [UInt8]
+    /// The part of the pixels that the image covers: all of them, but where it was decoded at a
+    /// fraction of its size and its last column or row stands for a part of a pixel. Resizing reads it.
+    package internal(set) var extent: Box
 
     /// An image of these pixels: `width · height · 3` bytes.
     ///
@@ -40,6 +43,7 @@ public struct Image: Sendable, Hashable {
         self.width = width
         self.height = height
         self.pixels = pixels
+        extent = Box(left: 0, top: 0, right: Double(width), bottom: Double(height))
     }
 
     /// An image of one colour, of a size that is known to be one.
@@ -76,9 +80,7 @@ public struct Image: Sendable, Hashable {
     }
 
     /// The mirror image, left for right: the one augmentation that suits nearly all photos.
-    public func flippedHorizontally() -> Image {
-        rearranged(width, height) { x, y in (width - 1 - x, y) }
-    }
+    public func flippedHorizontally() -> Image { oriented(2) }
 
     /// The part of the picture in a box, whole pixels; nil if none is inside.
     public func cropped(_ box: Box) -> Image? {
@@ -88,23 +90,28 @@ public struct Image: Sendable, Hashable {
         let (left, right) = (edge(box.left, width), edge(box.right, width))
         let (top, bottom) = (edge(box.top, height), edge(box.bottom, height))
         guard right > left, bottom > top else { return nil }
-        return rearranged(right - left, bottom - top) { x, y in (x + left, y + top) }
+        var part = rearranged(right - left, bottom - top) { x, y in (x + left, y + top) }
+        part.extent = extent.inside(part, column: left, row: top)
+        return part
     }
 
     /// The picture turned and mirrored as EXIF's orientation 1…8 asks; any other number is 1.
     public func oriented(_ orientation: Int) -> Image {
         let right = width - 1
         let bottom = height - 1
-        return switch orientation {
-        case 2: rearranged(width, height) { x, y in (right - x, y) }
-        case 3: rearranged(width, height) { x, y in (right - x, bottom - y) }
-        case 4: rearranged(width, height) { x, y in (x, bottom - y) }
-        case 5: rearranged(height, width) { x, y in (y, x) }
-        case 6: rearranged(height, width) { x, y in (y, bottom - x) }
-        case 7: rearranged(height, width) { x, y in (right - y, bottom - x) }
-        case 8: rearranged(height, width) { x, y in (right - y, x) }
-        default: self
-        }
+        var turned =
+            switch orientation {
+            case 2: rearranged(width, height) { x, y in (right - x, y) }
+            case 3: rearranged(width, height) { x, y in (right - x, bottom - y) }
+            case 4: rearranged(width, height) { x, y in (x, bottom - y) }
+            case 5: rearranged(height, width) { x, y in (y, x) }
+            case 6: rearranged(height, width) { x, y in (y, bottom - x) }
+            case 7: rearranged(height, width) { x, y in (right - y, bottom - x) }
+            case 8: rearranged(height, width) { x, y in (right - y, x) }
+            default: self
+            }
+        turned.extent = extent.oriented(orientation, in: self)
+        return turned
     }
 
     /// The picture in shades of grey: in all three channels the luma of ITU-R 601, rounded as Pillow's

@@ -1,16 +1,16 @@
-// What a set of weights expects of a photo: resize, crop, normalise. Written down with the model.
+// What a set of weights expects of an image: resize, crop, normalise. Written down with the model.
 
 public import GraftTensors
 
-/// The way from a photo to the input of a network.
+/// The way from an image to the input of a network.
 ///
 /// As JSON: `{"resize": "shorter-side", "shorterSide": 256, "kernel": "bilinear", "height": 224,
 /// "width": 224, "normalization": {…}}`.
 public struct Preprocessing: Codable, Sendable, Hashable {
-    /// How a photo is brought to the size of the input.
+    /// How an image is brought to the size of the input.
     public enum Resize: String, Codable, Sendable, Hashable {
         /// Both sides to the size of the input, or to ``Preprocessing/shorterSide`` and then the
-        /// centre of the input's size; the photo's proportions are lost. Keras.
+        /// centre of the input's size; the image's proportions are lost. Keras.
         case squash
         /// The shorter side to ``Preprocessing/shorterSide``, then the centre of the input's
         /// size. torchvision and timm.
@@ -25,7 +25,7 @@ public struct Preprocessing: Codable, Sendable, Hashable {
         case down
     }
 
-    /// How a photo is brought to the size of the input.
+    /// How an image is brought to the size of the input.
     public var resize: Resize
     /// The length of the shorter side before the crop; with ``Resize/squash`` that of both sides,
     /// or nil where nothing is cropped.
@@ -61,15 +61,15 @@ public struct Preprocessing: Codable, Sendable, Hashable {
             width: crop, normalization: normalization)
     }
 
-    /// The shorter side that a photo may be decoded at without a difference that matters: twice
+    /// The shorter side that an image may be decoded at without a difference that matters: twice
     /// what is needed, since the resize that follows averages. Nil where it does not, because
-    /// then every pixel of the whole photo decides (TensorFlow's kernel, nearest).
+    /// then every pixel of the whole image decides (TensorFlow's kernel, nearest).
     public var covering: Int? {
         guard kernel != .tensorflowBilinear, kernel != .nearest else { return nil }
         return 2 * max(height, width, shorterSide ?? 0)
     }
 
-    /// Reads a photo as large as this preprocessing needs it.
+    /// Reads an image as large as this preprocessing needs it.
     public func open(_ path: String) throws -> Image {
         try Image.decode(path: path, covering: covering)
     }
@@ -80,7 +80,7 @@ public struct Preprocessing: Codable, Sendable, Hashable {
     /// Whether images can be given: networks of other channels than grey or RGB take tensors only.
     public var takesImages: Bool { !normalization.sources.isEmpty }
 
-    /// The shape of one photo's tensor.
+    /// The shape of one image's tensor.
     public var shape: Shape { [1, channels, height, width] }
 
     /// Throws unless every number makes sense; call it on what came from a file.
@@ -114,7 +114,7 @@ public struct Preprocessing: Codable, Sendable, Hashable {
         }
     }
 
-    /// The input for one photo: (1, channels, height, width).
+    /// The input for one image: (1, channels, height, width).
     ///
     /// - Throws: what ``validate()`` throws.
     public func tensor(_ image: Image) throws(ImageError) -> Tensor {
@@ -122,15 +122,15 @@ public struct Preprocessing: Codable, Sendable, Hashable {
         return Tensor(shape: shape) { write(image, into: $0) }
     }
 
-    /// Writes the input for one photo, channels · height · width numbers, channel by channel: a row
+    /// Writes the input for one image, channels · height · width numbers, channel by channel: a row
     /// of a batch. What does not take images gets zeros.
     package func write(_ image: Image, into target: UnsafeMutableBufferPointer<Float>) {
         precondition(target.count >= channels * height * width)
         guard takesImages else { return target.update(repeating: 0) }
         let image = normalization.channels == .grey ? image.grey() : image
-        let placed = placement(image.width, image.height)
+        let placed = placement(of: image.extent)
         if placed.region.width < width || placed.region.height < height {
-            // The crop is larger than the photo: torchvision pads with black.
+            // The crop is larger than the image: torchvision pads with black.
             for channel in 0..<channels {
                 let black = Float(normalization.apply(0, channel: channel))
                 let plane = channel * height * width
@@ -152,15 +152,17 @@ public struct Preprocessing: Codable, Sendable, Hashable {
         var top: Int
     }
 
-    /// The size that the photo is resized to, the part of it that is kept, and where that goes.
-    private func placement(_ oldWidth: Int, _ oldHeight: Int) -> Placement {
+    /// The size that the image is resized to, the part of it that is kept, and where that goes.
+    private func placement(of extent: Box) -> Placement {
+        let oldWidth = extent.right - extent.left
+        let oldHeight = extent.bottom - extent.top
         guard let side = shorterSide else {
             let all = Region(x: 0, y: 0, width: width, height: height)
             return Placement(width: width, height: height, region: all, left: 0, top: 0)
         }
         let isSquashed = resize == .squash
         // torchvision: the longer side is cut to an integer, not rounded.
-        func longer(_ long: Int, _ short: Int) -> Int { Int(Double(side * long) / Double(short)) }
+        func longer(_ long: Double, _ short: Double) -> Int { Int(Double(side) * long / short) }
         let newWidth = isSquashed || oldWidth <= oldHeight ? side : longer(oldWidth, oldHeight)
         let newHeight = isSquashed || oldWidth > oldHeight ? side : longer(oldHeight, oldWidth)
         // (first row or column kept, how many, where they go)

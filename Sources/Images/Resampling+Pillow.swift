@@ -42,6 +42,32 @@ enum PillowFilter {
     }
 }
 
+/// One axis of a resize: the pixels that there are, the part of them that is resized, which is
+/// Pillow's `box`, and the size that this gets.
+struct ResizedAxis {
+    var size: Int
+    var low: Double
+    var high: Double
+    var target: Int
+
+    /// The source's length of a pixel of the target.
+    var scale: Double { (high - low) / Double(target) }
+    /// Whether every pixel stays as it is.
+    var isKept: Bool { size == target && low == 0 && high == Double(size) }
+}
+
+extension Image {
+    /// The columns of the extent, resized to `target`.
+    func columns(to target: Int) -> ResizedAxis {
+        ResizedAxis(size: width, low: extent.left, high: extent.right, target: target)
+    }
+
+    /// The rows of the extent, resized to `target`.
+    func rows(to target: Int) -> ResizedAxis {
+        ResizedAxis(size: height, low: extent.top, high: extent.bottom, target: target)
+    }
+}
+
 /// The weights of one axis: for each target position, where they start and what they are.
 private struct Taps {
     static let precision: Int32 = 22
@@ -51,17 +77,18 @@ private struct Taps {
     /// Weights reserved for each position.
     var stride = 0
 
-    init(_ filter: PillowFilter, from old: Int, to new: Int, _ first: Int, _ count: Int) {
-        let scale = Double(old) / Double(new)
+    init(_ filter: PillowFilter, along axis: ResizedAxis, keeping positions: Range<Int>) {
+        let count = positions.count
+        let scale = axis.scale
         let widening = max(scale, 1)
         let support = filter.support * widening
         stride = Int(support.rounded(.up)) * 2 + 1
         weights = [Int32](repeating: 0, count: stride * count)
         var exact = [Double](repeating: 0, count: stride)
         for position in 0..<count {
-            let center = (Double(first + position) + 0.5) * scale
+            let center = axis.low + (Double(positions.lowerBound + position) + 0.5) * scale
             let low = max(Int(center - support + 0.5), 0)
-            let high = min(Int(center + support + 0.5), old)
+            let high = min(Int(center + support + 0.5), axis.size)
             var sum = 0.0
             for tap in 0..<(high - low) {
                 exact[tap] = filter.weight((Double(tap + low) - center + 0.5) * (1 / widening))
@@ -91,19 +118,20 @@ extension Image {
     func pillow(_ newWidth: Int, _ newHeight: Int, _ region: Region, _ filter: PillowFilter)
         -> Image
     {
-        let rows = Taps(filter, from: height, to: newHeight, region.y, region.height)
-        // Only the rows that the second pass will read.
-        let first = newHeight == height ? region.y : rows.starts.first ?? 0
-        let last =
-            newHeight == height
-            ? region.y + region.height
-            : (rows.starts.last ?? 0) + (rows.counts.last ?? 0)
-        let wide = horizontal(newWidth, region, first..<last, filter)
-        guard newHeight != height else {
-            return Image(sized: region.width, region.height, wide)
+        let axis = rows(to: newHeight)
+        guard !axis.isKept else {
+            let range = region.y..<(region.y + region.height)
+            return Image(
+                sized: region.width, region.height, horizontal(newWidth, region, range, filter))
         }
+        let taps = Taps(
+            filter, along: axis, keeping: region.y..<(region.y + region.height))
+        // Only the rows that the second pass will read.
+        let first = taps.starts.first ?? 0
+        let last = (taps.starts.last ?? 0) + (taps.counts.last ?? 0)
+        let wide = horizontal(newWidth, region, first..<last, filter)
         return Image(
-            sized: region.width, region.height, vertical(wide, firstRow: first, region, rows))
+            sized: region.width, region.height, vertical(wide, firstRow: first, region, taps))
     }
 
     /// The columns of `region` of the rows `range`, resampled along x.
@@ -111,9 +139,11 @@ extension Image {
         _ newWidth: Int, _ region: Region, _ range: Range<Int>, _ filter: PillowFilter
     ) -> [UInt8] {
         let count = range.count * region.width * 3
+        let axis = columns(to: newWidth)
         let taps =
-            newWidth == width
-            ? nil : Taps(filter, from: width, to: newWidth, region.x, region.width)
+            axis.isKept
+            ? nil
+            : Taps(filter, along: axis, keeping: region.x..<(region.x + region.width))
         return pixels.withUnsafeBufferPointer { source in
             [UInt8](unsafeUninitializedCapacity: count) { target, initialized in
                 initialized = count
@@ -182,16 +212,16 @@ extension Image {
 
     /// Pillow's `NEAREST`, whose positions are summed rather than multiplied.
     func nearest(_ newWidth: Int, _ newHeight: Int, _ region: Region) -> Image {
-        func positions(_ old: Int, _ new: Int) -> [Int] {
-            let step = Double(old) / Double(new)
-            var position = step * 0.5
-            return (0..<new).map { _ in
+        func positions(_ axis: ResizedAxis) -> [Int] {
+            let step = axis.scale
+            var position = axis.low + step * 0.5
+            return (0..<axis.target).map { _ in
                 defer { position += step }
-                return min(Int(position), old - 1)
+                return min(Int(position), axis.size - 1)
             }
         }
-        let columns = positions(width, newWidth)[region.x..<(region.x + region.width)]
-        let rows = positions(height, newHeight)[region.y..<(region.y + region.height)]
+        let columns = positions(columns(to: newWidth))[region.x..<(region.x + region.width)]
+        let rows = positions(rows(to: newHeight))[region.y..<(region.y + region.height)]
         var result = [UInt8]()
         result.reserveCapacity(region.width * region.height * 3)
         pixels.withUnsafeBufferPointer { source in

@@ -7,8 +7,9 @@ extension Image {
         into target: UnsafeMutableBufferPointer<Float>
     ) {
         precondition(target.count >= region.width * region.height * 3)
-        let columns = neighbours(width, newWidth, region.x, region.width)
-        let rows = neighbours(height, newHeight, region.y, region.height)
+        let columns = neighbours(
+            along: columns(to: newWidth), at: region.x..<(region.x + region.width))
+        let rows = neighbours(along: rows(to: newHeight), at: region.y..<(region.y + region.height))
         pixels.withUnsafeBufferPointer { source in
             var at = 0
             for row in rows {
@@ -34,15 +35,15 @@ extension Image {
 }
 
 /// The two source positions of each target position, and how far it lies towards the upper one.
-private func neighbours(_ old: Int, _ new: Int, _ first: Int, _ count: Int) -> [(
+private func neighbours(along axis: ResizedAxis, at positions: Range<Int>) -> [(
     lower: Int, upper: Int, share: Float
 )] {
-    let scale = Float(old) / Float(new)
-    return (first..<(first + count)).map { position in
-        let source = (Float(position) + 0.5) * scale - 0.5
+    let scale = Float(axis.high - axis.low) / Float(axis.target)
+    return positions.map { position in
+        let source = (Float(position) + 0.5) * scale - 0.5 + Float(axis.low)
         let floor = source.rounded(.down)
         return (
-            max(Int(floor), 0), min(Int(source.rounded(.up)), old - 1), source - floor
+            max(Int(floor), 0), min(Int(source.rounded(.up)), axis.size - 1), source - floor
         )
     }
 }

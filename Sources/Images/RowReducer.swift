@@ -85,6 +85,8 @@ struct RowReducer {
     /// The image, once all rows were added; nil before.
     consuming func image() -> Image? {
         guard nextRow == height else { return nil }
-        return Image(sized: target.width, target.height, pixels)
+        return Image(
+            reduced: pixels, width: target.width, height: target.height, from: (width, height),
+            by: factor)
     }
 }

@@ -46,7 +46,7 @@ public final class FeatureCache {
     ) throws {
         let facts = Facts(
             model: modelDigest, cut: cut, preprocessing: preprocessing, count: count,
-            element: element)
+            element: element, decoding: preprocessing.covering == nil ? nil : 2)
         let text = try RunFiles.json(facts)
         self.count = count
         self.element = element
@@ -65,6 +65,9 @@ public final class FeatureCache {
         var preprocessing: Preprocessing
         var count: Int
         var element: Element
+        /// The way in which large images are decoded at a fraction of their size; 2 resizes them from
+        /// their exact edges.
+        var decoding: Int?
     }
 
     private static func header(_ text: String, _ byteCount: Int) throws -> [UInt8] {

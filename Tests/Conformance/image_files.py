@@ -89,6 +89,11 @@ def saved(image, format, **options):
 jpeg = saved(photo, "JPEG", quality=90)
 for name in ("a.jfif", "a.jpe", "a", "a.txt", "a.png"):
     check(name, jpeg, worst=1)
+# Arithmetic coding, which cjpeg writes and Pillow reads; a file that ends early says so.
+for name in ("arithmetic.jpg", "arithmetic-progressive.jpg"):
+    data = (pathlib.Path(__file__).parent.parent / "Fixtures" / "images" / name).read_bytes()
+    check(name, data, worst=1)
+    refused(f"cut-{name}", data[:len(data) * 2 // 3], "too early")
 check("no_end.jpg", jpeg[:-2], want=np.asarray(Image.open(io.BytesIO(jpeg))), worst=1)
 refused("cut.jpg", jpeg[:len(jpeg) * 2 // 3], "too early")
 check("stereo.mpo", saved(photo, "MPO", save_all=True, append_images=[ImageOps.mirror(photo)]), worst=1)
@@ -145,6 +150,7 @@ for extra in ("unassalpha", "assocalpha", "unspecified"):
 tifffile.imwrite(folder / "float.tif", rgb[..., 0].astype(np.float32), photometric="minisblack")
 refused("float.tif", (folder / "float.tif").read_bytes(), "floating-point")
 tiff = saved(photo, "TIFF")
+refused("lab.tif", saved(photo.convert("LAB"), "TIFF"), "CIELab")
 refused("cut.tif", tiff[:len(tiff) // 2])
 refused("raw.tif", saved(photo, "TIFF", tiffinfo={0xC612: b"\1\4\0\0"}), "camera raw")
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from _peers import torchvision
 
@@ -103,6 +103,77 @@ pipeline = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224
                                transforms.Normalize(mean.ravel().tolist(), std.ravel().tolist())])
 check("torchvision.transforms", ours(pictures["photo"][1], "--shorter-side", 256, "--kernel", "bilinear"),
       pipeline(photo)[None].numpy(), 1e-6)
+
+
+
+def turned(box, width, height, orientation):
+    """A box of an image of this size once the image was turned as exif_transpose turns it."""
+    left, top, right, bottom = box
+    if orientation in (2, 3, 7, 8):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 6, 7):
+        top, bottom = height - bottom, height - top
+    return (top, left, bottom, right) if orientation > 4 else (left, top, right, bottom)
+
+
+def boxed(image, box, size, kernel):
+    """Image.resize(size, kernel, box) with the passes in the order of `pillow`."""
+    left, top, right, bottom = box
+    wide = image.resize((size[0], image.height), kernel, box=(left, 0, right, image.height))
+    return wide.resize(size, kernel, box=(0, top, size[0], bottom))
+
+
+def reduced(path, factor, orientation, side, crop, kernel):
+    """What Pillow's draft mode makes of a JPEG: decoded at a fraction, resized from the box that its sides end in."""
+    image = Image.open(path)
+    whole = image.size
+    _, box = image.draft("RGB", (whole[0] // factor, whole[1] // factor))
+    assert image.size[0] == -(-whole[0] // factor), (image.size, whole, factor)
+    image = image.convert("RGB")
+    box = turned(box, *image.size, orientation)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.info["exif"] = exif.tobytes()
+    image = ImageOps.exif_transpose(image)
+    w, h = whole if orientation < 5 else whole[::-1]
+    if not side:
+        return boxed(image, box, (crop, crop), kernel)
+    size = (side, int(side * h / w)) if w <= h else (int(side * w / h), side)
+    image = boxed(image, box, size, kernel)
+    left, top = int(round((size[0] - crop) / 2.0)), int(round((size[1] - crop) / 2.0))
+    return image.crop((left, top, left + crop, top + crop))
+
+
+for name in ("arithmetic.jpg", "arithmetic-progressive.jpg"):
+    path = pathlib.Path(__file__).parent.parent / "Fixtures" / "images" / name
+    for crop, factor in ((11, 2), (5, 4), (2, 8)):
+        got = ours(path, "--normalize", "pass-through", "--size", crop, "--kernel", "bilinear", "--reduced")
+        check(f"{name} by {factor}", got, chw(reduced(path, factor, 1, None, crop, Image.BILINEAR)), 1)
+
+# Large JPEGs are decoded at a half, a quarter or an eighth, as Pillow's draft mode does; what Pillow makes of the whole image is
+# near: an average in the frequency domain for one of the pixels.
+spread = []
+for width, height in ((517, 389), (1031, 777), (1023, 781), (641, 2000), (2000, 643)):
+    yy, xx = np.mgrid[0:height, 0:width]
+    base = np.stack([xx * 255 / width, yy * 255 / height, 128 + 90 * np.sin(xx / 19) * np.cos(yy / 17)], -1)
+    image = Image.fromarray((base + rng.normal(0, 12, base.shape)).clip(0, 255).astype(np.uint8))
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = folder / f"{width}x{height}-{orientation}.jpg"
+        image.save(path, quality=90, exif=exif, progressive=orientation % 2 == 0, subsampling=orientation % 3)
+        for crop, side, kernel in ((32, None, "bilinear"), (28, 37, "bicubic"), (60, 64, "bilinear"), (63, None, "lanczos")):
+            factor = next((f for f in (8, 4, 2) if min(width, height) // f >= 2 * max(crop, side or 0)), 1)
+            options = ["--normalize", "pass-through", "--size", crop, "--kernel", kernel]
+            options += ["--shorter-side", side] if side else []
+            got = ours(path, *options, "--reduced")
+            want = reduced(path, factor, orientation, side, crop, kernels[kernel])
+            check(f"draft of {width} x {height} by {factor}, orientation {orientation}, {kernel}", got, chw(want), 1)
+            exact = ours(path, *options)
+            spread.append((factor, np.abs(got - exact).max(), np.abs(got - exact).mean()))
+for factor in sorted({f for f, _, _ in spread}):
+    worst, mean = (max(s[i] for s in spread if s[0] == factor) for i in (1, 2))
+    check(f"by {factor}: the mean difference from the whole image (worst pixel {worst:.0f})", np.float64(mean), np.zeros(()), 1.0)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")

@@ -2,6 +2,7 @@
 import io
 import pathlib
 import struct
+import subprocess
 import zlib
 
 import numpy as np
@@ -49,6 +50,15 @@ exif = Image.Exif()
 exif[0x0112] = 6
 photo.save(out / "turned.jpg", quality=90, exif=exif.tobytes())
 keep("turned.jpg", oriented=np.rot90(np.asarray(Image.open(out / "turned.jpg").convert("RGB")), -1))
+# Coded arithmetically, by cjpeg of libjpeg-turbo-progs; large enough to be decoded at a fraction.
+ramp = np.mgrid[0:45, 0:61].astype(float)
+waves = np.stack([ramp[1] * 4, ramp[0] * 5, 128 + 100 * np.sin(ramp[1] / 7) * np.cos(ramp[0] / 5)], -1).astype(np.uint8)
+ppm = io.BytesIO()
+Image.fromarray(waves).save(ppm, "PPM")
+for name, options in {"arithmetic.jpg": [], "arithmetic-progressive.jpg": ["-progressive"]}.items():
+    (out / name).write_bytes(subprocess.run(
+        ["cjpeg", "-arithmetic", "-quality", "85", *options], input=ppm.getvalue(), stdout=subprocess.PIPE, check=True).stdout)
+    keep(name)
 keep("plain.png", photo)
 keep("gray.png", photo.convert("L"))
 keep("bilevel.png", photo.convert("1"))

@@ -107,11 +107,25 @@ import Testing
         #expect(try failure(standIn("\(held); sleep 100"), seconds: 1) == .timedOut(seconds: 1))
         #expect(try failure(standIn("\(held); printf 'zzzzzzzz' >&0; sleep 100")) == .invalidReply)
         // An image that is larger than may be, and bytes of the file that are not in it.
-        let large =
-            "printf 'I\\020\\000\\377\\377\\377\\377\\000\\000\\000\\000\\377\\377\\377\\377"
-        #expect(
-            try failure(standIn("\(held); \(large)\\000\\000\\000\\000' >&0; sleep 100"))
-                == .invalidReply)
+        func number(_ value: UInt64) -> String {
+            (0..<8).map { place in
+                let digits = String(value >> (place * 8) & 255, radix: 8)
+                return "\\" + String(repeating: "0", count: 3 - digits.count) + digits
+            }.joined()
+        }
+        func image(_ width: UInt64, _ height: UInt64, _ extent: [Double]) -> String {
+            let size = ([width, height] + extent.map(\.bitPattern)).map(number).joined()
+            let pixels = String(repeating: "x", count: 3)
+            return "\(held); printf 'I\\060\\000\(size)\(pixels)' >&0; sleep 100"
+        }
+        #expect(try failure(standIn(image(1, 1, [0, 0, 1, 0.5]))) == nil)
+        #expect(try failure(standIn(image(1 << 31, 1 << 31, [0, 0, 1, 1]))) == .invalidReply)
+        // Extents that are not of an image of one pixel.
+        for extent in [
+            [0, 0, 2, 1], [0, 0, 1, 0], [-1, 0, 1, 1], [0, 0.6, 1, 0.5], [0, 0, 1, .nan],
+        ] {
+            #expect(try failure(standIn(image(1, 1, extent))) == .invalidReply)
+        }
         let need = "printf 'N\\020\\000\\001\\000\\000\\000\\000\\000\\000\\000\\377\\377\\377\\377"
         #expect(
             try failure(standIn("\(held); \(need)\\000\\000\\000\\000' >&0; sleep 100"))

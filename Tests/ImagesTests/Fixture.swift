@@ -21,7 +21,8 @@ enum Fixture {
     }
 
     static let readable = [
-        "plain.jpg", "progressive.jpg", "gray.jpg", "cmyk.jpg", "turned.jpg", "plain.png",
+        "plain.jpg", "progressive.jpg", "gray.jpg", "cmyk.jpg", "turned.jpg",
+        "arithmetic.jpg", "arithmetic-progressive.jpg", "plain.png",
         "gray.png", "bilevel.png", "alpha.png", "gray-alpha.png", "palette.png", "gamma.png",
         "rgb16.png", "gray16.png", "lossless.webp", "lossy.webp", "alpha.webp", "animated.webp",
         "plain.bmp", "palette4.bmp", "os2.bmp", "rle4.bmp", "rle8.bmp", "bilevel.bmp", "rgb555.bmp",

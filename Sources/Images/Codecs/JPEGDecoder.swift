@@ -42,7 +42,7 @@ enum JPEGDecoder {
         let samples: [UInt8]
         do {
             samples = try handle.pixels(bytes, width, height, format: format, channels: channels)
-        } catch ImageError.truncated where markers?.hasManyScans == false {
+        } catch ImageError.truncated where markers?.canTellItsEnd == true {
             // A file that lacks only the marker of its end is whole: with one, libjpeg is content.
             let ended = Array(bytes) + [0xFF, 0xD9]
             let result = ended.withUnsafeBytes { bytes in
@@ -52,7 +52,9 @@ enum JPEGDecoder {
             }
             samples = try result.get()
         }
-        return Image(sized: width, height, inks ? rgb(inverted: samples) : samples)
+        return Image(
+            reduced: inks ? rgb(inverted: samples) : samples, width: width, height: height,
+            from: (header.width, header.height), by: part)
     }
 
     /// RGB from CMYK as Adobe stores it, 255 for no ink; Pillow's arithmetic.

@@ -64,6 +64,10 @@ struct JPEGHeader {
         return nil
     }
 
+    /// Whether libjpeg, given an end, warns where pixels are missing before it: of several scans each
+    /// may end early, and arithmetic coding goes on with zeros.
+    var canTellItsEnd: Bool { !hasManyScans && process < 9 }
+
     /// What TurboJPEG does not decode of it, in words; nil if it does.
     var unreadFeature: String? {
         switch process {

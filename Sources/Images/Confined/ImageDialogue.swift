@@ -41,7 +41,8 @@ struct ImageDialogue {
     }
 
     private func image(_ payload: [UInt8]) -> Outcome {
-        guard payload.count == 16, let width = Int(exactly: payload.little(at: 0)),
+        guard payload.count == Image.encodedSizeByteCount,
+            let width = Int(exactly: payload.little(at: 0)),
             let height = Int(exactly: payload.little(at: 8)), width > 0, height > 0,
             request.limits.allow(width: width, height: height)
         else { return .invalid }
@@ -51,7 +52,12 @@ struct ImageDialogue {
             isFilled = fill(UnsafeMutableRawBufferPointer(target))
             initialized = isFilled ? count : 0
         }
-        return isFilled ? .image(Image(sized: width, height, pixels)) : .silent
+        guard isFilled else { return .silent }
+        var image = Image(sized: width, height, pixels)
+        let extent = Box(encodedSize: payload)
+        guard image.covers(extent) else { return .invalid }
+        image.extent = extent
+        return .image(image)
     }
 
     /// A message; nil if none came, or something that is none.

@@ -6,7 +6,7 @@ enum Reply: UInt8 {
     case held = 0x48
     /// It needs bytes of the file: offset and number. The parent sends those bytes and no more.
     case need = 0x4E
-    /// Width and height; the pixels follow.
+    /// Width, height and extent; the pixels follow.
     case image = 0x49
     /// Why there is no image.
     case refusal = 0x52
@@ -21,6 +21,30 @@ extension [UInt8] {
     /// The number of eight bytes at an offset that has them.
     func little(at offset: Int) -> UInt64 {
         (0..<8).reduce(0) { $0 | UInt64(self[offset + $1]) << ($1 * 8) }
+    }
+}
+
+extension Image {
+    /// The bytes of a size.
+    static let encodedSizeByteCount = 48
+
+    /// Width, height, and the edges of the extent.
+    var encodedSize: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(little: UInt64(width))
+        bytes.append(little: UInt64(height))
+        for edge in [extent.left, extent.top, extent.right, extent.bottom] {
+            bytes.append(little: edge.bitPattern)
+        }
+        return bytes
+    }
+}
+
+extension Box {
+    /// The box whose edges are the last four numbers of a size.
+    init(encodedSize bytes: [UInt8]) {
+        let edges = (2..<6).map { Double(bitPattern: bytes.little(at: $0 * 8)) }
+        self.init(left: edges[0], top: edges[1], right: edges[2], bottom: edges[3])
     }
 }
 

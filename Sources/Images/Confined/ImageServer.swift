@@ -31,10 +31,7 @@ public enum ImageServer {
             guard let (request, byteCount) = DecodeRequest.decoded(bytes) else { return 65 }
             do {
                 let image = try request.decode(ParentBytes(count: byteCount))
-                var size: [UInt8] = []
-                size.append(little: UInt64(image.width))
-                size.append(little: UInt64(image.height))
-                send(.image, size)
+                send(.image, image.encodedSize)
                 image.pixels.withUnsafeBytes(put)
             } catch {
                 let refusal = Refusal(error)

@@ -115,7 +115,7 @@ private struct TIFFImage {
         isPlanar = u16(284, 1) == 2
         isTiled = tiff.is_tiled(file) != 0
         if compression == 7, photometric == 6 { graft_tiff_ask_rgb(&tiff, file) }
-        isConverted = photometric == 6 && compression != 7 || photometric == 8
+        isConverted = photometric == 6 && compression != 7
         if isConverted { graft_tiff_ask_upright(&tiff, file) }
         let bits = u16(258, 1)
         layout = try TIFFLayout(

@@ -36,7 +36,8 @@ struct TIFFLayout {
             guard !palette.isEmpty else { throw request.malformed("it has no palette") }
         case 5: needed = 4
         case 6: needed = samples == 1 ? 1 : 3
-        case 8: needed = 3
+        // libtiff's colours for it are beyond what is called equal, up to 89 of 255 from Pillow's.
+        case 8: throw request.unsupported("CIELab colour")
         case 32_803, 34_892:
             throw request.unsupported("the unprocessed data of a camera's sensor")
         default: throw request.unsupported("photometric interpretation \(photometric)")

@@ -116,7 +116,8 @@ package struct ContactSheet: Sendable {
         _ image: Image, name: String, caption: String = "", section: String = "",
         marks: [Mark] = []
     ) throws {
-        let (width, height) = (Double(image.width), Double(image.height))
+        let width = image.extent.right - image.extent.left
+        let height = image.extent.bottom - image.extent.top
         let share = min(1, Double(thumbnailSide) / max(width, height))
         let size = [width, height].map { max(1, Int(($0 * share).rounded())) }
         let thumbnail =

@@ -119,7 +119,8 @@ extension ContactSheet {
         do {
             let opened = try image.open(covering: 640)
             // A large JPEG is decoded smaller than the boxes are drawn in.
-            let scale = image.width.map { Double(opened.width) / Double(max($0, 1)) } ?? 1
+            let shown = opened.extent.right - opened.extent.left
+            let scale = image.width.map { shown / Double(max($0, 1)) } ?? 1
             try add(
                 opened, name: image.name, caption: caption, section: section,
                 marks: image.annotations.enumerated().map { index, annotation in
