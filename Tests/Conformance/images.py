@@ -153,7 +153,8 @@ for name in ("arithmetic.jpg", "arithmetic-progressive.jpg"):
 # Large JPEGs are decoded at a half, a quarter or an eighth, as Pillow's draft mode does; what Pillow makes of the whole image is
 # near: an average in the frequency domain for one of the pixels.
 spread = []
-for width, height in ((517, 389), (1031, 777), (1023, 781), (641, 2000), (2000, 643)):
+KINDS = ((32, None, "bilinear"), (28, 37, "bicubic"), (60, 64, "bilinear"), (63, None, "lanczos"))
+for index, (width, height) in enumerate(((517, 389), (1031, 777), (1023, 781), (641, 2000), (2000, 643))):
     yy, xx = np.mgrid[0:height, 0:width]
     base = np.stack([xx * 255 / width, yy * 255 / height, 128 + 90 * np.sin(xx / 19) * np.cos(yy / 17)], -1)
     image = Image.fromarray((base + rng.normal(0, 12, base.shape)).clip(0, 255).astype(np.uint8))
@@ -162,7 +163,7 @@ for width, height in ((517, 389), (1031, 777), (1023, 781), (641, 2000), (2000, 
         exif[0x0112] = orientation
         path = folder / f"{width}x{height}-{orientation}.jpg"
         image.save(path, quality=90, exif=exif, progressive=orientation % 2 == 0, subsampling=orientation % 3)
-        for crop, side, kernel in ((32, None, "bilinear"), (28, 37, "bicubic"), (60, 64, "bilinear"), (63, None, "lanczos")):
+        for crop, side, kernel in (KINDS[(orientation + index) % 4],):
             factor = next((f for f in (8, 4, 2) if min(width, height) // f >= 2 * max(crop, side or 0)), 1)
             options = ["--normalize", "pass-through", "--size", crop, "--kernel", kernel]
             options += ["--shorter-side", side] if side else []

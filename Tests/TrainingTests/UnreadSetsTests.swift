@@ -141,6 +141,35 @@ import Testing
         #expect(try boxes() == ["cat 1.0 2.0 5.0 5.0"])
     }
 
+    /// Tables whose first row is a box: of Make Sense, and of Google's AutoML with shares of the sides.
+    @Test func tablesWithoutNamesOfColumns() throws {
+        try draw("a.png")
+        try write("cat,1,2,4,3,a.png,20,10\n", to: "labels_my-project.csv")
+        #expect(try boxes() == ["cat 1.0 2.0 5.0 5.0"])
+        try write(
+            "TRAIN,gs://bucket/a.png,cat,0.05,0.2,,,0.25,0.5,,\nTEST,gs://bucket/b.png,,,,,,,,,\n",
+            to: "labels_my-project.csv")
+        #expect(try boxes() == ["cat 1.0 2.0 5.0 5.0"])
+    }
+
+    /// COCO's panoptic sets: each segment is an annotation, and its mask is said not to be read.
+    @Test func panoptic() throws {
+        try draw("images/a.png")
+        try write(
+            """
+            {"images": [{"id": 1, "file_name": "a.png", "width": 20, "height": 10}],
+            "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "sky"}],
+            "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": [
+            {"id": 9, "category_id": 1, "bbox": [1, 2, 4, 3], "iscrowd": 0},
+            {"id": 5, "category_id": 2, "bbox": [0, 0, 20, 4], "iscrowd": 1},
+            {"id": 6, "category_id": 7, "bbox": [0, 0, 20, 4]}]}]}
+            """, to: "annotations/panoptic_train.json")
+        #expect(try boxes() == ["cat 1.0 2.0 5.0 5.0", "sky 0.0 0.0 20.0 4.0"])
+        let set = try AnnotatedImages.read(root)
+        #expect(set.notes.contains { $0.contains("panoptic") } && set.omissions.count == 1)
+        #expect(set.images[0].annotations[1].isCrowd)
+    }
+
     @Test(arguments: [
         ("train/a.tfrecord-00000-of-00002", "is a TFRecord file"), ("x/data.mdb", "LMDB"),
         ("train-images-idx3-ubyte", "IDX"), ("data_batch_1", "CIFAR"), ("x.npz", "holds arrays"),

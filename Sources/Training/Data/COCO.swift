@@ -34,6 +34,8 @@ private struct COCOFile {
     private var paths: [String: Int] = [:]
     private var skeletons: [String: [String]] = [:]
     private var supercategories: Set<String> = []
+    /// Whether annotations hold segments, as a panoptic set's do.
+    private var isPanoptic = false
 
     init(path: String, split: DataSplit?, _ reading: PhotoReading) {
         self.path = path
@@ -70,7 +72,7 @@ private struct COCOFile {
         }
         var used: Set<String> = []
         for (index, annotation) in (annotations ?? []).enumerated() {
-            if let name = read(annotation: annotation, index) { used.insert(name) }
+            used.formUnion(read(annotation: annotation, index))
         }
         draft.set.notes += finder.notes
         settleClasses(used)
@@ -129,19 +131,36 @@ private struct COCOFile {
         self.draft.entries.append(draft)
     }
 
-    /// The class, if the annotation counts.
-    private mutating func read(annotation tree: JSONTree, _ index: Int) -> String? {
+    /// The classes of what an annotation holds, if it counts: one, or in a panoptic set one for each
+    /// segment, whose masks are images beside that are not read.
+    private mutating func read(annotation tree: JSONTree, _ index: Int) -> [String] {
         guard let object = tree.object else {
             leaveOut(.malformed, "annotation \(index)", nil, "expected an object")
-            return nil
+            return []
         }
         let id = object["id"]?.name
         let entry = "annotation \(index)" + (id.map { ", id \($0)" } ?? "")
         guard let image = object["image_id"]?.name, let place = places[image] else {
             let found = object["image_id"]?.name ?? "none"
             leaveOut(.unknownImage, entry, object.line, "image id \(found)")
-            return nil
+            return []
         }
+        guard let segments = object["segments_info"]?.list else {
+            return [read(object, entry, place)].compactMap(\.self)
+        }
+        if !isPanoptic {
+            isPanoptic = true
+            draft.set.notes.append(
+                "`\(path)` is a panoptic set: the boxes of its segments are read, their masks are not"
+            )
+        }
+        return segments.enumerated().compactMap { number, segment in
+            guard let segment = segment.object else { return nil }
+            return read(segment, entry + ", segment \(number)", place)
+        }
+    }
+
+    private mutating func read(_ object: JSONObject, _ entry: String, _ place: Int) -> String? {
         guard let category = object["category_id"]?.name, let name = names[category] else {
             let found = object["category_id"]?.name ?? "none"
             leaveOut(.unknownClass, entry, object.line, "category id \(found)")

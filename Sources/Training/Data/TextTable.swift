@@ -79,11 +79,10 @@ struct TextTable {
         guard let header = found.first else { return }
         // A name of an image is no name of a column.
         if header.fields.contains(where: { ContentKind.hasReadableExtension($0) }) {
-            if Self.areBoxes(found.map(\.fields)) {
-                titles = ["path", "x1", "y1", "x2", "y2", "class"]
+            if let known = Headless.allCases.first(where: { $0.fits(found.map(\.fields)) }) {
+                titles = known.titles
                 notes.append(
-                    "`\(path)` has no names of columns: they are taken as a path, the left, top, right and "
-                        + "bottom edges of a box, and a class")
+                    "`\(path)` has no names of columns: they are taken as \(known.words)")
             } else {
                 titles = header.fields.indices.map { "column\($0 + 1)" }
                 notes.append(
@@ -105,17 +104,6 @@ struct TextTable {
             }
             lines.append(row.line)
             rows.append(fields.map { Cell(texts: [$0]) })
-        }
-    }
-
-    /// Whether rows without names of columns are boxes as keras-retinanet has them: a path, four edges and
-    /// a class, or a path alone for an image without objects.
-    private static func areBoxes(_ rows: [[String]]) -> Bool {
-        rows.allSatisfy { fields in
-            guard fields.count == 6 else { return false }
-            let edges = fields[1...4]
-            return edges.allSatisfy { Double($0) != nil } && Double(fields[5]) == nil
-                || fields[1...].allSatisfy(\.isEmpty)
         }
     }
 
