@@ -29,6 +29,10 @@ public enum ArchitectureError: Diagnostic, Equatable {
     case keras(layer: String, reason: String)
     /// An ONNX model has, or would need, something that graft does not do.
     case onnx(node: String, reason: String)
+    /// A TFLite model has, or would need, something that graft does not do.
+    case tflite(operator: String, reason: String)
+    /// A program of torch.export has something that graft does not do.
+    case exportedProgram(node: String, reason: String)
 
     /// A network with several outputs, none of which is chosen, or none of the chosen name.
     case outputs([String], selected: String?)
@@ -85,6 +89,8 @@ public enum ArchitectureError: Diagnostic, Equatable {
         case .notBuiltIn(let name, let source):
             "\(source) names the network `\(name)`, which is not built into graft"
         case .onnx(let node, let reason): "the ONNX node `\(node)`: \(reason)"
+        case .tflite(let name, let reason): "the TFLite operator `\(name)`: \(reason)"
+        case .exportedProgram(let node, let reason): "the node `\(node)`: \(reason)"
         case .keras(let layer, let reason): "the Keras layer `\(layer)`: \(reason)"
         case .variant(let name, let other, let differences):
             "the weights are those of `\(name)`, which is another network than `\(other)`: "
@@ -107,7 +113,7 @@ public enum ArchitectureError: Diagnostic, Equatable {
     /// What to do about it.
     public var hint: String? {
         switch self {
-        case .onnx: nil
+        case .onnx, .tflite, .exportedProgram: nil
         case .outputs(let names, _):
             names.first.map { "choose one by its name: `--select \($0)`" }
                 ?? "leave out `--select`"

@@ -28,6 +28,8 @@ public enum Checkpoint {
         case tflite
         /// An ONNX model.
         case onnx
+        /// A program of torch.export (`.pt2`).
+        case exportedProgram
     }
 
     /// The format of a file, by its content and not by its name. For a folder, that of the file in
@@ -90,6 +92,8 @@ public enum Checkpoint {
         case .tensorflow: return try TensorBundle.read(storage, source)
         case .tflite: return try TFLite.read(storage, source)
         case .onnx: return try ONNXFile.read(storage, source)
+        case .exportedProgram:
+            return try ExportedProgramFile.read(storage, source, isolation)
         }
     }
 
@@ -110,6 +114,7 @@ public enum Checkpoint {
                 {
                     return .keras
                 }
+                if ExportedProgramFile.isProgram(names) { return .exportedProgram }
                 let other = ForeignFile.archive(names)
                 if case .archive = other {
                     if names.contains(where: { $0.hasSuffix("/data.pkl") || $0 == "data.pkl" }) {

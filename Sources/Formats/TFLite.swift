@@ -10,7 +10,7 @@ enum TFLite {
     static let identifier = Array("TFL3".utf8)
 
     /// Numbers of fields in tensorflow/compiler/mlir/lite/schema/schema.fbs.
-    private enum Field {
+    enum Field {
         static let subgraphs = 2
         static let description = 3
         static let buffers = 4
@@ -24,34 +24,52 @@ enum TFLite {
         let source = Source(path: source.path, format: "TFLite")
         return try storage.withBytes { bytes in
             let model = try FlatTable(root: bytes, source)
-            let buffers = try model.tables(Field.buffers)
             var state = StateDict(axes: .tflite)
-            // Tables may be named from many places, and so be more than the file.
-            var budget = bytes.count &* 8 + 1 << 16
             state.metadata["description"] = try model.text(Field.description)
-            let subgraphs = try model.tables(Field.subgraphs)
-            for (number, subgraph) in subgraphs.enumerated() {
-                for (index, tensor) in try subgraph.tables(Field.tensors).enumerated() {
-                    budget -= try cost(tensor)
-                    guard budget > 0 else {
-                        throw source.malformed(.tflite(.largeTables))
-                    }
-                    let buffer = Int(try tensor.integer(Field.buffer, UInt32(0)))
-                    guard buffer < buffers.count else {
-                        throw source.malformed(
-                            .tflite(.noBuffer(buffer, count: buffers.count)))
-                    }
-                    let range = try range(buffers[buffer], bytes.count, source)
-                    guard !range.isEmpty else { continue }
-                    var name = try tensor.text(Field.name) ?? ""
-                    if name.isEmpty { name = "tensor_\(index)" }
-                    if number > 0 { name = "subgraph_\(number)/\(name)" }
-                    // Names need not be unique.
-                    if state[name] != nil { name += "#\(index)" }
-                    try add(tensor, name, storage, range, source, &state)
-                }
+            try walk(model, byteCount: bytes.count, source) { place in
+                guard !place.range.isEmpty else { return }
+                try add(place.table, place.name, storage, place.range, source, &state)
             }
             return state
+        }
+    }
+
+    /// A tensor of a model, under the name that its numbers have in a state dict.
+    struct Place {
+        let subgraph: Int
+        let table: FlatTable
+        let name: String
+        /// Where its numbers lie; empty for what is computed.
+        let range: Range<Int>
+    }
+
+    /// Calls `body` with each tensor of each graph.
+    static func walk(
+        _ model: FlatTable, byteCount: Int, _ source: Source, body: (Place) throws -> Void
+    ) throws {
+        let buffers = try model.tables(Field.buffers)
+        // Tables may be named from many places, and so be more than the file.
+        var budget = byteCount &* 8 + 1 << 16
+        var taken: Set<String> = []
+        for (number, subgraph) in try model.tables(Field.subgraphs).enumerated() {
+            for (index, tensor) in try subgraph.tables(Field.tensors).enumerated() {
+                budget -= try cost(tensor)
+                guard budget > 0 else { throw source.malformed(.tflite(.largeTables)) }
+                let buffer = Int(try tensor.integer(Field.buffer, UInt32(0)))
+                guard buffer < buffers.count else {
+                    throw source.malformed(.tflite(.noBuffer(buffer, count: buffers.count)))
+                }
+                let range = try range(buffers[buffer], byteCount, source)
+                var name = try tensor.text(Field.name) ?? ""
+                if name.isEmpty { name = "tensor_\(index)" }
+                if number > 0 { name = "subgraph_\(number)/\(name)" }
+                if !range.isEmpty {
+                    // Names need not be unique.
+                    if taken.contains(name) { name += "#\(index)" }
+                    taken.formUnion([name, name + "/scale", name + "/zero_point"])
+                }
+                try body(Place(subgraph: number, table: tensor, name: name, range: range))
+            }
         }
     }
 
@@ -68,7 +86,7 @@ enum TFLite {
 
     /// Where the numbers of a buffer lie; empty for what is computed. Models over 2 GB keep them
     /// behind the flatbuffer.
-    private static func range(_ buffer: FlatTable, _ count: Int, _ source: Source) throws
+    static func range(_ buffer: FlatTable, _ count: Int, _ source: Source) throws
         -> Range<Int>
     {
         let offset = try buffer.integer(Field.offset, UInt64(0))
@@ -118,7 +136,7 @@ enum TFLite {
         }
     }
 
-    private static func dtype(_ code: Int8) -> DType? {
+    static func dtype(_ code: Int8) -> DType? {
         switch code {
         case 0: .f32
         case 1: .f16

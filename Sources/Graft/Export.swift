@@ -26,11 +26,13 @@ public enum OutputFormat: String, Sendable, CaseIterable {
     case keras
     /// ONNX, opset 20.
     case onnx
+    /// TensorFlow Lite, with the metadata that its tasks and MediaPipe's read.
+    case tflite
 
     /// Whether it says what the network is, so that it needs one.
     public var needsNetwork: Bool {
         switch self {
-        case .native, .kerasWeights, .keras, .onnx: true
+        case .native, .kerasWeights, .keras, .onnx, .tflite: true
         case .safetensors, .npz, .torch, .kerasH5: false
         }
     }
@@ -43,7 +45,8 @@ public struct ExportOptions: Sendable {
     /// The largest safetensors file; nil for one of any size.
     public var shardByteCount: Int?
     /// Whether the way from pixels to probabilities is part of the network. An ONNX model then takes
-    /// uint8 images (N, H, W, 3) of any size; a Keras model takes colours of 0 to 255 of its size.
+    /// uint8 images (N, H, W, 3) of any size; a Keras or TFLite model takes colours of 0 to 255 of
+    /// its size.
     public var withPreprocessing = false
     /// The function of the outputs that becomes a layer of the network.
     public var activation = OutputActivation.none
@@ -76,7 +79,7 @@ extension StateDict {
         case .npz: try Npz.write(self, to: path)
         case .torch: try TorchWriter.write(self, to: path)
         case .kerasH5: try KerasWriter.writeLegacy(self, to: path)
-        case .kerasWeights, .keras, .onnx:
+        case .kerasWeights, .keras, .onnx, .tflite:
             throw ModelError.unusable(
                 path, reason: "the format \(format.rawValue) needs a network",
                 hint: "name it with `--architecture`")
@@ -108,7 +111,8 @@ extension Model {
         to path: String, as format: OutputFormat, options: ExportOptions = ExportOptions()
     ) throws -> [String] {
         try requireHead(in: format)
-        var model = options.folds ? try folded() : self
+        // TFLite has no BatchNorm.
+        var model = try options.folds || format == .tflite ? folded() : self
         let writesNetwork = format.needsNetwork || format == .kerasH5
         if options.activation != .none {
             model = try model.withProbabilities(options.activation)
@@ -144,6 +148,12 @@ extension Model {
             var file = try AtomicFile(replacing: path)
             try file.write(bytes)
             try file.commit(durably: false)
+        case .tflite:
+            let file = try TFLiteExport.model(
+                model.graph, weights: model.weights,
+                input: Extent(preprocessing.height, preprocessing.width),
+                metadata: try model.tfliteMetadata(options))
+            try TFLiteFile.write(file, to: path)
         case .kerasWeights: try KerasWriter.writeWeights(try model.keras().layers, to: path)
         case .keras:
             let (config, layers) = try model.keras()
@@ -171,6 +181,27 @@ extension Model {
             : "float32 (batch, channels, height, width), prepared as `input` says"
         return try properties(
             input: preprocessing, inputNote: note, activation: remainingActivation)
+    }
+
+    /// What the metadata of a TFLite file say. The schema knows images whose channels are red first, or
+    /// grey: of others only graft's own properties tell.
+    private func tfliteMetadata(_ options: ExportOptions) throws -> TFLiteExport.Metadata {
+        var metadata = TFLiteExport.Metadata()
+        metadata.labels = labels
+        metadata.licence = source.licence ?? ""
+        metadata.properties = try properties(
+            input: preprocessing,
+            inputNote: options.withPreprocessing
+                ? "0 to 255 (batch, height, width, channels), resized; normalised inside"
+                : "float32 (batch, height, width, channels), prepared as `input` says",
+            activation: remainingActivation)
+        let it = preprocessing.normalization
+        if it.channels == .rgb || it.channels == .grey {
+            metadata.normalization = (
+                it.mean.map { $0 / it.scale }, it.std.map { $0 / it.scale }
+            )
+        }
+        return metadata
     }
 
     private func kerasProperties(_ options: ExportOptions) throws -> String {

@@ -151,15 +151,19 @@ public enum Models {
         let fetched = try await file(reference, hub, progress)
         let state = try opened ?? Checkpoint.open(fetched.path, stateDict: stateDict)
         let source = Model.Source(reference: reference, sha256: fetched.sha256)
-        if architecture == nil, try Checkpoint.kind(of: fetched.path) == .onnx {
-            var (graph, weights, input, metadata) = try ONNXImport.read(
-                fetched.path, initializers: state, select: select)
-            weights.remarks = state.remarks
+        if architecture == nil,
+            let network = try DescribedNetwork(at: fetched.path, state: state, select: select)
+        {
+            var preprocessing = Preprocessing.unknown(for: network.graph, network.input)
+            if let normalization = network.normalization {
+                preprocessing.normalization = normalization
+            }
             var model = Model(
-                graph: graph, weights: weights, preprocessing: .unknown(for: graph, input),
+                graph: network.graph, weights: network.weights, preprocessing: preprocessing,
                 labels: [], source: source)
             try model.adopt(
-                metadata: metadata, companions: CompanionFiles(beside: fetched.path))
+                metadata: network.properties, companions: CompanionFiles(beside: fetched.path),
+                isPrepared: network.normalization != nil)
             return (model, select != nil)
         }
         if Model.isNative(state) {

@@ -39,8 +39,8 @@ struct ConvertCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "The format to write (default: by the extension of the output).",
             discussion: """
-                .onnx, .keras, .h5, .weights.h5, .npz, .pth and .pt say it; anything else is a native \
-                model.
+                .onnx, .tflite, .keras, .h5, .weights.h5, .npz, .pth and .pt say it; anything else is a \
+                native model.
                 """)) var to: OutputFormat?
     @Option(help: "The type of floating-point numbers; as they are by default.")
     var dtype: Precision?
@@ -52,7 +52,7 @@ struct ConvertCommand: AsyncParsableCommand {
             "Embed preprocessing and probabilities in the model.",
             discussion: """
                 An ONNX model takes uint8 images (N, H, W, 3) of any size and answers as `graft \
-                predict`. A Keras model takes values of 0 to 255 of its input size.
+                predict`. A Keras or TFLite model takes values of 0 to 255 of its input size.
                 """)) var withPreprocessing = false
     @Flag(help: "End in the softmax that makes probabilities of the scores.") var softmax = false
     @Flag(help: "End in the sigmoid that makes probabilities of the scores.") var sigmoid = false
@@ -84,9 +84,9 @@ struct ConvertCommand: AsyncParsableCommand {
                     + named.map(\.rawValue).joined(separator: " or "))
         }
         let hasLayers = format.needsNetwork || format == .kerasH5
-        guard !withPreprocessing || [.onnx, .keras, .kerasH5].contains(format) else {
+        guard !withPreprocessing || [.onnx, .tflite, .keras, .kerasH5].contains(format) else {
             throw ValidationError(
-                "--with-preprocessing: only onnx, keras and keras-h5 have room for it")
+                "--with-preprocessing: only onnx, tflite, keras and keras-h5 have room for it")
         }
         guard !softmax || !sigmoid else {
             throw ValidationError("--softmax and --sigmoid exclude each other")
@@ -98,6 +98,9 @@ struct ConvertCommand: AsyncParsableCommand {
         }
         guard format != .onnx || dtype == nil || dtype == .f32 else {
             throw ValidationError("--dtype: graft writes ONNX in f32 only")
+        }
+        guard format != .tflite || dtype != .bf16 else {
+            throw ValidationError("--dtype: TFLite holds f32 and f16")
         }
         guard shardSize == nil || format == .safetensors else {
             throw ValidationError("--shard-size: only --to safetensors has shards")
@@ -168,7 +171,8 @@ extension OutputFormat {
         let name = (path.split(separator: "/").last ?? "").lowercased()
         let all: [(String, [OutputFormat])] = [
             (".weights.h5", [.kerasWeights, .kerasH5]), (".h5", [.kerasH5, .kerasWeights]),
-            (".hdf5", [.kerasH5, .kerasWeights]), (".onnx", [.onnx]), (".keras", [.keras]),
+            (".hdf5", [.kerasH5, .kerasWeights]), (".onnx", [.onnx]),
+            (".tflite", [.tflite]), (".keras", [.keras]),
             (".npz", [.npz]), (".pth", [.torch]), (".pt", [.torch]), (".ckpt", [.torch]),
             (".bin", [.torch]), (".safetensors", [.native, .safetensors]),
         ]

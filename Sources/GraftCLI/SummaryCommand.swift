@@ -104,9 +104,10 @@ struct SummaryCommand: ParsableCommand {
                 config, state: state, select: selection.select)
             return (graph, input)
         }
-        if try Checkpoint.kind(of: network) == .onnx {
-            let (graph, _, input) = try ONNXImport.open(
-                Checkpoint.file(at: network), initializers: state, select: selection.select)
+        let path = try Checkpoint.file(at: network)
+        if let (graph, input) = try Models.network(
+            at: path, state: state, select: selection.select)
+        {
             return (graph, input)
         }
         let found = try Architectures.open(state, input: extent)

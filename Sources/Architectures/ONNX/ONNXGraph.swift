@@ -45,7 +45,7 @@ struct ONNXGraph {
 
     /// The name, or with a number where another value has it: layers of a file that graft reads may be
     /// called as graft calls the parts of others.
-    private mutating func claim(_ name: String) -> String {
+    mutating func claim(_ name: String) -> String {
         var unique = name
         var number = 0
         while !names.insert(unique).inserted {
@@ -78,17 +78,19 @@ struct ONNXGraph {
         }
     }
 
-    /// Adds an operator that reads `inputs` and returns the name of its value.
+    /// Adds an operator that reads `inputs` and returns the name of its value. `yields` names its
+    /// values where they have names that others know them by.
     @discardableResult
     mutating func emit(
-        _ type: String, name: String, inputs: [String], attributes: Attributes = [:]
+        _ type: String, name: String, inputs: [String], attributes: Attributes = [:],
+        yields outputs: [String]? = nil
     ) -> String {
         let name = claim(name)
         var node = Onnx_NodeProto()
         node.opType = type
         node.name = name
         node.input = inputs
-        node.output = [name]
+        node.output = outputs ?? [name]
         for (name, value) in attributes.entries {
             var attribute = Onnx_AttributeProto()
             attribute.name = name
@@ -109,7 +111,7 @@ struct ONNXGraph {
             node.attribute.append(attribute)
         }
         nodes.append(node)
-        return name
+        return node.output.first ?? name
     }
 
     /// Adds the operator that a node is: it has the node's name, and reads the node's inputs and

@@ -40,14 +40,24 @@ public enum ONNXImport {
                 node: path, reason: "it has \(count) nodes, expected at most \(maximumNodeCount)")
         }
         leaveOutPreprocessing(in: &model)
-        try choose(select, in: &model.graph)
         let opset = model.opsetImport.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }
-        var reader = try ONNXReader(
-            model.graph, initializers: initializers, opset: Int(clamping: opset?.version ?? 1))
-        for node in model.graph.node { try reader.add(node) }
-        let (graph, weights, input) = try reader.finish()
+        let (graph, weights, input) = try read(
+            model.graph, initializers: initializers, opset: Int(clamping: opset?.version ?? 1),
+            select: select)
         let metadata = Dictionary(model.metadataProps.map { ($0.key, $0.value) }) { $1 }
         return (graph, weights, input, metadata)
+    }
+
+    /// The network that a graph of ONNX operators is, whether a file has it or a reader of another
+    /// format wrote it.
+    static func read(
+        _ proto: Onnx_GraphProto, initializers: StateDict, opset: Int, select: String?
+    ) throws -> (graph: Graph, weights: StateDict, input: Extent) {
+        var proto = proto
+        try choose(select, in: &proto)
+        var reader = try ONNXReader(proto, initializers: initializers, opset: opset)
+        for node in proto.node { try reader.add(node) }
+        return try reader.finish()
     }
 
     /// Leaves the output called `select` alone, and the nodes that it needs.

@@ -113,7 +113,7 @@ struct ONNXNode {
 
 extension Tensor {
     /// The elements as integers: those beyond the range of Int are its ends.
-    fileprivate var integers: [Int] {
+    var integers: [Int] {
         guard dtype == .i64 else {
             return doubles.map { value in
                 Int(exactly: value.rounded()) ?? (value > 0 ? .max : value < 0 ? .min : 0)

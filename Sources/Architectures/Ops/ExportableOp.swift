@@ -9,6 +9,8 @@ protocol ExportableOp: OpRule {
     func write(at site: ONNXSite, to graph: inout ONNXGraph) throws -> String
     /// Writes the node as Keras layers and returns the one that holds its value.
     func write(at site: KerasSite, to model: inout KerasModel) throws -> Int
+    /// Writes the node as TFLite steps and returns its values.
+    func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value]
     /// Whether it only moves elements or chooses among them, so that integers stay what they are.
     var keepsIntegers: Bool { get }
     /// Whether its value is ≥ 0, where it is known which of its inputs are.
@@ -16,6 +18,11 @@ protocol ExportableOp: OpRule {
 }
 
 extension ExportableOp {
+    /// None, unless an operation says otherwise.
+    func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
+        throw site.unsupported("`\(kind)`")
+    }
+
     /// Not, unless an operation says otherwise.
     var keepsIntegers: Bool { false }
 

@@ -30,6 +30,8 @@ public enum FormatFlaw: Equatable, Sendable, Codable {
     case onnx(ONNXFlaw)
     /// A TFLite model.
     case tflite(TFLiteFlaw)
+    /// A program of torch.export.
+    case exportedProgram(ExportedProgramFlaw)
     /// A TensorFlow checkpoint.
     case tensorFlow(TensorFlowFlaw)
     /// An index of several files.
@@ -52,6 +54,7 @@ public enum FormatFlaw: Equatable, Sendable, Codable {
         case .parser(let flaw): flaw.explanation
         case .onnx(let flaw): flaw.explanation
         case .tflite(let flaw): flaw.explanation
+        case .exportedProgram(let flaw): flaw.explanation
         case .tensorFlow(let flaw): flaw.explanation
         case .shards(let flaw): flaw.explanation
         }

@@ -53,6 +53,14 @@ public enum TFLiteFlaw: Equatable, Sendable, Codable {
     case impossibleShape(tensor: String, Shape)
     /// Another number of bytes than type and shape ask for.
     case wrongSize(tensor: String, DType, Shape, found: Int)
+    /// A file without a graph.
+    case noGraph
+    /// More steps than a graph may have.
+    case steps(count: Int, limit: Int)
+    /// A tensor that the graph does not have.
+    case noTensor(Int, count: Int)
+    /// An operator that the file does not list.
+    case noOperator(Int, count: Int)
     /// A contradiction in a sparse tensor.
     case sparsity(tensor: String, SparsityFlaw)
 
@@ -85,6 +93,10 @@ public enum TFLiteFlaw: Equatable, Sendable, Codable {
         case .largeTables: "its tables describe more than the file holds"
         case .noBuffer(let buffer, let count): "a tensor is stored in buffer \(buffer) of \(count)"
         case .outside: "a buffer ends past the end of the file"
+        case .noGraph: "it holds no graph"
+        case .steps(let count, let limit): "it has \(count) operators, expected at most \(limit)"
+        case .noTensor(let tensor, let count): "an operator names tensor \(tensor) of \(count)"
+        case .noOperator(let index, let count): "an operator is of kind \(index) of \(count)"
         case .impossibleShape(let tensor, let shape):
             "`\(tensor)` has the impossible shape \(shape)"
         case .wrongSize(let tensor, let dtype, let shape, let found):
@@ -201,6 +213,30 @@ public enum TensorFlowFlaw: Equatable, Sendable, Codable {
             case .shape(let shape): "a part of `\(variable)` has the shape \(shape)"
             case .overlap: "two parts of `\(variable)` overlap"
             }
+        }
+    }
+}
+
+/// One way in which a program of torch.export contradicts itself.
+public enum ExportedProgramFlaw: Equatable, Sendable, Codable {
+    /// An archive without a graph.
+    case noGraph
+    /// A field of the schema that is not there, or is not what the schema says.
+    case noField(String)
+    /// More nodes than a graph may have.
+    case nodes(count: Int, limit: Int)
+    /// A weight whose bytes are not in the archive.
+    case noWeight(String)
+    /// A weight without type and shape.
+    case noDescription(String)
+
+    var explanation: String {
+        switch self {
+        case .noGraph: "it holds no graph"
+        case .noField(let name): "`\(name)` is missing in its graph or not as the schema says"
+        case .nodes(let count, let limit): "it has \(count) nodes, expected at most \(limit)"
+        case .noWeight(let name): "the bytes of `\(name)` are missing"
+        case .noDescription(let name): "`\(name)` has no type and shape"
         }
     }
 }

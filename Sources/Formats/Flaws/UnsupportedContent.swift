@@ -157,6 +157,8 @@ public enum UnwritableContent: Equatable, Sendable {
     case memberName(String)
     /// A header that is longer than the format allows.
     case largeHeader(byteCount: Int, limit: Int)
+    /// More bytes than a flatbuffer can address.
+    case largeFlatBuffer(byteCount: Int)
 
     /// The cause in words.
     var explanation: String {
@@ -172,6 +174,8 @@ public enum UnwritableContent: Equatable, Sendable {
         case .memberName(let name): "nothing in it may be called `\(name)`"
         case .largeHeader(let count, let limit):
             "the header needs \(count) bytes, the format allows \(limit)"
+        case .largeFlatBuffer(let count):
+            "it needs \(count) bytes, the format allows \(FlatBufferWriter.maximumByteCount)"
         }
     }
 
@@ -179,6 +183,7 @@ public enum UnwritableContent: Equatable, Sendable {
     var remedy: String? {
         switch self {
         case .hdf5Type, .torchType, .partialByte: "convert them with `--dtype f32`"
+        case .largeFlatBuffer: "half precision takes half of it: `--dtype f16`"
         case .duplicateLayer, .reservedName, .memberName, .largeHeader: nil
         }
     }

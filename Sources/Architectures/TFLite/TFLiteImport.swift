@@ -1,0 +1,57 @@
+// TFLite -> Graph: the whole file.
+
+package import GraftNetworks
+package import GraftSchemas
+package import GraftTensors
+
+/// Reads a TensorFlow Lite model as a graph with weights.
+package enum TFLiteImport {
+    /// The network, its weights and the size of image that it was made for. `select` names the output
+    /// to take, of a model with several.
+    ///
+    /// Weights are single precision: half precision and integers become what they stand for. Maps are
+    /// (N, C, H, W). A value that the file has as integers is kept within what they can hold, and not
+    /// rounded.
+    ///
+    /// - Throws: ``ArchitectureError/tflite(operator:reason:)`` that names what graft cannot run.
+    package static func read(
+        _ model: TFLiteModel, select: String? = nil
+    ) throws -> TFLiteNetwork {
+        var reader = TFLiteReader(model)
+        try reader.addInputs()
+        for (number, step) in model.steps.enumerated() {
+            try reader.add(TFLiteCall(step: step, number: number, in: model))
+        }
+        try reader.addOutputs()
+        do {
+            let (graph, weights, input) = try reader.draft.finish(named: "tflite", select: select)
+            var network = TFLiteNetwork(graph: graph, weights: weights, input: input)
+            network.labels = model.metadata.labels
+            network.properties = model.properties
+            let (mean, deviation) = (model.metadata.mean, model.metadata.deviation)
+            if !mean.isEmpty, (mean + deviation).allSatisfy(\.isFinite),
+                deviation.allSatisfy({ $0 > 0 })
+            {
+                network.normalization = (mean.map(Double.init), deviation.map(Double.init))
+            }
+            return network
+        } catch let error as ArchitectureError {
+            guard case .onnx(let node, let reason) = error else { throw error }
+            throw ArchitectureError.tflite(operator: node, reason: reason)
+        }
+    }
+}
+
+/// A network that a TFLite file describes.
+package struct TFLiteNetwork {
+    package var graph: Graph
+    package var weights: StateDict
+    /// The size of image that it was made for.
+    package var input: Extent
+    /// The names of the classes.
+    package var labels: [String] = []
+    /// What graft said of a model that it wrote.
+    package var properties: [String: String] = [:]
+    /// The mean and the divisor by channel that make pixels of 0 to 255 the input.
+    package var normalization: (mean: [Double], deviation: [Double])?
+}
