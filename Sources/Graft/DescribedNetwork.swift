@@ -1,4 +1,4 @@
-// Networks that their own file describes: ONNX and TFLite.
+// Networks that their own file describes: ONNX, TFLite and torch.export's programs.
 
 internal import FoundationEssentials
 internal import GraftArchitectures
@@ -39,8 +39,10 @@ struct DescribedNetwork {
                 normalization = Normalization(scale: 1, mean: mean, std: deviation)
                     .forChannels(graph.inputChannels)
             }
-        case .safetensors, .hdf5, .torch, .npy, .npz, .keras, .shards, .tensorflow,
-            .exportedProgram: return nil
+        case .exportedProgram:
+            (graph, weights, input) = try ExportedProgramImport.read(
+                try ExportedProgramFile.program(at: path), weights: state, select: select)
+        case .safetensors, .hdf5, .torch, .npy, .npz, .keras, .shards, .tensorflow: return nil
         }
         weights.remarks = state.remarks
     }
