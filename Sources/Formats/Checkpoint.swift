@@ -93,7 +93,7 @@ public enum Checkpoint {
         case .tflite: return try TFLite.read(storage, source)
         case .onnx: return try ONNXFile.read(storage, source)
         case .exportedProgram:
-            return try ExportedProgramFile.read(storage, source, isolation)
+            return try ExportedProgramFile.read(storage, in: source, isolation: isolation)
         }
     }
 

@@ -20,7 +20,9 @@ package enum ExportedProgramFile {
 
     /// Whether an archive with these members is one.
     static func isProgram(_ names: some Collection<String>) -> Bool {
-        names.contains { $0.hasSuffix("/" + graph) || $0 == oldGraph || $0.hasSuffix("/" + oldGraph) }
+        names.contains {
+            $0.hasSuffix("/" + graph) || $0 == oldGraph || $0.hasSuffix("/" + oldGraph)
+        }
     }
 
     /// The graph of the program at `path`.
@@ -29,10 +31,10 @@ package enum ExportedProgramFile {
     package static func program(at path: String) throws -> ExportedProgram {
         let source = Source(path: path, format: "pt2")
         let archive = try ZipArchive(try Storage(mapping: path), source, .current)
-        return try program(archive, source)
+        return try program(archive, in: source)
     }
 
-    static func program(_ archive: ZipArchive, _ source: Source) throws -> ExportedProgram {
+    static func program(_ archive: ZipArchive, in source: Source) throws -> ExportedProgram {
         let member = archive.members.values.first {
             $0.name.hasSuffix(graph) || $0.name.hasSuffix(oldGraph)
         }
@@ -48,21 +50,22 @@ package enum ExportedProgramFile {
 
     /// The weights and constants, by the names that the graph has for them.
     static func read(
-        _ storage: Storage, _ source: Source, _ isolation: Isolation
+        _ storage: Storage, in source: Source, isolation: Isolation
     ) throws -> StateDict {
         let source = Source(path: source.path, format: "pt2")
         let archive = try ZipArchive(storage, source, isolation)
         var state = StateDict()
         // Of a model on two devices there would be several; one name is one tensor all the same.
-        for (config, isOld) in [(weights, false), (constants, false), (oldWeights, true),
-            (oldConstants, true)]
-        {
+        for (config, isOld) in [
+            (weights, false), (constants, false), (oldWeights, true),
+            (oldConstants, true),
+        ] {
             guard let member = archive.members.values.first(where: { $0.name.hasSuffix(config) })
             else { continue }
             let part =
                 try isOld
-                ? pickled(member, archive, source, isolation)
-                : plain(member, archive, source, isolation)
+                ? pickled(member, of: archive, in: source, isolation: isolation)
+                : plain(member, of: archive, in: source, isolation: isolation)
             for (name, tensor) in part.tensors where state[name] == nil { state[name] = tensor }
         }
         return state
@@ -70,8 +73,8 @@ package enum ExportedProgramFile {
 
     /// What a member that `torch.save` wrote holds; nothing if it holds no tensors.
     private static func pickled(
-        _ member: ZipArchive.Member, _ archive: ZipArchive, _ source: Source,
-        _ isolation: Isolation
+        _ member: ZipArchive.Member, of archive: ZipArchive, in source: Source,
+        isolation: Isolation
     ) throws -> StateDict {
         let (storage, range) = try archive.content(member)
         guard !range.isEmpty else { return StateDict() }
@@ -89,8 +92,8 @@ package enum ExportedProgramFile {
 
     /// The tensors that a list of members describes.
     private static func plain(
-        _ member: ZipArchive.Member, _ archive: ZipArchive, _ source: Source,
-        _ isolation: Isolation
+        _ member: ZipArchive.Member, of archive: ZipArchive, in source: Source,
+        isolation: Isolation
     ) throws -> StateDict {
         var text = try archive.text(member)
         let tree = try text.withUTF8 {
@@ -106,7 +109,8 @@ package enum ExportedProgramFile {
                 let own = archive.members["\(folder)/\(path)"]
             else { throw source.malformed(.exportedProgram(.noWeight(name))) }
             if entry.value["use_pickle"]?.truth == true {
-                let tensors = try pickled(own, archive, source, isolation).tensors
+                let tensors = try pickled(own, of: archive, in: source, isolation: isolation)
+                    .tensors
                 // A script object is no tensor, and no operator that graft has reads one.
                 if let tensor = tensors.values.first, tensors.count == 1 { state[name] = tensor }
                 continue

@@ -7,38 +7,69 @@ import GraftTensors
 struct ExportedProgramReader {
     /// The most nodes of a graph.
     static let maximumNodeCount = 100_000
+    /// How deep graphs may lie in graphs.
+    private static let maximumDepth = 8
     /// The most axes of a value.
     private static let maximumRank = 16
 
     let source: Source
 
-    private func missing(_ field: String) -> FormatError {
-        source.malformed(.exportedProgram(.noField(field)))
+    /// The fields that a graph and its weights must have.
+    private enum Field: String {
+        case graph, nodes, signature, sizes, strides, size, target, arg, subgraph
+        case name = "arg.name"
+    }
+
+    private func missing(_ field: Field) -> FormatError {
+        source.malformed(.exportedProgram(.noField(field.rawValue)))
     }
 
     func program(_ tree: JSONTree) throws -> ExportedProgram {
         guard let module = tree["graph_module"], let graph = module["graph"] else {
-            throw missing("graph_module.graph")
+            throw missing(.graph)
         }
         var program = ExportedProgram()
-        for entry in graph["tensor_values"]?.object?.members ?? [] {
-            program.values[entry.key] = try value(entry.value)
-        }
-        guard let nodes = graph["nodes"]?.list else { throw missing("nodes") }
-        guard nodes.count <= Self.maximumNodeCount else {
-            throw source.malformed(
-                .exportedProgram(.nodes(count: nodes.count, limit: Self.maximumNodeCount)))
-        }
-        program.nodes = try nodes.enumerated().map { try node($1, number: $0) }
+        (program.nodes, program.values) = try contents(graph, depth: 0)
         guard let signature = module["signature"],
             let inputs = signature["input_specs"]?.list,
             let outputs = signature["output_specs"]?.list
-        else { throw missing("signature") }
+        else { throw missing(.signature) }
         program.inputs = try inputs.compactMap(input)
         program.outputs = outputs.compactMap { spec in
             (spec["user_output"] ?? spec["loss_output"])?["arg"].flatMap(tensorName)
         }
         return program
+    }
+
+    /// The nodes and values of a graph.
+    private func contents(_ graph: JSONTree, depth: Int) throws -> (
+        nodes: [ExportedProgram.Node], values: [String: ExportedProgram.Value]
+    ) {
+        guard depth < Self.maximumDepth else {
+            throw source.malformed(.exportedProgram(.depth(limit: Self.maximumDepth)))
+        }
+        var values: [String: ExportedProgram.Value] = [:]
+        for entry in graph["tensor_values"]?.object?.members ?? [] {
+            values[entry.key] = try value(entry.value)
+        }
+        guard let nodes = graph["nodes"]?.list else { throw missing(.nodes) }
+        guard nodes.count <= Self.maximumNodeCount else {
+            throw source.malformed(
+                .exportedProgram(.nodes(count: nodes.count, limit: Self.maximumNodeCount)))
+        }
+        return (try nodes.enumerated().map { try node($1, number: $0, depth: depth) }, values)
+    }
+
+    /// A graph that an operator calls.
+    private func subgraph(_ tree: JSONTree, depth: Int) throws -> ExportedProgram.Argument {
+        guard let name = tree["name"]?.string, let graph = tree["graph"],
+            let inputs = graph["inputs"]?.list, let outputs = graph["outputs"]?.list
+        else { throw missing(.subgraph) }
+        let (nodes, values) = try contents(graph, depth: depth + 1)
+        return .graph(
+            .init(
+                name: name, inputs: inputs.map { tensorName($0) ?? "" },
+                outputs: outputs.map { tensorName($0) ?? "" }, nodes: nodes, values: values))
     }
 
     /// The name of the tensor that an argument is.
@@ -54,7 +85,7 @@ struct ExportedProgramReader {
         for (kind, key) in named {
             guard let own = spec[kind] else { continue }
             guard let name = own["arg"].flatMap(tensorName), let weight = own[key]?.string else {
-                throw missing(key)
+                throw missing(.name)
             }
             return (name, .weight(weight))
         }
@@ -64,7 +95,7 @@ struct ExportedProgramReader {
 
     private func value(_ meta: JSONTree) throws -> ExportedProgram.Value {
         guard let sizes = meta["sizes"]?.list, sizes.count <= Self.maximumRank else {
-            throw missing("sizes")
+            throw missing(.sizes)
         }
         return .init(sizes: try sizes.map(size), type: meta["dtype"]?.int ?? 0)
     }
@@ -73,7 +104,7 @@ struct ExportedProgramReader {
     private func size(_ tree: JSONTree) throws -> ExportedProgram.Size {
         if let number = tree["as_int"]?.int ?? tree.int { return .fixed(number) }
         if let name = tree["as_name"]?.string { return .symbol(name) }
-        guard let text = tree["as_expr"]?["expr_str"]?.string else { throw missing("as_int") }
+        guard let text = tree["as_expr"]?["expr_str"]?.string else { throw missing(.size) }
         // A symbol by itself stands with its assumptions: Symbol('s0', positive=True, integer=True).
         if text.hasPrefix("Symbol('"), let end = text.dropFirst(8).firstIndex(of: "'"),
             text[end...].allSatisfy({ $0 != "(" }), text.filter({ $0 == ")" }).count == 1
@@ -83,10 +114,12 @@ struct ExportedProgramReader {
         return .symbol(text)
     }
 
-    private func node(_ tree: JSONTree, number: Int) throws -> ExportedProgram.Node {
+    private func node(
+        _ tree: JSONTree, number: Int, depth: Int
+    ) throws -> ExportedProgram.Node {
         guard let target = tree["target"]?.string, let inputs = tree["inputs"]?.list,
             let outputs = tree["outputs"]?.list
-        else { throw missing("target") }
+        else { throw missing(.target) }
         var names: [String] = []
         for output in outputs {
             if let list = output["as_tensors"]?.list {
@@ -100,9 +133,9 @@ struct ExportedProgramReader {
         }
         let arguments = try inputs.map { input -> (name: String, value: ExportedProgram.Argument) in
             guard let name = input["name"]?.string, let value = input["arg"] else {
-                throw missing("arg")
+                throw missing(.arg)
             }
-            return (name, try argument(value))
+            return (name, try argument(value, depth: depth))
         }
         // "L__self__,,Net;L__self___conv,conv,torch.nn.Conv2d": the innermost module's path.
         let stack = tree["metadata"]?["nn_module_stack"]?.string ?? ""
@@ -114,12 +147,15 @@ struct ExportedProgramReader {
             target: target, arguments: arguments, outputs: names, module: module)
     }
 
-    private func argument(_ tree: JSONTree) throws -> ExportedProgram.Argument {
-        guard let (kind, value) = tree.object?.members.first(where: { $0.value != .null }).map({
-            ($0.key, $0.value)
-        }) else { return .none }
+    private func argument(_ tree: JSONTree, depth: Int) throws -> ExportedProgram.Argument {
+        guard
+            let (kind, value) = tree.object?.members.first(where: { $0.value != .null }).map({
+                ($0.key, $0.value)
+            })
+        else { return .none }
         switch kind {
         case "as_none": return .none
+        case "as_graph": return try subgraph(value, depth: depth)
         case "as_tensor": return value["name"]?.string.map { .tensor($0) } ?? .none
         case "as_tensors": return .tensors((value.list ?? []).map { $0["name"]?.string })
         case "as_optional_tensors": return .tensors((value.list ?? []).map(tensorName))
@@ -150,17 +186,17 @@ struct ExportedProgramReader {
     func tensor(
         named name: String, _ meta: JSONTree, in place: TorchFile.Place, fileByteCount: Int
     ) throws -> LazyTensor {
-        func integers(_ key: String) throws -> [Int] {
-            guard let list = meta[key]?.list, list.count <= Self.maximumRank else {
-                throw missing(key)
+        func integers(_ field: Field) throws -> [Int] {
+            guard let list = meta[field.rawValue]?.list, list.count <= Self.maximumRank else {
+                throw missing(field)
             }
             return try list.map { entry in
-                guard let number = entry["as_int"]?.int, number >= 0 else { throw missing(key) }
+                guard let number = entry["as_int"]?.int, number >= 0 else { throw missing(field) }
                 return number
             }
         }
-        let sizes = try integers("sizes")
-        let strides = try integers("strides")
+        let sizes = try integers(.sizes)
+        let strides = try integers(.strides)
         let offset = meta["storage_offset"]?["as_int"]?.int ?? 0
         guard let code = meta["dtype"]?.int, let dtype = Self.dtype(code) else {
             throw source.unsupported(

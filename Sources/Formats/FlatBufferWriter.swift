@@ -117,14 +117,14 @@ struct FlatBufferWriter {
 
     /// Writes a value into its place, and what it leads to behind.
     private mutating func put(_ value: FlatValue, at place: Int) {
-        func set(_ little: [UInt8], _ bytes: inout [UInt8]) {
+        func set(_ little: [UInt8], in bytes: inout [UInt8]) {
             bytes.replaceSubrange(place..<(place + little.count), with: little)
         }
         switch value {
-        case .byte(let value): set(Self.little(value), &bytes)
-        case .integer(let value): set(Self.little(value), &bytes)
-        case .long(let value): set(Self.little(value), &bytes)
-        case .number(let value): set(Self.little(value.bitPattern), &bytes)
+        case .byte(let value): set(Self.little(value), in: &bytes)
+        case .integer(let value): set(Self.little(value), in: &bytes)
+        case .long(let value): set(Self.little(value), in: &bytes)
+        case .number(let value): set(Self.little(value.bitPattern), in: &bytes)
         case .text(let text):
             put(vector: Array(text.utf8) + [0], count: text.utf8.count, width: 1, from: place)
         case .integers(let values):

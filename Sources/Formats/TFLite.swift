@@ -26,7 +26,7 @@ enum TFLite {
             let model = try FlatTable(root: bytes, source)
             var state = StateDict(axes: .tflite)
             state.metadata["description"] = try model.text(Field.description)
-            try walk(model, byteCount: bytes.count, source) { place in
+            try walk(model, byteCount: bytes.count, in: source) { place in
                 guard !place.range.isEmpty else { return }
                 try add(place.table, place.name, storage, place.range, source, &state)
             }
@@ -45,7 +45,7 @@ enum TFLite {
 
     /// Calls `body` with each tensor of each graph.
     static func walk(
-        _ model: FlatTable, byteCount: Int, _ source: Source, body: (Place) throws -> Void
+        _ model: FlatTable, byteCount: Int, in source: Source, body: (Place) throws -> Void
     ) throws {
         let buffers = try model.tables(Field.buffers)
         // Tables may be named from many places, and so be more than the file.
@@ -59,7 +59,7 @@ enum TFLite {
                 guard buffer < buffers.count else {
                     throw source.malformed(.tflite(.noBuffer(buffer, count: buffers.count)))
                 }
-                let range = try range(buffers[buffer], byteCount, source)
+                let range = try range(buffers[buffer], byteCount: byteCount, in: source)
                 var name = try tensor.text(Field.name) ?? ""
                 if name.isEmpty { name = "tensor_\(index)" }
                 if number > 0 { name = "subgraph_\(number)/\(name)" }
@@ -86,7 +86,7 @@ enum TFLite {
 
     /// Where the numbers of a buffer lie; empty for what is computed. Models over 2 GB keep them
     /// behind the flatbuffer.
-    static func range(_ buffer: FlatTable, _ count: Int, _ source: Source) throws
+    static func range(_ buffer: FlatTable, byteCount count: Int, in source: Source) throws
         -> Range<Int>
     {
         let offset = try buffer.integer(Field.offset, UInt64(0))

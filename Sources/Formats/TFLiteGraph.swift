@@ -13,7 +13,8 @@ package enum TFLiteFile {
     /// - Throws: ``FormatError`` where the bytes contradict the format.
     package static func model(at path: String, weights: StateDict) throws -> TFLiteModel {
         let storage = try Storage(mapping: path)
-        return try model(storage, Source(path: path, format: "TFLite"), weights: weights)
+        return try model(
+            storage, in: Source(path: path, format: "TFLite"), weights: weights)
     }
 
     /// Numbers of fields in schema.fbs.
@@ -30,7 +31,7 @@ package enum TFLiteFile {
     }
 
     static func model(
-        _ storage: Storage, _ source: Source, weights: StateDict
+        _ storage: Storage, in source: Source, weights: StateDict
     ) throws -> TFLiteModel {
         try storage.withBytes { bytes in
             let root = try FlatTable(root: bytes, source)
@@ -39,7 +40,7 @@ package enum TFLiteFile {
             var model = TFLiteModel()
             model.description = try root.text(Field.description)
             model.graphCount = subgraphs.count
-            try TFLite.walk(root, byteCount: bytes.count, source) { place in
+            try TFLite.walk(root, byteCount: bytes.count, in: source) { place in
                 guard place.subgraph == 0 else { return }
                 model.tensors.append(try entry(place, weights: weights))
             }
@@ -50,7 +51,9 @@ package enum TFLiteFile {
                     .tflite(.steps(count: steps.count, limit: maximumStepCount)))
             }
             let count = model.tensors.count
-            model.steps = try steps.map { try step($0, operators: operators, count, source) }
+            model.steps = try steps.map {
+                try step($0, operators: operators, tensorCount: count, in: source)
+            }
             let signature = try root.tables(Field.signatures).first {
                 try $0.integer(Field.signatureSubgraph, UInt32(0)) == 0
             }
@@ -71,12 +74,14 @@ package enum TFLiteFile {
             }
             model.inputs = try ports(Field.inputs, named: Field.signatureInputs)
             model.outputs = try ports(Field.outputs, named: Field.signatureOutputs)
-            if let range = try blob(TFLiteMetadataReader.name, of: root, bytes.count, source) {
+            if let range = try blob(
+                TFLiteMetadataReader.name, of: root, byteCount: bytes.count, in: source)
+            {
                 model.metadata = try TFLiteMetadataReader.read(
-                    UnsafeRawBufferPointer(rebasing: bytes[range]), storage, source)
+                    UnsafeRawBufferPointer(rebasing: bytes[range]), of: storage, in: source)
             }
             let name = TFLiteModel.propertiesName
-            if let range = try blob(name, of: root, bytes.count, source) {
+            if let range = try blob(name, of: root, byteCount: bytes.count, in: source) {
                 let text = UnsafeRawBufferPointer(rebasing: bytes[range])
                 let properties = try JSONTree(strictly: text, in: source)
                 for member in properties.object?.members ?? [] {
@@ -125,8 +130,8 @@ package enum TFLiteFile {
     }
 
     private static func step(
-        _ table: FlatTable, operators: [(name: String, isCustom: Bool)], _ count: Int,
-        _ source: Source
+        _ table: FlatTable, operators: [(name: String, isCustom: Bool)],
+        tensorCount count: Int, in source: Source
     ) throws -> TFLiteModel.Step {
         let index = Int(try table.integer(Field.codeIndex, UInt32(0)))
         guard operators.indices.contains(index) else {
@@ -178,7 +183,7 @@ package enum TFLiteFile {
 
     /// Where a buffer of metadata lies; nil if there is none of this name.
     private static func blob(
-        _ name: String, of root: FlatTable, _ count: Int, _ source: Source
+        _ name: String, of root: FlatTable, byteCount: Int, in source: Source
     ) throws -> Range<Int>? {
         let buffers = try root.tables(TFLite.Field.buffers)
         for entry in try root.tables(Field.metadata) where try entry.text(0) == name {
@@ -186,7 +191,7 @@ package enum TFLiteFile {
             guard buffers.indices.contains(number) else {
                 throw source.malformed(.tflite(.noBuffer(number, count: buffers.count)))
             }
-            return try TFLite.range(buffers[number], count, source)
+            return try TFLite.range(buffers[number], byteCount: byteCount, in: source)
         }
         return nil
     }

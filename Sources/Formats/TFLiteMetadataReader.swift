@@ -25,7 +25,7 @@ enum TFLiteMetadataReader {
     private static let labelTypes: Set<Int8> = [2, 3]
 
     static func read(
-        _ bytes: UnsafeRawBufferPointer, _ storage: Storage, _ source: Source
+        _ bytes: UnsafeRawBufferPointer, of storage: Storage, in source: Source
     ) throws -> TFLiteMetadata {
         let root = try FlatTable(root: bytes, source)
         var result = TFLiteMetadata()
@@ -45,7 +45,7 @@ enum TFLiteMetadataReader {
         for file in try graph.tables(Field.outputs).first?.tables(Field.files) ?? []
         where labelTypes.contains(try file.integer(Field.fileType, Int8(0))) {
             guard let name = try file.text(Field.fileName) else { continue }
-            result.labels = try lines(of: name, in: storage, source)
+            result.labels = try lines(of: name, behind: storage, in: source)
             break
         }
         return result
@@ -53,7 +53,7 @@ enum TFLiteMetadataReader {
 
     /// The lines of a file in the archive behind the model; none if it is not there.
     private static func lines(
-        of name: String, in storage: Storage, _ source: Source
+        of name: String, behind storage: Storage, in source: Source
     ) throws -> [String] {
         let archive = try ZipArchive(storage, source, .contiguousOnly)
         guard let member = archive.members[name], member.count <= maximumLabelByteCount else {

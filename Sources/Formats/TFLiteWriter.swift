@@ -16,7 +16,7 @@ extension TFLiteFile {
     package static func write(_ model: TFLiteModel, to path: String) throws {
         var buffers: [FlatValue] = [.table([:])]
         var metadata: [FlatValue] = []
-        func blob(_ name: String, _ bytes: [UInt8]) {
+        func blob(_ name: String, holding bytes: [UInt8]) {
             metadata.append(
                 .table([0: .text(name), 1: .integer(Int32(buffers.count))]))
             buffers.append(.table([0: .bytes(bytes)]))
@@ -26,15 +26,16 @@ extension TFLiteFile {
             buffers.append(.table([0: .tensor(numbers)]))
             return tensor(entry, buffer: buffers.count - 1)
         }
-        blob("min_runtime_version", Array("1.14.0".utf8) + [UInt8](repeating: 0, count: 10))
-        blob(TFLiteMetadataReader.name, try description(of: model))
+        blob(
+            "min_runtime_version", holding: Array("1.14.0".utf8) + [UInt8](repeating: 0, count: 10))
+        blob(TFLiteMetadataReader.name, holding: try description(of: model))
         if !model.properties.isEmpty {
             let members = model.properties.sorted { $0.key < $1.key }.map {
                 "\($0.key.jsonQuoted):\($0.value.jsonQuoted)"
             }
             blob(
                 TFLiteModel.propertiesName,
-                Array("{\(members.joined(separator: ","))}".utf8))
+                holding: Array("{\(members.joined(separator: ","))}".utf8))
         }
         var types: [String] = []
         let steps = model.steps.map { step -> FlatValue in

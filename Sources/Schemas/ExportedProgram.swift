@@ -37,8 +37,32 @@ package struct ExportedProgram: Sendable {
         case symbol(String)
         /// The number of a type in the schema.
         case type(Int)
+        /// A graph that the operator calls.
+        case graph(Subgraph)
         /// What no operator that graft knows asks for.
         case other(String)
+    }
+
+    /// A graph within a graph.
+    package struct Subgraph: Sendable, Equatable {
+        package static func == (a: Self, b: Self) -> Bool { a.name == b.name }
+
+        package var name: String
+        package var inputs: [String]
+        package var outputs: [String]
+        package var nodes: [Node]
+        package var values: [String: Value]
+
+        package init(
+            name: String, inputs: [String], outputs: [String], nodes: [Node],
+            values: [String: Value]
+        ) {
+            self.name = name
+            self.inputs = inputs
+            self.outputs = outputs
+            self.nodes = nodes
+            self.values = values
+        }
     }
 
     /// A call of an operator.

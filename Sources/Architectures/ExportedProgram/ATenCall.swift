@@ -34,8 +34,17 @@ struct ATenCall {
     }
 
     /// The reason why the call cannot be read.
-    func fail(_ reason: String) -> ArchitectureError {
-        .exportedProgram(node: node.name, reason: reason)
+    func fail(_ flaw: ForeignOperatorFlaw) -> ArchitectureError {
+        .exportedProgram(node: node.name, reason: flaw.explanation)
+    }
+
+    /// The graph of an operator that only says how it is run.
+    var calledGraph: ExportedProgram.Subgraph? {
+        guard node.target.hasPrefix("torch.ops.higher_order.wrap_with_") else { return nil }
+        for (_, value) in node.arguments {
+            if case .graph(let graph) = value { return graph }
+        }
+        return nil
     }
 
     private func argument(_ name: String) -> ExportedProgram.Argument {
@@ -63,14 +72,14 @@ struct ATenCall {
     }
 
     func tensor(_ name: String) throws -> String {
-        guard let tensor = optionalTensor(name) else { throw fail("its `\(name)` is no tensor") }
+        guard let tensor = optionalTensor(name) else { throw fail(.noTensor(name)) }
         return tensor
     }
 
     /// A list of tensors.
     func tensors(_ name: String) throws -> [String?] {
         guard case .tensors(let names) = argument(name) else {
-            throw fail("its `\(name)` is no list of tensors")
+            throw fail(.noTensor(name))
         }
         return names
     }
@@ -140,14 +149,31 @@ struct ATenCall {
         case 0: return [usual, usual]
         case 1: return [values[0], values[0]]
         case 2: return values
-        default: throw fail("its `\(name)` is \(values)")
+        default: throw fail(.argument(name, values))
         }
     }
 
     /// An axis of a value of so many axes, counted from the end if it is negative.
     func axis(_ axis: Int, rank: Int) throws -> Int {
         let place = axis < 0 ? axis + rank : axis
-        guard 0..<max(rank, 1) ~= place else { throw fail("its axis \(axis) is not one of \(rank)") }
+        guard 0..<max(rank, 1) ~= place else { throw fail(.axis(axis, rank: rank)) }
         return place
+    }
+}
+
+extension ExportedProgram.Node {
+    /// The node with other names of values.
+    func renamed(_ name: (String) -> String) -> Self {
+        let arguments = self.arguments.map {
+            argument -> (name: String, value: ExportedProgram.Argument) in
+            switch argument.value {
+            case .tensor(let own): (argument.name, .tensor(name(own)))
+            case .tensors(let list): (argument.name, .tensors(list.map { $0.map(name) }))
+            default: argument
+            }
+        }
+        return Self(
+            name: name(self.name), target: target, arguments: arguments,
+            outputs: outputs.map { $0.isEmpty ? "" : name($0) }, module: module)
     }
 }

@@ -6,7 +6,7 @@ import GraftTensors
 extension ATenOperator {
     /// An operator that only gives its operand other sizes.
     private static let viewing = ATenOperator.value(isView: true) { call, reader in
-        guard let name = call.operand else { throw call.fail("it reads nothing") }
+        guard let name = call.operand else { throw call.fail(.readsNothing) }
         return reader.view(
             try reader.value(name, for: call), from: try reader.shape(of: name, for: call),
             to: try reader.shape(ofResult: call), name: call.path)
@@ -17,6 +17,7 @@ extension ATenOperator {
         "flatten.using_ints": viewing, "unflatten.int": viewing, "reshape_as.default": viewing,
         "view_as.default": viewing, "unsqueeze.default": viewing, "squeeze.dim": viewing,
         "squeeze.dims": viewing, "squeeze.default": viewing,
+        "copy.default": .value(copied),
         "transpose.int": .value(isView: true) { call, reader in
             let name = try call.tensor("self")
             let rank = try reader.shape(of: name, for: call).count
@@ -26,12 +27,12 @@ extension ATenOperator {
             }
             guard rank > 0 else { return try reader.value(name, for: call) }
             order.swapAt(axes[0], axes[1])
-            return try turned(name, order, call, in: &reader)
+            return try turned(name, to: order, for: call, in: &reader)
         },
         "t.default": .value(isView: true) { call, reader in
             let name = try call.tensor("self")
             let rank = try reader.shape(of: name, for: call).count
-            return try turned(name, Array((0..<rank).reversed()), call, in: &reader)
+            return try turned(name, to: Array((0..<rank).reversed()), for: call, in: &reader)
         },
         "permute.default": .value(isView: true) { call, reader in
             let name = try call.tensor("self")
@@ -39,8 +40,8 @@ extension ATenOperator {
             let order = try (call.integers("dims", in: reader) ?? []).map {
                 try call.axis($0, rank: rank)
             }
-            guard order.sorted() == Array(0..<rank) else { throw call.fail("its order is \(order)") }
-            return try turned(name, order, call, in: &reader)
+            guard order.sorted() == Array(0..<rank) else { throw call.fail(.order(order)) }
+            return try turned(name, to: order, for: call, in: &reader)
         },
         "cat.default": .value(joined), "concat.default": .value(joined),
         "stack.default": .value { call, reader in
@@ -48,13 +49,12 @@ extension ATenOperator {
             let after = try reader.shape(ofResult: call)
             let axis = try call.axis(
                 try call.integer("dim", in: reader) ?? 0, rank: after.count)
-            var part = after
-            part[axis] = 1
-            let parts = try names.enumerated().map { index, name in
-                reader.view(
-                    try reader.value(name, for: call),
-                    from: try reader.shape(of: name, for: call), to: part,
-                    name: "\(call.path).part\(index)")
+            let values = try names.map { try reader.value($0, for: call) }
+            reader.setStack(call, axis: axis, parts: values)
+            let place = reader.draft.constant([axis], name: call.path + ".axis")
+            let parts = values.enumerated().map { index, x in
+                reader.draft.emit(
+                    "Unsqueeze", name: "\(call.path).part\(index)", inputs: [x, place])
             }
             return reader.draft.emit(
                 "Concat", name: call.path, inputs: parts, attributes: ["axis": .integer(axis)])
@@ -68,12 +68,12 @@ extension ATenOperator {
             let shape = try reader.shape(of: name, for: call)
             let axis = try call.axis(try call.integer("dim", in: reader) ?? 0, rank: shape.count)
             guard call.node.outputs.count == shape[axis] else {
-                throw call.fail("it has \(call.node.outputs.count) values of \(shape[axis])")
+                throw call.fail(.values(call.node.outputs.count, of: shape[axis]))
             }
             var part = shape
             part[axis] = 1
             let sizes = [Int](repeating: 1, count: shape[axis])
-            let parts = try cut(name, axis, sizes, call, in: &reader)
+            let parts = try cut(name, along: axis, into: sizes, for: call, in: &reader)
             let after = Array(part[..<axis] + part[(axis + 1)...])
             return parts.enumerated().map { index, x in
                 reader.view(x, from: part, to: after, name: "\(call.path).part\(index)")
@@ -86,8 +86,9 @@ extension ATenOperator {
             let own = try call.integer("index", in: reader) ?? 0
             let index = own < 0 ? own + shape[axis] : own
             guard 0..<shape[axis] ~= index else {
-                throw call.fail("it takes place \(own) of \(shape[axis])")
+                throw call.fail(.place(own, of: shape[axis]))
             }
+            reader.setPlace(call, base: name, axis: axis, index: index)
             let place = reader.draft.constant(integer: index, name: call.path + ".index")
             return reader.draft.emit(
                 "Gather", name: call.path, inputs: [try reader.value(name, for: call), place],
@@ -104,7 +105,9 @@ extension ATenOperator {
             let end = place(try call.integer("end", in: reader) ?? .max)
             let x = try reader.value(name, for: call)
             if start == 0, end == size, step == 1 { return x }
-            guard start < end, step > 0 else { throw call.fail("it cuts \(start) to \(end)") }
+            guard start < end, step > 0 else {
+                throw call.fail(.cut(from: [start], to: [end], of: shape))
+            }
             let inputs = [("start", start), ("end", end), ("axis", axis), ("step", step)].map {
                 reader.draft.constant([$0.1], name: "\(call.path).\($0.0)")
             }
@@ -116,7 +119,7 @@ extension ATenOperator {
             let name = try call.tensor("self")
             let shape = try reader.shape(of: name, for: call)
             let counts = try call.integers("repeats", in: reader) ?? []
-            guard counts.count >= shape.count else { throw call.fail("its counts are \(counts)") }
+            guard counts.count >= shape.count else { throw call.fail(.counts(counts)) }
             let lead = [Int](repeating: 1, count: counts.count - shape.count)
             let x = reader.view(
                 try reader.value(name, for: call), from: shape, to: lead + shape,
@@ -129,7 +132,7 @@ extension ATenOperator {
             let shape = try reader.shape(of: name, for: call)
             guard let own = try call.integer("dim", in: reader),
                 let count = try call.integer("repeats", in: reader), (1...65536).contains(count)
-            else { throw call.fail("it repeats no axis") }
+            else { throw call.fail(.noAxis) }
             let axis = try call.axis(own, rank: shape.count)
             let wide = Array(shape[...axis]) + [1] + Array(shape[(axis + 1)...])
             var counts = [Int](repeating: 1, count: wide.count)
@@ -151,7 +154,7 @@ extension ATenOperator {
             let shifts = try call.integers("shifts", in: reader) ?? []
             let axes = try call.integers("dims", in: reader) ?? []
             guard shifts.count == axes.count, !axes.isEmpty else {
-                throw call.fail("it rolls no axis")
+                throw call.fail(.noAxis)
             }
             var x = try reader.value(name, for: call)
             for (index, (shift, own)) in zip(shifts, axes).enumerated() {
@@ -180,7 +183,7 @@ extension ATenOperator {
         "where.ScalarOther": .value { call, reader in
             let name = try call.tensor("self")
             let other = try reader.constant(
-                try reader.number(call, "other"), isReal: reader.isReal(name), for: call)
+                try reader.number(call, argument: "other"), isReal: reader.isReal(name), for: call)
             let inputs = [
                 try reader.value(try call.tensor("condition"), for: call),
                 try reader.value(name, for: call), other,
@@ -190,7 +193,9 @@ extension ATenOperator {
         "masked_fill.Scalar": .value { call, reader in
             let name = try call.tensor("self")
             let number = try reader.constant(
-                max(try reader.number(call, "value"), -Double(Float.greatestFiniteMagnitude)),
+                max(
+                    try reader.number(call, argument: "value"),
+                    -Double(Float.greatestFiniteMagnitude)),
                 isReal: reader.isReal(name), for: call)
             let inputs = [
                 try reader.value(try call.tensor("mask"), for: call), number,
@@ -229,25 +234,14 @@ extension ATenOperator {
                 attributes: ["axis": .integer(axis)])
         },
         "index.Tensor": .value { call, reader in
-            let names = try call.tensors("indices")
-            let given = names.indices.filter { names[$0] != nil }
-            // One list of places along one axis; several are points.
-            guard given.count == 1, let axis = given.first, let index = names[axis],
-                [4, 5].contains(reader.program.values[index]?.type ?? 5)
-            else { throw call.fail("it takes points or what a mask says") }
-            let inputs = [
-                try reader.value(try call.tensor("self"), for: call),
-                try reader.value(index, for: call),
-            ]
-            return reader.draft.emit(
-                "Gather", name: call.path, inputs: inputs, attributes: ["axis": .integer(axis)])
+            try taken(call, in: &reader)
         },
         "meshgrid.indexing": ATenOperator { call, reader in
             let names = try call.tensors("tensors").compactMap { $0 }
             let isMatrix = (call.text("indexing") ?? "ij") == "ij"
             let after = try reader.shape(ofResult: call)
             guard names.count == after.count, isMatrix || names.count == 2 else {
-                throw call.fail("its grid has \(names.count) axes of \(after.count)")
+                throw call.fail(.values(names.count, of: after.count))
             }
             return try names.enumerated().map { place, name in
                 let axis = isMatrix ? place : 1 - place
@@ -271,23 +265,67 @@ extension ATenOperator {
             for result in call.node.outputs { reader.set(result, to: shape[axis]) }
             return []
         },
-        "arange.default": .value(range), "arange.start": .value(range),
-        "arange.start_step": .value(range),
-        "zeros.default": .value { try full($0, 0, in: &$1) },
-        "ones.default": .value { try full($0, 1, in: &$1) },
-        "empty.memory_format": .value { try full($0, 0, in: &$1) },
-        "full.default": .value { try full($0, $0.number("fill_value"), in: &$1) },
-        "zeros_like.default": .value { try full($0, 0, in: &$1) },
-        "ones_like.default": .value { try full($0, 1, in: &$1) },
-        "full_like.default": .value { try full($0, $0.number("fill_value"), in: &$1) },
-        "new_zeros.default": .value { try full($0, 0, in: &$1) },
-        "new_ones.default": .value { try full($0, 1, in: &$1) },
-        "new_full.default": .value { try full($0, $0.number("fill_value"), in: &$1) },
-        "scalar_tensor.default": .value { try full($0, $0.number("s"), in: &$1) },
     ]
 
+    /// What is written over a value: as many numbers, of its type.
+    private static func copied(
+        _ call: ATenCall, in reader: inout ATenReader
+    ) throws -> String {
+        let (target, source) = (try call.tensor("self"), try call.tensor("src"))
+        let (before, after) = (
+            try reader.shape(of: source, for: call), try reader.shape(of: target, for: call)
+        )
+        var x = try reader.value(source, for: call)
+        if before != after {
+            let sizes = reader.draft.constant(after, name: call.path + ".sizes")
+            x = reader.draft.emit("Expand", name: call.path, inputs: [x, sizes])
+        }
+        let types = [source, target].map { reader.program.values[$0]?.type ?? 7 }
+        guard types[0] != types[1] else { return x }
+        return reader.cast(x, to: try reader.type(types[1], for: call), name: call.path)
+    }
+
+    /// Elements that integers name: along one axis, or as points of the first axes.
+    private static func taken(
+        _ call: ATenCall, in reader: inout ATenReader
+    ) throws -> String {
+        let name = try call.tensor("self")
+        let indices = try call.tensors("indices")
+        let given = indices.indices.filter { indices[$0] != nil }
+        let names = given.compactMap { indices[$0] }
+        guard let axis = given.first,
+            names.allSatisfy({ [4, 5].contains(reader.program.values[$0]?.type ?? 5) })
+        else { throw call.fail(.mask) }
+        let x = try reader.value(name, for: call)
+        let places = try names.map { try reader.value($0, for: call) }
+        guard given.count > 1 else {
+            return reader.draft.emit(
+                "Gather", name: call.path, inputs: [x, places[0]],
+                attributes: ["axis": .integer(axis)])
+        }
+        guard given == Array(0..<given.count) else {
+            throw call.fail(.points(axes: given))
+        }
+        // Points of the first axes are places along all of them as one.
+        let shape = try reader.shape(of: name, for: call)
+        var place = places[0]
+        for (axis, next) in places.enumerated().dropFirst() {
+            let size = try reader.constant(Double(shape[axis]), isReal: false, for: call)
+            let row = reader.draft.emit(
+                "Mul", name: "\(call.path).row\(axis)", inputs: [place, size])
+            place = reader.draft.emit(
+                "Add", name: "\(call.path).place\(axis)", inputs: [row, next])
+        }
+        let rest = Array(shape[given.count...])
+        let flat = reader.view(
+            x, from: shape, to: [shape[..<given.count].reduce(1, *)] + rest,
+            name: call.path + ".flat")
+        return reader.draft.emit(
+            "Gather", name: call.path, inputs: [flat, place], attributes: ["axis": 0])
+    }
+
     private static func turned(
-        _ name: String, _ order: [Int], _ call: ATenCall, in reader: inout ATenReader
+        _ name: String, to order: [Int], for call: ATenCall, in reader: inout ATenReader
     ) throws -> String {
         let x = try reader.value(name, for: call)
         guard order != Array(0..<order.count) else { return x }
@@ -313,7 +351,8 @@ extension ATenOperator {
 
     /// The parts of a value along an axis.
     private static func cut(
-        _ name: String, _ axis: Int, _ sizes: [Int], _ call: ATenCall, in reader: inout ATenReader
+        _ name: String, along axis: Int, into sizes: [Int], for call: ATenCall,
+        in reader: inout ATenReader
     ) throws -> [String] {
         let x = try reader.value(name, for: call)
         guard sizes.count > 1 else { return [x] }
@@ -339,10 +378,11 @@ extension ATenOperator {
         let open = sizes.count - known.count
         let rest = shape[axis] - known.reduce(0, +)
         guard open == 0 ? rest == 0 : rest > 0 && rest % open == 0 else {
-            throw call.fail("its parts \(known) do not make \(shape[axis])")
+            throw call.fail(.parts(known, of: shape[axis]))
         }
         return try cut(
-            name, axis, sizes.map { $0 ?? rest / max(open, 1) }, call, in: &reader)
+            name, along: axis, into: sizes.map { $0 ?? rest / max(open, 1) }, for: call, in: &reader
+        )
     }
 
     private static func expanded(
@@ -366,43 +406,5 @@ extension ATenOperator {
         let type = try reader.type(call.type("dtype") ?? result ?? 7, for: call)
         let own = try reader.type(reader.program.values[name]?.type ?? 7, for: call)
         return type == own ? x : reader.cast(x, to: type, name: call.path)
-    }
-
-    /// The type of what a call yields: whether it is of real numbers, or of truths.
-    private static func kind(_ call: ATenCall, in reader: ATenReader) -> (isReal: Bool, isTruth: Bool)
-    {
-        let name = call.node.outputs.first ?? ""
-        return (reader.isReal(name), reader.program.values[name]?.type == 12)
-    }
-
-    private static func range(
-        _ call: ATenCall, in reader: inout ATenReader
-    ) throws -> String {
-        let count = try reader.shape(ofResult: call).first ?? 0
-        guard (1...ONNXConstants.maximumCount).contains(count) else {
-            throw call.fail("it makes \(count) numbers")
-        }
-        let start = call.number("start") ?? 0
-        let step = call.number("step") ?? 1
-        let values = (0..<count).map { start + Double($0) * step }
-        return reader.draft.constant(
-            ONNXConstants.tensor(
-                values, shape: [count], isInteger: !kind(call, in: reader).isReal),
-            name: call.path)
-    }
-
-    private static func full(
-        _ call: ATenCall, _ number: Double?, in reader: inout ATenReader
-    ) throws -> String {
-        let shape = Shape(try reader.shape(ofResult: call))
-        guard let number else { throw call.fail("its number is computed") }
-        guard let count = shape.checkedCount, count <= ONNXConstants.maximumCount else {
-            throw call.fail("it makes \(shape) numbers")
-        }
-        let values = [Double](repeating: number, count: count)
-        return reader.draft.constant(
-            ONNXConstants.tensor(
-                values, shape: shape, isInteger: !kind(call, in: reader).isReal),
-            name: call.path)
     }
 }

@@ -24,13 +24,13 @@ extension ATenOperator {
             let y = try reader.value(name, for: call)
             let isReal = reader.isReal(name) || !call.isInteger("self")
             let x = try reader.constant(
-                try reader.number(call, "self"), isReal: isReal, for: call)
+                try reader.number(call, argument: "self"), isReal: isReal, for: call)
             return reader.draft.emit("Pow", name: call.path, inputs: [x, y])
         },
         "pow.Tensor_Scalar": .value { call, reader in
             let name = try call.tensor("self")
             let x = try reader.value(name, for: call)
-            let exponent = try reader.number(call, "exponent")
+            let exponent = try reader.number(call, argument: "exponent")
             if exponent == 2 {
                 return reader.draft.emit("Mul", name: call.path, inputs: [x, x])
             }
@@ -70,8 +70,10 @@ extension ATenOperator {
                 "Gelu", name: call.path, inputs: [x],
                 attributes: ["approximate": .text(call.text("approximate") ?? "none")])
         },
-        "leaky_relu.default": .value { try sloped("LeakyRelu", "negative_slope", 0.01, $0, &$1) },
-        "elu.default": .value { try sloped("Elu", "alpha", 1, $0, &$1) },
+        "leaky_relu.default": .value {
+            try sloped("LeakyRelu", by: "negative_slope", or: 0.01, of: $0, in: &$1)
+        },
+        "elu.default": .value { try sloped("Elu", by: "alpha", or: 1, of: $0, in: &$1) },
         "hardsigmoid.default": .value { call, reader in
             let x = try reader.value(try call.tensor("self"), for: call)
             return reader.draft.emit(
@@ -104,10 +106,10 @@ extension ATenOperator {
             return reader.draft.emit(
                 "PRelu", name: call.path, inputs: [try reader.value(name, for: call), slope])
         },
-        "softmax.int": .value { try shares("Softmax", $0, in: &$1) },
-        "_softmax.default": .value { try shares("Softmax", $0, in: &$1) },
-        "log_softmax.int": .value { try shares("LogSoftmax", $0, in: &$1) },
-        "_log_softmax.default": .value { try shares("LogSoftmax", $0, in: &$1) },
+        "softmax.int": .value { try shares("Softmax", of: $0, in: &$1) },
+        "_softmax.default": .value { try shares("Softmax", of: $0, in: &$1) },
+        "log_softmax.int": .value { try shares("LogSoftmax", of: $0, in: &$1) },
+        "_log_softmax.default": .value { try shares("LogSoftmax", of: $0, in: &$1) },
         "linear.default": .value(linear),
         "addmm.default": .value { call, reader in
             let inputs = try ["mat1", "mat2", "self"].map {
@@ -115,9 +117,9 @@ extension ATenOperator {
             }
             return reader.draft.emit("Gemm", name: call.path, inputs: inputs)
         },
-        "matmul.default": .value { try product($0, ["self", "other"], in: &$1) },
-        "mm.default": .value { try product($0, ["self", "mat2"], in: &$1) },
-        "bmm.default": .value { try product($0, ["self", "mat2"], in: &$1) },
+        "matmul.default": .value { try product($0, of: ["self", "other"], in: &$1) },
+        "mm.default": .value { try product($0, of: ["self", "mat2"], in: &$1) },
+        "bmm.default": .value { try product($0, of: ["self", "mat2"], in: &$1) },
         "outer.default": .value { call, reader in
             let (a, b) = (try call.tensor("self"), try call.tensor("vec2"))
             let rows = try reader.shape(of: a, for: call)[0]
@@ -129,7 +131,7 @@ extension ATenOperator {
         },
         "einsum.default": .value { call, reader in
             let inputs = try call.tensors("tensors").map { name in
-                guard let name else { throw call.fail("it lacks an operand") }
+                guard let name else { throw call.fail(.readsNothing) }
                 return try reader.value(name, for: call)
             }
             return reader.draft.emit(
@@ -143,8 +145,8 @@ extension ATenOperator {
             let name = try call.tensor("input")
             let sizes = try call.integers("normalized_shape", in: reader) ?? []
             let x = try reader.value(name, for: call)
-            let ones = try reader.filled(call, "weight", with: 1, shape: sizes)
-            let zeros = try reader.filled(call, "bias", with: 0, shape: sizes)
+            let ones = try reader.filled(call, argument: "weight", with: 1, shape: sizes)
+            let zeros = try reader.filled(call, argument: "bias", with: 0, shape: sizes)
             return reader.draft.emit(
                 "LayerNormalization", name: call.path, inputs: [x, ones, zeros],
                 attributes: [
@@ -157,8 +159,8 @@ extension ATenOperator {
             let channels = try reader.channels(of: name, for: call)
             let inputs = [
                 try reader.value(name, for: call),
-                try reader.filled(call, "weight", with: 1, shape: [channels]),
-                try reader.filled(call, "bias", with: 0, shape: [channels]),
+                try reader.filled(call, argument: "weight", with: 1, shape: [channels]),
+                try reader.filled(call, argument: "bias", with: 0, shape: [channels]),
             ]
             return reader.draft.emit(
                 "GroupNormalization", name: call.path, inputs: inputs,
@@ -175,8 +177,8 @@ extension ATenOperator {
             let channels = try reader.channels(of: name, for: call)
             let inputs = [
                 try reader.value(name, for: call),
-                try reader.filled(call, "weight", with: 1, shape: [channels]),
-                try reader.filled(call, "bias", with: 0, shape: [channels]),
+                try reader.filled(call, argument: "weight", with: 1, shape: [channels]),
+                try reader.filled(call, argument: "bias", with: 0, shape: [channels]),
             ]
             return reader.draft.emit(
                 "InstanceNormalization", name: call.path, inputs: inputs,
@@ -184,8 +186,8 @@ extension ATenOperator {
         },
         "linalg_vector_norm.default": .value { call, reader in
             let order = call.number("ord") ?? 2
-            guard order == 2 || order == 1 else { throw call.fail("its order is \(order)") }
-            return try reduced(order == 2 ? "ReduceL2" : "ReduceL1", call, in: &reader)
+            guard order == 2 || order == 1 else { throw call.fail(.norm(order)) }
+            return try reduced(order == 2 ? "ReduceL2" : "ReduceL1", of: call, in: &reader)
         },
     ]
 
@@ -220,7 +222,7 @@ extension ATenOperator {
         let inputs = try reader.operands(call, real: true)
         let share = reader.draft.emit("Div", name: call.path + ".quotient", inputs: inputs)
         guard let mode else { return share }
-        guard mode == "floor" else { throw call.fail("it rounds by `\(mode)`") }
+        guard mode == "floor" else { throw call.fail(.mode(mode)) }
         let floor = reader.draft.emit("Floor", name: call.path, inputs: [share])
         return reader.isReal(name) ? floor : reader.cast(floor, to: 7, name: call.path)
     }
@@ -234,12 +236,12 @@ extension ATenOperator {
     }
 
     private static func sloped(
-        _ type: String, _ setting: String, _ usual: Double, _ call: ATenCall,
-        _ reader: inout ATenReader
+        _ type: String, by setting: String, or usual: Double, of call: ATenCall,
+        in reader: inout ATenReader
     ) throws -> String {
         let x = try reader.value(try call.tensor("self"), for: call)
         for name in ["scale", "input_scale"] where call.number(name) ?? 1 != 1 {
-            throw call.fail("its `\(name)` is not 1")
+            throw call.fail(.factor(name))
         }
         return reader.draft.emit(
             type, name: call.path, inputs: [x],
@@ -254,7 +256,7 @@ extension ATenOperator {
         let x = try reader.value(name, for: call)
         let lower = call.number(low).map { Float($0) } ?? usual.lowerBound
         let upper = call.number(high).map { Float($0) } ?? usual.upperBound
-        guard lower <= upper else { throw call.fail("its bounds are \(lower) and \(upper)") }
+        guard lower <= upper else { throw call.fail(.bounds(lower, upper)) }
         guard !reader.isReal(name) else {
             return reader.draft.clip(x, to: lower...upper, name: call.path)
         }
@@ -268,7 +270,7 @@ extension ATenOperator {
     }
 
     private static func shares(
-        _ type: String, _ call: ATenCall, in reader: inout ATenReader
+        _ type: String, of call: ATenCall, in reader: inout ATenReader
     ) throws -> String {
         let name = try call.tensor("self")
         let rank = try reader.shape(of: name, for: call).count
@@ -279,7 +281,7 @@ extension ATenOperator {
     }
 
     private static func product(
-        _ call: ATenCall, _ names: [String], in reader: inout ATenReader
+        _ call: ATenCall, of names: [String], in reader: inout ATenReader
     ) throws -> String {
         let inputs = try names.map { try reader.value(try call.tensor($0), for: call) }
         return reader.draft.emit("MatMul", name: call.path, inputs: inputs)
@@ -313,7 +315,7 @@ extension ATenOperator {
         let query = try call.tensor("query")
         let width = try reader.shape(of: query, for: call).last ?? 1
         guard !call.flag("is_causal"), !call.flag("enable_gqa") else {
-            throw call.fail("its attention is causal or grouped")
+            throw call.fail(.attention)
         }
         let q = try reader.value(query, for: call)
         let k = try reader.transposed(try call.tensor("key"), for: call)
@@ -330,10 +332,13 @@ extension ATenOperator {
                 scaled = reader.draft.emit(
                     "Add", name: call.path + ".masked", inputs: [scaled, own])
             } else {
-                let none = reader.draft.constant(
-                    -Float.greatestFiniteMagnitude, name: call.path + ".none")
+                let bounds = [0, -Float.greatestFiniteMagnitude].map {
+                    reader.draft.constant($0, name: call.path + ".bound")
+                }
+                let term = reader.draft.emit(
+                    "Where", name: call.path + ".mask", inputs: [own] + bounds)
                 scaled = reader.draft.emit(
-                    "Where", name: call.path + ".masked", inputs: [own, scaled, none])
+                    "Add", name: call.path + ".masked", inputs: [scaled, term])
             }
         }
         let shares = reader.draft.emit(
@@ -349,10 +354,10 @@ extension ATenOperator {
         let isTraining = call.flag("training")
         let inputs = [
             try reader.value(name, for: call),
-            try reader.filled(call, "weight", with: 1, shape: [channels]),
-            try reader.filled(call, "bias", with: 0, shape: [channels]),
-            try reader.filled(call, "running_mean", with: 0, shape: [channels]),
-            try reader.filled(call, "running_var", with: 1, shape: [channels]),
+            try reader.filled(call, argument: "weight", with: 1, shape: [channels]),
+            try reader.filled(call, argument: "bias", with: 0, shape: [channels]),
+            try reader.filled(call, argument: "running_mean", with: 0, shape: [channels]),
+            try reader.filled(call, argument: "running_var", with: 1, shape: [channels]),
         ]
         return reader.draft.emit(
             "BatchNormalization", name: call.path, inputs: inputs,
@@ -367,17 +372,17 @@ extension ATenReader {
     /// The number of channels of a value: its axis 1.
     func channels(of name: String, for call: ATenCall) throws -> Int {
         let shape = try shape(of: name, for: call)
-        guard shape.count > 1 else { throw call.fail("`\(name)` has no channels") }
+        guard shape.count > 1 else { throw call.fail(.noChannels(name)) }
         return shape[1]
     }
 
     /// A weight of a call; where it is left out, numbers that do nothing.
     mutating func filled(
-        _ call: ATenCall, _ name: String, with number: Float, shape: [Int]
+        _ call: ATenCall, argument name: String, with number: Float, shape: [Int]
     ) throws -> String {
         if let tensor = call.optionalTensor(name) { return try value(tensor, for: call) }
         guard let count = Shape(shape).checkedCount, count <= ONNXConstants.maximumCount else {
-            throw call.fail("its `\(name)` would have the sizes \(shape)")
+            throw call.fail(.large(shape))
         }
         return draft.constant(
             Tensor([Float](repeating: number, count: count), shape: Shape(shape)),

@@ -5,24 +5,32 @@ import GraftTensors
 
 extension ATenOperator {
     static let reductions: [String: ATenOperator] = [
-        "mean.default": .value { try reduced("ReduceMean", $0, in: &$1) },
-        "mean.dim": .value { try reduced("ReduceMean", $0, in: &$1) },
-        "sum.default": .value { try reduced("ReduceSum", $0, in: &$1) },
-        "sum.dim_IntList": .value { try reduced("ReduceSum", $0, in: &$1) },
-        "amax.default": .value { try reduced("ReduceMax", $0, in: &$1) },
-        "amin.default": .value { try reduced("ReduceMin", $0, in: &$1) },
-        "prod.dim_int": .value { try reduced("ReduceProd", $0, in: &$1) },
-        "logsumexp.default": .value { try reduced("ReduceLogSumExp", $0, in: &$1) },
-        "max.default": .value { try reduced("ReduceMax", $0, in: &$1) },
-        "min.default": .value { try reduced("ReduceMin", $0, in: &$1) },
+        "mean.default": .value { try reduced("ReduceMean", of: $0, in: &$1) },
+        "mean.dim": .value { try reduced("ReduceMean", of: $0, in: &$1) },
+        "sum.default": .value { try reduced("ReduceSum", of: $0, in: &$1) },
+        "sum.dim_IntList": .value { call, reader in
+            // Values that were stacked to be added are a sum.
+            if let name = call.optionalTensor("self"), let stack = reader.stacks[name],
+                try call.integers("dim", in: reader) == [stack.axis], !call.flag("keepdim")
+            {
+                return reader.draft.emit("Sum", name: call.path, inputs: stack.parts)
+            }
+            return try reduced("ReduceSum", of: call, in: &reader)
+        },
+        "amax.default": .value { try reduced("ReduceMax", of: $0, in: &$1) },
+        "amin.default": .value { try reduced("ReduceMin", of: $0, in: &$1) },
+        "prod.dim_int": .value { try reduced("ReduceProd", of: $0, in: &$1) },
+        "logsumexp.default": .value { try reduced("ReduceLogSumExp", of: $0, in: &$1) },
+        "max.default": .value { try reduced("ReduceMax", of: $0, in: &$1) },
+        "min.default": .value { try reduced("ReduceMin", of: $0, in: &$1) },
         "max.dim": ATenOperator {
-            [try reduced("ReduceMax", $0, in: &$1), try place("ArgMax", $0, in: &$1)]
+            [try reduced("ReduceMax", of: $0, in: &$1), try place("ArgMax", of: $0, in: &$1)]
         },
         "min.dim": ATenOperator {
-            [try reduced("ReduceMin", $0, in: &$1), try place("ArgMin", $0, in: &$1)]
+            [try reduced("ReduceMin", of: $0, in: &$1), try place("ArgMin", of: $0, in: &$1)]
         },
-        "argmax.default": .value { try place("ArgMax", $0, in: &$1) },
-        "argmin.default": .value { try place("ArgMin", $0, in: &$1) },
+        "argmax.default": .value { try place("ArgMax", of: $0, in: &$1) },
+        "argmin.default": .value { try place("ArgMin", of: $0, in: &$1) },
         "all.dim": .value { call, reader in
             let name = try call.tensor("self")
             let numbers = reader.cast(
@@ -68,7 +76,7 @@ extension ATenOperator {
 
     /// A reduction over some axes, or over all of them.
     static func reduced(
-        _ type: String, _ call: ATenCall, in reader: inout ATenReader
+        _ type: String, of call: ATenCall, in reader: inout ATenReader
     ) throws -> String {
         let name = try call.tensor("self")
         let rank = try reader.shape(of: name, for: call).count
@@ -90,12 +98,12 @@ extension ATenOperator {
     }
 
     private static func place(
-        _ type: String, _ call: ATenCall, in reader: inout ATenReader
+        _ type: String, of call: ATenCall, in reader: inout ATenReader
     ) throws -> String {
         let name = try call.tensor("self")
         let rank = try reader.shape(of: name, for: call).count
         guard let own = try call.integer("dim", in: reader) else {
-            throw call.fail("it looks at all axes at once")
+            throw call.fail(.noAxis)
         }
         return reader.draft.emit(
             type, name: call.path + ".place", inputs: [try reader.value(name, for: call)],

@@ -17,13 +17,13 @@ extension ATenOperator {
         "max_pool2d_with_indices.default": .value(maximum),
         "avg_pool2d.default": .value { call, reader in
             guard !call.has("divisor_override") else {
-                throw call.fail("it divides by a number of its own")
+                throw call.fail(.divisor)
             }
             let kernel = try call.pair("kernel_size", or: 1, in: reader)
             return reader.draft.emit(
                 "AveragePool", name: call.path,
                 inputs: [try reader.value(try call.tensor("self"), for: call)],
-                attributes: try pool(call, kernel, in: reader) + [
+                attributes: try pool(call, kernel: kernel, in: reader) + [
                     "count_include_pad": .integer(
                         call.flag("count_include_pad", or: true) ? 1 : 0)
                 ])
@@ -32,25 +32,35 @@ extension ATenOperator {
         "_adaptive_avg_pool2d.default": .value(adaptive),
         "adaptive_max_pool2d.default": .value { call, reader in
             guard try call.pair("output_size", or: 1, in: reader) == [1, 1] else {
-                throw call.fail("it takes the largest of more than one part")
+                throw call.fail(.adaptiveMaximum)
             }
             let x = try reader.value(try call.tensor("self"), for: call)
             return reader.draft.emit("GlobalMaxPool", name: call.path, inputs: [x])
         },
-        "upsample_nearest2d.vec": .value { try resized("nearest", "asymmetric", $0, in: &$1) },
-        "upsample_nearest2d.default": .value { try resized("nearest", "asymmetric", $0, in: &$1) },
-        "upsample_bilinear2d.vec": .value { try resized("linear", "pytorch_half_pixel", $0, in: &$1) },
+        "upsample_nearest2d.vec": .value {
+            try resized("nearest", by: "asymmetric", of: $0, in: &$1)
+        },
+        "upsample_nearest2d.default": .value {
+            try resized("nearest", by: "asymmetric", of: $0, in: &$1)
+        },
+        "upsample_bilinear2d.vec": .value {
+            try resized("linear", by: "pytorch_half_pixel", of: $0, in: &$1)
+        },
         "upsample_bilinear2d.default": .value {
-            try resized("linear", "pytorch_half_pixel", $0, in: &$1)
+            try resized("linear", by: "pytorch_half_pixel", of: $0, in: &$1)
         },
         "_upsample_bilinear2d_aa.vec": .value {
-            try resized("linear", "half_pixel", antialiases: true, $0, in: &$1)
+            try resized("linear", by: "half_pixel", antialiases: true, of: $0, in: &$1)
         },
-        "upsample_bicubic2d.vec": .value { try resized("cubic", "pytorch_half_pixel", $0, in: &$1) },
+        "upsample_bicubic2d.vec": .value {
+            try resized("cubic", by: "pytorch_half_pixel", of: $0, in: &$1)
+        },
         "_upsample_bicubic2d_aa.vec": .value {
-            try resized("cubic", "half_pixel", antialiases: true, $0, in: &$1)
+            try resized("cubic", by: "half_pixel", antialiases: true, of: $0, in: &$1)
         },
-        "upsample_linear1d.vec": .value { try resized("linear", "pytorch_half_pixel", $0, in: &$1) },
+        "upsample_linear1d.vec": .value {
+            try resized("linear", by: "pytorch_half_pixel", of: $0, in: &$1)
+        },
         "pad.default": .value { try padded($0, mode: $0.text("mode") ?? "constant", in: &$1) },
         "constant_pad_nd.default": .value { try padded($0, mode: "constant", in: &$1) },
         "reflection_pad2d.default": .value { try padded($0, mode: "reflect", in: &$1) },
@@ -87,12 +97,12 @@ extension ATenOperator {
         )
         let isRow = shape.count == 3 && sizes.count == 3
         guard isRow || shape.count == 4 && sizes.count == 4 else {
-            throw call.fail("its kernel \(sizes) does not fit \(shape)")
+            throw call.fail(.kernel(sizes, over: shape))
         }
         func amounts(_ name: String, or usual: Int) throws -> [Int] {
             let own = try call.integers(name, in: reader) ?? [usual]
             guard isRow else { return try call.pair(name, or: usual, in: reader) }
-            guard own.count == 1 else { throw call.fail("its `\(name)` is \(own)") }
+            guard own.count == 1 else { throw call.fail(.argument(name, own)) }
             return [usual, own[0]]
         }
         var x = try reader.value(name, for: call)
@@ -113,7 +123,7 @@ extension ATenOperator {
         switch call.text("padding") {
         case "valid": break
         case "same": attributes.append("SAME_UPPER", named: "auto_pad")
-        case .some(let other): throw call.fail("its padding is `\(other)`")
+        case .some(let other): throw call.fail(.mode(other))
         case nil:
             let pads = try amounts("padding", or: 0)
             attributes.append(.integers(pads + pads), named: "pads")
@@ -147,7 +157,7 @@ extension ATenOperator {
     }
 
     private static func pool(
-        _ call: ATenCall, _ kernel: [Int], in reader: ATenReader
+        _ call: ATenCall, kernel: [Int], in reader: ATenReader
     ) throws -> ONNXGraph.Attributes {
         let own = try call.integers("stride", in: reader) ?? []
         let strides = try own.isEmpty ? kernel : call.pair("stride", or: 1, in: reader)
@@ -166,7 +176,7 @@ extension ATenOperator {
         let x = try reader.value(try call.tensor("self"), for: call)
         return reader.draft.emit(
             "MaxPool", name: call.path, inputs: [x],
-            attributes: try pool(call, kernel, in: reader) + [
+            attributes: try pool(call, kernel: kernel, in: reader) + [
                 "dilations": .integers(dilations)
             ])
     }
@@ -179,7 +189,7 @@ extension ATenOperator {
         let shape = try reader.shape(of: name, for: call)
         let after = try reader.shape(ofResult: call)
         guard shape.count == 4, after.count == 4 else {
-            throw call.fail("expected a map, found \(shape)")
+            throw call.fail(.noMap(shape))
         }
         let x = try reader.value(name, for: call)
         if after[2] == 1, after[3] == 1 {
@@ -200,7 +210,7 @@ extension ATenOperator {
             }
         }
         guard shape[2] * after[2] + shape[3] * after[3] <= ONNXConstants.maximumCount else {
-            throw call.fail("its map \(shape) is too large")
+            throw call.fail(.large(shape))
         }
         let rows = reader.draft.constant(
             Tensor(shares(after[2], of: shape[2]).flatMap(\.self), shape: [after[2], shape[2]]),
@@ -214,15 +224,15 @@ extension ATenOperator {
     }
 
     private static func resized(
-        _ mode: String, _ rule: String, antialiases: Bool = false, _ call: ATenCall,
+        _ mode: String, by rule: String, antialiases: Bool = false, of call: ATenCall,
         in reader: inout ATenReader
     ) throws -> String {
         let name = call.optionalTensor("input") ?? call.optionalTensor("self")
-        guard let name else { throw call.fail("it reads nothing") }
+        guard let name else { throw call.fail(.readsNothing) }
         let shape = try reader.shape(of: name, for: call)
         let after = try reader.shape(ofResult: call)
         let isRow = shape.count == 3
-        guard isRow || shape.count == 4 else { throw call.fail("expected a map, found \(shape)") }
+        guard isRow || shape.count == 4 else { throw call.fail(.noMap(shape)) }
         var x = try reader.value(name, for: call)
         if isRow {
             x = reader.view(
@@ -244,7 +254,7 @@ extension ATenOperator {
         if let factors = call.numbers("scale_factors"), !isAligned {
             let values = [1, 1] + (isRow ? [1] : []) + factors.map { Float($0) }
             guard values.count == 4, values.allSatisfy({ $0.isFinite && $0 > 0 }) else {
-                throw call.fail("its factors are \(factors)")
+                throw call.fail(.factors(factors))
             }
             inputs.append(
                 reader.draft.constant(Tensor(values, shape: [4]), name: call.path + ".scales"))
@@ -262,17 +272,17 @@ extension ATenOperator {
         _ call: ATenCall, mode: String, in reader: inout ATenReader
     ) throws -> String {
         let name = call.optionalTensor("self") ?? call.optionalTensor("input")
-        guard let name else { throw call.fail("it reads nothing") }
+        guard let name else { throw call.fail(.readsNothing) }
         let rank = try reader.shape(of: name, for: call).count
         let amounts =
             try call.integers("pad", in: reader) ?? call.integers("padding", in: reader) ?? []
         guard amounts.count % 2 == 0, amounts.count <= 2 * rank else {
-            throw call.fail("its amounts are \(amounts)")
+            throw call.fail(.amounts(amounts, rank: rank))
         }
         let modes = [
             "constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap",
         ]
-        guard let own = modes[mode] else { throw call.fail("its mode is `\(mode)`") }
+        guard let own = modes[mode] else { throw call.fail(.mode(mode)) }
         var (before, after) = ([Int](repeating: 0, count: rank), [Int](repeating: 0, count: rank))
         for index in 0..<(amounts.count / 2) {
             before[rank - 1 - index] = amounts[2 * index]
@@ -295,7 +305,7 @@ extension ATenOperator {
         let mode = try call.integer("interpolation_mode", in: reader) ?? 0
         let border = try call.integer("padding_mode", in: reader) ?? 0
         guard modes.indices.contains(mode), borders.indices.contains(border) else {
-            throw call.fail("its mode is \(mode) with a border of \(border)")
+            throw call.fail(.sampling(mode, border: border))
         }
         let inputs = try ["input", "grid"].map {
             try reader.value(try call.tensor($0), for: call)

@@ -10,14 +10,18 @@ struct ATenOperator: Sendable {
     /// Writes a call down and returns the draft's names of its values.
     let read: @Sendable (ATenCall, inout ATenReader) throws -> [String]
 
-    init(isView: Bool = false, read: @escaping @Sendable (ATenCall, inout ATenReader) throws -> [String]) {
+    init(
+        isView: Bool = false,
+        read: @escaping @Sendable (ATenCall, inout ATenReader) throws -> [String]
+    ) {
         self.isView = isView
         self.read = read
     }
 
     /// An operator of one value.
     static func value(
-        isView: Bool = false, _ read: @escaping @Sendable (ATenCall, inout ATenReader) throws -> String
+        isView: Bool = false,
+        _ read: @escaping @Sendable (ATenCall, inout ATenReader) throws -> String
     ) -> ATenOperator {
         ATenOperator(isView: isView) { [try read($0, &$1)] }
     }
@@ -40,13 +44,13 @@ struct ATenOperator: Sendable {
 
     /// An operator whose value is its operand when a model answers.
     static let passing = value(isView: true) { call, reader in
-        guard let name = call.operand else { throw call.fail("it reads nothing") }
+        guard let name = call.operand else { throw call.fail(.readsNothing) }
         return try reader.value(name, for: call)
     }
 
     /// The same, with numbers of its own.
     static let copying = value { call, reader in
-        guard let name = call.operand else { throw call.fail("it reads nothing") }
+        guard let name = call.operand else { throw call.fail(.readsNothing) }
         return try reader.value(name, for: call)
     }
 
@@ -57,7 +61,7 @@ struct ATenOperator: Sendable {
     static let all: [String: ATenOperator] =
         simple
         .merging(windows) { $1 }.merging(moves) { $1 }.merging(numbers) { $1 }
-        .merging(reductions) { $1 }
+        .merging(reductions) { $1 }.merging(constants) { $1 }
 
     private static let simple: [String: ATenOperator] = [
         "abs.default": unary("Abs"), "acos.default": unary("Acos"), "asin.default": unary("Asin"),
@@ -104,15 +108,17 @@ extension ATenReader {
         let isReal = isReal(name) || other.map(self.isReal) ?? !call.isInteger("other") || real
         if isReal, !self.isReal(name) { x = cast(x, to: 1, name: call.path + ".self") }
         guard let other else {
-            return [x, try constant(try number(call, "other"), isReal: isReal, for: call)]
+            return [
+                x, try constant(try number(call, argument: "other"), isReal: isReal, for: call),
+            ]
         }
         var y = try value(other, for: call)
         if isReal, !self.isReal(other) { y = cast(y, to: 1, name: call.path + ".other") }
         return [x, y]
     }
 
-    func number(_ call: ATenCall, _ name: String) throws -> Double {
-        guard let number = call.number(name) else { throw call.fail("its `\(name)` is no number") }
+    func number(_ call: ATenCall, argument name: String) throws -> Double {
+        guard let number = call.number(name) else { throw call.fail(.noNumber(name)) }
         return number
     }
 
@@ -120,7 +126,7 @@ extension ATenReader {
     mutating func constant(_ number: Double, isReal: Bool, for call: ATenCall) throws -> String {
         guard !isReal else { return draft.constant(Float(number), name: call.path + ".number") }
         guard let whole = Int(exactly: number) else {
-            throw call.fail("its number \(number) is not an integer")
+            throw call.fail(.noInteger(number))
         }
         return draft.constant(integer: whole, name: call.path + ".number")
     }
@@ -135,7 +141,7 @@ extension ATenReader {
         let types = [
             1: 2, 2: 3, 3: 5, 4: 6, 5: 7, 6: 1, 7: 1, 8: 1, 12: 9, 13: 1,
         ]
-        guard let type = types[code] else { throw call.fail("graft does not know the type \(code)") }
+        guard let type = types[code] else { throw call.fail(.type(code)) }
         return type
     }
 }

@@ -9,7 +9,7 @@ import GraftTensors
 /// that writes into its operand yields the value that the operand's name stands for from then on; where
 /// that is a view, what shares its numbers must not be read again.
 struct ATenReader {
-    let program: ExportedProgram
+    private(set) var program: ExportedProgram
     var draft: ONNXDraft
     private let weights: StateDict
     /// The draft's name of each value.
@@ -20,6 +20,10 @@ struct ATenReader {
     private(set) var symbols: [String: Int] = [:]
     /// The value whose numbers a view shares.
     private var roots: [String: String] = [:]
+    /// The values that are one place along an axis of another, by which that can be written to.
+    private var places: [String: (base: String, axis: Int, index: Int)] = [:]
+    /// The parts of a value that was stacked along an axis.
+    private(set) var stacks: [String: (axis: Int, parts: [String])] = [:]
     /// The values whose numbers were overwritten through a view, and the node that did.
     private var stale: [String: String] = [:]
     /// The weights that are in the draft under their own name, and in which form.
@@ -74,12 +78,13 @@ struct ATenReader {
     /// Reads a node of the program.
     mutating func add(_ node: ExportedProgram.Node) throws {
         let call = ATenCall(node: node)
+        if let graph = call.calledGraph { return try add(graph, of: call) }
         guard let row = ATenOperator.all[call.operator] else {
-            throw call.fail("graft does not know the operator `\(node.target)`")
+            throw call.fail(.unknown(node.target))
         }
         let results = try row.read(call, &self)
         guard results.count <= node.outputs.count || node.outputs.isEmpty else {
-            throw call.fail("it yields \(node.outputs.count) values, expected \(results.count)")
+            throw call.fail(.values(node.outputs.count, of: results.count))
         }
         for (name, result) in zip(node.outputs, results) where !name.isEmpty {
             values[name] = result
@@ -87,14 +92,72 @@ struct ATenReader {
         }
         guard call.isInPlace, let source = call.operand, let result = results.first else { return }
         let own = root(of: source)
-        for (name, root) in roots where root == own && name != source {
+        let updated = try writeBack(result, to: source, for: call)
+        for (name, root) in roots where root == own && !updated.contains(name) {
             stale[name] = node.name
         }
-        if own != source { stale[own] = node.name }
-        values[source] = result
+        if !updated.contains(own) { stale[own] = node.name }
         // The result is the operand itself: a later view of it shares with no other.
         for name in node.outputs { roots[name] = nil }
-        roots[source] = nil
+        if own != source, !updated.contains(own) { roots[source] = nil }
+    }
+
+    /// Gives a value new numbers, and what it is one place of. Returns the names that have them.
+    private mutating func writeBack(
+        _ result: String, to name: String, for call: ATenCall
+    ) throws -> Set<String> {
+        values[name] = result
+        guard let (base, axis, index) = places[name] else { return [name] }
+        let shape = try shape(of: base, for: call)
+        let path = "\(call.path).\(base)"
+        let x = try value(base, for: call)
+        let axes = draft.constant([axis], name: path + ".axis")
+        var parts: [String] = []
+        for (start, end) in [(0, index), (index + 1, shape[axis])] {
+            if start == index + 1 {
+                parts.append(
+                    draft.emit("Unsqueeze", name: path + ".part", inputs: [result, axes]))
+            }
+            guard start < end else { continue }
+            let bounds = [start, end].map { draft.constant([$0], name: path + ".bound") }
+            parts.append(
+                draft.emit("Slice", name: path + ".rest", inputs: [x] + bounds + [axes]))
+        }
+        let whole = draft.emit(
+            "Concat", name: path, inputs: parts, attributes: ["axis": .integer(axis)])
+        return try writeBack(whole, to: base, for: call).union([name])
+    }
+
+    /// Says that a call's value is one place along an axis of another.
+    mutating func setPlace(_ call: ATenCall, base: String, axis: Int, index: Int) {
+        guard let name = call.node.outputs.first else { return }
+        places[name] = (base, axis, index)
+    }
+
+    /// Says which parts a call stacks.
+    mutating func setStack(_ call: ATenCall, axis: Int, parts: [String]) {
+        guard let name = call.node.outputs.first else { return }
+        stacks[name] = (axis, parts)
+    }
+
+    /// Reads the nodes of a graph that a call of another precision or without gradients wraps.
+    private mutating func add(
+        _ graph: ExportedProgram.Subgraph, of call: ATenCall
+    ) throws {
+        let given = call.node.arguments.compactMap { argument -> String? in
+            if case .tensor(let name) = argument.value { name } else { nil }
+        }
+        guard given.count == graph.inputs.count, graph.outputs.count == call.node.outputs.count
+        else { throw call.fail(.values(given.count, of: graph.inputs.count)) }
+        let renames = Dictionary(zip(graph.inputs, given)) { $1 }
+        func outer(_ name: String) -> String { renames[name] ?? "\(call.node.name)/\(name)" }
+        for (name, value) in graph.values where renames[name] == nil {
+            program.values[outer(name)] = value
+        }
+        for node in graph.nodes { try add(node.renamed(outer)) }
+        for (inner, result) in zip(graph.outputs, call.node.outputs) where !result.isEmpty {
+            values[result] = try value(outer(inner), for: call)
+        }
     }
 
     private func root(of name: String) -> String { roots[name] ?? name }
@@ -112,7 +175,7 @@ struct ATenReader {
     func numbers(_ sizes: [ExportedProgram.Size], for call: ATenCall) throws -> [Int] {
         try sizes.map { size in
             guard let number = number(size) else {
-                throw call.fail("its sizes depend on more than the batch")
+                throw call.fail(.openSizes)
             }
             return number
         }
@@ -124,11 +187,11 @@ struct ATenReader {
     /// The sizes of a value.
     func shape(of name: String, for call: ATenCall) throws -> [Int] {
         guard let value = program.values[name] else {
-            throw call.fail("the sizes of `\(name)` are missing")
+            throw call.fail(.noSizes(name))
         }
         let sizes = try numbers(value.sizes, for: call)
         guard sizes.allSatisfy({ $0 >= 0 }), Shape(sizes).checkedCount != nil else {
-            throw call.fail("`\(name)` has the sizes \(sizes)")
+            throw call.fail(.impossible(name, sizes))
         }
         return sizes
     }
@@ -136,7 +199,7 @@ struct ATenReader {
     /// The sizes of the value that a call yields.
     func shape(ofResult call: ATenCall, at index: Int = 0) throws -> [Int] {
         guard call.node.outputs.indices.contains(index) else {
-            throw call.fail("its value \(index) is missing")
+            throw call.fail(.missingOutput(index))
         }
         return try shape(of: call.node.outputs[index], for: call)
     }
@@ -149,10 +212,10 @@ struct ATenReader {
     /// The draft's name of a value.
     mutating func value(_ name: String, for call: ATenCall) throws -> String {
         if let node = stale[name] {
-            throw call.fail("it reads `\(name)` after `\(node)` wrote into a part of it")
+            throw call.fail(.overwritten(name, by: node))
         }
         if let value = values[name] { return value }
-        guard let weight = origins[name] else { throw call.fail("`\(name)` is missing") }
+        guard let weight = origins[name] else { throw call.fail(.missing(name)) }
         let value = try self.weight(weight, form: "plain", for: call) { $0 }
         values[name] = value
         return value
@@ -162,7 +225,7 @@ struct ATenReader {
     private mutating func weight(
         _ weight: String, form: String, for call: ATenCall, _ change: (LazyTensor) -> LazyTensor
     ) throws -> String {
-        guard var tensor = weights[weight] else { throw call.fail("`\(weight)` is missing") }
+        guard var tensor = weights[weight] else { throw call.fail(.missing(weight)) }
         if tensor.dtype.isFloatingPoint { tensor = tensor.converted(to: .f32) }
         tensor = change(tensor)
         let known = forms[weight]
@@ -181,7 +244,7 @@ struct ATenReader {
             return try self.weight(weight, form: "transposed", for: call) { $0.permuted([1, 0]) }
         }
         let rank = try shape(of: name, for: call).count
-        guard rank >= 2 else { throw call.fail("`\(name)` is not a matrix") }
+        guard rank >= 2 else { throw call.fail(.noMatrix) }
         let order = Array(0..<(rank - 2)) + [rank - 1, rank - 2]
         return draft.emit(
             "Transpose", name: call.path + ".transposed", inputs: [try value(name, for: call)],

@@ -6,8 +6,8 @@ import GraftTensors
 extension Op.Activate {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         switch function {
-        case .relu: return try graph.fused(1, "RELU", at: site)
-        case .relu6: return try graph.fused(3, "RELU6", at: site)
+        case .relu: return try graph.fused(1, orElse: "RELU", at: site)
+        case .relu6: return try graph.fused(3, orElse: "RELU6", at: site)
         case .sigmoid: return try graph.unary("LOGISTIC", at: site)
         case .tanh: return try graph.unary("TANH", at: site)
         case .hardSwish: return try graph.unary("HARD_SWISH", at: site)
@@ -29,8 +29,8 @@ extension Op.Activate {
             y = graph.emit("MUL", reading: [x, gate], shape: shape, name: name)
         case .hardSigmoid:
             let bounded = graph.emit(
-                "ADD", x, with: 3, name: name + "/bounded", options: ["activation": 3])
-            y = graph.emit("MUL", bounded, with: 1.0 / 6, name: name)
+                "ADD", of: x, with: 3, name: name + "/bounded", options: ["activation": 3])
+            y = graph.emit("MUL", of: bounded, with: 1.0 / 6, name: name)
         case .softplus: y = graph.softplus(x, name: name)
         case .mish:
             let soft = graph.softplus(x, name: name + "/softplus")
@@ -38,7 +38,7 @@ extension Op.Activate {
             y = graph.emit("MUL", reading: [x, gate], shape: shape, name: name)
         case .relu, .relu6, .sigmoid, .tanh, .hardSwish, .gelu, .geluTanh, .elu, .leakyReLU,
             .exponential:
-            throw site.unsupported("`\(function.rawValue)`")
+            throw site.unsupported(.function(function.rawValue))
         }
         return graph.result(y, isLast: isLast)
     }
@@ -47,7 +47,7 @@ extension Op.Activate {
 extension TFLiteGraph {
     /// An activation as part of the step before it, else as a step.
     fileprivate mutating func fused(
-        _ activation: Int, _ type: String, at site: TFLiteSite
+        _ activation: Int, orElse type: String, at site: TFLiteSite
     ) throws -> [Value] {
         let (x, isLast) = try either(site.x)
         if fuse(activation, into: x, readBy: readers[site.x] ?? 0) {
@@ -62,7 +62,7 @@ extension TFLiteGraph {
         let size = emit("ABS", reading: [x], shape: shape, name: name + "/size")
         let negative = emit("NEG", reading: [size], shape: shape, name: name + "/negative")
         let power = emit("EXP", reading: [negative], shape: shape, name: name + "/power")
-        let sum = emit("ADD", power, with: 1, name: name + "/sum")
+        let sum = emit("ADD", of: power, with: 1, name: name + "/sum")
         let log = emit("LOG", reading: [sum], shape: shape, name: name + "/log")
         let positive = emit("RELU", reading: [x], shape: shape, name: name + "/positive")
         return emit("ADD", reading: [positive, log], shape: shape, name: name)
@@ -82,7 +82,7 @@ extension Op.Elementwise {
         case .abs, .neg, .exp, .log, .sqrt, .floor, .ceil, .round, .sin, .cos, .sign:
             return try graph.unary(function.rawValue.uppercased(), at: site)
         case .erf, .tan, .asin, .acos, .atan, .sinh, .cosh, .asinh, .acosh, .atanh:
-            throw site.unsupported("`\(function.rawValue)`")
+            throw site.unsupported(.function(function.rawValue))
         }
     }
 }

@@ -24,7 +24,7 @@ extension Op.Affine {
 extension Op.ChannelScale {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         guard let parameter = site.node.parameters.first else {
-            throw site.unsupported("a scale without numbers")
+            throw site.unsupported(.noNumbers)
         }
         return try graph.affine(
             scale: try graph.numbers(of: parameter).map { Float($0) }, shift: [0], at: site)
@@ -58,7 +58,7 @@ extension Op.LayerNorm {
         let own = axes.map { $0 < 0 ? $0 + rank : $0 }.sorted()
         let isLast = rank == 4 && own == [1]
         guard isLast || own == Array((rank - own.count)..<rank) else {
-            throw site.unsupported("a normalisation over axes \(own) of \(rank)")
+            throw site.unsupported(.normalization(axes: own, rank: rank))
         }
         let x = try isLast ? graph.last(site.x) : graph.plain(site.x)
         var y = graph.standardized(
@@ -77,7 +77,7 @@ extension Op.LayerNorm {
 extension Op.GroupNorm {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         let shape = site.before
-        guard shape.rank == 4 else { throw site.unsupported("group normalisation of \(shape)") }
+        guard shape.rank == 4 else { throw site.unsupported(.shape(shape)) }
         let x = try graph.last(site.x)
         let parts = graph.reshaped(
             x, to: [shape[0], shape[2] * shape[3], groups, shape[1] / groups],
@@ -98,7 +98,7 @@ extension Op.GroupNorm {
 extension Op.LocalResponseNorm {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         guard size % 2 == 1, site.before.rank == 4 else {
-            throw site.unsupported("normalisation by \(size) neighbouring channels")
+            throw site.unsupported(.neighbours(size))
         }
         let x = try graph.last(site.x)
         let y = graph.emit(
@@ -113,7 +113,7 @@ extension Op.UnitNorm {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         let isMap = site.before.rank == 4
         guard isMap || site.before.rank == 2 else {
-            throw site.unsupported("unit length of \(site.before)")
+            throw site.unsupported(.shape(site.before))
         }
         let x = try graph.last(site.x)
         let y = graph.emit(
@@ -137,10 +137,10 @@ extension Op.Softmax {
         }
         var order = Array(0..<rank)
         order.swapAt(own, rank - 1)
-        let turned = graph.transposed(x, order, name: site.name + "/turned")
+        let turned = graph.transposed(x, to: order, name: site.name + "/turned")
         let y = graph.emit(
             type, reading: [turned], shape: graph.shape(of: turned), name: site.name + "/shares",
             numbers: numbers)
-        return [.plain(graph.transposed(y, order, name: site.name))]
+        return [.plain(graph.transposed(y, to: order, name: site.name))]
     }
 }

@@ -6,7 +6,7 @@ import GraftTensors
 extension Op.Conv2d {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         guard let kernel = site.node.parameters.first else {
-            throw site.unsupported("a convolution without a kernel")
+            throw site.unsupported(.noNumbers)
         }
         let (x, border) = graph.bordered(
             try graph.last(site.x), by: window, map: site.before, name: site.name)
@@ -31,7 +31,7 @@ extension Op.ConvTranspose2d {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         guard let kernel = site.node.parameters.first, groups == 1, window.dilation == 1,
             case .explicit(let padding) = window.padding
-        else { throw site.unsupported("a transposed convolution in groups or with dilation") }
+        else { throw site.unsupported(.transposedGroups) }
         let x = try graph.last(site.x)
         let map = site.before
         func whole(_ size: Int, _ axis: KeyPath<Extent, Int>) -> Int {
@@ -61,7 +61,7 @@ extension Op.ConvTranspose2d {
 extension Op.Linear {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         guard let matrix = site.node.parameters.first else {
-            throw site.unsupported("a product without a matrix")
+            throw site.unsupported(.noNumbers)
         }
         let x = try graph.plain(site.x)
         let y = graph.emit(
@@ -80,7 +80,7 @@ extension Op.Linear {
 extension Op.MatMul {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         guard site.shapes.count == 2, site.shapes.allSatisfy({ $0.rank >= 2 }) else {
-            throw site.unsupported("a product of vectors")
+            throw site.unsupported(.vectors)
         }
         let y = graph.emit(
             "BATCH_MATMUL", reading: try site.node.reads.map { try graph.plain($0) },
@@ -117,17 +117,19 @@ extension Window {
         return Padding(
             top: 0, left: 0,
             bottom: max(
-                0, (after[2] - 1) * stride.height + kernel.height - map[2] - padding.top
+                0,
+                (after[2] - 1) * stride.height + kernel.height - map[2] - padding.top
                     - padding.bottom),
             right: max(
-                0, (after[3] - 1) * stride.width + kernel.width - map[3] - padding.left
+                0,
+                (after[3] - 1) * stride.width + kernel.width - map[3] - padding.left
                     - padding.right))
     }
 }
 
 extension Op.MaxPool {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
-        guard window.dilation == 1 else { throw site.unsupported("a pool with dilation") }
+        guard window.dilation == 1 else { throw site.unsupported(.dilatedPool) }
         let (x, border) = graph.bordered(
             try graph.last(site.x), by: window, map: site.before,
             more: window.excess(over: site.before, to: site.after),
@@ -141,7 +143,7 @@ extension Op.MaxPool {
 
 extension Op.AveragePool {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
-        guard window.dilation == 1 else { throw site.unsupported("a pool with dilation") }
+        guard window.dilation == 1 else { throw site.unsupported(.dilatedPool) }
         let (map, after) = (site.before, site.after)
         let source = try graph.last(site.x)
         let padding = window.resolvedPadding(height: map[2], width: map[3])
@@ -200,7 +202,7 @@ extension Op.AdaptiveAveragePool {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         let map = site.before
         guard map[2] % height == 0, map[3] % width == 0 else {
-            throw site.unsupported("a mean of \(height) × \(width) uneven parts of \(map)")
+            throw site.unsupported(.unevenParts(height: height, width: width, of: map))
         }
         let size = Extent(map[2] / height, map[3] / width)
         guard size != 1 else { return [graph.value(of: site.x)] }

@@ -20,7 +20,7 @@ protocol ExportableOp: OpRule {
 extension ExportableOp {
     /// None, unless an operation says otherwise.
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
-        throw site.unsupported("`\(kind)`")
+        throw site.unsupported(.operation(kind))
     }
 
     /// Not, unless an operation says otherwise.

@@ -5,7 +5,7 @@ import GraftTensors
 
 extension Op.Input {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
-        throw site.unsupported("a second input")
+        throw site.unsupported(.secondInput)
     }
 }
 
@@ -24,7 +24,7 @@ extension Op.DropPath {
 extension Op.ParameterValue {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         guard let parameter = site.node.parameters.first else {
-            throw site.unsupported("a weight without numbers")
+            throw site.unsupported(.noNumbers)
         }
         return [.plain(try graph.weight(parameter, shape: site.after.dimensions))]
     }
@@ -43,7 +43,7 @@ extension Op.Concatenate {
 
 extension Op.Slice {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
-        guard step > 0 else { throw site.unsupported("a cut backwards") }
+        guard step > 0 else { throw site.unsupported(.backwards) }
         let (x, isLast) = try graph.either(site.x)
         let shape = graph.sizes(site.after, isLast: isLast)
         let place = graph.place(axis < 0 ? axis + site.after.rank : axis, isLast: isLast)
@@ -127,7 +127,7 @@ extension Op.Transpose {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         let (x, isLast) = try graph.either(site.x)
         let own = order.map { graph.place($0, isLast: isLast) }
-        return [.plain(graph.transposed(x, own, name: site.name))]
+        return [.plain(graph.transposed(x, to: own, name: site.name))]
     }
 }
 
@@ -147,7 +147,7 @@ extension Op.ChannelShuffle {
         let shape = site.afterLast
         let parts = graph.reshaped(
             x, to: Array(shape[..<3]) + [groups, shape[3] / groups], name: site.name + "/groups")
-        let turned = graph.transposed(parts, [0, 1, 2, 4, 3], name: site.name + "/turned")
+        let turned = graph.transposed(parts, to: [0, 1, 2, 4, 3], name: site.name + "/turned")
         return [.last(graph.reshaped(turned, to: shape, name: site.name))]
     }
 }
@@ -171,7 +171,7 @@ extension Op.PadAxes {
     func write(at site: TFLiteSite, to graph: inout TFLiteGraph) throws -> [TFLiteGraph.Value] {
         let rank = site.before.rank
         guard (before + after).allSatisfy({ $0 >= 0 }) else {
-            throw site.unsupported("a border that is cut off")
+            throw site.unsupported(.negativeBorder)
         }
         let (x, isLast) = try graph.either(site.x)
         var amounts = [Int](repeating: 0, count: 2 * rank)
@@ -187,7 +187,7 @@ extension Op.PadAxes {
             type = "PADV2"
             inputs.append(graph.constant([value], shape: [1], name: site.name + "/value"))
         case .reflect: type = "MIRROR_PAD"
-        case .edge, .wrap: throw site.unsupported("a border of mode `\(mode.rawValue)`")
+        case .edge, .wrap: throw site.unsupported(.border(mode.rawValue))
         }
         let y = graph.emit(
             type, reading: inputs, shape: graph.sizes(site.after, isLast: isLast),
@@ -209,7 +209,7 @@ extension Op.Resize {
             Double(before[2]) * height != Double(after[2])
                 || Double(before[3]) * width != Double(after[3])
         {
-            throw site.unsupported("resizing by \(height) × \(width)")
+            throw site.unsupported(.factors(height: height, width: width))
         }
         let isLarge = after[2] > 1 && after[3] > 1
         switch (mode, coordinates, rounding) {
@@ -226,7 +226,7 @@ extension Op.Resize {
             return try graph.resized(bilinear: false, corners: false, centred: true, at: site)
         default:
             throw site.unsupported(
-                "resizing by the rule `\(mode.rawValue)`, `\(coordinates.rawValue)`")
+                .rule(mode: mode.rawValue, coordinates: coordinates.rawValue))
         }
     }
 }

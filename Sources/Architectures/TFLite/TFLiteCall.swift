@@ -19,14 +19,14 @@ struct TFLiteCall {
     }
 
     /// The reason why the step cannot be read.
-    func fail(_ reason: String) -> ArchitectureError {
-        .tflite(operator: name, reason: "\(step.type): \(reason)")
+    func fail(_ flaw: ForeignOperatorFlaw) -> ArchitectureError {
+        .tflite(operator: name, reason: "\(step.type): \(flaw.explanation)")
     }
 
     /// The number of tensor `index` of the inputs.
     func input(_ index: Int = 0) throws -> Int {
         guard let tensor = optionalInput(index) else {
-            throw fail("its input \(index) is missing")
+            throw fail(.missingInput(index))
         }
         return tensor
     }
@@ -39,7 +39,7 @@ struct TFLiteCall {
 
     func output(_ index: Int = 0) throws -> Int {
         guard step.outputs.indices.contains(index) else {
-            throw fail("its output \(index) is missing")
+            throw fail(.missingOutput(index))
         }
         return step.outputs[index]
     }
@@ -57,7 +57,7 @@ struct TFLiteCall {
     /// An axis of a value of so many axes, counted from the end if it is negative.
     func axis(_ axis: Int, rank: Int) throws -> Int {
         let place = axis < 0 ? axis + rank : axis
-        guard 0..<rank ~= place else { throw fail("its axis \(axis) is not one of \(rank)") }
+        guard 0..<rank ~= place else { throw fail(.axis(axis, rank: rank)) }
         return place
     }
 
@@ -69,7 +69,7 @@ struct TFLiteCall {
         case 2: return -1...1
         case 3: return 0...6
         case 4: return nil
-        case let other: throw fail("its activation \(other) is not known")
+        case let other: throw fail(.activation(other))
         }
     }
 
@@ -80,7 +80,7 @@ struct TFLiteCall {
     func strides() throws -> [Int] {
         let strides = [integer("stride_h"), integer("stride_w")]
         guard strides.allSatisfy((1...65536).contains) else {
-            throw fail("expected strides of 1 to 65536, found \(strides)")
+            throw fail(.extents(strides))
         }
         return strides
     }
@@ -90,7 +90,7 @@ struct TFLiteCall {
         switch integer("padding") {
         case 0: return "SAME_UPPER"
         case 1: return "VALID"
-        case let other: throw fail("its padding \(other) is not known")
+        case let other: throw fail(.padding(other))
         }
     }
 }

@@ -27,7 +27,7 @@ package enum TFLiteExport {
         _ graph: Graph, weights: StateDict, input: Extent, metadata: Metadata = Metadata()
     ) throws -> TFLiteModel {
         guard case .input(let entry) = graph.nodes.first?.op else {
-            throw NetworkError.invalidGraph("its first layer is not the input")
+            throw NetworkError.inputMissing
         }
         let types = try graph.types(
             inputs: [ValueType([1, entry.channels, input.height, input.width])])

@@ -16,7 +16,9 @@ extension TFLiteGraph {
     }
 
     /// A value as a step's result in that order.
-    func result(_ tensor: Int, isLast: Bool) -> [Value] { [isLast ? .last(tensor) : .plain(tensor)] }
+    func result(_ tensor: Int, isLast: Bool) -> [Value] {
+        [isLast ? .last(tensor) : .plain(tensor)]
+    }
 
     /// The sizes of a shape in that order.
     func sizes(_ shape: Shape, isLast: Bool) -> [Int] {
@@ -51,7 +53,7 @@ extension TFLiteGraph {
             let lead = [Int](repeating: 1, count: 4 - shape.rank)
             let name = "\(site.name)/operand"
             let wide = reshaped(x, to: lead + shape.dimensions, name: name)
-            return transposed(wide, [0, 2, 3, 1], name: name + "/last")
+            return transposed(wide, to: [0, 2, 3, 1], name: name + "/last")
         }
         return (tensors, isLast)
     }
@@ -59,7 +61,7 @@ extension TFLiteGraph {
     /// Adds a step of two operands as often as a node has inputs.
     mutating func chain(_ type: String, at site: TFLiteSite) throws -> [Value] {
         let (tensors, isLast) = try operands(at: site)
-        guard var result = tensors.first else { throw site.unsupported("a sum of nothing") }
+        guard var result = tensors.first else { throw site.unsupported(.noNumbers) }
         for (index, tensor) in tensors.enumerated().dropFirst() {
             let shape =
                 index == tensors.count - 1
@@ -75,7 +77,7 @@ extension TFLiteGraph {
 
     /// Adds a step of a value and one constant.
     mutating func emit(
-        _ type: String, _ x: Int, with constant: Float, name: String, options: [String: Int] = [:]
+        _ type: String, of x: Int, with constant: Float, name: String, options: [String: Int] = [:]
     ) -> Int {
         let number = self.constant(constant, name: name + "/constant")
         return emit(
@@ -149,7 +151,9 @@ extension TFLiteGraph {
         let amounts = constant(
             [0, 0, padding.top, padding.bottom, padding.left, padding.right, 0, 0], shape: [4, 2],
             name: name + "/amounts")
-        guard value != 0 else { return emit("PAD", reading: [x, amounts], shape: shape, name: name) }
+        guard value != 0 else {
+            return emit("PAD", reading: [x, amounts], shape: shape, name: name)
+        }
         let number = constant([value], shape: [1], name: name + "/value")
         return emit("PADV2", reading: [x, amounts, number], shape: shape, name: name)
     }
@@ -184,7 +188,7 @@ extension TFLiteGraph {
         let variance = emit(
             "MEAN", reading: [square, places], shape: small, name: name + "/variance",
             options: ["keep_dims": 1])
-        let safe = emit("ADD", variance, with: epsilon, name: name + "/safe")
+        let safe = emit("ADD", of: variance, with: epsilon, name: name + "/safe")
         let inverse = emit("RSQRT", reading: [safe], shape: small, name: name + "/inverse")
         return emit(
             "MUL", reading: [centred, inverse], shape: shape, name: name + "/standardized")

@@ -51,8 +51,8 @@ struct TFLiteGraph {
     mutating func plain(_ id: ValueID) throws -> Int {
         let value = value(of: id)
         if let plain = value.plain { return plain }
-        guard let last = value.last else { throw NetworkError.invalidGraph("a value is missing") }
-        let tensor = transposed(last, [0, 3, 1, 2], name: model.tensors[last].name + "/first")
+        guard let last = value.last else { throw NetworkError.valueMissing }
+        let tensor = transposed(last, to: [0, 3, 1, 2], name: model.tensors[last].name + "/first")
         values[id]?.plain = tensor
         return tensor
     }
@@ -61,9 +61,9 @@ struct TFLiteGraph {
     mutating func last(_ id: ValueID) throws -> Int {
         let value = value(of: id)
         if let last = value.last { return last }
-        guard let plain = value.plain else { throw NetworkError.invalidGraph("a value is missing") }
+        guard let plain = value.plain else { throw NetworkError.valueMissing }
         guard shape(of: plain).count == 4 else { return plain }
-        let tensor = transposed(plain, [0, 2, 3, 1], name: model.tensors[plain].name + "/last")
+        let tensor = transposed(plain, to: [0, 2, 3, 1], name: model.tensors[plain].name + "/last")
         values[id]?.last = tensor
         return tensor
     }
@@ -182,7 +182,7 @@ struct TFLiteGraph {
     }
 
     /// Adds an order of axes; a map of one pixel or one channel only takes other sizes.
-    mutating func transposed(_ x: Int, _ order: [Int], name: String) -> Int {
+    mutating func transposed(_ x: Int, to order: [Int], name: String) -> Int {
         let before = shape(of: x)
         let after = order.map { before[$0] }
         let moving = order.filter { before[$0] != 1 }
@@ -249,7 +249,14 @@ struct TFLiteSite {
     }
 
     /// The reason why the node cannot be written.
-    func unsupported(_ reason: String) -> ArchitectureError {
-        .tflite(operator: name, reason: "\(reason) has no form in TFLite")
+    func unsupported(_ lack: TFLiteLack) -> ArchitectureError {
+        .tflite(operator: name, reason: "TFLite has no form for \(lack.explanation)")
     }
+}
+
+extension NetworkError {
+    /// A graph that reads a value before it is there.
+    fileprivate static let valueMissing = NetworkError.invalidGraph("a value is missing")
+    /// A graph that begins with something else than its input.
+    static let inputMissing = NetworkError.invalidGraph("its first layer is not the input")
 }

@@ -5,7 +5,7 @@ import GraftTensors
 
 extension TFLiteOperator {
     static func readBounded(
-        _ bounds: ClosedRange<Float>, _ call: TFLiteCall, in reader: inout TFLiteReader
+        _ bounds: ClosedRange<Float>, of call: TFLiteCall, in reader: inout TFLiteReader
     ) throws {
         let operands = try reader.operands(call, at: [0])
         let y = reader.draft.clip(operands.x, to: bounds, name: call.name)
@@ -24,10 +24,12 @@ extension TFLiteOperator {
     static func readCast(_ call: TFLiteCall, in reader: inout TFLiteReader) throws {
         // FLOAT32, INT32, INT64, BOOL, FLOAT64 of TFLite and of ONNX.
         let types = [0: 1, 2: 6, 4: 7, 6: 9, 10: 11, 1: 10, 3: 2, 9: 3]
-        guard let type = types[call.integer("to")] else {
-            throw call.fail("graft does not know the type \(call.integer("to"))")
+        let code = call.integer("to")
+        guard let type = types[code] else {
+            throw call.fail(.type(code))
         }
-        try reader.elementwise("Cast", call, attributes: ["to": .integer(type)], movesOnly: true)
+        try reader.elementwise(
+            "Cast", of: call, attributes: ["to": .integer(type)], movesOnly: true)
     }
 
     static func readConcatenation(_ call: TFLiteCall, in reader: inout TFLiteReader) throws {
@@ -44,7 +46,7 @@ extension TFLiteOperator {
         let amounts = try reader.integers(of: try call.input(1), for: call)
         let rank = try call.shape(ofInput: 0).count
         guard amounts.count == 2 * rank, amounts.allSatisfy((0...65536).contains) else {
-            throw call.fail("expected \(2 * rank) amounts of 0 to 65536, found \(amounts)")
+            throw call.fail(.amounts(amounts, rank: rank))
         }
         let operands = try reader.operands(call, at: [0])
         let before = operands.ordered((0..<rank).map { amounts[2 * $0] })
@@ -56,7 +58,7 @@ extension TFLiteOperator {
         switch call.step.type {
         case "PADV2": inputs.append(try reader.plain(try call.input(2), for: call))
         case "MIRROR_PAD":
-            guard call.integer("mode") == 0 else { throw call.fail("it mirrors the border itself") }
+            guard call.integer("mode") == 0 else { throw call.fail(.symmetricBorder) }
             mode = "reflect"
         default: break
         }
@@ -66,7 +68,7 @@ extension TFLiteOperator {
     }
 
     static func readBlocks(
-        _ type: String, _ call: TFLiteCall, in reader: inout TFLiteReader
+        _ type: String, of call: TFLiteCall, in reader: inout TFLiteReader
     ) throws {
         let x = try reader.first(try call.input(), for: call)
         let y = reader.draft.emit(
@@ -76,7 +78,7 @@ extension TFLiteOperator {
     }
 
     static func readReduction(
-        _ type: String, _ call: TFLiteCall, in reader: inout TFLiteReader
+        _ type: String, of call: TFLiteCall, in reader: inout TFLiteReader
     ) throws {
         let rank = try call.shape(ofInput: 0).count
         let axes = try reader.integers(of: try call.input(1), for: call).map {
@@ -99,11 +101,11 @@ extension TFLiteOperator {
     }
 
     static func readArgument(
-        _ type: String, _ call: TFLiteCall, in reader: inout TFLiteReader
+        _ type: String, of call: TFLiteCall, in reader: inout TFLiteReader
     ) throws {
         let rank = try call.shape(ofInput: 0).count
         guard let named = try reader.integers(of: try call.input(1), for: call).first else {
-            throw call.fail("it has no axis")
+            throw call.fail(.noAxis)
         }
         let x = try reader.plain(try call.input(), for: call)
         let y = reader.draft.emit(
@@ -114,7 +116,7 @@ extension TFLiteOperator {
 
     static func readTopK(_ call: TFLiteCall, in reader: inout TFLiteReader) throws {
         let count = try reader.integers(of: try call.input(1), for: call)
-        guard count.count == 1, count[0] > 0 else { throw call.fail("its count is \(count)") }
+        guard count.count == 1, count[0] > 0 else { throw call.fail(.counts(count)) }
         let x = try reader.plain(try call.input(), for: call)
         let k = reader.draft.constant(count, name: call.name + ".count")
         let names = reader.draft.emit(
@@ -130,7 +132,7 @@ extension TFLiteOperator {
         let source = try call.input()
         let rank = try call.shape(ofInput: 0).count
         let axes = try named.map { try call.axis($0, rank: rank) }
-        guard axes.sorted() == Array(0..<rank) else { throw call.fail("its order is \(named)") }
+        guard axes.sorted() == Array(0..<rank) else { throw call.fail(.order(named)) }
         let target = try call.output()
         guard reader.isFirst(source) else {
             let y = reader.draft.emit(
@@ -148,7 +150,7 @@ extension TFLiteOperator {
 
     static func readGather(_ call: TFLiteCall, in reader: inout TFLiteReader) throws {
         let rank = try call.shape(ofInput: 0).count
-        guard call.integer("batch_dims") == 0 else { throw call.fail("it gathers by sample") }
+        guard call.integer("batch_dims") == 0 else { throw call.fail(.gathersBySample) }
         let inputs = [
             try reader.plain(try call.input(), for: call),
             try reader.plain(try call.input(1), for: call),
@@ -162,7 +164,7 @@ extension TFLiteOperator {
     static func readTile(_ call: TFLiteCall, in reader: inout TFLiteReader) throws {
         let counts = try reader.integers(of: try call.input(1), for: call)
         guard counts.count == (try call.shape(ofInput: 0).count) else {
-            throw call.fail("its counts are \(counts)")
+            throw call.fail(.counts(counts))
         }
         let operands = try reader.operands(call, at: [0])
         let repeats = reader.draft.constant(
@@ -214,7 +216,7 @@ extension TFLiteOperator {
         let shape = try call.shape(ofInput: 0)
         let axis = try call.axis(call.integer("axis"), rank: shape.count)
         guard call.step.outputs.count == shape[axis] else {
-            throw call.fail("it has \(call.step.outputs.count) values of \(shape[axis])")
+            throw call.fail(.values(call.step.outputs.count, of: shape[axis]))
         }
         let x = try reader.plain(try call.input(), for: call)
         let axes = reader.draft.constant([axis], name: call.name + ".axis")
@@ -255,7 +257,7 @@ extension TFLiteOperator {
         }
         guard sizes.count == count, sizes.allSatisfy({ $0 > 0 }),
             sizes.reduce(0, +) == shape[axis]
-        else { throw call.fail("its sizes \(sizes) do not make \(shape[axis])") }
+        else { throw call.fail(.parts(sizes, of: shape[axis])) }
         let operands = try reader.operands(call, at: [source])
         var start = 0
         for (index, size) in sizes.enumerated() {
@@ -273,13 +275,13 @@ extension TFLiteOperator {
         let start = try reader.integers(of: try call.input(1), for: call)
         let sizes = try reader.integers(of: try call.input(2), for: call)
         guard start.count == shape.count, sizes.count == shape.count else {
-            throw call.fail("its sizes \(sizes) do not fit \(shape)")
+            throw call.fail(.sizes(sizes, of: shape))
         }
         var ends: [Int] = []
         for (axis, size) in sizes.enumerated() {
             let end = size == -1 ? shape[axis] : size.addingReportingOverflow(start[axis]).0
             guard 0..<max(shape[axis], 1) ~= start[axis], start[axis] < end, end <= shape[axis]
-            else { throw call.fail("it cuts \(start) to \(sizes) of \(shape)") }
+            else { throw call.fail(.cut(from: start, to: sizes, of: shape)) }
             ends.append(start[axis] == 0 && end == shape[axis] ? .max : end)
         }
         let operands = try reader.operands(call, at: [0])
@@ -297,8 +299,8 @@ extension TFLiteOperator {
         guard lists.allSatisfy({ $0.count == rank }), rank <= shape.count,
             call.integer("ellipsis_mask") == 0, call.integer("new_axis_mask") == 0,
             !call.flag("offset"), lists[2].allSatisfy({ (1...65536).contains($0) })
-        else { throw call.fail("it adds axes or steps backwards") }
-        func has(_ mask: String, _ axis: Int) -> Bool { call.integer(mask) >> axis & 1 == 1 }
+        else { throw call.fail(.backwards) }
+        func has(_ mask: String, along axis: Int) -> Bool { call.integer(mask) >> axis & 1 == 1 }
         var (starts, ends, steps, gone) = ([Int](), [Int](), [Int](), [Int]())
         for axis in shape.indices {
             guard axis < rank else {
@@ -309,14 +311,14 @@ extension TFLiteOperator {
             }
             let size = shape[axis]
             func place(_ value: Int) -> Int { min(max(value < 0 ? value + size : value, 0), size) }
-            let start = has("begin_mask", axis) ? 0 : place(lists[0][axis])
-            var end = has("end_mask", axis) ? size : place(lists[1][axis])
-            if has("shrink_axis_mask", axis) {
+            let start = has("begin_mask", along: axis) ? 0 : place(lists[0][axis])
+            var end = has("end_mask", along: axis) ? size : place(lists[1][axis])
+            if has("shrink_axis_mask", along: axis) {
                 end = start + 1
                 gone.append(axis)
             }
             guard start < end, end <= size else {
-                throw call.fail("it cuts \(start) to \(end) of \(size)")
+                throw call.fail(.cut(from: [start], to: [end], of: [size]))
             }
             starts.append(start)
             ends.append(start == 0 && end == size ? .max : end)

@@ -10,7 +10,7 @@ extension TFLiteOperator {
     ) throws -> ONNXGraph.Attributes {
         let dilations = [call.integer("dilation_h"), call.integer("dilation_w")]
         guard dilations.allSatisfy((1...65536).contains) else {
-            throw call.fail("expected dilations of 1 to 65536, found \(dilations)")
+            throw call.fail(.extents(dilations))
         }
         return [
             "strides": .integers(try call.strides()), "dilations": .integers(dilations),
@@ -29,7 +29,7 @@ extension TFLiteOperator {
     static func readConvolution(_ call: TFLiteCall, in reader: inout TFLiteReader) throws {
         let (map, kernel) = (try call.shape(ofInput: 0), try call.shape(ofInput: 1))
         guard map.count == 4, kernel.count == 4, kernel[3] > 0, map[3] % kernel[3] == 0 else {
-            throw call.fail("its kernel \(kernel) does not fit a map of \(map)")
+            throw call.fail(.kernel(kernel, over: map))
         }
         let x = try reader.first(try call.input(), for: call)
         let weight = try reader.weight(try call.input(1), order: [0, 3, 1, 2], for: call)
@@ -44,7 +44,7 @@ extension TFLiteOperator {
         let (map, kernel) = (try call.shape(ofInput: 0), try call.shape(ofInput: 1))
         guard map.count == 4, kernel.count == 4, kernel[0] == 1, map[3] > 0,
             kernel[3] % map[3] == 0
-        else { throw call.fail("its kernel \(kernel) does not fit a map of \(map)") }
+        else { throw call.fail(.kernel(kernel, over: map)) }
         let x = try reader.first(try call.input(), for: call)
         let weight = try reader.weight(try call.input(1), order: [3, 0, 1, 2], for: call)
         let y = reader.draft.emit(
@@ -64,7 +64,7 @@ extension TFLiteOperator {
         let kernel = try call.shape(ofInput: 1)
         let after = try call.shape(ofOutput: 0)
         guard map.count == 4, kernel.count == 4, after.count == 4, kernel[3] == map[3] else {
-            throw call.fail("its kernel \(kernel) does not fit a map of \(map)")
+            throw call.fail(.kernel(kernel, over: map))
         }
         let strides = try custom == nil ? call.strides() : customStrides(call)
         // What the windows reach beyond the value is cut off, the odd row at the end.
@@ -73,7 +73,7 @@ extension TFLiteOperator {
             let reach = (map[axis + 1] - 1) * strides[axis] + kernel[axis + 1]
             let cut = reach - after[axis + 1]
             guard cut < kernel[axis + 1], cut > -max(strides[axis], 1) || cut == 0 else {
-                throw call.fail("its value \(after) does not fit a map of \(map)")
+                throw call.fail(.sizes(after, of: map))
             }
             if cut >= 0 {
                 (pads[axis], pads[axis + 2]) = (cut / 2, cut - cut / 2)
@@ -96,22 +96,22 @@ extension TFLiteOperator {
     /// The steps of MediaPipe's operator: 32-bit integers, padding, width and height.
     private static func customStrides(_ call: TFLiteCall) throws -> [Int] {
         let bytes = call.step.customOptions
-        guard bytes.count >= 12 else { throw call.fail("its settings are \(bytes.count) bytes") }
+        guard bytes.count >= 12 else { throw call.fail(.settings(byteCount: bytes.count)) }
         let numbers = (0..<3).map { word in
             (0..<4).reduce(0) { $0 | Int(bytes[word * 4 + $1]) << ($1 * 8) }
         }
         guard (1...64).contains(numbers[1]), (1...64).contains(numbers[2]) else {
-            throw call.fail("expected steps of 1 to 64, found \(numbers[2]) and \(numbers[1])")
+            throw call.fail(.extents(Array(numbers[1...])))
         }
         return [numbers[2], numbers[1]]
     }
 
     static func readPool(
-        _ type: String, _ call: TFLiteCall, in reader: inout TFLiteReader
+        _ type: String, of call: TFLiteCall, in reader: inout TFLiteReader
     ) throws {
         let size = [call.integer("filter_h"), call.integer("filter_w")]
         guard size.allSatisfy((1...65536).contains) else {
-            throw call.fail("expected a window of 1 to 65536, found \(size)")
+            throw call.fail(.extents(size))
         }
         let x = try reader.first(try call.input(), for: call)
         let y = reader.draft.emit(
@@ -127,13 +127,13 @@ extension TFLiteOperator {
     static func readFullyConnected(_ call: TFLiteCall, in reader: inout TFLiteReader) throws {
         let (before, kernel) = (try call.shape(ofInput: 0), try call.shape(ofInput: 1))
         guard kernel.count == 2, call.integer("weights_format") == 0 else {
-            throw call.fail("its kernel \(kernel) is shuffled or not a matrix")
+            throw call.fail(.matrix(kernel))
         }
         let source = try call.input()
         let keepsAxes = call.flag("keep_num_dims") && before.count > 2
         guard before.last == kernel[1] || !keepsAxes, let total = Shape(before).checkedCount,
             total % max(kernel[1], 1) == 0
-        else { throw call.fail("its kernel \(kernel) does not fit \(before)") }
+        else { throw call.fail(.kernel(kernel, over: before)) }
         let bias = try bias(call, in: &reader)
         var x: String
         // A map of one pixel is the same vector in either order.
@@ -177,7 +177,7 @@ extension TFLiteOperator {
             var name = try reader.plain(try call.input(index), for: call)
             if call.flag(setting) {
                 let rank = try call.shape(ofInput: index).count
-                guard rank >= 2 else { throw call.fail("its operand is not a matrix") }
+                guard rank >= 2 else { throw call.fail(.noMatrix) }
                 let order = Array(0..<(rank - 2)) + [rank - 1, rank - 2]
                 name = reader.draft.emit(
                     "Transpose", name: "\(call.name).\(setting)", inputs: [name],
@@ -190,7 +190,7 @@ extension TFLiteOperator {
     }
 
     static func readSoftmax(
-        _ type: String, _ call: TFLiteCall, in reader: inout TFLiteReader
+        _ type: String, of call: TFLiteCall, in reader: inout TFLiteReader
     ) throws {
         let operands = try reader.operands(call, at: [0])
         var x = operands.x
@@ -215,7 +215,7 @@ extension TFLiteOperator {
 
     static func readResponseNorm(_ call: TFLiteCall, in reader: inout TFLiteReader) throws {
         let radius = call.integer("radius")
-        guard (0...65536).contains(radius) else { throw call.fail("its radius is \(radius)") }
+        guard (0...65536).contains(radius) else { throw call.fail(.extents([radius])) }
         let size = 2 * radius + 1
         let x = try reader.first(try call.input(), for: call)
         let y = reader.draft.emit(
@@ -228,12 +228,12 @@ extension TFLiteOperator {
     }
 
     static func readResize(
-        _ mode: String, _ call: TFLiteCall, in reader: inout TFLiteReader
+        _ mode: String, of call: TFLiteCall, in reader: inout TFLiteReader
     ) throws {
         let size = try reader.integers(of: try call.input(1), for: call)
         let map = try call.shape(ofInput: 0)
         guard map.count == 4, size.count == 2, size.allSatisfy((1...65536).contains) else {
-            throw call.fail("expected a map and two sizes, found \(map) and \(size)")
+            throw call.fail(.sizes(size, of: map))
         }
         let isAligned = call.flag("align_corners")
         let isCentred = call.flag("half_pixel_centers")

@@ -18,7 +18,7 @@ enum TFLiteOperator {
 
     /// An operator of ONNX that works element by element.
     private static func same(_ type: String, count: Int) -> Row {
-        { try $1.elementwise(type, $0, at: Array(0..<count)) }
+        { try $1.elementwise(type, of: $0, at: Array(0..<count)) }
     }
 
     /// Operators that ONNX has under another name.
@@ -44,10 +44,10 @@ enum TFLiteOperator {
     ]
 
     private static let written: [String: Row] = [
-        "ADD_N": { try $1.elementwise("Sum", $0) },
-        "ARG_MAX": { try readArgument("ArgMax", $0, in: &$1) },
-        "ARG_MIN": { try readArgument("ArgMin", $0, in: &$1) },
-        "AVERAGE_POOL_2D": { try readPool("AveragePool", $0, in: &$1) },
+        "ADD_N": { try $1.elementwise("Sum", of: $0) },
+        "ARG_MAX": { try readArgument("ArgMax", of: $0, in: &$1) },
+        "ARG_MIN": { try readArgument("ArgMin", of: $0, in: &$1) },
+        "AVERAGE_POOL_2D": { try readPool("AveragePool", of: $0, in: &$1) },
         "BATCH_MATMUL": readProduct,
         "BROADCAST_TO": readBroadcast,
         "CAST": readCast,
@@ -57,7 +57,7 @@ enum TFLiteOperator {
             reader.alias(try call.output(), of: try call.input())
         },
         "DEPTHWISE_CONV_2D": readDepthwise,
-        "DEPTH_TO_SPACE": { try readBlocks("DepthToSpace", $0, in: &$1) },
+        "DEPTH_TO_SPACE": { try readBlocks("DepthToSpace", of: $0, in: &$1) },
         "DEQUANTIZE": { call, reader in
             reader.alias(try call.output(), of: try call.input())
         },
@@ -67,18 +67,18 @@ enum TFLiteOperator {
         "GATHER": readGather,
         "GELU": { call, reader in
             try reader.elementwise(
-                "Gelu", call,
+                "Gelu", of: call,
                 attributes: ["approximate": .text(call.flag("approximate") ? "tanh" : "none")])
         },
         "L2_NORMALIZATION": readUnitNorm,
         "LEAKY_RELU": { call, reader in
             try reader.elementwise(
-                "LeakyRelu", call, attributes: ["alpha": .number(call.number("alpha"))])
+                "LeakyRelu", of: call, attributes: ["alpha": .number(call.number("alpha"))])
         },
         "LOCAL_RESPONSE_NORMALIZATION": readResponseNorm,
-        "LOG_SOFTMAX": { try readSoftmax("LogSoftmax", $0, in: &$1) },
-        "MAX_POOL_2D": { try readPool("MaxPool", $0, in: &$1) },
-        "MEAN": { try readReduction("ReduceMean", $0, in: &$1) },
+        "LOG_SOFTMAX": { try readSoftmax("LogSoftmax", of: $0, in: &$1) },
+        "MAX_POOL_2D": { try readPool("MaxPool", of: $0, in: &$1) },
+        "MEAN": { try readReduction("ReduceMean", of: $0, in: &$1) },
         "MIRROR_PAD": readPad,
         "NOT_EQUAL": { call, reader in
             let operands = try reader.operands(call, at: [0, 1])
@@ -91,15 +91,15 @@ enum TFLiteOperator {
         "PAD": readPad,
         "PADV2": readPad,
         "QUANTIZE": readQuantization,
-        "REDUCE_MAX": { try readReduction("ReduceMax", $0, in: &$1) },
-        "REDUCE_MIN": { try readReduction("ReduceMin", $0, in: &$1) },
-        "REDUCE_PROD": { try readReduction("ReduceProd", $0, in: &$1) },
-        "RELU6": { try readBounded(0...6, $0, in: &$1) },
-        "RELU_0_TO_1": { try readBounded(0...1, $0, in: &$1) },
-        "RELU_N1_TO_1": { try readBounded(-1...1, $0, in: &$1) },
+        "REDUCE_MAX": { try readReduction("ReduceMax", of: $0, in: &$1) },
+        "REDUCE_MIN": { try readReduction("ReduceMin", of: $0, in: &$1) },
+        "REDUCE_PROD": { try readReduction("ReduceProd", of: $0, in: &$1) },
+        "RELU6": { try readBounded(0...6, of: $0, in: &$1) },
+        "RELU_0_TO_1": { try readBounded(0...1, of: $0, in: &$1) },
+        "RELU_N1_TO_1": { try readBounded(-1...1, of: $0, in: &$1) },
         "RESHAPE": { try $1.reshape($0) },
-        "RESIZE_BILINEAR": { try readResize("linear", $0, in: &$1) },
-        "RESIZE_NEAREST_NEIGHBOR": { try readResize("nearest", $0, in: &$1) },
+        "RESIZE_BILINEAR": { try readResize("linear", of: $0, in: &$1) },
+        "RESIZE_NEAREST_NEIGHBOR": { try readResize("nearest", of: $0, in: &$1) },
         "RSQRT": { call, reader in
             let operands = try reader.operands(call)
             let root = reader.draft.emit(
@@ -109,8 +109,8 @@ enum TFLiteOperator {
         },
         "SHAPE": readShape,
         "SLICE": readSlice,
-        "SOFTMAX": { try readSoftmax("Softmax", $0, in: &$1) },
-        "SPACE_TO_DEPTH": { try readBlocks("SpaceToDepth", $0, in: &$1) },
+        "SOFTMAX": { try readSoftmax("Softmax", of: $0, in: &$1) },
+        "SPACE_TO_DEPTH": { try readBlocks("SpaceToDepth", of: $0, in: &$1) },
         "SPLIT": readSplit,
         "SPLIT_V": readSplit,
         "SQUARE": { call, reader in
@@ -127,7 +127,7 @@ enum TFLiteOperator {
         },
         "SQUEEZE": { try $1.reshape($0) },
         "STRIDED_SLICE": readStridedSlice,
-        "SUM": { try readReduction("ReduceSum", $0, in: &$1) },
+        "SUM": { try readReduction("ReduceSum", of: $0, in: &$1) },
         "TILE": readTile,
         "TOPK_V2": readTopK,
         "TRANSPOSE": readTranspose,

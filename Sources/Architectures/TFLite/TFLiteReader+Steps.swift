@@ -61,7 +61,7 @@ extension TFLiteReader {
 
     /// Adds an operator that works in either order of axes.
     mutating func elementwise(
-        _ type: String, _ call: TFLiteCall, attributes: ONNXGraph.Attributes = [:],
+        _ type: String, of call: TFLiteCall, attributes: ONNXGraph.Attributes = [:],
         at indices: [Int]? = nil, movesOnly: Bool = false
     ) throws {
         let operands = try operands(call, at: indices)
@@ -76,7 +76,7 @@ extension TFLiteReader {
         let (before, after) = (try call.shape(ofInput: 0), try call.shape(ofOutput: 0))
         let target = try call.output()
         guard Shape(before).checkedCount == Shape(after).checkedCount else {
-            throw call.fail("cannot give \(before) the sizes \(after)")
+            throw call.fail(.sizes(after, of: before))
         }
         if before == after || isConstant(source) && after.isEmpty {
             return alias(target, of: source)
@@ -85,7 +85,8 @@ extension TFLiteReader {
         func isEither(_ shape: [Int]) -> Bool {
             shape.count == 4 && (shape[1] * shape[2] == 1 || shape[3] == 1)
         }
-        let x = try isFirst(source) && isEither(before)
+        let x =
+            try isFirst(source) && isEither(before)
             ? first(source, for: call) : plain(source, for: call)
         let becomesFirst = isEither(after)
         var sizes = becomesFirst ? Self.order.map { after[$0] } : after

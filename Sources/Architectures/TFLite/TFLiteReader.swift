@@ -30,8 +30,12 @@ struct TFLiteReader {
     init(_ model: TFLiteModel) {
         self.model = model
         var names = StateDict()
-        for tensor in model.tensors where tensor.numbers != nil { names[tensor.name] = tensor.numbers }
-        for port in model.inputs + model.outputs { names[port.name] = names[port.name] ?? Self.empty }
+        for tensor in model.tensors where tensor.numbers != nil {
+            names[tensor.name] = tensor.numbers
+        }
+        for port in model.inputs + model.outputs {
+            names[port.name] = names[port.name] ?? Self.empty
+        }
         draft = ONNXDraft(reserved: names)
         values = model.tensors.map { _ in Value() }
     }
@@ -42,7 +46,8 @@ struct TFLiteReader {
 
     mutating func addInputs() throws {
         guard model.graphCount >= 1, !model.inputs.isEmpty, !model.outputs.isEmpty else {
-            throw ArchitectureError.tflite(operator: "graph", reason: "it has no input or no output")
+            throw ArchitectureError.tflite(
+                operator: "graph", reason: "expected inputs and outputs, found none")
         }
         for port in model.inputs {
             let shape = model.tensors[port.tensor].shape
@@ -74,17 +79,14 @@ struct TFLiteReader {
         let type = call.step.type
         guard let row = call.step.isCustom ? TFLiteOperator.custom[type] : TFLiteOperator.all[type]
         else {
-            throw call.fail(
-                call.step.isCustom
-                    ? "graft does not know this custom operator"
-                    : "graft does not know this operator")
+            throw call.fail(call.step.isCustom ? .unknownCustom(type) : .unknown(type))
         }
         for tensor in call.step.inputs + call.step.outputs where tensor >= 0 {
             let entry = model.tensors[tensor]
-            guard !entry.isVariable else { throw call.fail("`\(entry.name)` keeps its value") }
+            guard !entry.isVariable else { throw call.fail(.variable(entry.name)) }
             guard entry.shape.count <= Self.maximumRank,
                 entry.shape.allSatisfy({ $0 >= 0 }), Shape(entry.shape).checkedCount != nil
-            else { throw call.fail("`\(entry.name)` has the sizes \(entry.shape)") }
+            else { throw call.fail(.impossible(entry.name, entry.shape)) }
         }
         try row(call, &self)
     }
@@ -113,7 +115,7 @@ struct TFLiteReader {
                 "Transpose", name: first + ".last", inputs: [first],
                 attributes: ["perm": .integers([0, 2, 3, 1])])
         } else {
-            throw call.fail("the value `\(model.tensors[tensor].name)` is missing")
+            throw call.fail(.missing(model.tensors[tensor].name))
         }
         values[tensor].plain = name
         return name
@@ -123,7 +125,7 @@ struct TFLiteReader {
     mutating func first(_ tensor: Int, for call: TFLiteCall) throws -> String {
         if let name = values[tensor].first { return name }
         guard shape(of: tensor).count == 4 else {
-            throw call.fail("expected a map, found sizes \(shape(of: tensor))")
+            throw call.fail(.noMap(shape(of: tensor)))
         }
         let name: String
         if isConstant(tensor) {
@@ -145,7 +147,7 @@ struct TFLiteReader {
         var numbers = try numbers(of: tensor, for: call)
         let lead = order.count - numbers.shape.rank
         guard lead >= 0 else {
-            throw call.fail("its weight has the sizes \(numbers.shape), expected \(order.count) axes")
+            throw call.fail(.weight(numbers.shape.dimensions, rank: order.count))
         }
         if lead > 0 {
             let ones = [Int](repeating: 1, count: lead)
@@ -181,7 +183,7 @@ struct TFLiteReader {
     func numbers(of tensor: Int, for call: TFLiteCall) throws -> LazyTensor {
         let entry = model.tensors[sources[tensor] ?? tensor]
         guard let numbers = entry.numbers else {
-            throw call.fail("`\(entry.name)` is computed, expected numbers")
+            throw call.fail(.computed(entry.name))
         }
         if let quantization = entry.quantization, !numbers.dtype.isFloatingPoint {
             let shape = numbers.shape
@@ -193,7 +195,7 @@ struct TFLiteReader {
                     || shape.dimensions.indices.contains(axis) && shape[axis] == scales.count
             else {
                 throw call.fail(
-                    "`\(entry.name)` of sizes \(shape) has \(scales.count) scales along axis \(axis)")
+                    .scales(entry.name, shape.dimensions, count: scales.count, axis: axis))
             }
             let inner = scales.count == 1 ? 1 : shape.dimensions[(axis + 1)...].reduce(1, *)
             return LazyTensor(.f32, shape) {
@@ -213,7 +215,7 @@ struct TFLiteReader {
         let entry = model.tensors[sources[tensor] ?? tensor]
         guard let numbers = entry.numbers, !numbers.dtype.isFloatingPoint,
             numbers.count <= ONNXNode.maximumIntegerCount
-        else { throw call.fail("`\(entry.name)` is computed, expected integers") }
+        else { throw call.fail(.computed(entry.name)) }
         // The schema has 32 bits for most of them, which arithmetic on sizes cannot leave.
         return try numbers.load().integers.map {
             min(max($0, Int(Int32.min)), Int(Int32.max))
@@ -233,7 +235,8 @@ struct TFLiteReader {
         case .u8: bounds = 0...255
         default: return nil
         }
-        return ((bounds.lowerBound - Float(zero)) * scale)...((bounds.upperBound - Float(zero))
+        return
+            ((bounds.lowerBound - Float(zero)) * scale)...((bounds.upperBound - Float(zero))
             * scale)
     }
 }

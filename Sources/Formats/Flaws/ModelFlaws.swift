@@ -225,6 +225,8 @@ public enum ExportedProgramFlaw: Equatable, Sendable, Codable {
     case noField(String)
     /// More nodes than a graph may have.
     case nodes(count: Int, limit: Int)
+    /// Graphs in graphs beyond any that are written.
+    case depth(limit: Int)
     /// A weight whose bytes are not in the archive.
     case noWeight(String)
     /// A weight without type and shape.
@@ -235,6 +237,7 @@ public enum ExportedProgramFlaw: Equatable, Sendable, Codable {
         case .noGraph: "it holds no graph"
         case .noField(let name): "`\(name)` is missing in its graph or not as the schema says"
         case .nodes(let count, let limit): "it has \(count) nodes, expected at most \(limit)"
+        case .depth(let limit): "its graphs are nested more than \(limit) deep"
         case .noWeight(let name): "the bytes of `\(name)` are missing"
         case .noDescription(let name): "`\(name)` has no type and shape"
         }
