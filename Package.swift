@@ -197,8 +197,8 @@ let package = Package(
         tests(
             "Formats",
             [
-                "GraftCLI", "GraftFormats", "GraftSystem", "GraftTensors", "graft-confined",
-                collections,
+                "GraftArchitectures", "GraftCLI", "GraftFormats", "GraftNetworks", "GraftSchemas",
+                "GraftSystem", "GraftTensors", "graft-confined", collections,
             ]),
         // Reads sources, and needs none of them.
         tests("House", []),

@@ -71,7 +71,7 @@ package enum ExportedProgramFile {
         return state
     }
 
-    /// What a member that `torch.save` wrote holds; nothing if it holds no tensors.
+    /// The tensors of a member that `torch.save` wrote.
     private static func pickled(
         _ member: ZipArchive.Member, of archive: ZipArchive, in source: Source,
         isolation: Isolation

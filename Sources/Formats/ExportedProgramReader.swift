@@ -3,11 +3,11 @@
 import GraftSchemas
 import GraftTensors
 
-/// Reads the schema of torch/_export/serde/schema.py, of which every version names things alike.
+/// Reads the schema of torch/_export/serde/schema.py, whose names are the same in every version.
 struct ExportedProgramReader {
     /// The most nodes of a graph.
     static let maximumNodeCount = 100_000
-    /// How deep graphs may lie in graphs.
+    /// The most levels of graphs in graphs.
     private static let maximumDepth = 8
     /// The most axes of a value.
     private static let maximumRank = 16

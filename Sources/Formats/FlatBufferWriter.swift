@@ -31,11 +31,11 @@ indirect enum FlatValue {
 
 /// Lays a flatbuffer out (https://flatbuffers.dev/internals/).
 struct FlatBufferWriter {
-    /// The size of what tells tables apart, and of a file that readers with signed offsets take.
+    /// The largest file that readers with signed offsets take.
     static let maximumByteCount = Int(Int32.max)
 
     private var bytes: [UInt8] = []
-    /// What is written behind the rest, and where the way to it stands.
+    /// Tensors, written behind the rest, and the places of the offsets to them.
     private var tensors: [(tensor: LazyTensor, place: Int)] = []
     /// The size of everything.
     private(set) var byteCount = 0

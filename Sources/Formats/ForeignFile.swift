@@ -28,7 +28,7 @@ public enum ForeignFile: Sendable, Equatable {
     case archive(format: String, names: [String])
     /// A compiled program with its weights (`torch.jit.save`).
     case torchScript
-    /// An exported program with its weights (`torch.export.save`).
+    /// A compiled program (`.pt2`) without the graph that `torch.export.save` writes.
     case exportedProgram
     /// The tar archive of PyTorch 0.1.
     case torchTar
@@ -59,7 +59,7 @@ public enum ForeignFile: Sendable, Equatable {
                         + names.prefix(5).joined(separator: ", ")
                         + (names.count > 5 ? ", …" : ""))
         case .torchScript: "a TorchScript archive, a compiled program and not a state dict"
-        case .exportedProgram: "a .pt2 archive of torch.export, a program and not a state dict"
+        case .exportedProgram: "a .pt2 archive of a compiled program, without its graph"
         case .torchTar: "a tar archive of PyTorch 0.1.10 or older"
         case .pickle: "a Python pickle that `torch.save` did not write"
         case .other(let name): name
@@ -82,8 +82,7 @@ public enum ForeignFile: Sendable, Equatable {
             "save the weights alone: `torch.save(torch.jit.load(FILE).state_dict(), \"w.pth\")`, or "
                 + "export the model to ONNX"
         case .exportedProgram:
-            "save the weights alone: `torch.save(torch.export.load(FILE).state_dict, \"w.pth\")`, or "
-                + "export the model to ONNX"
+            "save the program itself: `torch.export.save(torch.export.export(MODEL, (IMAGE,)), \"m.pt2\")`"
         case .torchTar: "write it again: `torch.save(torch.load(FILE), \"w.pth\")`"
         case .pickle: "save the numbers with `torch.save`, `numpy.savez` or as safetensors"
         case .other: FormatError.known

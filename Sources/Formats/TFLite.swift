@@ -39,7 +39,7 @@ enum TFLite {
         let subgraph: Int
         let table: FlatTable
         let name: String
-        /// Where its numbers lie; empty for what is computed.
+        /// The bytes of its numbers; empty if it is computed.
         let range: Range<Int>
     }
 

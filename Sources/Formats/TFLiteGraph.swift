@@ -181,7 +181,7 @@ package enum TFLiteFile {
         return result
     }
 
-    /// Where a buffer of metadata lies; nil if there is none of this name.
+    /// The bytes of a buffer of metadata; nil if none has this name.
     private static func blob(
         _ name: String, of root: FlatTable, byteCount: Int, in source: Source
     ) throws -> Range<Int>? {

@@ -158,7 +158,7 @@ extension TFLiteFile {
         return .table(fields)
     }
 
-    /// What TensorFlow Lite's and MediaPipe's tasks ask of a model's images and answers.
+    /// The description of images and answers that TensorFlow Lite's and MediaPipe's tasks read.
     private static func description(of model: TFLiteModel) throws -> [UInt8] {
         let metadata = model.metadata
         var image: [Int: FlatValue] = [

@@ -15,7 +15,7 @@ struct DescribedNetwork {
     var input: Extent
     /// Properties in the file's metadata.
     var properties: [String: String] = [:]
-    /// How pixels become the input, where the file says so.
+    /// The arithmetic from pixels to the input; nil if the file states none.
     var normalization: Normalization?
 
     /// The network in the file at `path`, whose tensors are `state`; nil if its format describes none.

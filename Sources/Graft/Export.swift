@@ -183,8 +183,8 @@ extension Model {
             input: preprocessing, inputNote: note, activation: remainingActivation)
     }
 
-    /// What the metadata of a TFLite file say. The schema knows images whose channels are red first, or
-    /// grey: of others only graft's own properties tell.
+    /// The metadata of a TFLite file. The schema has images whose channels are red first, or grey:
+    /// others are described by graft's own properties alone.
     private func tfliteMetadata(_ options: ExportOptions) throws -> TFLiteExport.Metadata {
         var metadata = TFLiteExport.Metadata()
         metadata.labels = labels

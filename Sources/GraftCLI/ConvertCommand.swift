@@ -100,7 +100,8 @@ struct ConvertCommand: AsyncParsableCommand {
             throw ValidationError("--dtype: graft writes ONNX in f32 only")
         }
         guard format != .tflite || dtype != .bf16 else {
-            throw ValidationError("--dtype: TFLite holds f32 and f16")
+            throw ValidationError(
+                "--dtype: TFLite holds f32 and f16")
         }
         guard shardSize == nil || format == .safetensors else {
             throw ValidationError("--shard-size: only --to safetensors has shards")

@@ -1,6 +1,6 @@
 // A program of torch.export as values: its graph of ATen operators.
 
-/// What a `.pt2` archive says of its network (torch/_export/serde/schema.py).
+/// The network of a `.pt2` archive (torch/_export/serde/schema.py).
 package struct ExportedProgram: Sendable {
     /// The size of an axis: a number, or one that a caller chooses.
     package enum Size: Sendable, Equatable {
@@ -19,7 +19,7 @@ package struct ExportedProgram: Sendable {
         }
     }
 
-    /// What an operator is called with.
+    /// An argument of an operator.
     package enum Argument: Sendable, Equatable {
         case none
         case tensor(String)
@@ -39,7 +39,7 @@ package struct ExportedProgram: Sendable {
         case type(Int)
         /// A graph that the operator calls.
         case graph(Subgraph)
-        /// What no operator that graft knows asks for.
+        /// An argument of a kind that no operator of graft's takes.
         case other(String)
     }
 
@@ -88,11 +88,11 @@ package struct ExportedProgram: Sendable {
         }
     }
 
-    /// What comes into the graph.
+    /// The origin of a value that enters the graph.
     package enum Origin: Sendable, Equatable {
         /// A weight or a constant, by its name in the state dict.
         case weight(String)
-        /// What the caller gives.
+        /// A value that the caller gives.
         case user
         /// A number that the caller gave when the program was exported.
         case constant

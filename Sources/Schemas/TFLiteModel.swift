@@ -2,9 +2,9 @@
 
 package import GraftTensors
 
-/// What a `.tflite` file says of its network (tensorflow/compiler/mlir/lite/schema/schema.fbs, version 3).
+/// The network of a `.tflite` file (tensorflow/compiler/mlir/lite/schema/schema.fbs, version 3).
 package struct TFLiteModel: Sendable {
-    /// How the integers of a tensor stand for numbers: (q − zero point) · scale.
+    /// The quantisation of a tensor, whose integers stand for (q − zero point) · scale.
     package struct Quantization: Sendable, Equatable {
         package var scales: [Float]
         package var zeroPoints: [Int]
@@ -81,7 +81,7 @@ package struct TFLiteModel: Sendable {
     /// The number of graphs in the file, of which this is the first.
     package var graphCount = 1
     package var metadata = TFLiteMetadata()
-    /// What graft says of a model that it writes, by names.
+    /// Properties of a model that graft writes, by name.
     package var properties: [String: String] = [:]
     /// The name of the buffer that holds the properties, as JSON.
     package static let propertiesName = "GRAFT_PROPERTIES"
@@ -98,7 +98,7 @@ package struct TFLiteOptions: Sendable, Equatable {
     package init(integers: [String: Int] = [:]) { self.integers = integers }
 }
 
-/// What the metadata of a model say of its images and answers (metadata_schema.fbs).
+/// The description of a model's images and answers (metadata_schema.fbs).
 package struct TFLiteMetadata: Sendable, Equatable {
     /// The mean and the divisor by channel that make pixels of 0 to 255 the network's input.
     package var mean: [Float] = []

@@ -1,6 +1,6 @@
 // The operators of TensorFlow Lite: their numbers, and the settings that each has in its file.
 
-/// What the schema says of an operator.
+/// The settings of an operator in the schema.
 package struct TFLiteOperatorSchema: Sendable {
     /// The type of a setting and what it is where the file leaves it out.
     package enum Kind: Sendable {

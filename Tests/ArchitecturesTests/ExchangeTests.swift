@@ -87,7 +87,7 @@ struct ExchangeTests {
         ]
 
     /// The graph of a case, and weights for it.
-    private func network(_ given: Case, naming: Naming) throws -> (Graph, StateDict) {
+    func network(_ given: Case, naming: Naming) throws -> (Graph, StateDict) {
         var builder = try GraphBuilder(naming: naming, input: [1, 3, 8, 8], inputName: "input")
         for (index, op) in given.first.enumerated() {
             try builder.add(op, name: "first\(index)", inputs: [builder.last])

@@ -122,3 +122,64 @@ class Product(tf.Module):
 product = Product()
 with open(at("small.tflite"), "wb") as f:
     f.write(tf.lite.TFLiteConverter.from_concrete_functions([product.__call__.get_concrete_function()], product).convert())
+
+
+class Graph(torch.nn.Module):
+    """A convolution, its normalisation and a head: what a graph needs to be run."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.BatchNorm2d(4)
+        self.head = torch.nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.norm(self.conv(x))).mean((2, 3)))
+
+
+def slim(name, old=False):
+    """The archive without what nobody reads; `old` lays it out as PyTorch did before 2.8."""
+    import io
+    import json
+    with zipfile.ZipFile(at("whole.pt2")) as archive:
+        parts = {member: archive.read(member) for member in archive.namelist()}
+    with zipfile.ZipFile(at(name), "w") as archive:
+        for member, content in parts.items():
+            if member.endswith("models/model.json"):
+                program = json.loads(content)
+                for node in program["graph_module"]["graph"]["nodes"]:
+                    node["metadata"] = {"nn_module_stack": node["metadata"].get("nn_module_stack", "")}
+                program["guards_code"], program["graph_module"]["module_call_graph"] = [], []
+                content = json.dumps(program, separators=(",", ":")).encode()
+                if old:
+                    archive.writestr("serialized_exported_program.json", content)
+                    buffer = io.BytesIO()
+                    torch.save(collections.OrderedDict(graph.state_dict()), buffer)
+                    archive.writestr("serialized_state_dict.pt", buffer.getvalue())
+                    archive.writestr("version", "2.1")
+            if not old and not member.endswith("sample_inputs/model.pt"):
+                archive.writestr(member, content)
+
+
+torch.manual_seed(0)
+graph = Graph().eval()
+with torch.no_grad():
+    for parameter in [*graph.parameters(), graph.norm.running_mean]:
+        parameter.copy_(torch.arange(parameter.numel()).reshape(parameter.shape) % 7 / 4 - .5)
+torch.export.save(torch.export.export(graph, (torch.zeros(1, 3, 8, 8),)), at("whole.pt2"))
+slim("graph.pt2")
+slim("old.pt2", old=True)
+os.remove(at("whole.pt2"))
+
+# A graph of TensorFlow Lite: SAME padding, an activation that is fused, a reduction, a product.
+kernel = tf.constant((np.arange(108).reshape(3, 3, 3, 4) % 7 / 4 - .5).astype("f4"))
+matrix = tf.constant((np.arange(8).reshape(4, 2) % 7 / 4 - .5).astype("f4"))
+
+
+@tf.function(input_signature=[tf.TensorSpec((1, 8, 8, 3), tf.float32, name="image")])
+def network(image):
+    return {"scores": tf.reduce_mean(tf.nn.relu6(tf.nn.conv2d(image, kernel, 2, "SAME")), (1, 2)) @ matrix}
+
+
+converter = tf.lite.TFLiteConverter.from_concrete_functions([network.get_concrete_function()])
+with open(at("graph.tflite"), "wb") as f:
+    f.write(converter.convert())

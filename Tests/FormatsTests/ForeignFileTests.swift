@@ -92,7 +92,9 @@ struct ForeignFileTests {
                 == .torchScript)
         #expect(
             try identified(
-                try zip([("m/archive_format", Array("pt2".utf8)), ("m/models/model.json", [2])]))
+                try zip([
+                    ("m/archive_format", Array("pt2".utf8)), ("m/data/aotinductor/m.so", [2]),
+                ]))
                 == .exportedProgram)
     }
 

@@ -41,5 +41,21 @@ extension Parser {
             let (graph, _, _) = try ONNXImport.open(path, initializers: state)
             _ = graph.parameterCount
         },
+        Parser(name: "tflite-graph", seeds: ["graph.tflite"]) { bytes, bench in
+            let path = try bench.file("x.tflite", bytes)
+            let state = try Checkpoint.open(path)
+            guard state.byteCount < 1 << 24 else { return }
+            let model = try TFLiteFile.model(at: path, weights: state)
+            _ = try TFLiteImport.read(model).graph.parameterCount
+        },
+        Parser(name: "pt2", seeds: ["pt2"]) { bytes, bench in
+            let path = try bench.file("x.pt2", bytes)
+            let state = try Checkpoint.open(path)
+            guard state.byteCount < 1 << 24, try Checkpoint.kind(of: path) == .exportedProgram
+            else { return }
+            let program = try ExportedProgramFile.program(at: path)
+            let (graph, _, _) = try ExportedProgramImport.read(program, weights: state)
+            _ = graph.parameterCount
+        },
     ]
 }

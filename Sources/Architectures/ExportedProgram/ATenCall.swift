@@ -153,7 +153,7 @@ struct ATenCall {
         }
     }
 
-    /// An axis of a value of so many axes, counted from the end if it is negative.
+    /// The place of an axis, which counts from the end if it is negative.
     func axis(_ axis: Int, rank: Int) throws -> Int {
         let place = axis < 0 ? axis + rank : axis
         guard 0..<max(rank, 1) ~= place else { throw fail(.axis(axis, rank: rank)) }

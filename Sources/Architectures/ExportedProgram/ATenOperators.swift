@@ -54,7 +54,7 @@ struct ATenOperator: Sendable {
         return try reader.value(name, for: call)
     }
 
-    /// What checks and computes nothing.
+    /// An operator that only checks.
     static let silent = ATenOperator { _, _ in [] }
 
     /// Every operator that is read, by its name and overload.

@@ -5,7 +5,7 @@ internal import GraftSchemas
 import GraftTensors
 import OrderedCollections
 
-/// What TFLite and .pt2 files become before they are a graph: ONNX' operators have readers for every
+/// A step between TFLite or .pt2 files and a graph: ONNX' operators have readers for every
 /// form of an operation, and a foreign operator is then a row that says which of them it is.
 struct ONNXDraft {
     /// The version of the operators that are written.
@@ -115,6 +115,7 @@ struct ONNXDraft {
         proto.node = graph.nodes
         proto.input = inputs
         proto.output = outputs
+        ONNXImport.keepNeededNodes(in: &proto)
         return try ONNXImport.read(
             proto, initializers: constants, opset: Self.opset, select: select)
     }

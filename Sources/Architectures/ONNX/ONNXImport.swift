@@ -84,7 +84,7 @@ public enum ONNXImport {
     }
 
     /// Leaves the nodes that the outputs need of what the inputs do not give.
-    private static func keepNeededNodes(in graph: inout Onnx_GraphProto) {
+    static func keepNeededNodes(in graph: inout Onnx_GraphProto) {
         var needed = Set(graph.output.map(\.name))
         let given = Set(graph.input.map(\.name))
         var kept: [Onnx_NodeProto] = []

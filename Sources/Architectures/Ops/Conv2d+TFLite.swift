@@ -111,7 +111,7 @@ extension TFLiteGraph {
 }
 
 extension Window {
-    /// What the last windows reach beyond a map and its padding where incomplete ones count.
+    /// The reach of the last windows beyond a map and its padding where incomplete ones count.
     fileprivate func excess(over map: Shape, to after: Shape) -> Padding {
         let padding = resolvedPadding(height: map[2], width: map[3])
         return Padding(
@@ -185,7 +185,7 @@ extension Op.AveragePool {
         return [.last(y)]
     }
 
-    /// How many places of each window count along an axis.
+    /// The number of places of each window that count along an axis.
     private func counts(
         _ count: Int, size: Int, before: Int, after: Int, along axis: KeyPath<Extent, Int>
     ) -> [Int] {

@@ -54,7 +54,7 @@ struct TFLiteCall {
     func flag(_ name: String) -> Bool { integer(name) != 0 }
     func number(_ name: String) -> Float { step.options.numbers[name] ?? 0 }
 
-    /// An axis of a value of so many axes, counted from the end if it is negative.
+    /// The place of an axis, which counts from the end if it is negative.
     func axis(_ axis: Int, rank: Int) throws -> Int {
         let place = axis < 0 ? axis + rank : axis
         guard 0..<rank ~= place else { throw fail(.axis(axis, rank: rank)) }

@@ -6,13 +6,13 @@ package import GraftTensors
 
 /// Writes a network with its weights as a TensorFlow Lite model.
 package enum TFLiteExport {
-    /// What goes into the metadata of a model.
+    /// The metadata of a model.
     package struct Metadata {
         /// The names of the classes.
         package var labels: [String] = []
         /// The mean and the divisor by channel that make pixels of 0 to 255 the input.
         package var normalization: (mean: [Double], deviation: [Double])?
-        /// What graft reads when it opens the model again.
+        /// Properties that graft reads when it opens the model again.
         package var properties: [(key: String, value: String)] = []
         package var licence = ""
 

@@ -5,7 +5,7 @@ internal import GraftSchemas
 import GraftTensors
 
 extension TFLiteGraph {
-    /// Where the axes of a map are when its channels are last.
+    /// The places of a map's axes when its channels are last.
     static let places = [0, 3, 1, 2]
 
     /// A value of a node in either order of axes, as it is there.

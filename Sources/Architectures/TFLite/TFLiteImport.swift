@@ -50,7 +50,7 @@ package struct TFLiteNetwork {
     package var input: Extent
     /// The names of the classes.
     package var labels: [String] = []
-    /// What graft said of a model that it wrote.
+    /// Properties of a model that graft wrote.
     package var properties: [String: String] = [:]
     /// The mean and the divisor by channel that make pixels of 0 to 255 the input.
     package var normalization: (mean: [Double], deviation: [Double])?

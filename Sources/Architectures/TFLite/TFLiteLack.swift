@@ -2,7 +2,7 @@
 
 import GraftTensors
 
-/// One thing of a network that has no form in TFLite.
+/// A part of a network that has no form in TFLite.
 enum TFLiteLack: Equatable {
     case operation(String)
     case function(String)

@@ -10,7 +10,7 @@ struct TFLiteOperands {
     let isFirst: Bool
 
     var x: String { names.first ?? "" }
-    /// Where an axis of the file is in this order.
+    /// The place of an axis of the file in this order.
     func place(_ axis: Int) -> Int { isFirst ? TFLiteReader.places[axis] : axis }
     /// A value for each axis of the file, as this order has them.
     func ordered<T>(_ values: [T]) -> [T] {

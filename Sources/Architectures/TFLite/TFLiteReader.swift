@@ -15,7 +15,7 @@ struct TFLiteReader {
         var first: String?
     }
 
-    /// Where the axes (N, H, W, C) are in (N, C, H, W), and which each of those is.
+    /// The places of the axes (N, H, W, C) in (N, C, H, W), and the axis that each of those is.
     static let places = [0, 2, 3, 1]
     static let order = [0, 3, 1, 2]
 
@@ -179,7 +179,7 @@ struct TFLiteReader {
 
     // MARK: Numbers
 
-    /// The numbers that a weight stands for, in single precision where they are no integers.
+    /// The numbers that a weight stands for: single precision, or integers.
     func numbers(of tensor: Int, for call: TFLiteCall) throws -> LazyTensor {
         let entry = model.tensors[sources[tensor] ?? tensor]
         guard let numbers = entry.numbers else {
