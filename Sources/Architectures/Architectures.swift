@@ -19,12 +19,19 @@ public enum Architectures {
         TorchSqueezeNet.networks, TorchShuffleNetV2.networks, TorchMNASNet.networks,
         TorchRegNet.networks,
         TimmEfficientNet.networks, TimmEfficientNetLite.networks, TimmConvNeXt.networks,
+        TorchVisionTransformer.networks, TimmVisionTransformer.networks,
+        SwinTransformer.timm, SwinTransformer.torchvision,
         GraftTiny.networks,
     ].flatMap { $0 }
 
+    /// Networks that another publisher has under names, and with rules, of its own.
+    private static let dialects: [Architecture] = Dialect.visionTransformers.compactMap {
+        try? named($0.name)
+    }
+
     /// The architectures and their published variants (`mobilenet:0.25`).
     static let variants: [Architecture] =
-        all + all.flatMap { base in base.published.map { base.tagged($0) } }
+        dialects + all + all.flatMap { base in base.published.map { base.tagged($0) } }
 
     /// The architecture of this name. A tag may give the MobileNets' width and the size of input:
     /// `mobilenet:0.25-128`; what else it says (`notop`, a publication) is not looked at here.
@@ -92,7 +99,8 @@ public enum Architectures {
         }
         let renamed = try named(name).renamed(state)
         let architecture = try named(name).adapted(to: renamed)
-        if let match = fit(architecture, renamed, input: input) {
+        let placed = try architecture.placed(renamed, at: input)
+        if let match = fit(architecture, placed, input: input) {
             return (architecture, match.graph, match.weights)
         }
         // Another publisher's names of this network, or of a variant.
@@ -185,7 +193,8 @@ public enum Architectures {
             }
             // Only Keras writes files in Keras' order of axes.
             guard state.axes == .torch || architecture.naming == .keras else { continue }
-            let renamed = architecture.renamed(state)
+            let own = architecture.renamed(state)
+            let renamed = (try? architecture.placed(own, at: nil)) ?? own
             if fit(architecture, renamed, input: nil) != nil {
                 let adapted = architecture.adapted(to: renamed)
                 if let match = fit(adapted, renamed, input: nil) {

@@ -14,9 +14,24 @@ struct Dialect: Sendable {
     let marker: String
     /// This spelling of one of the base's names.
     let spell: @Sendable (String) -> String
+    /// The weights that files have in parts.
+    var joins: [Join] = []
+    /// The beginnings of names of tensors outside the network.
+    var unused: [String] = []
+    /// Its rule for position tables at other sizes, if not that of the base's publisher.
+    var positions: Positions.Rule?
+
+    /// A weight of the network whose rows are those of several tensors of a file.
+    struct Join: Sendable {
+        /// The part of the name that says what it is.
+        let whole: String
+        /// The same part in the names of the parts, in the order of their rows.
+        let parts: [String]
+    }
 
     static let all: [Dialect] =
-        ["18", "34", "50", "101", "152"].map {
+        visionTransformers
+        + ["18", "34", "50", "101", "152"].map {
             Dialect(
                 name: "transformers/resnet\($0)", base: "torchvision/resnet\($0)",
                 marker: "resnet.embedder.", spell: resNet)
@@ -50,6 +65,55 @@ struct Dialect: Sendable {
         return Graph(
             name: graph.name, nodes: nodes, output: graph.output, features: graph.features,
             logits: graph.logits, naming: .torch)
+    }
+
+    /// The tensors of a file with those joined that are parts of one weight, without those that are unused.
+    func gathered(_ state: StateDict) -> StateDict {
+        guard !joins.isEmpty || !unused.isEmpty else { return state }
+        var result = StateDict(metadata: state.metadata, axes: state.axes)
+        result.remarks = state.remarks
+        for (name, tensor) in state.tensors {
+            if unused.contains(where: name.hasPrefix) { continue }
+            guard let (join, place) = place(of: name) else {
+                result[name] = tensor
+                continue
+            }
+            guard place == 0 else { continue }
+            let parts = join.parts.compactMap { state[name.replacing(join.parts[0], with: $0)] }
+            if parts.count == join.parts.count, let whole = LazyTensor(rowsOf: parts) {
+                result[name.replacing(join.parts[0], with: join.whole)] = whole
+            } else {
+                result[name] = tensor
+            }
+        }
+        return result
+    }
+
+    /// The weights of the network as files have them: those in parts that are joined there.
+    func scattered(_ weights: StateDict) -> StateDict {
+        var result = StateDict(metadata: weights.metadata, axes: weights.axes)
+        result.remarks = weights.remarks
+        for (name, tensor) in weights.tensors {
+            guard let join = joins.first(where: { name.contains($0.whole) }),
+                tensor.shape.rank > 0, tensor.shape[0] % join.parts.count == 0
+            else {
+                result[name] = tensor
+                continue
+            }
+            let rows = tensor.shape[0] / join.parts.count
+            for (place, part) in join.parts.enumerated() {
+                result[name.replacing(join.whole, with: part)] = tensor.rows(
+                    place * rows..<(place + 1) * rows)
+            }
+        }
+        return result
+    }
+
+    private func place(of name: String) -> (Join, Int)? {
+        for join in joins {
+            if let place = join.parts.firstIndex(where: name.contains) { return (join, place) }
+        }
+        return nil
     }
 
     private static func resNet(_ name: String) -> String {
@@ -124,7 +188,10 @@ extension Architectures {
     /// Weights in the shapes in which the publisher of the architecture called `name` has them.
     public static func published(_ weights: StateDict, of name: String) -> StateDict {
         var result = weights
-        if let blueprint = (try? named(name))?.blueprint {
+        let architecture = try? named(name)
+        if let dialect = architecture?.dialect { result = dialect.scattered(weights) }
+        if let blueprint = architecture?.blueprint {
+            result.tensors.removeAll { blueprint.renamed($0.key) == nil }
             for (name, tensor) in weights.tensors {
                 let shape = blueprint.publishedShape(tensor.shape, of: name)
                 if shape != tensor.shape { result[name] = tensor.reshaped(shape) }

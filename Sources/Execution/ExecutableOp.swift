@@ -219,6 +219,7 @@ extension Op {
         case .topK(let op): op
         case .argExtreme(let op): op
         case .take(let op): op
+        case .attention(let op): op
         }
     }
 }

@@ -1,5 +1,6 @@
 // What a caller says of a model, where its file does not or says otherwise.
 
+internal import GraftArchitectures
 internal import GraftImages
 internal import GraftNetworks
 internal import GraftTensors
@@ -75,11 +76,22 @@ extension Model {
             model.preprocessing = try overrides.preprocessing.applied(
                 to: preprocessing, channels: graph.inputChannels)
             model.notes.removeAll { $0.contains("--preprocess") }
+            try model.fitSize()
         }
         if overrides.labels != nil || !overrides.preprocessing.isEmpty {
             try model.checkParts()
         }
         return model
+    }
+
+    /// Makes the network for the size of input, if it is one of position tables or windows for another.
+    private mutating func fitSize() throws {
+        let size = Extent(preprocessing.height, preprocessing.width)
+        guard (try? graph.shapes(input: input())) == nil,
+            let other = try Architectures.resized(graph, weights: weights, to: size)
+        else { return }
+        (graph, weights) = (other.graph, other.weights)
+        notes.append("the network is made for images of \(size)")
     }
 
     /// Throws unless labels and the size of input fit the network.

@@ -160,6 +160,10 @@ private struct BatchTracer {
             return own + lead
         case .add, .multiply, .binary, .compare, .where:
             return try aligned(node.inputs, rank: shape.rank)
+        case .attention:
+            let found = node.inputs.compactMap { axes[$0] }
+            if let other = found.first(where: { $0 != 0 }) { throw .along(axis: other) }
+            return found.first
         case .matMul(let op): return try product(op, node.inputs, rank: shape.rank)
         case .concatenate(let op):
             let axis = try aligned(node.inputs, rank: shape.rank)

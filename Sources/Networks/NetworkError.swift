@@ -12,6 +12,10 @@ public enum NetworkError: Diagnostic, Equatable {
     case formatVersion(Int, newest: Int)
     /// No node has this name.
     case noNode(String, candidates: [String])
+    /// A position table that is not one of a square grid of patches.
+    case positionTable(String, Shape)
+    /// An image that does not divide into patches.
+    case unevenPatches(size: Extent, patch: Int)
     /// The weights do not fit the network.
     case binding(BindingReport)
 
@@ -23,6 +27,10 @@ public enum NetworkError: Diagnostic, Equatable {
         case .formatVersion(let found, let newest):
             "the network is of format \(found), expected 1 to \(newest)"
         case .noNode(let name, _): "the network has no layer `\(name)`"
+        case .positionTable(let name, let shape):
+            "expected a table (1, T, C) of a square grid in `\(name)`, found \(shape)"
+        case .unevenPatches(let size, let patch):
+            "expected a size in patches of \(patch) pixels, found \(size)"
         case .binding(let report): report.message
         }
     }
@@ -30,7 +38,8 @@ public enum NetworkError: Diagnostic, Equatable {
     /// What to do about it.
     public var hint: String? {
         switch self {
-        case .invalidNode, .invalidGraph: nil
+        case .invalidNode, .invalidGraph, .positionTable: nil
+        case .unevenPatches(_, let patch): "take a multiple of \(patch)"
         case .formatVersion: "a newer graft wrote it: update this one"
         case .noNode(_, let candidates):
             candidates.isEmpty

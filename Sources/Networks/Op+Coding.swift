@@ -67,6 +67,7 @@ extension Op: Codable {
         TopK.name: { .topK(try $0.decode(TopK.self, forKey: $1)) },
         ArgExtreme.name: { .argExtreme(try $0.decode(ArgExtreme.self, forKey: $1)) },
         Take.name: { .take(try $0.decode(Take.self, forKey: $1)) },
+        Attention.name: { .attention(try $0.decode(Attention.self, forKey: $1)) },
     ]
 
     /// Reads `{"conv2d": {…}}`.

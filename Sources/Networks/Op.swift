@@ -105,6 +105,8 @@ public enum Op: Sendable, Hashable {
     case argExtreme(ArgExtreme)
     /// Elements of an axis at known places.
     case take(Take)
+    /// Attention in several heads.
+    case attention(Attention)
 }
 
 extension Op {
@@ -158,6 +160,7 @@ extension Op {
         case .topK(let rule): rule
         case .argExtreme(let rule): rule
         case .take(let rule): rule
+        case .attention(let rule): rule
         }
     }
 

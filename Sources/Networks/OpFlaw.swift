@@ -12,6 +12,8 @@ public enum OpFlaw: Error, Hashable {
     case notMap(Shape)
     /// A value is not a batch of vectors (N, C).
     case notVectors(Shape)
+    /// A value is not tokens (N, T, C).
+    case notTokens(Shape)
     /// A value has no channel axis.
     case noChannels(Shape)
     /// The input has another rank, number of channels or an empty axis.
@@ -77,6 +79,7 @@ public enum OpFlaw: Error, Hashable {
             "expected \(minimum) or more inputs, found \(found)"
         case .notMap(let shape): "expected a map (N, C, H, W), found \(shape)"
         case .notVectors(let shape): "expected vectors (N, C), found \(shape)"
+        case .notTokens(let shape): "expected tokens (N, T, C), found \(shape)"
         case .noChannels(let shape): "expected a value with channels, found \(shape)"
         case .unfitInput(let shape, let channels):
             "expected an input (N, \(channels), H, W), found \(shape)"

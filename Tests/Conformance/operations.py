@@ -133,6 +133,36 @@ def torch_attention(x, w):
     return F.layer_norm(out, (8,), w["norm.scale"], w["norm.shift"], 1e-6)
 
 
+def heads(packed=True, causal=False, bias=None, keys=4, scale=None):
+    """Attention as one operation: of one value or of three, with a bias (a weight) of some shape."""
+    def build(net, x):
+        tokens = net.add("tokens", {"view": {"sizes": [0, 4, -1]}}, [x])  # (N, 4, 30)
+        if packed:
+            reads = [net.add("qkv", {"linear": {"outputs": 24, "bias": True}}, [tokens],
+                             matrix=numbers(24, 30), bias=numbers(24))]
+        else:
+            others = net.add("others", {"view": {"sizes": [0, keys, -1]}}, [x])
+            wide = 120 // keys
+            reads = [net.add(n, {"linear": {"outputs": outputs, "bias": False}}, [y], matrix=numbers(outputs, width))
+                     for n, outputs, y, width in (("q", 8, tokens, 30), ("k", 8, others, wide), ("v", 12, others, wide))]
+        if bias:
+            reads.append(value(net, "bias", numbers(*bias)))
+        return net.add("op", {"attention": {"heads": 2, "isCausal": causal, **({"scale": scale} if scale else {})}}, reads)
+
+    def run(x, w):
+        n = len(x)
+        tokens, others = x.reshape(n, 4, -1), x.reshape(n, keys, -1)
+        if packed:
+            q, k, v = F.linear(tokens, w["qkv.matrix"], w["qkv.bias"]).chunk(3, -1)
+        else:
+            q, k, v = F.linear(tokens, w["q.matrix"]), F.linear(others, w["k.matrix"]), F.linear(others, w["v.matrix"])
+        q, k, v = (t.reshape(n, t.shape[1], 2, -1).transpose(1, 2) for t in (q, k, v))
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=w["bias"] if bias else None, is_causal=causal, scale=scale)
+        return out.transpose(1, 2).reshape(n, 4, -1)
+
+    return build, run
+
+
 def normalized(op, function):
     """A normalisation with weights by channel."""
     def build(net, x):
@@ -167,6 +197,10 @@ def pad(before, after, mode):
 
 CASES = {
     "attention": (attention, torch_attention),
+    "attention in one": heads(), "attention of three": heads(packed=False, keys=6, scale=0.3),
+    "attention causal": heads(causal=True), "attention by head": heads(bias=(2, 4, 4)),
+    "attention by sample": heads(packed=False, keys=5, bias=(2, 1, 4, 5)), "attention by key": heads(bias=(4,)),
+    "quick GELU": one({"activation": {"_0": "quickGELU"}}, lambda x: x * (1.702 * x).sigmoid()),
     "abs": unary("abs", torch.abs), "neg": unary("neg", torch.neg), "exp": unary("exp", torch.exp),
     "log": unary("log", torch.log, True), "sqrt": unary("sqrt", torch.sqrt, True),
     "reciprocal": unary("reciprocal", torch.reciprocal, True), "erf": unary("erf", torch.erf),

@@ -28,6 +28,7 @@ private let all: [Op] = [
     .localResponseNorm(size: 5, alpha: 1e-4, beta: 0.75, bias: 1),
     .padAxes(before: [0, 1], after: [2, 0], mode: .reflect),
     .resize(to: .sizes(height: 4, width: 5), mode: .cubic),
+    .attention(heads: 3, scale: 0.5, isCausal: true), .activation(.quickGELU),
 ]
 
 private func types(_ shapes: Shape...) -> [ValueType] { shapes.map { ValueType($0) } }
@@ -146,6 +147,11 @@ private func types(_ shapes: Shape...) -> [ValueType] { shapes.map { ValueType($
             (.view([0, -1, 2]), [[3, 4, 5]], [3, 10, 2]),
             (.view([-1]), [[3, 4, 5]], [60]), (.expand([2, 3, -1]), [[1, 4]], [2, 3, 4]),
             (.add, [[2, 1, 4], [3, 1]], [2, 3, 4]), (.binary(.power), [[], [2, 3]], [2, 3]),
+            (.attention(heads: 2), [[3, 5, 24]], [3, 5, 8]),
+            (.attention(heads: 2), [[3, 5, 24], [2, 5, 5]], [3, 5, 8]),
+            (
+                .attention(heads: 2), [[6, 5, 8], [6, 7, 8], [6, 7, 4], [3, 1, 5, 7]], [6, 5, 4]
+            ),
             (.reduce(.maximum, axes: [0, 2], keepsAxes: false), [[2, 3, 4]], [3]),
             (.reduce(.sum, axes: [1], keepsAxes: true), [[2, 3, 4]], [2, 1, 4]),
             (.softmax(axis: 2), [[2, 3, 4]], [2, 3, 4]),
@@ -169,6 +175,25 @@ private func types(_ shapes: Shape...) -> [ValueType] { shapes.map { ValueType($
         arguments: [
             (Op.matMul(), [[2, 3], [4, 5]], OpFlaw.unfitProduct([2, 3], with: [4, 5])),
             (.matMul(), [[], [2]], .unfitProduct([], with: [2])),
+            (.attention(heads: 2), [[3, 24]], .notTokens([3, 24])),
+            (.attention(heads: 0), [[3, 5, 24]], .outputCount(0)),
+            (.attention(heads: 5), [[3, 5, 24]], .unfitGroups(5, inputs: 24, outputs: 8)),
+            (
+                .attention(heads: .max), [[3, 5, 24]],
+                .unfitGroups(.max, inputs: 24, outputs: 8)
+            ),
+            (
+                .attention(heads: 2), [[3, 5, 8], [3, 5, 6], [3, 5, 8]],
+                .unfitProduct([3, 5, 8], with: [3, 5, 6])
+            ),
+            (
+                .attention(heads: 2), [[3, 5, 8], [3, 5, 8], [3, 4, 8]],
+                .unfitProduct([3, 5, 8], with: [3, 4, 8])
+            ),
+            (
+                .attention(heads: 2), [[3, 5, 24], [2, 2, 5, 5]],
+                .unfitBroadcast([2, 2, 5, 5], with: [3, 2, 5, 5])
+            ),
             (.transpose([0, 0]), [[2, 3]], .unfitOrder([0, 0], [2, 3])),
             (.transpose([1]), [[2, 3]], .unfitOrder([1], [2, 3])),
             (.view([-1, -1]), [[4]], .unfitSizes([-1, -1], [4])),

@@ -25,6 +25,11 @@ extension Op.Activate: ExportableOp {
         case .hardSwish: return graph.emit("HardSwish", at: site)
         case .gelu: return graph.emit("Gelu", at: site)
         case .geluTanh: return graph.emit("Gelu", at: site, attributes: ["approximate": "tanh"])
+        case .quickGELU:
+            let factor = graph.constant(1.702, name: site.name + ".factor")
+            let scaled = graph.emit("Mul", name: site.name + ".scaled", inputs: [site.x, factor])
+            let gate = graph.emit("Sigmoid", name: site.name + ".gate", inputs: [scaled])
+            return graph.emit("Mul", at: site, more: [gate])
         case .elu: return graph.emit("Elu", at: site)
         case .leakyReLU:
             return graph.emit("LeakyRelu", at: site, attributes: ["alpha": .number(0.01)])
@@ -34,9 +39,10 @@ extension Op.Activate: ExportableOp {
         }
     }
 
-    func write(at site: KerasSite, to model: inout KerasModel) -> Int {
+    func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
         let name: JSONTree
         switch function {
+        case .quickGELU: throw site.unsupported("the activation x · sigmoid(1.702 x)")
         case .relu6: return model.layer("ReLU", at: site, config: ["max_value": 6])
         case .leakyReLU:
             return model.layer(

@@ -81,6 +81,7 @@ extension Op {
         case .cast(let op): op
         case .topK(let op): op
         case .argExtreme(let op): op
+        case .attention(let op): op
         }
     }
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "Axes.h"
+#include "Attention.h"
 #include "Winograd.h"
 
 // How a map (N, C, H, W) lies in memory: [n][C / block][area][block], channels filled up to a

@@ -17,6 +17,7 @@ extension Activation {
         case .hardSwish: [(dnnl_eltwise_hardswish, 1 / 6, 0.5)]
         case .gelu: [(dnnl_eltwise_gelu_erf, 0, 0)]
         case .geluTanh: [(dnnl_eltwise_gelu_tanh, 0, 0)]
+        case .quickGELU: [(dnnl_eltwise_swish, 1.702, 0)]
         case .elu: [(dnnl_eltwise_elu, 1, 0)]
         case .leakyReLU: [(dnnl_eltwise_relu, 0.01, 0)]
         case .exponential: [(dnnl_eltwise_exp, 0, 0)]
@@ -30,8 +31,8 @@ extension Activation {
         switch self {
         case .relu: (0, .infinity)
         case .relu6: (0, 6)
-        case .sigmoid, .tanh, .swish, .hardSigmoid, .hardSwish, .gelu, .geluTanh, .elu, .leakyReLU,
-            .exponential, .softplus, .mish:
+        case .sigmoid, .tanh, .swish, .hardSigmoid, .hardSwish, .gelu, .geluTanh, .quickGELU, .elu,
+            .leakyReLU, .exponential, .softplus, .mish:
             nil
         }
     }

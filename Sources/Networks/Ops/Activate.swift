@@ -7,6 +7,8 @@ extension Op {
     public struct Activate: OpRule {
         /// The name in files.
         public static let name = "activation"
+        /// The format of the native file that can say this.
+        public var formatVersion: Int { function == .quickGELU ? 2 : 1 }
         /// The function.
         public var function: Activation
 
@@ -54,6 +56,8 @@ public enum Activation: String, Sendable, Hashable, Codable, CaseIterable {
     case gelu
     /// 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))).
     case geluTanh
+    /// x · sigmoid(1.702 x), OpenAI's approximation of GELU.
+    case quickGELU
     /// x if x > 0, else eˣ − 1.
     case elu
     /// x if x > 0, else 0.01 x (PyTorch's default slope).
