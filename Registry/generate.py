@@ -236,6 +236,20 @@ for model in json.load(open(catalogue.parent / "transformers/timm-transformers.j
     found = network(architecture, model["num_classes"] > 0) if usable else None
     put("timm-vision_transformer", **timm_row(model, usable, found))
 
+for model in json.load(open(catalogue.parent / "transformers/torchvision-transformers.json"))["entries"]:
+    architecture = f"torchvision/{model['model']}"
+    found = network(architecture)
+    accuracies = model["acc"]["ImageNet-1K"]
+    put(
+        model["model"].split("_")[0], name=f"{architecture}:{model['weights']}",
+        architecture=architecture if found else None, isDefault=model["weights"] == "IMAGENET1K_V1",
+        url=model["url"], digest=digest("sha256-prefix", model["sha256_prefix"]), format="torch", top=True,
+        input=dict(height=model["crop"][0], width=model["crop"][0], normalization=normalization(model),
+                   resize="centerCrop", shorterSide=model["resize"][0],
+                   interpolation=model["interpolation"].split(".")[1].lower()),
+        labels="imagenet", top1=round(accuracies["acc@1"] / 100, 5), top5=round(accuracies["acc@5"] / 100, 5),
+        parameters=model["num_params"])
+
 # What follows are archives and files of networks that graft has under other names or not at all.
 for module in json.load(open(catalogue / "tfhub-modules.json"))["entries"]:
     classes = module["num_classes"]

@@ -13,7 +13,7 @@ public struct Architecture: Sendable {
     let blueprint: any Blueprint
     /// Variants that are published, as tags: `0.25`, `minimalistic`.
     let published: [String]
-    private let variant: (@Sendable (Variant) -> any Blueprint)?
+    let variant: (@Sendable (Variant) -> any Blueprint)?
     /// How another publisher spells the names of the weights.
     let dialect: Dialect?
 

@@ -98,7 +98,7 @@ public enum Architectures {
                 })
         }
         let renamed = try named(name).renamed(state)
-        let architecture = try named(name).adapted(to: renamed)
+        let architecture = try named(name).adapted(to: renamed).sized(as: renamed)
         let placed = try architecture.placed(renamed, at: input)
         if let match = fit(architecture, placed, input: input) {
             return (architecture, match.graph, match.weights)
@@ -194,6 +194,7 @@ public enum Architectures {
             // Only Keras writes files in Keras' order of axes.
             guard state.axes == .torch || architecture.naming == .keras else { continue }
             let own = architecture.renamed(state)
+            let architecture = architecture.sized(as: own)
             let renamed = (try? architecture.placed(own, at: nil)) ?? own
             if fit(architecture, renamed, input: nil) != nil {
                 let adapted = architecture.adapted(to: renamed)

@@ -28,11 +28,10 @@ struct Positions: Sendable {
     ///
     /// - Throws: ``NetworkError`` if the table is not one of a square grid or the image is not whole patches.
     func resized(_ table: LazyTensor, to image: Extent) throws -> LazyTensor {
-        let rows = table.shape.rank == 3 ? table.shape[1] - leading : 0
-        let side = Int(Double(max(rows, 0)).squareRoot().rounded())
-        guard table.shape.rank == 3, table.shape[0] == 1, side > 0, side * side == rows else {
+        guard table.shape.rank == 3, table.shape[0] == 1, let own = self.image(of: table) else {
             throw NetworkError.positionTable(name, table.shape)
         }
+        let side = own.height / patch
         let grid = Extent(image.height / patch, image.width / patch)
         guard grid.height * patch == image.height, grid.width * patch == image.width,
             grid.height > 0, grid.width > 0
@@ -117,7 +116,26 @@ private func cubic(_ x: Double, a: Double) -> Double {
     return 0
 }
 
+extension Positions {
+    /// The size of image that a table is for, if that is square.
+    func image(of table: LazyTensor) -> Extent? {
+        let rows = table.shape.rank == 3 ? table.shape[1] - leading : 0
+        let side = Int(Double(max(rows, 0)).squareRoot().rounded())
+        guard side > 0, side * side == rows, side <= 1 << 16 else { return nil }
+        return Extent(side * patch)
+    }
+}
+
 extension Architecture {
+    /// The network for the size of image that `state` was trained with, where a table of positions says it.
+    func sized(as state: StateDict) -> Architecture {
+        guard let positions, let table = state[positions.name],
+            let image = positions.image(of: table), image != defaultInput
+        else { return self }
+        return Architecture(
+            name, input: image, blueprint, published: published, dialect: dialect, variant: variant)
+    }
+
     /// Whether its graph is made for one size of image.
     fileprivate var isOfOneSize: Bool {
         positions != nil || !blueprint.constants(at: defaultInput).isEmpty

@@ -266,6 +266,7 @@ private func applied(_ activation: Activation, _ x: Double) -> Double {
     case .gelu: return x * (1 + erf(x / 2.0.squareRoot())) / 2
     case .geluTanh:
         return 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    case .quickGELU: return x / (1 + exp(-1.702 * x))
     case .elu: return x > 0 ? x : exp(x) - 1
     case .leakyReLU: return x > 0 ? x : 0.01 * x
     case .exponential: return exp(x)
