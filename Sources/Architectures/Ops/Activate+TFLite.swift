@@ -17,7 +17,7 @@ extension Op.Activate {
         case .leakyReLU:
             return try graph.unary("LEAKY_RELU", at: site, numbers: ["alpha": 0.01])
         case .exponential: return try graph.unary("EXP", at: site)
-        case .swish, .hardSigmoid, .softplus, .mish: break
+        case .swish, .quickGELU, .hardSigmoid, .softplus, .mish: break
         }
         let (x, isLast) = try graph.either(site.x)
         let shape = graph.sizes(site.after, isLast: isLast)
@@ -26,6 +26,11 @@ extension Op.Activate {
         switch function {
         case .swish:
             let gate = graph.emit("LOGISTIC", reading: [x], shape: shape, name: name + "/gate")
+            y = graph.emit("MUL", reading: [x, gate], shape: shape, name: name)
+        case .quickGELU:
+            let scaled = graph.emit("MUL", of: x, with: 1.702, name: name + "/scaled")
+            let gate = graph.emit(
+                "LOGISTIC", reading: [scaled], shape: shape, name: name + "/gate")
             y = graph.emit("MUL", reading: [x, gate], shape: shape, name: name)
         case .hardSigmoid:
             let bounded = graph.emit(
