@@ -8,10 +8,10 @@ import GraftTraining
 struct DataSettings: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "classification, multi-label, regression, embedding or detection.",
+            "\(LearningTask.allCases.dropLast().map(\.rawValue).joined(separator: ", ")) or \(LearningTask.allCases.last?.rawValue ?? "").",
             discussion: """
                 Without it, the names of a table's columns say which: see --columns. Embeddings are \
-                learned from classes, detection from annotated boxes.
+                learned from classes, detection, localization and segmentation from annotations.
                 """),
         transform: choice)
     var task: LearningTask?

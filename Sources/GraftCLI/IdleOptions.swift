@@ -86,8 +86,7 @@ extension TrainSettings {
     /// The options that were given, each with what it needs to have an effect.
     private var needs: [(option: String, isGiven: Bool, needs: [OptionNeed])] {
         let scored: OptionNeed = .task { $0.hasProbabilities }
-        let noBoxes: OptionNeed = .task { !$0.needsObjects }
-        let changes = augmentation.given
+        let dropped: OptionNeed = .task { $0.takesDropout }
         return [
             ("--hidden", hidden != nil, [.head([.mlp])]),
             ("--unfreeze", unfreeze != nil, [.finetuning]),
@@ -118,11 +117,11 @@ extension TrainSettings {
             ),
             ("--calibrate", calibrate, [.head([.linear, .mlp, .logistic]), scored, .training]),
             ("--ema", ema > 0, [.epochs, .training]),
-            ("--dropout", dropout != nil, [.epochs, noBoxes]),
+            ("--dropout", dropout != nil, [.epochs, dropped]),
             ("--patience", patience != nil, [.head([.linear, .mlp, .logistic]), .training]),
             ("--fraction", fraction != nil, [.ownSplit]),
             ("--cache-views", cacheViews != nil, [.frozen, .augmentation]),
-        ] + changes.map { ($0, true, [noBoxes]) }
+        ]
     }
 
     /// What is known of the run.

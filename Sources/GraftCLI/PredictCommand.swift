@@ -53,6 +53,7 @@ struct PredictCommand: AsyncParsableCommand {
     @Option(help: "The architecture of a weight file.") var architecture: String?
     @OptionGroup(title: "Model") var settings: ModelSettings
     @OptionGroup(title: "Model") var answers: AnswerSettings
+    @OptionGroup var tasks: TaskOutputs
     @OptionGroup var execution: ExecutionSettings
     @Flag(help: "Print one JSON object.") var json = false
     @Flag(help: "Print a JSON object per image and line.") var jsonl = false
@@ -87,7 +88,7 @@ struct PredictCommand: AsyncParsableCommand {
         let answers = try ImageAnswers(
             model, batch: inputs.contains(where: \.isVideo) ? 1 : min(8, inputs.count),
             top: top, threshold: threshold)
-        var sinks: [any PredictionSink] = []
+        var sinks = try tasks.sinks(model)
         if let sortInto { sinks.append(try ClassLinks(sortInto, model)) }
         if let write, let output { sinks.append(try WrittenAnnotations(output, write, model)) }
         if let sheet {

@@ -31,6 +31,13 @@ public enum TrainingError: Diagnostic, Equatable {
     /// The processes that train together cannot.
     case distributed(String, hint: String?)
 
+    /// Throws ``option(_:expected:found:)`` unless the value of an option holds.
+    static func require(
+        _ holds: Bool, of name: String, _ expected: String, found: String
+    ) throws(TrainingError) {
+        guard holds else { throw .option(name, expected: expected, found: found) }
+    }
+
     /// A head that a task cannot have.
     static func noSuchHead(_ head: Head, for task: LearningTask) -> TrainingError {
         .option(

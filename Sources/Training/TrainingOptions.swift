@@ -218,4 +218,18 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
         guard !head.hasEpochs else { return }
         throw .noSuchHead(head, for: task)
     }
+
+    /// Throws unless the head is linear and nothing changes the labels' weight: what tasks of boxes and
+    /// masks have in common.
+    func refuseExtras(expected: String) throws(TrainingError) {
+        let extras: [(isGiven: Bool, name: String, found: String)] = [
+            (labelSmoothing > 0, "label smoothing", "\(labelSmoothing)"),
+            (balance != .none, "balance", balance.rawValue), (dropout > 0, "dropout", "\(dropout)"),
+            (head != .linear, "head of another kind", "\(head)"),
+        ]
+        for extra in extras {
+            try TrainingError.require(
+                !extra.isGiven, of: extra.name, expected, found: extra.found)
+        }
+    }
 }

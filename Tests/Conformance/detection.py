@@ -199,6 +199,13 @@ def frozen_and_resumed(settings, model):
     report(same and unfinished, "killed and resumed, bit for bit")
 
 
+def augmented(settings):
+    """Boxes follow every change of the images."""
+    graft(*settings, "-o", folder / "augmented", "--epochs", 6, "--lr", 0.003, "--augment", "light")
+    losses = [float(line.split(",")[1]) for line in (folder / "augmented/log.csv").read_text().splitlines()[1:]]
+    report(losses[-1] < 0.9 * losses[0], "with changed images: the loss falls", f"{losses[0]:.2f} to {losses[-1]:.2f}")
+
+
 def drawings(model):
     """The photos with the boxes in them: the line in the class's colour, other pixels as they were."""
     found = json.loads(graft("predict", model, *sorted(folder.glob("held/*.png")), "--json"))["photos"]
@@ -228,7 +235,7 @@ def drawings(model):
 
 
 def refused(settings, model, learned):
-    for extra, word in ((["--mixup", 0.2], "--mixup"), (["--augment", "light"], "--augment"), (["--head", "mlp"], "head"), (["--label-smoothing", 0.1], "--label-smoothing")):
+    for extra, word in ((["--mixup", 0.2], "--mixup"), (["--dropout", 0.2], "--dropout"), (["--head", "mlp"], "head"), (["--label-smoothing", 0.1], "--label-smoothing")):
         told = complaint(*settings, "-o", folder / "no", *extra)
         report(word in told and "Fatal" not in told, f"refused: {' '.join(map(str, extra))}", "" if word in told else told[-200:])
     graft("draw", folder / "photos", "--classes", 2, "--count", 4, "--size", 32)
@@ -243,6 +250,7 @@ ssd(model)
 onnx(model)
 drawings(model)
 frozen_and_resumed(settings, model)
+augmented(settings)
 refused(settings, model, learned)
 shutil.rmtree(folder)
 report.finish()

@@ -76,6 +76,8 @@ extension LearningTask {
 struct TaskOptions: ParsableArguments {
     @OptionGroup(title: "Embeddings") var embedding: EmbeddingOptions
 
+
+
     private var groups: [any TaskOptionGroup] { [embedding] }
 
     /// The settings of the task, if one was asked for.
@@ -96,6 +98,21 @@ struct TaskOptions: ParsableArguments {
         }
         return found
     }
+}
+
+/// The options of single tasks in `graft predict`.
+struct TaskOutputs: ParsableArguments {
+    /// Takers of answers besides those that every task has.
+    func sinks(_ model: Model) throws -> [any PredictionSink] {
+        let groups: [any TaskOutputGroup] = []
+        return try groups.flatMap { try $0.sinks(model) }
+    }
+}
+
+/// The options of one task in `graft predict`.
+protocol TaskOutputGroup: ParsableArguments {
+    /// The takers of answers that are asked for; refuses models of other tasks.
+    func sinks(_ model: Model) throws -> [any PredictionSink]
 }
 
 /// The options of one task.

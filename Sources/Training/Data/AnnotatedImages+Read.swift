@@ -98,6 +98,7 @@ enum OpenedData {
             self = .annotated(try ImageTexts.read(folder, as: kind, settings: settings, reading))
         case .voc(let folder, let files):
             self = .annotated(try VOC.read(folder, files: files, reading))
+        case .masks(let folder): self = .annotated(try MaskFolder.read(folder))
         case .imageJSON(let folder, let files):
             self = .annotated(try Self.imageJSON(folder, files, reading))
         case .json(let files):

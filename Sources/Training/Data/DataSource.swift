@@ -19,6 +19,8 @@ enum DataSource {
     case voc(folder: String, files: [String])
     /// Texts of DOTA or KITTI, and a `data.yaml` that lists their classes.
     case imageTexts(ImageTexts.Kind, folder: String, settings: String?)
+    /// A folder of images and one of masks with the same names.
+    case masks(String)
     /// JSON files with a list of images each.
     case json([(path: String, split: DataSplit?)])
     /// JSON files of LabelMe or Supervisely, one for each image.
@@ -125,6 +127,7 @@ extension DataSource {
             return .tables([(full(name), nil)])
         }
         if ParquetSet.isFolder(path) { return .parquet(path) }
+        if MaskFolder.matches(folders, in: path) { return .masks(path) }
         for name in files where ["yaml", "yml"].contains(fileExtension(name)) {
             guard isSettings(full(name)) else { continue }
             let isDOTA = ([""] + folders).contains {

@@ -31,6 +31,8 @@ package struct TaskTraits: Sendable {
     package var hasThresholds = false
     /// Whether N processes learn what one learns; else why the number must be 1.
     package var requiresOneProcess: String?
+    /// Whether the head may have a dropout before it.
+    package var takesDropout = true
     /// For what images cannot be blended, in words; nil where they can.
     package var refusesBlending: String?
     /// The answers in words, for messages that refuse an option.

@@ -18,6 +18,7 @@ struct BoxDetection: Objective {
         traits.reducesToBoxes = true
         traits.seesWholeImage = true
         traits.answersRaw = true
+        traits.takesDropout = false
         traits.outputNote = "The raw vector of a detector: boxes and scores are not decoded."
         traits.dataHint =
             "name annotations with boxes: a data.yaml, a COCO .json, a folder of .xml files or a table with "
@@ -43,18 +44,7 @@ struct BoxDetection: Objective {
     static func validate(
         _ options: TrainingOptions, settings: (any TaskSettings)?
     ) throws(TrainingError) {
-        func refuse(_ holds: Bool, _ name: String, found: String) throws(TrainingError) {
-            guard holds else { return }
-            throw .option(name, expected: "none to learn boxes", found: found)
-        }
-        // Boxes follow the mirror, and no other change of an image yet.
-        try refuse(
-            !options.augmentation.isNothing, "augmentation", found: "changes other than --flip")
-        try refuse(
-            options.labelSmoothing > 0, "label smoothing", found: "\(options.labelSmoothing)")
-        try refuse(options.balance != .none, "balance", found: options.balance.rawValue)
-        try refuse(options.dropout > 0, "dropout", found: "\(options.dropout)")
-        try refuse(options.head != .linear, "head of another kind", found: "\(options.head)")
+        try options.refuseExtras(expected: "none to learn boxes")
     }
 
     func network(on backbone: Graph, input: Shape) throws -> Graph {
