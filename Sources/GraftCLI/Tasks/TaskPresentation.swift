@@ -68,6 +68,7 @@ extension LearningTask {
         case .regression: RegressionPresentation.self
         case .embedding: EmbeddingPresentation.self
         case .detection: DetectionPresentation.self
+        case .localization: LocalizationPresentation.self
         }
     }
 }
@@ -76,9 +77,10 @@ extension LearningTask {
 struct TaskOptions: ParsableArguments {
     @OptionGroup(title: "Embeddings") var embedding: EmbeddingOptions
 
+    @OptionGroup(title: "Localisation") var localization: LocalizationOptions
 
 
-    private var groups: [any TaskOptionGroup] { [embedding] }
+    private var groups: [any TaskOptionGroup] { [embedding, localization] }
 
     /// The settings of the task, if one was asked for.
     func settings(_ asked: LearningTask?) throws -> (any TaskSettings)? {

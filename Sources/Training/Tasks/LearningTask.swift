@@ -12,6 +12,8 @@ public enum LearningTask: String, Sendable, Hashable, Codable, CaseIterable {
     case embedding
     /// Boxes around objects, and their classes.
     case detection
+    /// The one object of an image: its class and its box.
+    case localization
 }
 
 extension LearningTask {
@@ -23,6 +25,7 @@ extension LearningTask {
         case .regression: Regression.self
         case .embedding: Embedding.self
         case .detection: BoxDetection.self
+        case .localization: Localization.self
         }
     }
 
