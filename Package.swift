@@ -192,7 +192,8 @@ let package = Package(
             swiftSettings: strict),
         // What conformance scripts drive that is no command.
         .executableTarget(
-            name: "graft-harness", dependencies: ["GraftFormats", "GraftTensors"],
+            name: "graft-harness",
+            dependencies: ["GraftFormats", "GraftTensors", "GraftTraining", collections],
             path: "Tests/Harness", swiftSettings: strict),
         tests(
             "Formats",

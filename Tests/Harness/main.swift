@@ -8,6 +8,7 @@ let arguments = Array(CommandLine.arguments.dropFirst())
 do {
     switch arguments.first {
     case "parquet": try ParquetJobs.run(Array(arguments.dropFirst()))
+    case "tasks": try TaskJobs.run(Array(arguments.dropFirst()))
     default: throw Misuse(arguments: arguments)
     }
 } catch let error as any Diagnostic {

@@ -69,6 +69,7 @@ extension LearningTask {
         case .embedding: EmbeddingPresentation.self
         case .detection: DetectionPresentation.self
         case .localization: LocalizationPresentation.self
+        case .segmentation: SegmentationPresentation.self
         }
     }
 }
@@ -79,8 +80,9 @@ struct TaskOptions: ParsableArguments {
 
     @OptionGroup(title: "Localisation") var localization: LocalizationOptions
 
+    @OptionGroup(title: "Segmentation") var segmentation: SegmentationOptions
 
-    private var groups: [any TaskOptionGroup] { [embedding, localization] }
+    private var groups: [any TaskOptionGroup] { [embedding, localization, segmentation] }
 
     /// The settings of the task, if one was asked for.
     func settings(_ asked: LearningTask?) throws -> (any TaskSettings)? {
@@ -104,9 +106,11 @@ struct TaskOptions: ParsableArguments {
 
 /// The options of single tasks in `graft predict`.
 struct TaskOutputs: ParsableArguments {
+    @OptionGroup(title: "Segmentation") var segmentation: SegmentationOutputs
+
     /// Takers of answers besides those that every task has.
     func sinks(_ model: Model) throws -> [any PredictionSink] {
-        let groups: [any TaskOutputGroup] = []
+        let groups: [any TaskOutputGroup] = [segmentation]
         return try groups.flatMap { try $0.sinks(model) }
     }
 }

@@ -14,6 +14,8 @@ public enum LearningTask: String, Sendable, Hashable, Codable, CaseIterable {
     case detection
     /// The one object of an image: its class and its box.
     case localization
+    /// The class of each pixel.
+    case segmentation
 }
 
 extension LearningTask {
@@ -26,6 +28,7 @@ extension LearningTask {
         case .embedding: Embedding.self
         case .detection: BoxDetection.self
         case .localization: Localization.self
+        case .segmentation: Segmentation.self
         }
     }
 

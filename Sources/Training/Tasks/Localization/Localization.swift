@@ -139,8 +139,8 @@ struct Localization: Objective {
         }
     }
 
-    func measure(of met: LocalizationTally, images: Int) -> Double {
-        met.metrics.localized ?? 0
+    func measure(of met: LocalizationTally, images: Int) -> Double? {
+        met.metrics.localized
     }
 
     /// The score of judged images.
@@ -150,7 +150,7 @@ struct Localization: Objective {
         /// The overlap of each image's box, its answer and its truth, for the report.
         var answers: [(answer: [Float], target: LocalizationTarget)] = []
 
-        var measure: Double { tally.metrics.localized ?? 0 }
+        var measure: Double? { tally.metrics.localized }
     }
 
     var nothingJudged: Score { Score() }
