@@ -1,6 +1,6 @@
 """One annotated set as datumaro exports it, and as other readers read it: `graft boxes` finds the same boxes.
 
-datumaro writes the set for COCO, Pascal VOC, YOLO, CVAT, LabelMe, Open Images and itself; pycocotools, torchvision and Ultralytics (run as a
+datumaro writes the set for COCO, Pascal VOC, YOLO, CVAT, LabelMe, Open Images, KITTI and itself; pycocotools, torchvision and Ultralytics (run as a
 program) read what was written, and what they read is compared with what graft reads: as many boxes, all of them exact.
 """
 import json
@@ -118,7 +118,8 @@ images, truth = scene()
 TRAIN, VAL = {name for name, _ in images[:8]}, {name for name, _ in images[8:]}
 for name, kind, at in [("coco", "coco_instances", ""), ("voc", "voc_detection", ""), ("yolo", "yolo", ""),
                        ("ultralytics", "yolo_ultralytics", "data.yaml"), ("cvat", "cvat", ""),
-                       ("labelme", "label_me", ""), ("openimages", "open_images", ""), ("datumaro", "datumaro", "")]:
+                       ("labelme", "label_me", ""), ("openimages", "open_images", ""), ("datumaro", "datumaro", ""),
+                       ("kitti", "kitti_detection", "")]:
     folder = write(images, name, kind)
     for split, names in (("training", TRAIN), ("validation", VAL)):
         compare(f"datumaro's {kind}, {split}", [t for t in truth if t["image_id"] in names], folder / at, "--split", split)

@@ -1,8 +1,8 @@
 """Exports that explain themselves: onnxruntime on raw pixels and Keras answer as `graft predict` does.
 
 The images are noise, which resizing by another rounding changes most, and the networks magnify it. PNGs are within 1e-3 of
-a probability. JPEGs so large that graft decodes them at a reduced scale are allowed 3e-2; 1e-2 is missed where their sides
-are no multiples of that scale, because a reduced image then ends beyond the whole one.
+a probability. JPEGs so large that graft decodes them at a reduced scale are allowed 3e-2: they are averaged in the frequency
+domain (`images.py` compares the pixels with Pillow's draft mode), and noise shows it.
 """
 import json
 import os

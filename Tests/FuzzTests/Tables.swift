@@ -25,6 +25,13 @@ extension Parser {
             _ = try bench.file("voc/Annotations/a.xml", bytes)
             try open(bench.folder + "/voc")
         },
+        text("dota", beside: "images", in: "labelTxt"),
+        text("kitti", beside: "image_2", in: "label_2"),
+        // Lists of boxes without names of columns.
+        Parser(name: "headless", seeds: []) { bytes, bench in
+            try photo("headless/a.png", bench)
+            try labelled("headless/x.csv", bytes, bench)
+        },
         Parser(name: "yaml", seeds: []) { bytes, bench in
             _ = try YAMLTree.read(bench.file("x.yaml", bytes))
         },
@@ -37,7 +44,7 @@ extension Parser {
         Parser(name: "delimited", seeds: []) { bytes, bench in
             _ = try DelimitedText(TextBytes(path: bench.file("x.csv", bytes)).text, path: "x.csv")
         },
-        // Create ML, LabelMe, VIA and Label Studio are told apart by what is in the file.
+        // Create ML, LabelMe, VIA, VoTT and Label Studio are told apart by what is in the file.
         Parser(name: "labels-json", seeds: []) { bytes, bench in
             try photo("a.png", bench)
             try labelled("x.json", bytes, bench)
@@ -103,6 +110,15 @@ extension Parser {
 
     private static func table(_ name: String, _ file: String) -> Parser {
         Parser(name: name, seeds: []) { try labelled(file, $0, $1) }
+    }
+
+    /// A text of boxes for an image, each in a folder by its format's name.
+    private static func text(_ name: String, beside images: String, in texts: String) -> Parser {
+        Parser(name: name, seeds: []) { bytes, bench in
+            try photo("\(name)/\(images)/a.png", bench)
+            _ = try bench.file("\(name)/\(texts)/a.txt", bytes)
+            try open("\(bench.folder)/\(name)")
+        }
     }
 
     private static func photo(_ name: String, _ bench: Workbench) throws {
