@@ -193,7 +193,10 @@ let package = Package(
         // What conformance scripts drive that is no command.
         .executableTarget(
             name: "graft-harness",
-            dependencies: ["GraftFormats", "GraftTensors", "GraftTraining", collections],
+            dependencies: [
+                "Graft", "GraftArchitectures", "GraftExecution", "GraftFormats",
+                "GraftTensors", "GraftTraining", collections,
+            ],
             path: "Tests/Harness", swiftSettings: strict),
         tests(
             "Formats",

@@ -36,6 +36,8 @@ public enum ArchitectureError: Diagnostic, Equatable {
 
     /// A network with several outputs, none of which is chosen, or none of the chosen name.
     case outputs([String], selected: String?)
+    /// A network has no input of this name.
+    case inputs([String], named: String)
 
     /// A network that a file has all weights of, and those that it has besides.
     public struct Nearest: Sendable, Equatable {
@@ -67,6 +69,9 @@ public enum ArchitectureError: Diagnostic, Equatable {
                     ? "the network has one output"
                     : "the network has \(names.count) outputs: "
                         + names.map { "`\($0)`" }.joined(separator: ", "))
+        case .inputs(let names, let name):
+            "no input is called `\(name)`, expected "
+                + names.map { "`\($0)`" }.joined(separator: ", ")
         case .altered(let near):
             "the file has all weights of the backbone of `\(near.network)`, and layers inside it that "
                 + "`\(near.network)` does not have: \(Self.list(near.others))"
@@ -114,6 +119,7 @@ public enum ArchitectureError: Diagnostic, Equatable {
     public var hint: String? {
         switch self {
         case .onnx, .tflite, .exportedProgram: nil
+        case .inputs(let names, _): names.first.map { "write `--input \($0)=FILE.npy`" }
         case .outputs(let names, _):
             names.first.map { "choose one by its name: `--select \($0)`" }
                 ?? "leave out `--select`"

@@ -43,7 +43,9 @@ extension GraphBuilder {
         }
         guard case .linear = nodes[score].op, shapes[logits].rank == 2 else {
             var features = output
-            if shapes[output].rank == 4 {
+            if shapes[output].rank == 4, case .input(let input)? = nodes.first?.op,
+                input.channels > 0
+            {
                 builder.stage = ""
                 // A file that graft exported has a layer of this name already.
                 features = try builder.add(

@@ -102,6 +102,11 @@ void graft_map_backward(int function, size_t count, const float *x, const float 
     graft_parallel(task_count(count), threads, slope_task, &j);
 }
 
+static inline float modulo(float a, float b) {
+    const float rest = fmodf(a, b);
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
 // Runs of b, which may be shorter than a task.
 #define BOTH(expression)                                                                           \
     for (size_t start = from; start < to;) {                                                       \
@@ -134,6 +139,8 @@ void graft_map_backward(int function, size_t count, const float *x, const float 
     case GRAFT_LARGEST: FORM(a != a || a > b ? a : b)                                              \
     case GRAFT_ADD: FORM(a + b)                                                                    \
     case GRAFT_MULTIPLY: FORM(a * b)                                                               \
+    case GRAFT_MODULO: FORM(modulo(a, b))                                                          \
+    case GRAFT_REMAINDER: FORM(fmodf(a, b))                                                        \
     default: break;                                                                                \
     }
 
@@ -178,6 +185,8 @@ CLONES static void slopes_task(void *context, size_t index) {
     case GRAFT_LARGEST: SLOPES(a > b ? 1.0f : a == b ? 0.5f : 0.0f, b > a ? 1.0f : a == b ? 0.5f : 0.0f)
     case GRAFT_ADD: SLOPES(1.0f, 1.0f)
     case GRAFT_MULTIPLY: SLOPES(b, a)
+    case GRAFT_MODULO: SLOPES(1.0f, -floorf(a / b))
+    case GRAFT_REMAINDER: SLOPES(1.0f, -truncf(a / b))
     default: break;
     }
 }

@@ -69,6 +69,8 @@ final class Descriptor {
     static func plain(
         _ dims: [Int], type: dnnl_data_type_t = dnnl_f32
     ) throws(ExecutionError) -> Descriptor {
+        // A scalar lies as one element.
+        let dims = dims.isEmpty ? [1] : dims
         var strides = [Int](repeating: 1, count: dims.count)
         for axis in stride(from: dims.count - 2, through: 0, by: -1) {
             strides[axis] = strides[axis + 1] * dims[axis + 1]

@@ -220,6 +220,14 @@ extension Op {
         case .argExtreme(let op): op
         case .take(let op): op
         case .attention(let op): op
+        case .gatherElements(let op): op
+        case .gatherND(let op): op
+        case .scatterElements(let op): op
+        case .scatterND(let op): op
+        case .cumulate(let op): op
+        case .gridSample(let op): op
+        case .roiAlign(let op): op
+        case .poolAxes(let op): op
         }
     }
 }

@@ -21,11 +21,13 @@ struct DescribedNetwork {
     /// The network in the file at `path`, whose tensors are `state`; nil if its format describes none.
     ///
     /// - Throws: ``ArchitectureError`` that names what graft cannot run.
-    init?(at path: String, state: StateDict, select: String?) throws {
+    init?(
+        at path: String, state: StateDict, select: String?, keepsOutputs: Bool = false
+    ) throws {
         switch try Checkpoint.kind(of: path) {
         case .onnx:
             (graph, weights, input, properties) = try ONNXImport.read(
-                path, initializers: state, select: select)
+                path, initializers: state, select: select, keepsOutputs: keepsOutputs)
         case .tflite:
             let network = try TFLiteImport.read(
                 try TFLiteFile.model(at: path, weights: state), select: select)

@@ -148,6 +148,14 @@ extension Model {
 
     /// Throws unless images can be given.
     func requireImages() throws {
+        guard graph.takesImages else {
+            throw ModelError.unusable(
+                graph.name,
+                reason: "it takes "
+                    + graph.nodes.prefix(graph.inputCount).map { "`\($0.name)`" }
+                    .joined(separator: ", ") + ", not images",
+                hint: "give it tensors: `graft run MODEL --input NAME=x.npy --output y.npy`")
+        }
         guard preprocessing.takesImages else {
             throw ModelError.unusable(
                 graph.name,

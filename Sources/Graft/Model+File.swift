@@ -124,7 +124,9 @@ extension Model {
             graph: graph, weights: try graph.bound(state),
             preprocessing: preprocessing, labels: try decode([String].self, Key.labels),
             source: try decode(Source.self, Key.source))
-        _ = try part(Key.graph) { try graph.shapes(input: input()) }
+        if graph.takesImages {
+            _ = try part(Key.graph) { try graph.shapes(input: input()) }
+        }
         if state.metadata[Key.training] != nil {
             training = try decode(TrainingOrigin.self, Key.training)
         }

@@ -36,6 +36,9 @@ extension Model {
         model.graph.output = place[graph.output]
         model.graph.features = place[graph.features]
         model.graph.logits = graph.logits.map { place[$0] }
+        for index in graph.outputs.indices {
+            model.graph.outputs[index].value.node = place[graph.outputs[index].value.node]
+        }
         var bound = StateDict(metadata: weights.metadata, axes: weights.axes)
         for parameter in model.graph.parameters {
             bound[parameter.name] = weights[parameter.name]

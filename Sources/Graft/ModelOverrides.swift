@@ -10,6 +10,8 @@ public import GraftTraining
 public struct ModelOverrides: Sendable {
     /// The name of the output to take, of a network with several.
     public var select: String?
+    /// Whether all outputs of a network are kept where none is named: it is not asked for one answer.
+    package var keepsOutputs = false
     /// The names of the outputs.
     public var labels: [String]?
     /// What the outputs answer.
@@ -43,13 +45,29 @@ public struct ModelOverrides: Sendable {
     }
 }
 
+extension StateDict {
+    /// The tensors that a graph has weights of.
+    fileprivate func filtered(by graph: Graph) -> StateDict {
+        var result = StateDict(metadata: metadata, axes: axes)
+        for parameter in graph.parameters { result[parameter.name] = self[parameter.name] }
+        return result
+    }
+}
+
 extension Model {
     /// The model with what `overrides` say.
     ///
     /// - Throws: `ModelError.unusable` if that does not fit the network.
     public func with(_ overrides: ModelOverrides) throws -> Model {
         var model = self
-        if let select = overrides.select, select != graph.nodes[graph.output].name,
+        if let select = overrides.select, let graph = graph.selecting(select) {
+            model.graph = graph
+            model.weights = try graph.bound(weights.filtered(by: graph))
+        } else if overrides.select == nil, graph.outputs.count > 1, !overrides.keepsOutputs {
+            throw ArchitectureError.outputs(graph.outputs.map(\.name), selected: nil)
+        } else if graph.outputs.count > 1, let select = overrides.select {
+            throw ArchitectureError.outputs(graph.outputs.map(\.name), selected: select)
+        } else if let select = overrides.select, select != graph.nodes[graph.output].name,
             select != "output"
         {
             throw ModelError.unusable(
@@ -96,7 +114,7 @@ extension Model {
 
     /// Throws unless labels and the size of input fit the network.
     private func checkParts() throws {
-        _ = try graph.shapes(input: input())
+        if graph.takesImages { _ = try graph.shapes(input: input()) }
         let outputs = outputCount
         guard neighbours == nil, let outputs, graph.ending != .features, !labels.isEmpty,
             labels.count != outputs, !(isBinary && labels.count == 2)

@@ -33,7 +33,7 @@ public enum Models {
 
     /// Whether a reference is a file or folder of this machine. A name is a name even where a folder
     /// is called the same.
-    private static func isPath(_ reference: String) -> Bool {
+    static func isPath(_ reference: String) -> Bool {
         if reference.hasPrefix("/") || reference.hasPrefix(".") { return true }
         guard Checkpoint.exists(reference) else { return isMissingFile(reference) }
         return !Checkpoint.isFolder(reference) || (try? Registry.find(reference)) == nil
@@ -96,7 +96,8 @@ public enum Models {
     ) async throws -> Model {
         let (model, isSelected) = try await opened(
             reference, architecture: architecture, stateDict: stateDict,
-            backboneOnly: backboneOnly, select: overrides.select, hub: hub, progress: progress)
+            backboneOnly: backboneOnly, select: overrides.select,
+            keepsOutputs: overrides.keepsOutputs, hub: hub, progress: progress)
         announce(model.weights.remarks)
         var overrides = overrides
         if isSelected { overrides.select = nil }
@@ -127,7 +128,8 @@ public enum Models {
     /// The model that `reference` names, and whether `select` chose its output.
     private static func opened(
         _ reference: String, architecture: String?, stateDict: String?, backboneOnly: Bool,
-        select: String?, hub: Hub, progress: (@Sendable (Int64, Int64?) -> Void)?
+        select: String?, keepsOutputs: Bool, hub: Hub,
+        progress: (@Sendable (Int64, Int64?) -> Void)?
     ) async throws -> (Model, isSelected: Bool) {
         if reference == tinyName { return (try tiny(), false) }
         // A native model says itself where it came from: a file that is here is not hashed for that.
@@ -152,7 +154,8 @@ public enum Models {
         let state = try opened ?? Checkpoint.open(fetched.path, stateDict: stateDict)
         let source = Model.Source(reference: reference, sha256: fetched.sha256)
         if architecture == nil,
-            let network = try DescribedNetwork(at: fetched.path, state: state, select: select)
+            let network = try DescribedNetwork(
+                at: fetched.path, state: state, select: select, keepsOutputs: keepsOutputs)
         {
             var preprocessing = Preprocessing.unknown(for: network.graph, network.input)
             if let normalization = network.normalization {
@@ -227,6 +230,7 @@ extension CompanionFiles {
 extension Preprocessing {
     /// The preprocessing of a network that says nothing of its images: pixels as they are.
     static func unknown(for graph: Graph, _ input: Extent) -> Preprocessing {
+        guard graph.takesImages else { return .squash(height: 1, width: 1, .passThrough) }
         let none = Normalization.passThrough
         return .squash(
             height: input.height, width: input.width,

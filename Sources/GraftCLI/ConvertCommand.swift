@@ -126,6 +126,7 @@ struct ConvertCommand: AsyncParsableCommand {
         if card { try ModelCard.check(beside: output) }
         var model = try await settings.open(
             reference, architecture: architecture, task: answers.task, backboneOnly: notop,
+            keepsOutputs: format == .native && !notop && !softmax && !sigmoid && !withPreprocessing,
             progress: Progress.fetching(reference))
         if notop { model = try model.withoutHead() }
         if let note = model.task.presentation.exportNote, format != .native {

@@ -109,13 +109,15 @@ struct ModelSettings: ParsableArguments {
     /// beside the weights is said on stderr.
     func open(
         _ reference: String, architecture: String? = nil, task: LearningTask? = nil,
-        backboneOnly: Bool = false, quiet: Bool = false,
+        backboneOnly: Bool = false, keepsOutputs: Bool = false, quiet: Bool = false,
         progress: (@Sendable (Int64, Int64?) -> Void)? = nil
     ) async throws -> Model {
         if !quiet { try Models.sayFile(of: reference) }
+        var overrides = try overrides(task: task)
+        overrides.keepsOutputs = keepsOutputs
         let model = try await Models.open(
             reference, architecture: architecture, stateDict: stateDict,
-            backboneOnly: backboneOnly, overrides: try overrides(task: task), progress: progress)
+            backboneOnly: backboneOnly, overrides: overrides, progress: progress)
         if !quiet { Self.say(model.notes, of: reference) }
         return model
     }

@@ -22,6 +22,9 @@ extension Graph {
         result.output = tracer.places[output]
         result.features = tracer.places[features]
         result.logits = logits.map { tracer.places[$0] }
+        for index in outputs.indices {
+            result.outputs[index].value.node = tracer.places[outputs[index].value.node]
+        }
         try result.checkBatch(input: input, against: shapes, axes: tracer, of: self)
         return result
     }
@@ -129,6 +132,15 @@ private struct BatchTracer {
         case .softmax(let op): return try alone([op.axis])
         case .slice(let op): return try alone([op.axis])
         case .take(let op): return try alone([op.axis])
+        case .cumulate(let op): return try alone([op.axis])
+        case .gatherElements(let op): return try together(node.inputs, but: op.axis)
+        case .scatterElements(let op): return try together(node.inputs, but: op.axis)
+        case .gatherND(let op):
+            guard op.batch > 0 else { throw .along(axis: 0) }
+            return try together(node.inputs, but: nil)
+        case .gridSample: return try together(node.inputs, but: nil)
+        case .scatterND, .roiAlign: throw .along(axis: 0)
+        case .poolAxes: return try alone(Array(2..<max(shape.rank, 2)))
         case .padAxes(let op):
             return try alone(
                 op.before.indices.filter { op.before[$0] != 0 || op.after[$0] != 0 })
@@ -184,6 +196,14 @@ private struct BatchTracer {
             return table < op.axis ? table : table + shapes[inputs[1]].rank - 1
         case (let table?, let indices?): throw .apart(table, indices)
         }
+    }
+
+    /// The axis of the batch of values that are all of samples, and which is not `axis`.
+    private func together(_ inputs: [Int], but axis: Int?) throws(Loss) -> Int? {
+        let places = Set(inputs.map { axes[$0] })
+        guard places.count == 1, let place = places.first else { throw .along(axis: 0) }
+        if let place, place == axis { throw .along(axis: place) }
+        return place
     }
 
     /// The axis at which those of several values meet, aligned at the last.

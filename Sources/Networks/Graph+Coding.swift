@@ -10,13 +10,14 @@ extension Graph: Codable {
     /// The version of the format that this graph needs: 1 if that can say all of it.
     public var formatVersion: Int {
         let isSimple =
-            inputCount <= 1 && nodes.allSatisfy { $0.reads.allSatisfy { $0.output == 0 } }
+            inputCount <= 1 && outputs.isEmpty
+            && nodes.allSatisfy { $0.reads.allSatisfy { $0.output == 0 } }
             && parameters.count == nodes.reduce(0) { $0 + $1.parameters.count }
         return nodes.reduce(isSimple ? 1 : 2) { Swift.max($0, $1.op.rule.formatVersion) }
     }
 
     private enum CodingKeys: String, CodingKey {
-        case version, name, nodes, output, features, logits, naming
+        case version, name, nodes, output, features, logits, naming, outputs
     }
 
     /// Reads a graph of any version up to the newest.
@@ -35,6 +36,7 @@ extension Graph: Codable {
             features: try container.decode(Int.self, forKey: .features),
             logits: try container.decodeIfPresent(Int.self, forKey: .logits),
             naming: try container.decode(Naming.self, forKey: .naming))
+        outputs = try container.decodeIfPresent([NamedOutput].self, forKey: .outputs) ?? []
     }
 
     /// Writes the version that the graph needs; version 1 as graft 0.1 wrote it.
@@ -47,5 +49,6 @@ extension Graph: Codable {
         try container.encode(features, forKey: .features)
         try container.encodeIfPresent(logits, forKey: .logits)
         try container.encode(naming, forKey: .naming)
+        if !outputs.isEmpty { try container.encode(outputs, forKey: .outputs) }
     }
 }

@@ -1,5 +1,7 @@
 // The meaning of a network's last layer, and a graph cut down to what one value needs.
 
+import GraftTensors
+
 extension Graph {
     /// The kinds of value that a network can end in.
     public enum Ending: Sendable, Hashable {
@@ -46,8 +48,8 @@ extension Graph {
 
     /// The graph without the nodes that neither its output nor its features need.
     public func pruned() -> Graph {
-        let kept = [output, features] + (logits.map { [$0] } ?? [])
-        var needed = Set(kept).union([0])
+        let kept = [output, features] + (logits.map { [$0] } ?? []) + outputs.map(\.value.node)
+        var needed = Set(kept).union(0..<max(inputCount, 1))
         for index in nodes.indices.reversed() where needed.contains(index) {
             needed.formUnion(nodes[index].inputs)
         }
@@ -64,7 +66,26 @@ extension Graph {
         graph.output = place[output] ?? 0
         graph.features = place[features] ?? 0
         graph.logits = logits.flatMap { place[$0] }
+        for index in outputs.indices {
+            graph.outputs[index].value.node = place[outputs[index].value.node] ?? 0
+        }
         return graph
+    }
+
+    /// Whether the network takes images, and nothing else.
+    public var takesImages: Bool { inputCount == 1 && inputChannels > 0 }
+
+    /// The types of its inputs; nil if it takes images, or values of sizes that only a run knows.
+    public var declaredTypes: [ValueType]? {
+        let inputs = nodes.prefix(inputCount).compactMap { node -> ValueType? in
+            guard case .input(let input) = node.op, let type = input.type else { return nil }
+            let sizes = type.sizes.compactMap { size in
+                if case .number(let number) = size { number } else { nil }
+            }
+            return sizes.count == type.sizes.count
+                ? ValueType(Shape(sizes), element: type.element) : nil
+        }
+        return inputs.count == inputCount && inputCount > 0 ? inputs : nil
     }
 
     /// The number of channels of the images that the network takes.

@@ -49,7 +49,11 @@ extension Graph {
                 throw .invalidGraph("two weights are called `\(parameter.name)`")
             }
         }
-        if let input { _ = try shapes(input: input) } else { _ = try shapesAtSomeSize() }
+        if let input, takesImages {
+            _ = try shapes(input: input)
+        } else {
+            _ = try shapesAtSomeSize()
+        }
         var total = 0
         for parameter in parameters {
             guard let count = parameter.shape.checkedCount, count <= 1 << 40 - total else {

@@ -54,6 +54,13 @@ extension Graph {
             }
             types.append(try node.outputTypes(reading: sources))
         }
+        var names: Set<String> = []
+        for output in outputs {
+            guard types.indices.contains(output.value.node),
+                types[output.value.node].indices.contains(output.value.output),
+                names.insert(output.name).inserted
+            else { throw .invalidGraph("its output `\(output.name)` is not a value of it") }
+        }
         for index in [output, features] + (logits.map { [$0] } ?? [])
         where !nodes.indices.contains(index) {
             throw .invalidGraph("it names node \(index) of \(nodes.count)")

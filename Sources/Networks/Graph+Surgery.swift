@@ -15,6 +15,7 @@ extension Graph {
         guard case .input(let images) = nodes.first?.op else {
             throw .invalidGraph("its first layer is not the input")
         }
+        if let declaredTypes { return try types(inputs: declaredTypes).map { $0[0].shape } }
         var failure: NetworkError?
         for size in [
             224, 299, 331, 240, 260, 300, 380, 456, 528, 600, 480, 384, 320, 256, 192, 160, 128, 96,
@@ -114,6 +115,7 @@ extension Graph {
                 reason: "no head of \(classes) classes fits its output \(shapes[features])")
         }
         var graph = self
+        graph.outputs = []
         graph.nodes = Array(nodes[...features])
         graph.nodes = try graph.reachable(from: features)
         let end = graph.nodes.count - 1
@@ -168,6 +170,7 @@ extension Graph {
     /// The network up to its features: the classifier is gone, the output is the embedding.
     public func withoutHead() throws(NetworkError) -> Graph {
         var graph = self
+        graph.outputs = []
         graph.nodes = try reachable(from: features)
         graph.output = graph.nodes.count - 1
         graph.features = graph.output

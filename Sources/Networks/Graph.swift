@@ -19,6 +19,8 @@ public struct Graph: Sendable, Hashable {
     public var logits: Int?
     /// How the publisher writes the names of parameters.
     public var naming: Naming
+    /// The values that it answers, where they are several or have names; ``output`` is the first.
+    public var outputs: [NamedOutput] = []
 
     /// A graph of nodes that are known to be sound; see ``validate()`` for others.
     public init(
@@ -60,6 +62,36 @@ public struct Graph: Sendable, Hashable {
 
     /// The index of the node with this name.
     public func index(of name: String) -> Int? { nodes.firstIndex { $0.name == name } }
+}
+
+/// A value that a graph answers, under a name.
+public struct NamedOutput: Sendable, Hashable, Codable {
+    /// The name, unique in the graph.
+    public var name: String
+    /// The value.
+    public var value: ValueID
+
+    /// A value under a name.
+    public init(name: String, value: ValueID) {
+        self.name = name
+        self.value = value
+    }
+}
+
+extension Graph {
+    /// The graph whose only output is the one of this name; nil if it has none of that name.
+    public func selecting(_ name: String) -> Graph? {
+        guard let chosen = outputs.first(where: { $0.name == name }), chosen.value.output == 0
+        else {
+            return nil
+        }
+        var graph = self
+        if logits != chosen.value.node, output != chosen.value.node { graph.logits = nil }
+        if graph.logits == nil { graph.features = chosen.value.node }
+        graph.output = chosen.value.node
+        graph.outputs = []
+        return graph.pruned()
+    }
 }
 
 /// One operation in a graph.

@@ -33,6 +33,44 @@ public struct GraphBuilder: Sendable {
         names = [inputName]
     }
 
+    /// A graph of several input nodes, or of inputs that are not images, for values of these types.
+    public init(naming: Naming, inputs: [TypedInput]) throws(NetworkError) {
+        self.naming = naming
+        for input in inputs {
+            guard names.insert(input.name).inserted else {
+                throw .invalidGraph("two layers are called `\(input.name)`")
+            }
+            let node = Node(name: input.name, op: .input(input.op), inputs: [])
+            types.append(try node.outputTypes(reading: [input.type]))
+            nodes.append(node)
+        }
+    }
+
+    /// An input of a graph under construction.
+    public struct TypedInput: Sendable {
+        /// The name of its node.
+        public var name: String
+        /// The values that it takes.
+        public var op: Op.Input
+        /// The type for which shapes are computed.
+        public var type: ValueType
+
+        /// An input for values of exactly this type.
+        public init(name: String, type: ValueType) {
+            let sizes = type.shape.dimensions.map { OpenType.Size.number($0) }
+            self.init(
+                name: name, op: Op.Input(type: OpenType(element: type.element, sizes: sizes)),
+                type: type)
+        }
+
+        /// An input for values that `op` takes, of which `type` is one.
+        public init(name: String, op: Op.Input, type: ValueType) {
+            self.name = name
+            self.op = op
+            self.type = type
+        }
+    }
+
     /// The number of channels of a node's value.
     public func channels(of node: Int) -> Int { types[node][0].shape[1] }
 

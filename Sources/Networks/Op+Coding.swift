@@ -68,6 +68,14 @@ extension Op: Codable {
         ArgExtreme.name: { .argExtreme(try $0.decode(ArgExtreme.self, forKey: $1)) },
         Take.name: { .take(try $0.decode(Take.self, forKey: $1)) },
         Attention.name: { .attention(try $0.decode(Attention.self, forKey: $1)) },
+        GatherElements.name: { .gatherElements(try $0.decode(GatherElements.self, forKey: $1)) },
+        GatherND.name: { .gatherND(try $0.decode(GatherND.self, forKey: $1)) },
+        ScatterElements.name: { .scatterElements(try $0.decode(ScatterElements.self, forKey: $1)) },
+        ScatterND.name: { .scatterND(try $0.decode(ScatterND.self, forKey: $1)) },
+        Cumulate.name: { .cumulate(try $0.decode(Cumulate.self, forKey: $1)) },
+        GridSample.name: { .gridSample(try $0.decode(GridSample.self, forKey: $1)) },
+        RoIAlign.name: { .roiAlign(try $0.decode(RoIAlign.self, forKey: $1)) },
+        PoolAxes.name: { .poolAxes(try $0.decode(PoolAxes.self, forKey: $1)) },
     ]
 
     /// Reads `{"conv2d": {…}}`.

@@ -107,6 +107,22 @@ public enum Op: Sendable, Hashable {
     case take(Take)
     /// Attention in several heads.
     case attention(Attention)
+    /// Elements of an axis, one for each index.
+    case gatherElements(GatherElements)
+    /// Slices at vectors of indices.
+    case gatherND(GatherND)
+    /// Elements replaced at the indices of an axis.
+    case scatterElements(ScatterElements)
+    /// Slices replaced at vectors of indices.
+    case scatterND(ScatterND)
+    /// Sums or products up to each element.
+    case cumulate(Cumulate)
+    /// A map read between its pixels.
+    case gridSample(GridSample)
+    /// The parts of maps under boxes.
+    case roiAlign(RoIAlign)
+    /// A number for each window over any axes.
+    case poolAxes(PoolAxes)
 }
 
 extension Op {
@@ -161,6 +177,14 @@ extension Op {
         case .argExtreme(let rule): rule
         case .take(let rule): rule
         case .attention(let rule): rule
+        case .gatherElements(let rule): rule
+        case .gatherND(let rule): rule
+        case .scatterElements(let rule): rule
+        case .scatterND(let rule): rule
+        case .cumulate(let rule): rule
+        case .gridSample(let rule): rule
+        case .roiAlign(let rule): rule
+        case .poolAxes(let rule): rule
         }
     }
 

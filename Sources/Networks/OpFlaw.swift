@@ -62,6 +62,8 @@ public enum OpFlaw: Error, Hashable {
     case unfitAmounts([Int], Shape)
     /// Factors that do not fit the axes.
     case unfitFactors([Double], Shape)
+    /// Indices or boxes of a shape that does not fit the value that they are of.
+    case unfitIndices(Shape, Shape)
     /// A window over the channels that is not positive.
     case unfitNeighbours(Int)
     /// An input of other sizes.
@@ -119,6 +121,8 @@ public enum OpFlaw: Error, Hashable {
             "expected an amount per axis of \(shape) that leaves something, found \(amounts)"
         case .unfitFactors(let factors, let shape):
             "expected a positive factor per axis of \(shape), found \(factors)"
+        case .unfitIndices(let indices, let shape):
+            "cannot use indices \(indices) with a value of \(shape)"
         case .unfitNeighbours(let count): "expected a window of 1 or more channels, found \(count)"
         case .unfitOpenType(let shape, let type): "expected an input \(type), found \(shape)"
         case .elementType(let expected, let found):

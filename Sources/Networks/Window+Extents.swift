@@ -4,7 +4,7 @@ import GraftTensors
 
 extension Window {
     /// The largest kernel, stride, dilation and padding.
-    static let maximumExtent = 1 << 20
+    package static let maximumExtent = 1 << 20
     /// The same for transposed convolutions, whose maps grow by them.
     private static let maximumTransposedExtent = 1 << 16
 

@@ -205,6 +205,29 @@ let probes: [Probe] =
             let index = try builder.add(.view([1]), name: "index", inputs: [most])
             try builder.add(.gather(axis: 1), name: "probe", inputs: [1, index])
         },
+        Probe(name: "elements at computed indices") { builder in
+            let best = try builder.add(
+                .argExtreme(axis: 1, largest: true, keepsAxis: true), name: "best", inputs: [1])
+            try builder.add(.gatherElements(axis: 1), name: "probe", inputs: [1, best])
+        },
+        Probe(name: "elements added at computed indices") { builder in
+            let best = try builder.add(
+                .argExtreme(axis: 1, largest: true, keepsAxis: true), name: "best", inputs: [1])
+            let update = try builder.add(conv(1, 1), name: "update", inputs: [1])
+            try builder.add(
+                .scatterElements(axis: 1, reduction: .add), name: "probe",
+                inputs: [1, best, update])
+        },
+        single("running sum", .cumulate(.sum, axis: 3, isExclusive: true, isReversed: true)),
+        Probe(name: "means of windows over both axes") { builder in
+            let map = builder.shapes[1]
+            try builder.add(
+                .poolAxes(
+                    Op.PoolAxes(
+                        function: .average, kernel: [2, 3], strides: [1, 1], dilations: [1, 1],
+                        before: [0, 1], after: [1, 1], sizes: [map[2], map[3]])),
+                name: "probe", inputs: [1])
+        },
         // The sum must not be written over what the convolution before it has read.
         Probe(name: "linear bottleneck, read by a convolution and a sum") { builder in
             let c = try builder.add(conv(8, 1), name: "narrow", inputs: [1])

@@ -6,7 +6,7 @@ import GraftTensors
 import Testing
 
 /// A graph of inputs of these types, to which operations are added.
-private struct Sketch {
+struct Sketch {
     var nodes: [Node] = []
     var types: [ValueType]
     var weights = StateDict()

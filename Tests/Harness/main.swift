@@ -7,6 +7,7 @@ import GraftTensors
 let arguments = Array(CommandLine.arguments.dropFirst())
 do {
     switch arguments.first {
+    case "onnx": try ONNXJobs.run(Array(arguments.dropFirst()))
     case "parquet": try ParquetJobs.run(Array(arguments.dropFirst()))
     case "tasks": try TaskJobs.run(Array(arguments.dropFirst()))
     default: throw Misuse(arguments: arguments)

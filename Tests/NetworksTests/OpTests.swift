@@ -29,6 +29,18 @@ private let all: [Op] = [
     .padAxes(before: [0, 1], after: [2, 0], mode: .reflect),
     .resize(to: .sizes(height: 4, width: 5), mode: .cubic),
     .attention(heads: 3, scale: 0.5, isCausal: true), .activation(.quickGELU),
+    .gatherElements(axis: 1),
+    .gatherND(batch: 1), .scatterElements(axis: 0, reduction: .add), .scatterND(),
+    .cumulate(.product, axis: 2, isReversed: true),
+    .gridSample(.linear, border: .reflection, alignsCorners: false),
+    .roiAlign(
+        Op.RoIAlign(
+            height: 7, width: 7, samplingRatio: 2, scale: 0.25, takesMaximum: false,
+            hasHalfPixels: true)),
+    .poolAxes(
+        Op.PoolAxes(
+            function: .sum, kernel: [2], strides: [1], dilations: [1], before: [0], after: [1],
+            sizes: [4])),
 ]
 
 private func types(_ shapes: Shape...) -> [ValueType] { shapes.map { ValueType($0) } }

@@ -58,7 +58,12 @@ enum ONNXConstants {
         "Log": unary { log($0) },
         "Max": binary { x, y, _ in max(x, y) },
         "Min": binary { x, y, _ in min(x, y) },
-        "Mod": binary { x, y, _ in x - (x / y).rounded(.down) * y },
+        "Mod": { node, inputs in
+            let isC = node.integer("fmod", or: 0) != 0
+            return try binary { x, y, _ in
+                isC ? x.truncatingRemainder(dividingBy: y) : x - (x / y).rounded(.down) * y
+            }(node, inputs)
+        },
         "Mul": binary { x, y, _ in x * y },
         "Neg": unary { -$0 },
         "Not": unary { $0 == 0 ? 1 : 0 },
@@ -109,11 +114,17 @@ enum ONNXConstants {
         case .node(let x): dimensions = reader.builder.shapes[x].dimensions
         case .channelsLast(let x):
             let shape = reader.builder.shapes[x]
-            dimensions = shape.rank == 4 ? [shape[0], shape[2], shape[3], shape[1]] : []
-        case .split, .shuffled: dimensions = []
+            guard shape.rank == 4 else { throw node.fail(.computed(.sizes)) }
+            dimensions = [shape[0], shape[2], shape[3], shape[1]]
+        case .split, .shuffled: throw node.fail(.computed(.sizes))
         }
-        guard !dimensions.isEmpty else { throw node.fail("graft does not know its input's shape") }
-        return tensor(dimensions.map(Double.init), shape: [dimensions.count], isInteger: true)
+        func bound(_ name: String, or usual: Int) -> Int {
+            let place = node.integer(name, or: usual)
+            return min(max(place < 0 ? place + dimensions.count : place, 0), dimensions.count)
+        }
+        let start = bound("start", or: 0)
+        let part = dimensions[start..<max(bound("end", or: dimensions.count), start)]
+        return tensor(part.map(Double.init), shape: [part.count], isInteger: true)
     }
 
     private static let reshape: Evaluation = { node, inputs in
@@ -170,7 +181,7 @@ enum ONNXConstants {
                 values += list[(row * count)..<((row + 1) * count)]
             }
         }
-        guard values.count == shape.checkedCount else { throw node.fail("its parts do not fit") }
+        guard values.count == shape.checkedCount else { throw node.fail(.unfit(.parts, [shape])) }
         return tensor(values, shape: shape, isInteger: inputs.allSatisfy(\.isInteger))
     }
 
@@ -301,12 +312,29 @@ enum ONNXConstants {
 
     private static let resize: Evaluation = { node, inputs in
         guard let sizes = try node.integers(at: 1) else { return nil }
+        if inputs[0].count == 0 { return try emptied(inputs[0], to: sizes, node) }
         do throws(OpFlaw) {
             let target = try Op.view(sizes).rule.outputs(reading: [ValueType(inputs[0].shape)])
             return inputs[0].reshaped(target[0].shape)
         } catch {
             throw node.fail(error.explanation)
         }
+    }
+
+    /// An empty value under other sizes.
+    private static func emptied(_ x: Tensor, to sizes: [Int], _ node: ONNXNode) throws -> Tensor {
+        let keepsZeros = node.integer("allowzero", or: 0) != 0
+        var target = sizes.enumerated().map { axis, size in
+            size == 0 && !keepsZeros && axis < x.shape.rank ? x.shape[axis] : size
+        }
+        if let open = target.firstIndex(of: -1) {
+            let known = target.filter { $0 != -1 }.reduce(1, *)
+            target[open] = known == 0 ? 0 : x.count / known
+        }
+        guard Shape(target).checkedCount == 0 else {
+            throw node.fail(.unfit(.sizes, [x.shape, Shape(sizes)]))
+        }
+        return x.reshaped(Shape(target))
     }
 
     private static let choose: Evaluation = { node, inputs in

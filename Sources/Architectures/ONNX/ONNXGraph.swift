@@ -21,6 +21,29 @@ struct ONNXGraph {
             entries.append((name, value))
         }
 
+        /// The attributes as the file has them.
+        var protos: [Onnx_AttributeProto] {
+            entries.map { name, value in
+                var attribute = Onnx_AttributeProto()
+                attribute.name = name
+                switch value {
+                case .integer(let value):
+                    attribute.type = .int
+                    attribute.i = Int64(value)
+                case .integers(let values):
+                    attribute.type = .ints
+                    attribute.ints = values.map { Int64($0) }
+                case .number(let value):
+                    attribute.type = .float
+                    attribute.f = value
+                case .text(let value):
+                    attribute.type = .string
+                    attribute.s = Data(value.utf8)
+                }
+                return attribute
+            }
+        }
+
         static func + (first: Attributes, rest: Attributes) -> Attributes {
             var all = first
             all.entries += rest.entries
@@ -91,25 +114,7 @@ struct ONNXGraph {
         node.name = name
         node.input = inputs
         node.output = outputs ?? [name]
-        for (name, value) in attributes.entries {
-            var attribute = Onnx_AttributeProto()
-            attribute.name = name
-            switch value {
-            case .integer(let value):
-                attribute.type = .int
-                attribute.i = Int64(value)
-            case .integers(let values):
-                attribute.type = .ints
-                attribute.ints = values.map { Int64($0) }
-            case .number(let value):
-                attribute.type = .float
-                attribute.f = value
-            case .text(let value):
-                attribute.type = .string
-                attribute.s = Data(value.utf8)
-            }
-            node.attribute.append(attribute)
-        }
+        node.attribute = attributes.protos
         nodes.append(node)
         return node.output.first ?? name
     }

@@ -26,9 +26,20 @@ public enum ONNXImport {
 
     /// The network in a file, and the properties that its metadata hold.
     package static func read(
-        _ path: String, initializers: StateDict, select: String? = nil
+        _ path: String, initializers: StateDict, select: String? = nil, keepsOutputs: Bool = false
     ) throws -> (graph: Graph, weights: StateDict, input: Extent, metadata: [String: String]) {
-        var model: Onnx_ModelProto
+        var model = try model(path)
+        leaveOutPreprocessing(in: &model)
+        let (graph, weights, input) = try read(
+            model.graph, initializers: initializers, opset: model.opset, select: select,
+            keepsOutputs: keepsOutputs)
+        let metadata = Dictionary(model.metadataProps.map { ($0.key, $0.value) }) { $1 }
+        return (graph, weights, input, metadata)
+    }
+
+    /// The model in a file.
+    static func model(_ path: String) throws -> Onnx_ModelProto {
+        let model: Onnx_ModelProto
         do {
             model = try ONNXModel.read(try Storage(mapping: path))
         } catch let problem as ONNXModel.Problem {
@@ -39,24 +50,19 @@ public enum ONNXImport {
             throw ArchitectureError.onnx(
                 node: path, reason: "it has \(count) nodes, expected at most \(maximumNodeCount)")
         }
-        leaveOutPreprocessing(in: &model)
-        let opset = model.opsetImport.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }
-        let (graph, weights, input) = try read(
-            model.graph, initializers: initializers, opset: Int(clamping: opset?.version ?? 1),
-            select: select)
-        let metadata = Dictionary(model.metadataProps.map { ($0.key, $0.value) }) { $1 }
-        return (graph, weights, input, metadata)
+        return model
     }
 
     /// The network that a graph of ONNX operators is, whether a file has it or a reader of another
     /// format wrote it.
     static func read(
-        _ proto: Onnx_GraphProto, initializers: StateDict, opset: Int, select: String?
+        _ proto: Onnx_GraphProto, initializers: StateDict, opset: Int, select: String?,
+        keepsOutputs: Bool = false
     ) throws -> (graph: Graph, weights: StateDict, input: Extent) {
         var proto = proto
-        try choose(select, in: &proto)
+        if select != nil || !keepsOutputs { try choose(select, in: &proto) }
         var reader = try ONNXReader(proto, initializers: initializers, opset: opset)
-        for node in proto.node { try reader.add(node) }
+        try reader.addAll()
         return try reader.finish()
     }
 
@@ -91,9 +97,17 @@ public enum ONNXImport {
         // Every node stands after those that it reads.
         for node in graph.node.reversed()
         where node.output.contains(where: { needed.contains($0) && !given.contains($0) }) {
-            needed.formUnion(node.input)
+            needed.formUnion(node.allReads)
             kept.append(node)
         }
         graph.node = kept.reversed()
+    }
+}
+
+extension Onnx_ModelProto {
+    /// The version of ONNX's own operators.
+    var opset: Int {
+        let entry = opsetImport.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }
+        return Int(clamping: entry?.version ?? 1)
     }
 }

@@ -33,6 +33,10 @@ struct ONNXNode {
     let inputs: [ONNXValue?]
 
     var type: String { proto.opType }
+    /// Whether the operator is one of ONNX's own.
+    var isStandard: Bool { proto.domain.isEmpty || proto.domain == "ai.onnx" }
+    /// The operator in the tables: its name, after that of another domain.
+    var key: String { isStandard ? type : "\(proto.domain).\(type)" }
     /// The name in the file of a value that it reads.
     func name(ofInput index: Int) -> String { proto.input[index] }
     /// The number of values that it yields.
@@ -52,7 +56,7 @@ struct ONNXNode {
     /// A value that the node must have.
     func value(at index: Int = 0) throws -> ONNXValue {
         guard inputs.indices.contains(index), let value = inputs[index] else {
-            throw fail("its input \(index) is missing")
+            throw fail(.missingInput(String(index)))
         }
         return value
     }
@@ -73,7 +77,7 @@ struct ONNXNode {
 
     /// A weight that the node must have.
     func requiredWeight(at index: Int) throws -> ONNXWeight {
-        guard let weight = try weight(at: index) else { throw fail("it lacks weights") }
+        guard let weight = try weight(at: index) else { throw fail(.missing(.weights)) }
         return weight
     }
 
@@ -103,6 +107,9 @@ struct ONNXNode {
     func numbers(_ name: String) -> [Float]? { attribute(name)?.floats }
     func text(_ name: String) -> String? {
         attribute(name).map { String(decoding: $0.s, as: UTF8.self) }
+    }
+    func texts(_ name: String) -> [String]? {
+        attribute(name).map { $0.strings.map { String(decoding: $0, as: UTF8.self) } }
     }
     /// The tensor of an attribute; nil if it has none.
     func tensor(_ name: String) throws -> Tensor? {

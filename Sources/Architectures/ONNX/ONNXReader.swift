@@ -10,11 +10,16 @@ struct ONNXReader {
     var builder: GraphBuilder
     /// The values of the file that are known so far.
     private(set) var values: [String: ONNXValue]
-    private let proto: Onnx_GraphProto
-    private let opset: Int
-    private let input: Shape
-    /// Whether the file says the size of its images.
+    let proto: Onnx_GraphProto
+    let opset: Int
+    /// Whether the sizes are those of the values that come, and not of one image of any size.
     let hasFixedSize: Bool
+    /// The tensors that the file is run on; nil where it is read for others to come.
+    let feed: ONNXFeed?
+    /// The numbers of the inputs of the graph, where they are known.
+    var held: [Int: Tensor] = [:]
+    /// The graphs of the file that are under way, outermost first.
+    var frames: [ONNXFrame] = []
     /// The quantisation of nodes that stand for integers.
     var steps: [Int: ONNXQuantization.Step] = [:]
     private var weights = StateDict()
@@ -23,61 +28,60 @@ struct ONNXReader {
     /// The most numbers that are computed while a file is read.
     private static let maximumComputedCount = 1 << 28
     private var budget = maximumComputedCount
+    /// The most nodes that are read, those of loops as often as they run.
+    private static let maximumNodeCount = 1_000_000
+    private var nodeCount = 0
     /// The nodes of the graph that are constants of the file, by their names there.
     var constants: [String: Int] = [:]
+    /// The parts that operators are made of so far, which gives them names.
+    var partCount = 0
     /// The number of times that a weight is used again, which a graph says as another weight.
     private var copies: [String: Int] = [:]
 
-    init(_ proto: Onnx_GraphProto, initializers: StateDict, opset: Int) throws {
+    /// A reader of `proto`; `feed` has the tensors if it is read to be run on these.
+    init(
+        _ proto: Onnx_GraphProto, initializers: StateDict, opset: Int, feed: ONNXFeed? = nil
+    ) throws {
         self.proto = proto
         self.opset = opset
+        self.feed = feed
         var values: [String: ONNXValue] = [:]
         for (name, tensor) in initializers.tensors { values[name] = .constant(try tensor.load()) }
-        let inputs = proto.input.filter { values[$0.name] == nil }
-        guard inputs.count == 1, proto.output.count == 1 else {
-            throw ArchitectureError.onnx(
-                node: proto.name,
-                reason: "it has \(inputs.count) inputs and \(proto.output.count) outputs, expected "
-                    + "one of each")
-        }
-        let dimensions = inputs[0].type.tensorType.shape.dim
-        let sizes = dimensions.map { Int(clamping: $0.dimValue) }
-        let isLast = Self.isChannelsLast(inputs[0].name, in: proto)
-        let order = isLast ? [0, 3, 1, 2] : [0, 1, 2, 3]
-        guard sizes.count == 4, (1...65536).contains(sizes[order[1]]) else {
-            throw ArchitectureError.onnx(
-                node: inputs[0].name, reason: "expected an input (N, C, H, W), got \(Shape(sizes))")
-        }
-        func size(_ value: Int) -> Int { (1...65536).contains(value) ? value : 224 }
-        input = [1, sizes[order[1]], size(sizes[order[2]]), size(sizes[order[3]])]
-        hasFixedSize = order[2...].allSatisfy { (1...65536).contains(sizes[$0]) }
-        builder = try GraphBuilder(naming: .torch, input: input, inputName: "input")
-        values[inputs[0].name] = isLast ? .channelsLast(0) : .node(0)
+        let known = values
+        let entry = try ONNXEntry(
+            proto.input.filter { known[$0.name] == nil || feed?.inputs[$0.name] != nil }, of: proto,
+            feed: feed)
+        builder = entry.builder
+        hasFixedSize = entry.hasFixedSize
+        held = entry.held
+        values.merge(entry.values) { _, given in given }
         self.values = values
+        frames = [ONNXFrame(proto.node, then: proto.output.map(\.name))]
     }
 
-    /// Whether images come as (N, H, W, C): all that reads them puts the channels first.
-    private static func isChannelsLast(_ input: String, in proto: Onnx_GraphProto) -> Bool {
-        var names: Set<String> = [input]
-        var isTurned = false
-        for node in proto.node where node.input.contains(where: names.contains) {
-            switch node.opType {
-            case "Cast", "Identity": names.formUnion(node.output)
-            case "Transpose" where Self.order(of: node) == [0, 3, 1, 2]: isTurned = true
-            case "Shape": break
-            default: return false
-            }
+    /// Reads the nodes of the file.
+    mutating func addAll() throws {
+        for (index, node) in proto.node.enumerated() {
+            frames[0].position = index
+            try add(node)
         }
-        return isTurned
-    }
-
-    /// The order of axes that a transposition makes.
-    private static func order(of node: Onnx_NodeProto) -> [Int]? {
-        node.attribute.first { $0.name == "perm" }?.ints.map { Int(clamping: $0) }
     }
 
     /// Reads a node of the file.
     mutating func add(_ proto: Onnx_NodeProto) throws {
+        nodeCount += 1
+        var node = try resolved(proto)
+        guard nodeCount <= Self.maximumNodeCount else {
+            throw node.fail(.excess(.nodes, limit: Self.maximumNodeCount))
+        }
+        if feed != nil, try settle(ONNXStructure.inputs(of: node), of: node) {
+            node = try resolved(proto)
+        }
+        try set(try read(node), of: node)
+    }
+
+    /// The node with the values that it reads.
+    private func resolved(_ proto: Onnx_NodeProto) throws -> ONNXNode {
         var inputs: [ONNXValue?] = []
         var missing: String?
         for name in proto.input {
@@ -86,19 +90,37 @@ struct ONNXReader {
             inputs.append(value)
         }
         let node = ONNXNode(proto: proto, opset: opset, inputs: inputs)
-        let isStandard = proto.domain.isEmpty || proto.domain == "ai.onnx"
-        let row = ONNXOperator.all[isStandard ? proto.opType : "\(proto.domain).\(proto.opType)"]
-        let unknown = node.fail(
-            isStandard
-                ? "graft does not know the operator `\(proto.opType)`"
-                : "graft does not know the operator `\(proto.opType)` of `\(proto.domain)`")
-        guard isStandard || row != nil else { throw unknown }
-        if let missing { throw node.fail("its input `\(missing)` is missing") }
-        if isStandard, let constant = try ONNXConstants.evaluate(node, in: &self) {
-            return try set([.constant(constant)], of: node)
+        // What graft does not know may have failed to give it.
+        if let missing {
+            _ = try row(of: node)
+            throw node.fail(.missingInput(missing))
         }
-        guard let row else { throw unknown }
-        try set(try row.read(row.followsAxes ? node : try inOrder(node), &self), of: node)
+        return node
+    }
+
+    /// The row of a node's operator; nil for one that only numbers have.
+    private func row(of node: ONNXNode) throws -> ONNXOperator? {
+        let row = (feed == nil ? ONNXOperator.all : ONNXOperator.exact)[node.key]
+        guard node.isStandard || row != nil else { throw unknown(node) }
+        return row
+    }
+
+    private func unknown(_ node: ONNXNode) -> ArchitectureError {
+        node.fail(
+            node.isStandard
+                ? "graft does not know the operator `\(node.type)`"
+                : "graft does not know the operator `\(node.type)` of `\(node.proto.domain)`")
+    }
+
+    /// The values of a node of an operator, whose inputs are at hand.
+    mutating func read(_ node: ONNXNode) throws -> [ONNXValue] {
+        let row = try row(of: node)
+        if node.isStandard, let constant = try ONNXConstants.evaluate(node, in: &self) {
+            return [.constant(constant)]
+        }
+        if node.isStandard, let empty = try ONNXEmpty.evaluate(node, in: &self) { return empty }
+        guard let row else { throw unknown(node) }
+        return try row.read(row.followsAxes ? node : try inOrder(node), &self)
     }
 
     /// The node with what it reads as the graph has it: other orders of axes become transpositions.
@@ -115,8 +137,20 @@ struct ONNXReader {
     }
 
     private mutating func set(_ results: [ONNXValue], of node: ONNXNode) throws {
-        guard !node.proto.output.isEmpty else { throw node.fail("it has no output") }
-        for (name, value) in zip(node.proto.output, results) { values[name] = value }
+        guard !node.proto.output.isEmpty else { throw node.fail(.missing(.output)) }
+        for (name, value) in zip(node.proto.output, results) where !name.isEmpty {
+            self[name] = value
+        }
+    }
+
+    /// The value of a name of the file.
+    subscript(name: String) -> ONNXValue? {
+        get { values[name] }
+        set {
+            values[name] = newValue
+            // A loop gives a name another value.
+            constants[name] = nil
+        }
     }
 
     /// Counts numbers that are computed while reading: a small file must not ask for many.
@@ -142,8 +176,15 @@ struct ONNXReader {
     mutating func emit(
         _ op: Op, for node: ONNXNode, reading inputs: [Int], suffix: String = ""
     ) throws -> Int {
+        try emit(op, for: node, values: inputs.map { ValueID($0) }, suffix: suffix)
+    }
+
+    /// Adds an operation that reads these values.
+    mutating func emit(
+        _ op: Op, for node: ONNXNode, values: [ValueID], suffix: String = ""
+    ) throws -> Int {
         do throws(NetworkError) {
-            return try builder.add(op, name: name(of: node, suffix: suffix), inputs: inputs)
+            return try builder.add(op, name: name(of: node, suffix: suffix), reads: values)
         } catch {
             // A person knows the file's node and not the layer that it becomes.
             if case .invalidNode(_, let reason) = error { throw node.fail(reason) }
@@ -158,6 +199,14 @@ struct ONNXReader {
         let index = try emit(op, for: node, reading: inputs)
         try bind(weights, of: node, to: index)
         return index
+    }
+
+    /// The node that is one of several values of another.
+    mutating func output(_ place: Int, of index: Int, for node: ONNXNode) throws -> Int {
+        if place == 0 { return index }
+        return try emit(
+            .cast(builder.types[index][place].element), for: node,
+            values: [ValueID(index, output: place)], suffix: ".value\(place)")
     }
 
     /// The name of the next node: those of ONNX need not be unique, layers' must be.
@@ -184,7 +233,7 @@ struct ONNXReader {
     /// Gives the weights of node `index`, in the order of its parameters.
     mutating func bind(_ tensors: [ONNXWeight], of node: ONNXNode, to index: Int) throws {
         let parameters = builder.nodes[index].parameters
-        guard parameters.count == tensors.count else { throw node.fail("it lacks weights") }
+        guard parameters.count == tensors.count else { throw node.fail(.missing(.weights)) }
         for (parameter, weight) in zip(parameters, tensors) {
             guard weight.tensor.count == parameter.shape.count else {
                 throw node.fail(
@@ -206,27 +255,28 @@ struct ONNXReader {
         guard let name = node.proto.output.first else { return false }
         let readers = proto.node.filter { $0.input.contains(name) }
         return !readers.isEmpty
-            && readers.allSatisfy { $0.opType == "Transpose" && Self.order(of: $0) == order }
+            && readers.allSatisfy { $0.opType == "Transpose" && ONNXEntry.order(of: $0) == order }
     }
 
-    /// The finished graph with its weights, and the size of image that the file says.
-    func finish() throws -> (graph: Graph, weights: StateDict, input: Extent) {
-        guard case .node(let output) = values[proto.output[0].name] else {
-            throw ArchitectureError.onnx(
-                node: proto.output[0].name, reason: "the output is not what a layer yields")
-        }
-        var graph = try builder.finished(name: proto.name, output: output)
-        graph = graph.rewritten()
-        // What was traced with one image holds for any number of them.
-        if graph.nodes.contains(where: { !$0.op.rule.treatsSamplesAlone }) {
-            graph = try graph.forAnyBatch(input: input)
-        }
+    // MARK: The graph so far
+
+    /// A graph with its weights under the file's names.
+    func bound(_ graph: Graph) throws -> (graph: Graph, weights: StateDict) {
+        var graph = graph
         for index in graph.nodes.indices {
             for position in graph.nodes[index].parameters.indices {
                 let name = graph.nodes[index].parameters[position].name
                 graph.nodes[index].parameters[position].name = renames[name] ?? name
             }
         }
-        return (graph, try graph.bound(weights), Extent(input[2], input[3]))
+        return (graph, try graph.bound(weights))
+    }
+
+    /// Begins another graph, whose inputs are these.
+    mutating func restart(_ inputs: [GraphBuilder.TypedInput], held: [Int: Tensor]) throws {
+        builder = try GraphBuilder(naming: .torch, inputs: inputs)
+        self.held = held
+        (steps, constants, renames, copies) = ([:], [:], [:], [:])
+        weights = StateDict()
     }
 }

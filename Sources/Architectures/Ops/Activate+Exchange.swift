@@ -117,16 +117,31 @@ extension Op.Activate: ExportableOp {
             x, slope: abs(alpha - 0.01) < 1e-7 ? 0.01 : alpha, name: name)
     }
 
-    static func readONNXClip(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        let x = try reader.operand(of: node)
-        let name = reader.name(of: node)
-        let low = try node.tensor(at: 1)?.floats.first ?? node.number("min", or: -.infinity)
-        let high = try node.tensor(at: 2)?.floats.first ?? node.number("max", or: .infinity)
-        guard low < high else { throw node.fail("it clips to \(low)…\(high)") }
+    /// The largest bound that is written as a rectifier between two lines.
+    private static let longestLine: Float = 64
+
+    /// `Clip`: floats by a rectifier, others by a maximum and a minimum.
+    static func readONNXClip(_ node: ONNXNode, in reader: inout ONNXReader) throws -> ONNXValue {
+        let value = try node.value()
+        var low = try node.tensor(at: 1)?.floats.first ?? node.number("min", or: -.infinity)
+        var high = try node.tensor(at: 2)?.floats.first ?? node.number("max", or: .infinity)
         // Exporters write the ends of a type's range where there is no bound.
         let limit = Float.greatestFiniteMagnitude
-        return try reader.builder.clipped(
-            x, from: low <= -limit ? -.infinity : low, to: high >= limit ? .infinity : high,
-            name: name)
+        if low <= -limit { low = -.infinity }
+        if high >= limit { high = .infinity }
+        // A rectifier between two lines has the digits that its bounds leave.
+        let ends = [low, high].filter(\.isFinite)
+        guard reader.element(of: value).isFloatingPoint, low < high,
+            ends.allSatisfy({ abs($0) <= longestLine })
+        else {
+            var result = value
+            for (type, bound) in [("Max", low), ("Min", high)] where bound.isFinite {
+                result = try reader.apply(type, to: result, .number(bound), for: node)
+            }
+            return result
+        }
+        let x = try reader.operand(of: node)
+        return .node(
+            try reader.builder.clipped(x, from: low, to: high, name: reader.name(of: node)))
     }
 }

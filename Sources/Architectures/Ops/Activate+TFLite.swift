@@ -100,6 +100,7 @@ extension Op.Binary {
         case .power: try graph.chain("POW", at: site)
         case .minimum: try graph.chain("MINIMUM", at: site)
         case .maximum: try graph.chain("MAXIMUM", at: site)
+        case .modulo, .remainder: throw site.unsupported(.function(function.rawValue))
         }
     }
 }

@@ -140,7 +140,7 @@ enum ONNXOperands {
 extension ONNXReader {
     /// The two operands of a node; constants that are not one by channel become values.
     mutating func operands(of node: ONNXNode) throws -> ONNXOperands {
-        guard node.inputs.count == 2 else { throw node.fail("expected two inputs") }
+        guard node.inputs.count == 2 else { throw node.fail(.missing(.input)) }
         switch (try node.value(at: 0), try node.value(at: 1)) {
         case (.node(let x), .constant(let tensor)):
             if let known = channelConstants(tensor, for: x) {

@@ -45,14 +45,7 @@ extension Op.Where: ExportableOp {
 
 extension Op.Cast: ExportableOp {
     func write(at site: ONNXSite, to graph: inout ONNXGraph) throws -> String {
-        let types: [DType: Int] = [
-            .f32: 1, .u8: 2, .i8: 3, .u16: 4, .i16: 5, .i32: 6, .i64: 7, .bool: 9, .f16: 10,
-            .f64: 11, .u32: 12, .u64: 13, .bf16: 16,
-        ]
-        guard let type = types[element] else {
-            throw site.noElementType(element)
-        }
-        return graph.emit("Cast", at: site, attributes: ["to": .integer(type)])
+        graph.emit("Cast", at: site, attributes: ["to": .integer(try element.onnxType(at: site))])
     }
 
     func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
@@ -91,6 +84,35 @@ extension Op.Split: ExportableOp {
 
     func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
         throw site.unsupported(kind)
+    }
+}
+
+extension DType {
+    /// ONNX's number of an element type.
+    func onnxType(at site: ONNXSite) throws -> Int {
+        let types: [DType: Int] = [
+            .f32: 1, .u8: 2, .i8: 3, .u16: 4, .i16: 5, .i32: 6, .i64: 7, .bool: 9, .f16: 10,
+            .f64: 11, .u32: 12, .u64: 13, .bf16: 16,
+        ]
+        guard let type = types[self] else { throw site.noElementType(self) }
+        return type
+    }
+
+    /// The element type of ONNX's number that a graph has for it; nil for what is none of numbers.
+    init?(onnxType: Int) {
+        switch onnxType {
+        case 1, 10, 11, 16: self = .f32
+        case 2: self = .u8
+        case 3: self = .i8
+        case 4: self = .u16
+        case 5: self = .i16
+        case 6: self = .i32
+        case 7: self = .i64
+        case 9: self = .bool
+        case 12: self = .u32
+        case 13: self = .u64
+        default: return nil
+        }
     }
 }
 

@@ -49,24 +49,16 @@ extension Op.ConvTranspose2d: ExportableOp {
             config: ["cropping": .padding(padding)])
     }
 
-    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
+    /// `ConvTranspose` over a map, with its window.
+    static func readONNX(
+        _ node: ONNXNode, window: Window, extra: [Int], in reader: inout ONNXReader
+    ) throws -> Int {
         let x = try reader.operand(of: node)
-        guard let kernel = try node.weight(at: 1), kernel.tensor.shape.rank == 4,
-            node.attribute("output_shape") == nil
-        else {
-            throw node.fail("its kernel is not two-dimensional, or its output's shape is given")
-        }
+        guard let kernel = try node.weight(at: 1) else { throw node.fail(.missing(.weights)) }
         let bias = try node.weight(at: 2)
-        let shape = kernel.tensor.shape
-        let window = try Window(node, kernel: Array(shape.dimensions[2...]), over: x, in: reader)
-        let extra = node.integers("output_padding") ?? [0, 0]
         let groups = node.integer("group", or: 1)
-        let (outputs, overflow) = shape[1].multipliedReportingOverflow(by: groups)
-        guard case .explicit = window.padding, node.text("auto_pad") != "SAME_LOWER",
-            extra.count == 2, !overflow
-        else {
-            throw node.fail("its padding is `\(node.text("auto_pad") ?? "")`")
-        }
+        let (outputs, overflow) = kernel.tensor.shape[1].multipliedReportingOverflow(by: groups)
+        guard !overflow else { throw node.fail(.excess(.channels, limit: Window.maximumExtent)) }
         let op = Op.convTranspose2d(
             outputs: outputs, window: window, outputPadding: Extent(extra[0], extra[1]),
             groups: groups, bias: bias != nil)

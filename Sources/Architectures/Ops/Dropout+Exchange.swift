@@ -13,6 +13,20 @@ extension Op.Dropout: ExportableOp {
 
     func isNonNegative(reading inputs: [Bool]) -> Bool { inputs.allSatisfy(\.self) }
 
+    /// `Dropout`: nothing when a model answers; its mask keeps all.
+    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> [ONNXValue] {
+        let value = try node.value()
+        if node.inputs.count > 2, let isTraining = try node.tensor(at: 2)?.doubles.first,
+            isTraining != 0, try node.tensor(at: 1)?.doubles.first ?? 0.5 != 0
+        {
+            throw node.fail(.beyond(.dropping))
+        }
+        guard node.outputCount > 1 else { return [value] }
+        let shape = try reader.shape(of: value, for: node)
+        try reader.spend(shape.count, on: node)
+        return [value, .truths([Bool](repeating: true, count: shape.count), shape: shape)]
+    }
+
     /// Every kind of dropout: none does anything when a model answers.
     static func readKeras(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {
         let rate = try call.layer.number("rate", or: 0.5)

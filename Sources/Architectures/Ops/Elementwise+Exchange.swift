@@ -69,11 +69,14 @@ extension Op.Binary: ExportableOp {
         case .power: "Pow"
         case .minimum: "Min"
         case .maximum: "Max"
+        case .modulo, .remainder: "Mod"
         }
     }
 
-    func write(at site: ONNXSite, to graph: inout ONNXGraph) -> String {
-        graph.emit(operatorName, at: site)
+    func write(at site: ONNXSite, to graph: inout ONNXGraph) throws -> String {
+        guard function != .modulo else { throw site.fail(.beyond(.floatModulo)) }
+        return graph.emit(
+            operatorName, at: site, attributes: function == .remainder ? ["fmod": 1] : [:])
     }
 
     func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {

@@ -74,6 +74,14 @@ extension Op {
         case .padAxes(let op): op
         case .resize(let op): op
         case .take(let op): op
+        case .gatherElements(let op): op
+        case .gatherND(let op): op
+        case .scatterElements(let op): op
+        case .scatterND(let op): op
+        case .cumulate(let op): op
+        case .gridSample(let op): op
+        case .roiAlign(let op): op
+        case .poolAxes(let op): op
         case .split(let op): op
         case .gather(let op): op
         case .compare(let op): op

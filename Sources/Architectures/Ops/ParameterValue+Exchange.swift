@@ -6,9 +6,13 @@ import GraftTensors
 extension Op.ParameterValue: ExportableOp {
     func write(at site: ONNXSite, to graph: inout ONNXGraph) throws -> String {
         guard let parameter = site.node.parameters.first else {
-            throw site.fail("it lacks weights")
+            throw site.fail(.missing(.weights))
         }
-        return try graph.weight(parameter)
+        let weight = try graph.weight(parameter)
+        guard element != .f32 else { return weight }
+        return graph.emit(
+            "Cast", name: site.name + ".integers", inputs: [weight],
+            attributes: ["to": .integer(try element.onnxType(at: site))])
     }
 
     func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
@@ -37,9 +41,16 @@ extension ONNXReader {
             let shape: Shape = tensor.shape.rank == 0 ? [1] : tensor.shape
             guard tensor.count > 0 else { throw node.fail("its input `\(name)` is empty") }
             let learns = tensor.dtype.isFloatingPoint && tensor.count > 1
+            guard tensor.isExact else {
+                throw node.fail(
+                    "graft computes with integers up to \(Int(ONNXFeed.exactMagnitude)), and `\(name)` "
+                        + "has a larger one")
+            }
             let value = try emit(
-                .parameter(shape, learns: learns), for: node, reading: [],
-                suffix: ".operand\(index)")
+                .parameter(
+                    shape, learns: learns,
+                    element: tensor.dtype.isFloatingPoint ? .f32 : tensor.dtype), for: node,
+                reading: [], suffix: ".operand\(index)")
             try bind(
                 [ONNXWeight(name: name, tensor: tensor.converted(to: .f32))], of: node, to: value)
             constants[name] = value

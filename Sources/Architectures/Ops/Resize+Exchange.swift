@@ -62,24 +62,18 @@ extension Op.Resize: ExportableOp {
             ])
     }
 
-    /// `Resize` and `Upsample` of rows and columns.
-    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
+    /// `Resize` and `Upsample` of rows and columns; nil where it is more, or by another rule.
+    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int? {
         let x = try reader.operand(of: node)
         let shape = reader.shape(of: x)
         let isOld = node.type == "Upsample" || node.opset < 11
-        guard shape.rank == 4 else {
-            throw node.fail("expected a map (N, C, H, W), found \(shape)")
-        }
-        guard let mode = Mode(rawValue: node.text("mode") ?? "nearest") else {
-            throw node.fail("graft does not know the mode `\(node.text("mode") ?? "")`")
-        }
         let centre =
             isOld ? "asymmetric" : node.text("coordinate_transformation_mode") ?? "half_pixel"
         let nearest = isOld ? "floor" : node.text("nearest_mode") ?? "round_prefer_floor"
-        guard let coordinates = foreignCoordinates[centre], let rounding = foreignRoundings[nearest]
-        else {
-            throw node.fail("graft does not know the rule `\(centre)`, `\(nearest)`")
-        }
+        guard shape.rank == 4, let mode = Mode(rawValue: node.text("mode") ?? "nearest"),
+            let coordinates = foreignCoordinates[centre], let rounding = foreignRoundings[nearest],
+            (node.text("keep_aspect_ratio_policy") ?? "stretch") == "stretch"
+        else { return nil }
         let axes = try (node.integers("axes") ?? [0, 1, 2, 3]).map { try node.axis($0, rank: 4) }
         let scales =
             try node.tensor(at: isOld ? 1 : 2)?.doubles
@@ -87,24 +81,16 @@ extension Op.Resize: ExportableOp {
         let sizes = try isOld ? nil : node.integers(at: 3)
         let target: Target
         if let sizes, !sizes.isEmpty {
-            guard sizes.count == axes.count,
-                (node.text("keep_aspect_ratio_policy") ?? "stretch") == "stretch"
-            else { throw node.fail("its sizes do not say rows and columns") }
             var full = shape.dimensions
+            guard sizes.count == axes.count else { return nil }
             for (axis, size) in zip(axes, sizes) { full[axis] = size }
-            guard full[0] == shape[0], full[1] == shape[1] else {
-                throw node.fail("it resizes the batch or the channels")
-            }
+            guard full[0] == shape[0], full[1] == shape[1] else { return nil }
             target = .sizes(height: full[2], width: full[3])
         } else {
             var full = [1.0, 1, 1, 1]
-            guard scales.count == axes.count else {
-                throw node.fail("it has no sizes and no factors")
-            }
+            guard scales.count == axes.count else { return nil }
             for (axis, scale) in zip(axes, scales) { full[axis] = scale }
-            guard full[0] == 1, full[1] == 1 else {
-                throw node.fail("it resizes the batch or the channels")
-            }
+            guard full[0] == 1, full[1] == 1 else { return nil }
             target = .factors(height: full[2], width: full[3])
         }
         return try reader.emit(

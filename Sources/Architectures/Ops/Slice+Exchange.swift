@@ -41,11 +41,17 @@ extension Op.Slice: ExportableOp {
     func isNonNegative(reading inputs: [Bool]) -> Bool { inputs.allSatisfy(\.self) }
 
     /// Some channels, a part of the map, or elements of any axis.
-    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
+    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> ONNXValue {
         var x = try reader.operand(of: node)
         let shape = reader.builder.shapes[x]
+        let cuts = try node.cuts(of: shape)
+        if reader.feed != nil, cuts.contains(where: { $0.count == 0 }) {
+            var left = shape
+            for cut in cuts { left[cut.axis] = cut.count }
+            return .numbers([], shape: left)
+        }
         var crop = Padding.zero
-        for cut in try node.cuts(of: shape) where !cut.isWhole(of: shape[cut.axis]) {
+        for cut in cuts where !cut.isWhole(of: shape[cut.axis]) {
             guard cut.count > 0 else { throw node.fail("it cuts out nothing") }
             let isCrop = shape.rank == 4 && cut.step == 1
             switch cut.axis {
@@ -62,8 +68,9 @@ extension Op.Slice: ExportableOp {
                     suffix: cut.axis == 1 ? ".channels" : ".axis\(cut.axis)")
             }
         }
-        return crop == .zero
-            ? x : try reader.emit(.pad(crop, value: 0), for: node, reading: [x])
+        return .node(
+            crop == .zero
+                ? x : try reader.emit(.pad(crop, value: 0), for: node, reading: [x]))
     }
 
     /// An axis in parts.
@@ -72,20 +79,17 @@ extension Op.Slice: ExportableOp {
     ) throws -> [ONNXValue] {
         let x = try reader.operand(of: node)
         let shape = reader.builder.shapes[x]
-        let outputs = node.outputCount
         let axis = try node.axis(node.integer("axis", or: 0), rank: shape.rank)
-        guard outputs > 0 else { throw node.fail("it has no output") }
-        // Equal parts, the last one smaller if need be.
-        let usual = (shape[axis] + outputs - 1) / outputs
-        let sizes =
-            try node.integers("split", orAt: 1)
-            ?? (0..<outputs).map { max(0, min(usual, shape[axis] - $0 * usual)) }
-        guard sizes.count == outputs, sizes.allSatisfy({ (1...shape[axis]).contains($0) }),
-            sizes.reduce(0, +) == shape[axis]
-        else { throw node.fail("its parts \(sizes) do not make \(shape[axis]) elements") }
+        let sizes = try node.parts(of: shape[axis])
         var start = 0
         return try sizes.enumerated().map { index, size in
             defer { start += size }
+            guard size > 0 else {
+                guard reader.feed != nil else { throw node.fail(.beyond(.nothingLeft)) }
+                var part = shape
+                part[axis] = 0
+                return .numbers([], shape: part)
+            }
             return .node(
                 try reader.emit(
                     .slice(start: start, count: size, axis: axis), for: node, reading: [x],

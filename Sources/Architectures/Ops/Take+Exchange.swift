@@ -18,11 +18,16 @@ extension Op.Take: ExportableOp {
     /// The largest number of places that are written into a graph.
     private static let maximumCount = 1 << 20
 
-    /// `Gather` with indices that are known, of any shape: their axes take the place of the axis.
+    /// `Gather`: with indices that are known, of any shape, whose axes take the place of the axis; of others
+    /// when they come.
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         guard case .constant(let tensor) = try node.value(at: 1), tensor.count <= maximumCount
         else {
-            throw node.fail("its indices are computed")
+            let operands = try reader.operands(of: node, count: 2)
+            let rank = reader.shape(of: operands[0]).rank
+            return try reader.emit(
+                .gather(axis: try node.axis(node.integer("axis", or: 0), rank: rank)), for: node,
+                reading: operands)
         }
         let x = try reader.operand(of: node)
         let shape = reader.shape(of: x)

@@ -26,15 +26,16 @@ extension Op.Upsample: ExportableOp {
             ])
     }
 
-    /// `Resize`, and `Upsample` of early versions.
-    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
+    /// `Resize`, and `Upsample` of early versions: of maps by a step of their own, of others by products
+    /// along each axis.
+    static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> ONNXValue {
         let x = try reader.operand(of: node)
         let isOld = isOld(node)
         // Upsample, and Resize before opset 11, say nothing of centres.
         let centre =
             isOld ? "asymmetric" : node.text("coordinate_transformation_mode") ?? "half_pixel"
         let nearest = isOld ? "floor" : node.text("nearest_mode") ?? "round_prefer_floor"
-        let isBilinear: Bool
+        let isBilinear: Bool?
         switch (node.text("mode") ?? "nearest", centre, nearest) {
         // pytorch_half_pixel is the same for maps that are larger than one pixel.
         case ("linear", "half_pixel", _), ("linear", "pytorch_half_pixel", _): isBilinear = true
@@ -42,14 +43,18 @@ extension Op.Upsample: ExportableOp {
         case ("nearest", "asymmetric", "floor"), ("nearest", "half_pixel", "round_prefer_floor"),
             ("nearest", "half_pixel", "round_prefer_ceil"):
             isBilinear = false
-        default: return try Op.Resize.readONNX(node, in: &reader)
+        default: isBilinear = nil
         }
-        guard node.integer("antialias", or: 0) == 0,
+        if let isBilinear, node.integer("antialias", or: 0) == 0, node.integers("axes") == nil,
             let (height, width) = try factors(node, of: reader.builder.shapes[x])
-        else { return try Op.Resize.readONNX(node, in: &reader) }
-        return try reader.emit(
-            .upsample(height: height, width: width, bilinear: isBilinear), for: node,
-            reading: [x])
+        {
+            return .node(
+                try reader.emit(
+                    .upsample(height: height, width: width, bilinear: isBilinear), for: node,
+                    reading: [x]))
+        }
+        if let result = try Op.Resize.readONNX(node, in: &reader) { return .node(result) }
+        return try ONNXResizing.read(node, in: &reader)
     }
 
     private static func isOld(_ node: ONNXNode) -> Bool {

@@ -51,7 +51,7 @@ extension Op.View: ExportableOp {
         let axis = node.integer("axis", or: 1)
         let place = axis < 0 ? axis + shape.rank : axis
         // From axis 0 on it would join the images of a batch, which are traced one by one.
-        guard 1...max(shape.rank, 1) ~= place else {
+        guard (reader.feed == nil ? 1 : 0)...max(shape.rank, 1) ~= place else {
             throw node.fail("expected an axis after the batch of \(shape), found \(axis)")
         }
         let lead = shape.dimensions[..<place].reduce(1, *)

@@ -47,7 +47,11 @@ void graft_map_backward(int function, size_t count, const float *x, const float 
 
 // z = f(a, b) with b, of `b_count` numbers, over and over; and the gradients of a and b where b is as long as a.
 // Either gradient may be null.
-enum { GRAFT_SUBTRACT, GRAFT_DIVIDE, GRAFT_POWER, GRAFT_LEAST, GRAFT_LARGEST, GRAFT_ADD, GRAFT_MULTIPLY };
+// MODULO has the sign of b and REMAINDER that of a.
+enum {
+    GRAFT_SUBTRACT, GRAFT_DIVIDE, GRAFT_POWER, GRAFT_LEAST, GRAFT_LARGEST, GRAFT_ADD, GRAFT_MULTIPLY,
+    GRAFT_MODULO, GRAFT_REMAINDER
+};
 void graft_pair(
     int function, size_t count, const float *a, const float *b, size_t b_count, float *z, size_t threads);
 void graft_pair_backward(

@@ -76,6 +76,8 @@ extension Op.Binary: ExecutableOp {
         case .power: GRAFT_POWER
         case .minimum: GRAFT_LEAST
         case .maximum: GRAFT_LARGEST
+        case .modulo: GRAFT_MODULO
+        case .remainder: GRAFT_REMAINDER
         }
     }
 

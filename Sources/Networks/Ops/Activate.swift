@@ -21,7 +21,7 @@ extension Op {
 
         /// A value of the same type.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
-            [ValueType(try inputs.one())]
+            [ValueType(try inputs.one(), element: inputs[0].element)]
         }
 
         /// The names of version 1 of the native file.

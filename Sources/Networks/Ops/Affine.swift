@@ -26,7 +26,7 @@ extension Op {
             where constants.count != 1 && (x.rank < 2 || constants.count != x[1]) {
                 throw .unfitConstants(count: constants.count, x)
             }
-            return [ValueType(x)]
+            return [ValueType(x, element: inputs[0].element)]
         }
     }
 
@@ -41,7 +41,7 @@ extension Op {
 
         /// A value of the same type.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
-            [ValueType(try inputs.channeled())]
+            [ValueType(try inputs.channeled(), element: inputs[0].element)]
         }
 
         /// γ.

@@ -14,7 +14,7 @@ extension Op {
 
         /// A value of the sizes of all together.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
-            [ValueType(try inputs.broadcast())]
+            [ValueType(try inputs.broadcast(), element: inputs[0].element)]
         }
     }
 
@@ -29,7 +29,7 @@ extension Op {
 
         /// A value of the sizes of all together.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
-            [ValueType(try inputs.broadcast())]
+            [ValueType(try inputs.broadcast(), element: inputs[0].element)]
         }
     }
 

@@ -21,7 +21,7 @@ extension Op {
             guard groups > 0, x[1] % groups == 0 else {
                 throw .unfitGroups(groups, inputs: x[1], outputs: x[1])
             }
-            return [ValueType(x)]
+            return [ValueType(x, element: inputs[0].element)]
         }
     }
 

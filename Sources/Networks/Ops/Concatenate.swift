@@ -38,7 +38,7 @@ extension Op {
                 guard !overflow else { throw .tooLarge(shape) }
                 result[axis] = sum
             }
-            return [ValueType(result)]
+            return [ValueType(result, element: inputs[0].element)]
         }
 
         private enum CodingKeys: String, CodingKey {

@@ -19,7 +19,7 @@ extension Op {
 
         /// A value of the same type.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
-            [ValueType(try inputs.one())]
+            [ValueType(try inputs.one(), element: inputs[0].element)]
         }
     }
 
@@ -37,7 +37,7 @@ extension Op {
 
         /// A value of the same type.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
-            [ValueType(try inputs.one())]
+            [ValueType(try inputs.one(), element: inputs[0].element)]
         }
     }
 

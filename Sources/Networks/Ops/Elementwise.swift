@@ -24,7 +24,7 @@ extension Op {
 
         /// A value of the same type.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
-            [ValueType(try inputs.one())]
+            [ValueType(try inputs.one(), element: inputs[0].element)]
         }
     }
 
@@ -33,6 +33,10 @@ extension Op {
         /// The functions; sums and products of any number of values are ``Op/add`` and ``Op/multiply``.
         public enum Function: String, Sendable, Hashable, Codable, CaseIterable {
             case subtract, divide, power, minimum, maximum
+            /// The remainder with the sign of the divisor, as Python has it.
+            case modulo
+            /// The remainder with the sign of the dividend, as C has it.
+            case remainder
         }
         /// The name in files.
         public static let name = "binary"
@@ -54,7 +58,7 @@ extension Op {
             guard let shape = inputs[0].shape.broadcast(with: inputs[1].shape) else {
                 throw .unfitBroadcast(inputs[1].shape, with: inputs[0].shape)
             }
-            return [ValueType(shape)]
+            return [ValueType(shape, element: inputs[0].element)]
         }
     }
 

@@ -20,7 +20,11 @@ extension Op {
         /// A value per channel.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
             let x = try inputs.map()
-            return [ValueType(keepsDimensions ? [x[0], x[1], 1, 1] : [x[0], x[1]])]
+            return [
+                ValueType(
+                    keepsDimensions ? [x[0], x[1], 1, 1] : [x[0], x[1]],
+                    element: inputs[0].element)
+            ]
         }
     }
 
@@ -39,7 +43,11 @@ extension Op {
         /// A value per channel.
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
             let x = try inputs.map()
-            return [ValueType(keepsDimensions ? [x[0], x[1], 1, 1] : [x[0], x[1]])]
+            return [
+                ValueType(
+                    keepsDimensions ? [x[0], x[1], 1, 1] : [x[0], x[1]],
+                    element: inputs[0].element)
+            ]
         }
     }
 

@@ -28,7 +28,7 @@ extension Op {
             var sizes = operands.batch
             if !operands.isLeftVector { sizes.append(operands.rows) }
             if !operands.isRightVector { sizes.append(operands.columns) }
-            return [ValueType(Shape(sizes))]
+            return [ValueType(Shape(sizes), element: inputs[0].element)]
         }
 
         /// What is multiplied, in sizes.

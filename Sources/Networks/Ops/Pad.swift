@@ -33,7 +33,7 @@ extension Op {
             let height = x[2] + padding.top + padding.bottom
             let width = x[3] + padding.left + padding.right
             guard height > 0, width > 0 else { throw .nothingLeft(x) }
-            return [ValueType([x[0], x[1], height, width])]
+            return [ValueType([x[0], x[1], height, width], element: inputs[0].element)]
         }
 
         /// The names of version 1 of the native file.

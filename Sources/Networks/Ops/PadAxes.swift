@@ -62,7 +62,7 @@ extension Op {
                 guard fits, kept >= 0, total > 0 else { throw .unfitAmounts(before + after, x) }
                 sizes.append(total)
             }
-            return [ValueType(Shape(sizes))]
+            return [ValueType(Shape(sizes), element: inputs[0].element)]
         }
     }
 

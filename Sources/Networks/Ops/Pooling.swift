@@ -66,6 +66,6 @@ extension Window {
     fileprivate func pooled(_ inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
         let x = try inputs.map()
         let size = try outputExtent(of: x)
-        return [ValueType([x[0], x[1], size.height, size.width])]
+        return [ValueType([x[0], x[1], size.height, size.width], element: inputs[0].element)]
     }
 }

@@ -36,7 +36,7 @@ extension Op {
             let sizes = x.dimensions.indices.compactMap { axis in
                 axes.contains(axis) ? (keepsAxes ? 1 : nil) : x[axis]
             }
-            return [ValueType(Shape(sizes))]
+            return [ValueType(Shape(sizes), element: inputs[0].element)]
         }
     }
 

@@ -21,7 +21,7 @@ extension Op {
         public func outputs(reading inputs: [ValueType]) throws(OpFlaw) -> [ValueType] {
             let x = try inputs.map()
             guard let count = Shape([x[1], x[2], x[3]]).checkedCount else { throw .tooLarge(x) }
-            return [ValueType([x[0], count])]
+            return [ValueType([x[0], count], element: inputs[0].element)]
         }
     }
 
@@ -52,7 +52,7 @@ extension Op {
             guard channels > 0, height > 0, width > 0, target.checkedCount == x.checkedCount else {
                 throw .unfitReshape(x, to: target)
             }
-            return [ValueType(target)]
+            return [ValueType(target, element: inputs[0].element)]
         }
     }
 

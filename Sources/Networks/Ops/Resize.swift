@@ -64,14 +64,17 @@ extension Op {
                 guard 1...limit ~= height, 1...limit ~= width else {
                     throw .unfitSizes([height, width], x)
                 }
-                return [ValueType([x[0], x[1], height, width])]
+                return [ValueType([x[0], x[1], height, width], element: inputs[0].element)]
             case .factors(let height, let width):
                 let rows = Double(x[2]) * height
                 let columns = Double(x[3]) * width
                 guard height > 0, width > 0, rows >= 1, columns >= 1, rows <= Double(limit),
                     columns <= Double(limit)
                 else { throw .unfitFactors([height, width], x) }
-                return [ValueType([x[0], x[1], Int(rows), Int(columns)])]
+                return [
+                    ValueType(
+                        [x[0], x[1], Int(rows), Int(columns)], element: inputs[0].element)
+                ]
             }
         }
     }

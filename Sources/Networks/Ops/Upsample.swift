@@ -29,7 +29,10 @@ extension Op {
             guard factors.contains(height), factors.contains(width) else {
                 throw .unfitEnlargement(Extent(height, width))
             }
-            return [ValueType([x[0], x[1], x[2] * height, x[3] * width])]
+            return [
+                ValueType(
+                    [x[0], x[1], x[2] * height, x[3] * width], element: inputs[0].element)
+            ]
         }
     }
 
