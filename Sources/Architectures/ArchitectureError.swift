@@ -16,7 +16,7 @@ public enum ArchitectureError: Diagnostic, Equatable {
     case indistinct([String])
     /// The network is a part of a larger one.
     case part(of: [String], prefix: String, network: String)
-    /// The format is read for its tensors and not for its network.
+    /// The format describes its network, and its tensors fit none by their names.
     case tensorsOnly(format: String)
     /// The weights of these layers or tensors are quantised.
     case quantized(mode: String, names: [String])
@@ -88,7 +88,8 @@ public enum ArchitectureError: Diagnostic, Equatable {
                     ? "the backbone of `\(network)`"
                     : "`\(prefix)` is the backbone of `\(network)`")
                 + ", beside it are \(Self.list(names))"
-        case .tensorsOnly(let format): "graft reads the tensors of \(format) files, not their graph"
+        case .tensorsOnly(let format):
+            "the graph of a \(format) file says what the network is: no architecture can be named"
         case .quantized(let mode, let names):
             "the weights are quantised (\(mode)), which graft does not run: \(Self.list(names))"
         case .notBuiltIn(let name, let source):
@@ -131,8 +132,7 @@ public enum ArchitectureError: Diagnostic, Equatable {
         case .part(_, let prefix, _):
             "take the backbone alone with `graft convert --notop`"
                 + (prefix.isEmpty ? "" : ", or choose `--state-dict \(Self.bare(prefix))`")
-        case .tensorsOnly:
-            "convert the model that the file was made from (.keras, .h5, a SavedModel or ONNX)"
+        case .tensorsOnly: "leave out `--architecture`"
         case .quantized: "use the model as it was before quantisation"
         case .notBuiltIn:
             "export it to ONNX, which graft runs; `graft models --runnable` lists the networks that it has"

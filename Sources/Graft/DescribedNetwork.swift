@@ -17,6 +17,8 @@ struct DescribedNetwork {
     var properties: [String: String] = [:]
     /// The arithmetic from pixels to the input; nil if the file states none.
     var normalization: Normalization?
+    /// Statements on what was taken or assumed.
+    var notes: [String] = []
 
     /// The network in the file at `path`, whose tensors are `state`; nil if its format describes none.
     ///
@@ -40,6 +42,9 @@ struct DescribedNetwork {
             if let (mean, deviation) = network.normalization {
                 normalization = Normalization(scale: 1, mean: mean, std: deviation)
                     .forChannels(graph.inputChannels)
+            }
+            if network.takesPixels {
+                notes = ["assumed: the bytes of its input are pixels; `--preprocess` sets it"]
             }
         case .exportedProgram:
             (graph, weights, input) = try ExportedProgramImport.read(

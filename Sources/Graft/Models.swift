@@ -164,6 +164,7 @@ public enum Models {
             var model = Model(
                 graph: network.graph, weights: network.weights, preprocessing: preprocessing,
                 labels: [], source: source)
+            model.notes += network.notes
             try model.adopt(
                 metadata: network.properties, companions: CompanionFiles(beside: fetched.path),
                 isPrepared: network.normalization != nil)

@@ -33,12 +33,39 @@ package enum TFLiteImport {
                 deviation.allSatisfy({ $0 > 0 })
             {
                 network.normalization = (mean.map(Double.init), deviation.map(Double.init))
+            } else if let pixels = pixels(of: model) {
+                network.normalization = pixels
+                network.takesPixels = true
             }
             return network
         } catch let error as ArchitectureError {
             guard case .onnx(let node, let reason) = error else { throw error }
             throw ArchitectureError.tflite(operator: node, reason: reason)
         }
+    }
+}
+
+extension TFLiteImport {
+    /// The arithmetic by which pixels of 0 to 255 are the bytes of the input; nil if it has no bytes.
+    private static func pixels(
+        of model: TFLiteModel
+    ) -> (mean: [Double], deviation: [Double])? {
+        guard let port = model.inputs.first else { return nil }
+        let entry = model.tensors[port.tensor]
+        let least: Double
+        switch entry.dtype {
+        case .u8: least = 0
+        case .i8: least = -128
+        default: return nil
+        }
+        guard let quantization = entry.quantization, let scale = quantization.scales.first,
+            let zero = quantization.zeroPoints.first, scale.isFinite, scale > 0,
+            entry.shape.count == 4, let channels = entry.shape.last, 1...4 ~= channels
+        else { return nil }
+        return (
+            mean: [Double](repeating: Double(zero) - least, count: channels),
+            deviation: [Double](repeating: 1 / Double(scale), count: channels)
+        )
     }
 }
 
@@ -54,4 +81,6 @@ package struct TFLiteNetwork {
     package var properties: [String: String] = [:]
     /// The mean and the divisor by channel that make pixels of 0 to 255 the input.
     package var normalization: (mean: [Double], deviation: [Double])?
+    /// Whether that is the quantisation of an input of bytes, which are taken for pixels.
+    package var takesPixels = false
 }
