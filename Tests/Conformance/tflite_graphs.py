@@ -3,7 +3,8 @@
 Keras' networks by TensorFlow's converter in single and half precision, with weights of bytes and with all of bytes;
 MediaPipe's graphs from its wheel; both selfie segmentations, whose custom operator is a transposed convolution, against a
 transcription in PyTorch. Floats agree within 1e-4 of the largest magnitude. The interpreter rounds values of bytes, and
-those that meet weights of bytes; graft does not: 5e-3 with weights of bytes, 5e-2 with all of bytes. One of each kind, or
+those that meet weights of bytes; graft does not: 5e-3 with weights of bytes, 5e-2 with all of bytes. The segmentations are
+held to 2e-4 in double precision. One of each kind, or
 with CONFORMANCE=all every one; names as arguments choose.
 """
 import os
@@ -247,7 +248,7 @@ with tempfile.TemporaryDirectory(prefix="graft-tflite-") as folder:
     for name, is_in_ci in SELFIE.items():
         if chosen(name, is_in_ci) and (path := fetched(name)):
             x = Peer(path).image(0, 1)
-            report.within(f"{name.split('/')[1]}: PyTorch", error(run(path, x, home, []), transcription(path, x)), 1e-4)
+            report.within(f"{name.split('/')[1]}: PyTorch", error(run(path, x, home, []), transcription(path, x)), 2e-4)
     if chosen("attention", True) and (path := fetched("face_landmark/face_landmark_with_attention")):
         said = complaint("summary", path)
         report("custom operator" in said and "Landmarks2TransformMatrix" in said or "TransformLandmarks" in said,
