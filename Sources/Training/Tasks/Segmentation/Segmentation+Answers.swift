@@ -35,7 +35,9 @@ struct PixelDecoder: Sendable {
 
     init(_ model: AnswerSite) throws {
         let shape = try model.graph.shapes(input: model.input)[model.graph.output]
-        guard shape.rank == 4, shape[1] == model.labels.count + 1, shape[1] > 1 else {
+        guard shape.rank == 4, shape[1] == model.labels.count + 1,
+            (2...LabelMap.mostClasses).contains(shape[1])
+        else {
             throw TaskFlaw(
                 reason:
                     "the network answers \(shape), and maps of \(model.labels.count) classes and a "
