@@ -26,7 +26,7 @@ if [[ -z ${GRAFT_PORTABLE_INSIDE:-} ]]; then
     [[ -x $root/usr/bin/apt-get ]] || debootstrap --variant=minbase "$suite" "$root" ${MIRROR:+"$MIRROR"}
     # Packages are resolved here, where git knows how to reach them, and built there.
     swift package --scratch-path "$root/.scratch" resolve >/dev/null
-    mkdir -p "$root$here" "$root/toolchain"
+    mkdir -p "$root/toolchain"
     GRAFT_PORTABLE_INSIDE=1 exec unshare --mount --pid --fork "$0"
 fi
 mount --bind "$toolchain" "$root/toolchain"
@@ -34,6 +34,8 @@ mount -o remount,bind,ro "$root/toolchain"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmp "$root/tmp"
+# After the mount on /tmp: the checkout may lie there.
+mkdir -p "$root$here"
 mount --bind "$here" "$root$here"
 # The packages' folder lies at the same path inside as outside: its records name it so.
 mkdir -p "$root$root/.scratch"
@@ -48,14 +50,14 @@ echo "== $PRETTY_NAME, glibc $(ldd --version | sed -n '1s/.* //p')"
 apt-get update -qq
 # What Swift's toolchain needs of the system, and what the tests call.
 apt-get install -y -qq --no-install-recommends git make python3 g++ libcurl4 libxml2 libedit2 libsqlite3-0 \
-    libncurses6 zlib1g-dev ca-certificates ffmpeg unzip >/dev/null
+    libncurses6 zlib1g-dev ca-certificates ffmpeg unzip bzip2 xz-utils zstd >/dev/null
 cd "$1"
 git config --global --add safe.directory "$1"
 Scripts/system-packages.sh
 dpkg-query -W -f='${Package} ${Version}\n' libdnnl-dev libhdf5-dev libarchive-dev
 flags=(--scratch-path "$2" --disable-automatic-resolution)
 swift build -c release "${flags[@]}" --static-swift-stdlib --product graft
-"$2/release/graft" doctor
+"$2/release/graft" doctor --offline
 GRAFT="$2/release/graft" OMP_WAIT_POLICY=passive swift test "${flags[@]}" --disable-xctest
 END
 chroot "$root" bash /inside.sh "$here" "$root/.scratch"

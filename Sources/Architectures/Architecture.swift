@@ -3,6 +3,7 @@
 public import GraftNetworks
 public import GraftTensors
 import OrderedCollections
+import Synchronization
 
 /// A network as its publisher has it, ready to become a ``Graph``.
 public struct Architecture: Sendable {
@@ -81,19 +82,37 @@ public struct Architecture: Sendable {
 
     /// The network. `top` false leaves off the classifier: the output is then the last map (the
     /// embedding if weights make it), and the features are its mean. `input` is the size that
-    /// fully connected layers over maps need.
-    public func graph(top: Bool = true, classes: Int = 1000, input: Extent? = nil)
-        throws(NetworkError) -> Graph
-    {
-        let graph = try plainGraph(top: top, classes: classes, input: input)
+    /// fully connected layers over maps need; `channels` are those of its images.
+    public func graph(
+        top: Bool = true, classes: Int = 1000, input: Extent? = nil, channels: Int = 3
+    ) throws(NetworkError) -> Graph {
+        let shape = Shape([
+            1, channels, (input ?? defaultInput).height, (input ?? defaultInput).width,
+        ])
+        let graph = try plainGraph(top: top, classes: classes, input: shape)
         return dialect?.spelled(graph) ?? graph
     }
 
-    private func plainGraph(top: Bool, classes: Int, input: Extent?) throws(NetworkError) -> Graph {
-        let size = input ?? defaultInput
+    /// The channels of the images that the first kernel in `state` reads: 3 unless it was made for others.
+    func channels(in state: StateDict) -> Int {
+        let stem = Self.stems.withLock { stems in
+            if let known = stems[name] { return known }
+            let first = (try? graph(top: false))?.parameters.first { $0.shape.rank == 4 }
+            stems[name] = .some(first)
+            return first
+        }
+        guard let stem, stem.shape[1] == 3, let shape = state.own(stem.name)?.shape, shape.rank == 4
+        else { return 3 }
+        let count = shape[state.axes == .keras ? 2 : 1]
+        return 1...4096 ~= count ? count : 3
+    }
+
+    /// The first kernels of architectures, by name.
+    private static let stems = Mutex<[String: Parameter?]>([:])
+
+    private func plainGraph(top: Bool, classes: Int, input: Shape) throws(NetworkError) -> Graph {
         guard classes > 0 else { throw .invalidGraph("it would have \(classes) classes") }
-        var builder = try GraphBuilder(
-            naming: naming, input: [1, 3, size.height, size.width], inputName: "input")
+        var builder = try GraphBuilder(naming: naming, input: input, inputName: "input")
         let map = try blueprint.backbone.apply(to: 0, in: &builder)
         guard top else {
             let features = try blueprint.bareNeck.apply(to: map, in: &builder)
@@ -121,10 +140,19 @@ public struct Architecture: Sendable {
         if let dialect { return dialect.gathered(result) }
         let base = name.split(separator: ":").first.map(String.init)
         for other in Dialect.all where other.base == base {
-            guard state.tensors.keys.contains(where: { $0.hasPrefix(other.marker) }) else {
+            // transformers' bare model (`ResNetModel`) leaves its own name off.
+            let own = other.marker.prefix { $0 != "." } + "."
+            let bare = other.marker.dropFirst(own.count)
+            let isBare = !state.tensors.keys.contains { $0.hasPrefix(other.marker) }
+            guard !isBare || state.tensors.keys.contains(where: { $0.hasPrefix(bare) }) else {
                 continue
             }
-            let names = other.names(of: self)
+            var names = other.names(of: self)
+            if isBare {
+                names = Dictionary(
+                    names.map { ($0.hasPrefix(own) ? String($0.dropFirst(own.count)) : $0, $1) },
+                    uniquingKeysWith: { first, _ in first })
+            }
             result.tensors = [:]
             for (name, tensor) in other.gathered(state).tensors {
                 result[names[name] ?? name] = tensor

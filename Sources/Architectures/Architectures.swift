@@ -71,7 +71,24 @@ public enum Architectures {
 
     private typealias Match = (architecture: Architecture, graph: Graph, weights: StateDict)
 
+    /// The network in `state`, also where only some of its modules were wrapped (`features.module.0`).
     private static func find(
+        _ state: StateDict, _ name: String?, _ input: Extent?, _ backboneOnly: Bool
+    ) throws -> Match {
+        guard let bare = CheckpointNames.unwrapped(state) else {
+            return try search(state, name, input, backboneOnly)
+        }
+        let plain = Result { try search(state, name, input, backboneOnly) }
+        if case .success(let match) = plain, match.graph.classes != nil { return match }
+        guard var match = try? search(bare.state, name, input, backboneOnly),
+            (try? plain.get()) == nil || match.graph.classes != nil
+        else { return try plain.get() }
+        match.weights.remarks.insert(
+            .unwrapped(parts: bare.parts, tensors: bare.count), at: 0)
+        return match
+    }
+
+    private static func search(
         _ state: StateDict, _ name: String?, _ input: Extent?, _ backboneOnly: Bool
     ) throws -> Match {
         guard state.axes != .tflite else { throw ArchitectureError.tensorsOnly(format: "TFLite") }
@@ -214,18 +231,20 @@ public enum Architectures {
             guard let graph, graph.parameters.count == tensors else { return nil }
             return (try? graph.bound(state)).map { (graph, $0) }
         }
-        if let usual = try? architecture.graph(input: input), usual.parameters.count == tensors {
+        let channels = architecture.channels(in: state)
+        if let usual = try? architecture.graph(input: input, channels: channels),
+            usual.parameters.count == tensors
+        {
             if let match = bound(usual) { return match }
             // Another number of classes: that of the classifier's own weights, or of what is last.
-            let head = usual.parameters.last.flatMap { state[$0.name] }
+            let head = usual.parameters.last.flatMap { state.own($0.name) }
             let last = state.tensors.values.last { $0.shape.rank == 1 }
             for count in [head, last].compactMap({ $0?.shape.dimensions.first }) where count > 0 {
-                if let match = bound(try? architecture.graph(classes: count, input: input)) {
-                    return match
-                }
+                let graph = try? architecture.graph(
+                    classes: count, input: input, channels: channels)
+                if let match = bound(graph) { return match }
             }
         }
-        if let match = bound(try? architecture.graph(top: false, input: input)) { return match }
-        return nil
+        return bound(try? architecture.graph(top: false, input: input, channels: channels))
     }
 }

@@ -30,7 +30,9 @@ enum CheckpointNames {
         "optimizers", "optimizer_states", "optim", "opt", "scheduler", "schedulers",
         "lr_scheduler", "lr_schedulers", "scaler", "grad_scaler", "amp", "callbacks", "loops",
         "decay", "args", "hparams", "hyper_parameters", "config", "epoch", "step", "global_step",
-        "iteration", "iter", "save_counter", "keras_api", "_optimizer", "perceptual_loss", "lpips",
+        "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "square_avg", "acc_delta",
+        "exp_inf", "param_groups", "iteration", "iter", "save_counter", "keras_api", "_optimizer",
+        "perceptual_loss", "lpips",
     ]
     /// Optimisers whose name TensorFlow puts before that of their variables.
     private static let optimizers: Set<String> = [
@@ -89,7 +91,41 @@ enum CheckpointNames {
     }
 }
 
+extension CheckpointNames {
+    /// Parts that wrappers of modules put into names: DataParallel, torch.compile, FSDP.
+    static let wrappers: Set<Substring> = [
+        "module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module",
+        "_forward_module",
+    ]
+
+    /// The weights without the parts of names that wrappers of some of the modules put in, and these
+    /// parts; nil where there are none, or names would meet.
+    static func unwrapped(_ state: StateDict) -> (state: StateDict, parts: [String], count: Int)? {
+        var result = StateDict(metadata: state.metadata, axes: state.axes)
+        result.remarks = state.remarks
+        var found: Set<Substring> = []
+        var count = 0
+        for (name, tensor) in state.tensors {
+            let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+            let own = parts.filter { !wrappers.contains($0) }
+            if own.count < parts.count {
+                found.formUnion(parts.filter(wrappers.contains))
+                count += 1
+            }
+            let plain = own.joined(separator: ".")
+            guard result[plain] == nil else { return nil }
+            result[plain] = tensor
+        }
+        return count == 0 ? nil : (result, found.sorted().map(String.init), count)
+    }
+}
+
 extension StateDict {
+    /// The tensor of this name, or of it behind the names of outer models.
+    func own(_ name: String) -> LazyTensor? {
+        self[name] ?? tensors.first { $0.key.hasSuffix("/" + name) }?.value
+    }
+
     /// The tensors whose names begin with `prefix`, without it.
     func under(_ prefix: String) -> StateDict {
         guard !prefix.isEmpty else { return self }

@@ -34,8 +34,16 @@ struct Outline: Sendable {
             if parts.last != part, !parts.contains(part) { parts.append(part) }
         }
         self.parts = parts
+        // The first reads the image, which may have any number of channels.
         kernels = Set(
-            backbone.parameters.filter { $0.shape.rank == 4 }.map { Self.extents($0.shape) })
+            backbone.parameters.filter { $0.shape.rank == 4 }.dropFirst()
+                .map { Self.extents($0.shape) })
+    }
+
+    /// The network without its classifier, for images of so many channels.
+    func backbone(channels: Int, input: Extent?) -> Graph {
+        guard channels != 3 else { return backbone }
+        return (try? architecture.graph(top: false, input: input, channels: channels)) ?? backbone
     }
 
     /// Every published architecture and variant, made when a file first needs them.

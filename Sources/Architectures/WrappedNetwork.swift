@@ -114,7 +114,8 @@ struct WrappedSearch {
         let names = Array(part.tensors.keys)
         let architecture = outline.architecture.adapted(to: outline.architecture.renamed(part))
         let renamed = architecture.renamed(part)
-        let report = outline.backbone.binding(renamed).report
+        let channels = architecture.channels(in: renamed)
+        let report = outline.backbone(channels: channels, input: input).binding(renamed).report
         guard report.missing.isEmpty, report.mismatched.isEmpty else { return nil }
         let rest = report.unexpected
         // The names in the file: numbered ones were changed in place.
@@ -175,7 +176,9 @@ struct WrappedSearch {
                     others: constants.map(original), isNumbered: isNumbered)
             }
         }
-        guard let graph = try? architecture.graph(top: false, input: input) else { return nil }
+        guard
+            let graph = try? architecture.graph(top: false, input: input, channels: channels)
+        else { return nil }
         let (weights, bound) = graph.binding(renamed)
         guard bound.missing.isEmpty, bound.mismatched.isEmpty else { return nil }
         return WrappedNetwork(
@@ -204,9 +207,11 @@ struct WrappedSearch {
         if holds(rank: 4) || holds(rank: 3) || holds(rank: 5) {
             network.larger = unknown
         } else if network.graph.classes != nil, readsScores(unknown, of: network) {
-            guard let bare = try? network.architecture.graph(top: false, input: input) else {
-                return
-            }
+            let channels = network.graph.inputChannels
+            guard
+                let bare = try? network.architecture.graph(
+                    top: false, input: input, channels: channels)
+            else { return }
             let own = Set(bare.parameters.map(\.name))
             let head = network.weights.tensors.keys.filter { !own.contains($0) }
             var weights = network.weights

@@ -32,8 +32,8 @@ public enum ForeignFile: Sendable, Equatable {
     case exportedProgram
     /// The tar archive of PyTorch 0.1.
     case torchTar
-    /// A pickle that `torch.save` did not write.
-    case pickle
+    /// A pickle that `torch.save` did not write, and the library whose objects it holds.
+    case pickle(library: String?)
     /// A file of another program.
     case other(String)
 
@@ -61,7 +61,9 @@ public enum ForeignFile: Sendable, Equatable {
         case .torchScript: "a TorchScript archive, a compiled program and not a state dict"
         case .exportedProgram: "a .pt2 archive of a compiled program, without its graph"
         case .torchTar: "a tar archive of PyTorch 0.1.10 or older"
-        case .pickle: "a Python pickle that `torch.save` did not write"
+        case .pickle(let library):
+            library.map { "a Python pickle of \($0) objects, which is code and not weights" }
+                ?? "a Python pickle that `torch.save` did not write"
         case .other(let name): name
         }
     }
@@ -84,13 +86,18 @@ public enum ForeignFile: Sendable, Equatable {
         case .exportedProgram:
             "save the program itself: `torch.export.save(torch.export.export(MODEL, (IMAGE,)), \"m.pt2\")`"
         case .torchTar: "write it again: `torch.save(torch.load(FILE), \"w.pth\")`"
-        case .pickle: "save the numbers with `torch.save`, `numpy.savez` or as safetensors"
+        case .pickle(let library):
+            library == "scikit-learn"
+                ? "graft runs neural networks on images: `graft train --head logistic` trains a linear one"
+                : "save the numbers with `torch.save`, `numpy.savez` or as safetensors"
         case .other: FormatError.known
         }
     }
 }
 
 extension ForeignFile {
+    private static let zlib = ForeignFile.other(
+        "a zlib stream, as `joblib.dump` compresses pickles")
     private static let signatures: [(bytes: [UInt8], at: Int, file: ForeignFile)] = [
         ([0x1F, 0x8B], 0, .compressed(format: "gzip", program: "gunzip")),
         ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0], 0, .compressed(format: "xz", program: "unxz")),
@@ -104,6 +111,12 @@ extension ForeignFile {
         (Array("Rar!".utf8), 0, .compressed(format: "rar", program: "unrar x")),
         (Array("GGUF".utf8), 0, .other("a GGUF file (llama.cpp)")),
         (Array("ggml".utf8), 0, .other("a GGML file")),
+        (Array("lmgg".utf8), 0, .other("a GGML file")),
+        (Array("MATLAB 5.0 MAT".utf8), 0, .other("a MATLAB file")),
+        ([0x78, 0x01], 0, zlib),
+        ([0x78, 0x5E], 0, zlib),
+        ([0x78, 0x9C], 0, zlib),
+        ([0x78, 0xDA], 0, zlib),
         (Array("ET1".utf8), 4, .other("an ExecuTorch program")),
         (Array("ORTM".utf8), 4, .other("an ONNX Runtime (.ort) model")),
         (Array("%PDF".utf8), 0, .other("a PDF document")),
@@ -130,9 +143,24 @@ extension ForeignFile {
             return Set(names).isSuperset(of: parts)
                 ? .torchTar : .archive(format: "tar", names: names)
         }
-        if bytes.count > 2, bytes[0] == 0x80, (2...5).contains(bytes[1]) { return .pickle }
+        if bytes.count > 2, bytes[0] == 0x80, (2...5).contains(bytes[1]) {
+            return .pickle(library: library(inPickle: bytes))
+        }
         if bytes.prefix(1 << 16).allSatisfy({ $0 == 0 }) { return .zeros }
         return identify(text: bytes)
+    }
+
+    /// The library whose classes a pickle names first; nil for one that is not known.
+    private static func library(inPickle bytes: UnsafeRawBufferPointer) -> String? {
+        let known = [
+            ("sklearn.", "scikit-learn"), ("xgboost.", "XGBoost"), ("lightgbm.", "LightGBM"),
+            ("catboost", "CatBoost"), ("fastai.", "fastai"), ("keras.", "Keras"),
+            ("pandas.", "pandas"),
+        ]
+        let start = String(decoding: bytes.prefix(1 << 14), as: UTF8.self)
+        return known.compactMap { name, library in
+            start.firstRange(of: name).map { ($0.lowerBound, library) }
+        }.min { $0.0 < $1.0 }?.1
     }
 
     /// What a zip archive is that is no format of weights.
@@ -203,15 +231,21 @@ extension ForeignFile {
             rest = rest[rest.index(after: end)...].drop { $0.isWhitespace }
         }
         let root = rest.dropFirst().prefix { $0.isLetter || $0.isNumber || "_-:.".contains($0) }
+        guard root != "net" || !rest.prefix(200).contains("version=") else {
+            return .other("an OpenVINO description, whose weights are in the .bin file beside it")
+        }
         return .xml(root: String(root.prefix(80)))
     }
 
     /// The JSON of a server's error, or other JSON that names no weights.
     static func json(_ bytes: UnsafeRawBufferPointer) -> ForeignFile {
-        guard bytes.count <= 1 << 16 else { return .json }
+        guard bytes.count <= 1 << 22 else { return .json }
         let source = Source(path: "", format: "JSON")
         guard let value = try? JSONTree(strictly: bytes, in: source) else {
             return .text(start: line(String(decoding: bytes.prefix(400), as: UTF8.self)[...]))
+        }
+        if value["modelTopology"] != nil || value["weightsManifest"] != nil {
+            return .other("a TensorFlow.js model")
         }
         for key in ["error", "message", "detail", "errors", "msg", "error_description"] {
             guard let found = value[key] else { continue }

@@ -51,6 +51,12 @@ struct TorchTensors {
                 }
             }
         }
+        // The attributes of an object around it all (`SimpleNamespace`).
+        if case .object(let index) = value, module(index) == nil, dictionary(value) == nil,
+            dictionary(items: machine.objects[index].state) != nil
+        {
+            value = machine.objects[index].state
+        }
         if case .object(let index) = value, module(index) != nil {
             state.remarks.append(.module(className(index)))
         }

@@ -24,7 +24,13 @@ extension CompanionFiles {
         changes.kernel = kernel(json["interpolation"], &notes)
         let fraction = json["crop_pct"]?.number ?? 0.875
         switch json["crop_mode"]?.string ?? "center" {
-        case "center": changes.crop = .fraction(fraction)
+        case "center":
+            changes.crop = .fraction(fraction)
+            if let size = changes.size, size.height != size.width {
+                notes.append(
+                    "timm resizes until \(size.height)×\(size.width) is covered, graft the shorter "
+                        + "side to the longer of the two: the crops differ for most images")
+            }
         case "squash": changes.crop = .squashedFraction(fraction)
         case let other:
             notes.append("timm's crop mode `\(other)` is not supported: the centre is cropped")
@@ -57,6 +63,14 @@ extension CompanionFiles {
             changes.crop = shortest < 384 ? .fraction(fraction) : PreprocessingChanges.Crop.none
         } else if let shortest {
             changes.size = crop ?? .init(height: shortest, width: shortest)
+            if let crop, max(crop.height, crop.width) > shortest {
+                notes.append(
+                    "preprocessor_config.json crops \(crop.height)×\(crop.width) of a shorter side of "
+                        + "\(shortest), which adds a black border: the image is enlarged to fill it"
+                )
+                changes.crop = .shorterSide(max(crop.height, crop.width))
+                return changes
+            }
             changes.crop = .shorterSide(
                 type?.hasPrefix("Levit") == true ? Int(256.0 / 224 * Double(shortest)) : shortest)
             if crop == nil {
@@ -75,15 +89,30 @@ extension CompanionFiles {
     }
 
     private static func transformersNormalization(_ json: JSONTree) -> Normalization? {
+        let type = json["image_processor_type"]?.string ?? json["feature_extractor_type"]?.string
+        func isOf(_ network: String) -> Bool { type?.hasPrefix(network) == true }
         let rescales = json["do_rescale"]?.bool ?? true
         let scale = rescales ? json["rescale_factor"]?.number ?? 1 / 255 : 1
-        let isReversed = json["do_flip_channel_order"]?.bool ?? false
-        if json["do_normalize"]?.bool ?? (json["image_mean"] != nil) {
-            return normalization(
-                mean: json["image_mean"], std: json["image_std"], scale: scale,
-                isReversed: isReversed)
+        // MobileViT's wants BGR and has no mean, though its files may state one.
+        let isReversed = json["do_flip_channel_order"]?.bool ?? isOf("MobileViT")
+        var result = Normalization(channels: isReversed ? .bgr : .rgb, scale: scale)
+        if json["do_normalize"]?.bool ?? (json["image_mean"] != nil && !isOf("MobileViT")) {
+            guard
+                let whole = normalization(
+                    mean: json["image_mean"], std: json["image_std"], scale: scale,
+                    isReversed: isReversed)
+            else { return nil }
+            result = whole
         }
-        return Normalization(channels: isReversed ? .bgr : .rgb, scale: scale)
+        guard isOf("EfficientNet") else { return result }
+        // −1 after the factor; and a classifier divides by the deviation once more.
+        if json["rescale_offset"]?.bool == true { result.mean = result.mean.map { $0 + 1 } }
+        if json["include_top"]?.bool ?? true,
+            let std = json["image_std"]?.array?.compactMap(\.number), std.count == result.std.count
+        {
+            result.std = zip(result.std, std).map { $0 * $1 }
+        }
+        return result
     }
 
     private static func normalization(

@@ -22,7 +22,8 @@ struct CompanionFiles {
 
     /// The files that are looked for, those that say most first.
     static let names = [
-        "config.json", "preprocessor_config.json", "labels.txt", "class_names.txt", "classes.txt",
+        "config.json", "preprocessor_config.json", "processor_config.json", "labels.txt",
+        "class_names.txt", "classes.txt",
         "labels.json", "metadata.json",
     ]
 
@@ -34,6 +35,13 @@ struct CompanionFiles {
             let changes = Self.preprocessing(json, &notes), !changes.isEmpty
         {
             preprocessing = (changes, "preprocessor_config.json")
+        }
+        // What a processor of images and texts saves since transformers 5.
+        if preprocessing == nil, let json = try? Self.json(at: folder + "processor_config.json"),
+            let inner = json["image_processor"],
+            let changes = Self.preprocessing(inner, &notes), !changes.isEmpty
+        {
+            preprocessing = (changes, "processor_config.json")
         }
         for name in ["labels.txt", "class_names.txt", "classes.txt", "labels.json"]
         where labels == nil && Self.isFile(folder + name) {
@@ -65,6 +73,8 @@ struct CompanionFiles {
         for (key, tree) in [
             ("label_names", config["label_names"]), ("label_names", cfg["label_names"]),
             ("id2label", config["id2label"]), ("label2id", config["label2id"]),
+            ("labels", config["labels"]), ("classes", config["classes"]),
+            ("class_names", config["class_names"]),
         ] where labels == nil {
             guard let tree, let names = LabelNames.names(in: tree) else { continue }
             // What transformers writes where nobody gave names.

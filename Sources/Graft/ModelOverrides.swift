@@ -93,7 +93,9 @@ extension Model {
         if !overrides.preprocessing.isEmpty {
             model.preprocessing = try overrides.preprocessing.applied(
                 to: preprocessing, channels: graph.inputChannels)
-            model.notes.removeAll { $0.contains("--preprocess") }
+            if overrides.preprocessing.normalization != nil {
+                model.notes.removeAll { $0.contains("--preprocess") }
+            }
             try model.fitSize()
         }
         if overrides.labels != nil || !overrides.preprocessing.isEmpty {

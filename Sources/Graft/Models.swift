@@ -205,16 +205,25 @@ public enum Models {
         let publication =
             try entry ?? Registry.publication(ofArchitecture: found.name)
         let labels = try publication?.labels.map { try Registry.labels($0) } ?? []
+        let published = graph.inputChannels == 3 ? publication?.input?.preprocessing : nil
         var model = Model(
             graph: graph, weights: weights,
-            preprocessing: publication?.input?.preprocessing
-                ?? .unknown(for: graph, found.defaultInput),
+            preprocessing: published ?? .unknown(for: graph, found.defaultInput),
             labels: graph.classes == labels.count ? labels : [],
             source: Model.Source(
                 reference: reference, sha256: fetched.sha256, licence: publication?.licence))
         try model.adopt(
             metadata: [:], companions: companions, isClassifier: true,
-            isPrepared: publication?.input != nil)
+            isPrepared: published != nil)
+        // Somebody's own weights may have been trained on images that were prepared otherwise.
+        if entry == nil, let published, let publication, companions?.preprocessing == nil,
+            publication.digest != "sha256:" + fetched.sha256
+        {
+            model.notes.append(
+                "how pixels were prepared is not known: taken as for `\(publication.name)` "
+                    + "(\(published.summary)); `--preprocess` sets it (caffe, tf, torch, half, unit, "
+                    + "clip, none, or a file)")
+        }
         return (model.read(from: fetched.path), false)
     }
 }

@@ -150,7 +150,7 @@ struct HTTP: Sendable {
 
     /// Has libcurl look for the host in `$NETRC` or ~/.netrc, as pip and huggingface_hub do.
     func useNetrc(_ curl: UnsafeMutableRawPointer) {
-        graft_curl_set_long(curl, CURLOPT_NETRC, Int(CURL_NETRC_OPTIONAL.rawValue))
+        graft_curl_set_long(curl, CURLOPT_NETRC, graft_curl_netrc_optional)
         if let file = Environment.setting("NETRC") {
             graft_curl_set_string(curl, CURLOPT_NETRC_FILE, file)
         }

@@ -26,6 +26,13 @@ struct Stamp: Equatable {
     }
 
     var isCurrent: Bool { Stamp(path) == self }
+
+    /// Whether a later change has another time: file systems count in ticks, some of two seconds.
+    var isSettled: Bool {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int(now.tv_sec) - seconds > 2
+    }
 }
 
 /// A path without links in it; nil where nothing is there.

@@ -137,6 +137,7 @@ final class Shelf: Sendable {
         // A tree that appears later changes digests.
         guard stamps.count == watched.count || listed == nil else { return listing }
         let all = stamps + plain.compactMap { Stamp($0) }
+        guard all.allSatisfy(\.isSettled) else { return listing }
         listings.withLock { $0.add(listing, as: key, stamps: all) }
         return listing
     }

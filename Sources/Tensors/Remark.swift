@@ -12,6 +12,8 @@ public enum Remark: Sendable, Hashable, CustomStringConvertible {
     case parallel(model: String)
     /// All names of the network began with this prefix.
     case stripped(prefix: String, tensors: Int)
+    /// Parts that wrappers of modules had put into names were removed.
+    case unwrapped(parts: [String], tensors: Int)
     /// The names number the network's children instead of naming them.
     case numbered(network: String)
     /// Tensors that are not in the network.
@@ -33,6 +35,9 @@ public enum Remark: Sendable, Hashable, CustomStringConvertible {
             "took the model `\(name)` out of a wrapper that splits batches among devices"
         case .stripped(let prefix, let count):
             "removed the prefix `\(prefix)` from the names of \(count) tensors"
+        case .unwrapped(let parts, let count):
+            "removed " + parts.map { "`\($0).`" }.joined(separator: " and ")
+                + " from inside the names of \(count) tensors"
         case .numbered(let network):
             "matched numbered modules to the children of `\(network)` in their order"
         case .leftOut(let names, let network):

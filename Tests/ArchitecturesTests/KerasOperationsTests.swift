@@ -142,11 +142,25 @@ import Testing
             try layer("Resizing", ["height": 16, "width": 24])
                 == [.upsample(height: 2, width: 3, bilinear: true)])
         #expect(
+            try layer("Resizing", ["height": 5, "width": 16])
+                == [.resize(to: .sizes(height: 5, width: 16), mode: .linear)])
+        // An image of any size is resized by the model, also to the size that is usual for it.
+        #expect(
+            try layer("Resizing", ["height": 224, "width": 224], any: true)
+                == [.resize(to: .sizes(height: 224, width: 224), mode: .linear)])
+        #expect(
+            try layer(
+                "Resizing", ["height": 4, "width": 6, "crop_to_aspect_ratio": true])
+                == [
+                    .pad(Padding(top: -1, left: 0, bottom: -2, right: 0), value: 0),
+                    .resize(to: .sizes(height: 4, width: 6), mode: .linear),
+                ])
+        #expect(try layer("Permute", ["dims": [3, 1, 2]]) == [.transpose([0, 3, 1, 2])])
+        #expect(
             try layer("CenterCrop", ["height": 5, "width": 6])
                 == [.pad(Padding(top: -1, left: -1, bottom: -2, right: -1), value: 0)])
         for (kind, size, any) in [
-            ("Resizing", 5, false), ("Resizing", 224, true), ("CenterCrop", 9, false),
-            ("CenterCrop", 4, true),
+            ("Resizing", 0, false), ("CenterCrop", 9, false), ("CenterCrop", 4, true),
         ] {
             #expect(throws: ArchitectureError.self, "\(kind) \(size)") {
                 try layer(kind, ["height": .integer(size), "width": .integer(size)], any: any)

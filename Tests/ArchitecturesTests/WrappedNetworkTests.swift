@@ -49,6 +49,39 @@ import Testing
         #expect(found.weights.remarks == [.stripped(prefix: prefix, tensors: 102)])
     }
 
+    /// As `features = DataParallel(features)` and `torch.compile` of a stage name them.
+    @Test func wrappersInsideOfNamesAreRemoved() throws {
+        let graph = try network("torchvision/vgg11")
+        var file = StateDict()
+        for parameter in graph.parameters {
+            let name = parameter.name
+            let wrapped =
+                name.hasPrefix("features.") ? "features.module." + name.dropFirst(9) : name
+            file[wrapped] = tensor(parameter.shape)
+        }
+        let found = try Architectures.open(file, named: "torchvision/vgg11")
+        #expect(found.graph.parameters == graph.parameters)
+        #expect(found.weights.remarks == [.unwrapped(parts: ["module"], tensors: 16)])
+        file["features.0.weight"] = tensor([1])
+        #expect(CheckpointNames.unwrapped(file) == nil)
+    }
+
+    @Test(arguments: ["", "module."], [1, 2, 4])
+    func imagesMayHaveOtherChannels(prefix: String, channels: Int) throws {
+        let graph = try Architectures.named(Self.name).graph(classes: 7, channels: channels)
+        let found = try Architectures.open(state(graph, prefix: prefix))
+        #expect(found.graph.inputChannels == channels)
+        #expect(found.graph.parameters == graph.parameters)
+    }
+
+    @Test func statesOfOptimisersAreNoNetwork() throws {
+        let graph = try network()
+        var file = state(graph, prefix: "0.")
+        file["1.state.0.exp_avg"] = tensor([64, 3, 7, 7])
+        file["1.state.0.exp_avg_sq"] = tensor([64, 3, 7, 7])
+        #expect(try Architectures.open(file, named: Self.name).graph.classes == 7)
+    }
+
     @Test func theNetworkIsFoundWithoutItsName() throws {
         let graph = try network()
         let plain = try Architectures.open(state(graph, prefix: "model."))

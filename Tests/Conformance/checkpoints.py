@@ -13,9 +13,12 @@ import gzip
 import json
 import os
 import pathlib
+import pickle
 import sys
 import tempfile
+import types
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -109,6 +112,8 @@ def torch_part(folder):
         same(f"prefix {prefix}", put("p.pth", under(prefix)), x, y, folder, *named, says=[f"`{prefix}`"])
     same("DataParallel, compiled", put("w.pth", torch.nn.DataParallel(torch.compile(net)).state_dict()), x, y, folder,
          says=["`module._orig_mod.`"])
+    infix = {k.replace("layer1.", "layer1._orig_mod.").replace("layer2.1.", "layer2.1.module."): v for k, v in state.items()}
+    same("wrappers of some modules", put("infix.pth", infix), x, y, folder, *named, says=["`_orig_mod.`", "`module.`", "inside"])
     averaged = torch.optim.swa_utils.AveragedModel(net)
     same("AveragedModel", put("swa.pth", averaged.state_dict()), x, y, folder, *named, says=["n_averaged"])
 
@@ -124,6 +129,16 @@ def torch_part(folder):
     same("before the zip format", put("legacy.pth", dict(model=state, **beside), _use_new_zipfile_serialization=False), x, y, folder, *named)
     same("under a key that nobody listed", put("key.pth", dict(generator=state, optimizer=optimizer.state_dict())), x, y, folder,
          *named, says=["`generator.`", "optimizer"])
+    same("a list with the optimiser", put("list.pth", [state, optimizer.state_dict()]), x, y, folder, *named, says=["`0.`"])
+    same("an object's attributes", put("space.pth", types.SimpleNamespace(model=state, epoch=3)), x, y, folder, *named, says=["`model.`"])
+    for channels in (1, 4):
+        other_stem = vision.models.resnet18(num_classes=6)
+        other_stem.conv1 = torch.nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+        bands = torch.randn(2, channels, 64, 64)
+        with torch.no_grad():
+            expected = lively(other_stem)(bands).numpy()
+        for prefix in ("", "module."):
+            same(f"{channels} channels, prefix `{prefix}`", put("c.pth", under(prefix, other_stem.state_dict())), bands.numpy(), expected, folder)
     same("a whole module", put("module.pt", net), x, y, folder, *named, says=["resnet.ResNet"])
     same("parameters", put("parameter.pth", {k: torch.nn.Parameter(v, v.is_floating_point()) for k, v in state.items()}), x, y, folder, *named)
 
@@ -237,6 +252,7 @@ def keras_part(folder, K):
         "x - array": lambda t: (t - three) / (three + 4), "array - x": lambda t: K.ops.subtract(three, t) if hasattr(K, "ops") else tf.subtract(three, t), "x * y": lambda t: t * (t * 0.01),
         "x ** 2": lambda t: (t * 0.01) ** 2, "reversed": lambda t: t[..., ::-1] if K.__name__ == "tf_keras" else K.ops.flip(t, -1),
         "two channels": lambda t: t[..., :2], "a crop": lambda t: t[:, 2:-3, 1:30],
+        "Resizing": L.Resizing(21, 45), "square roots": lambda t: K.ops.sqrt(K.ops.abs(t) + 1) if hasattr(K, "ops") else tf.sqrt(tf.abs(t) + 1),
         "Resizing up": L.Resizing(64, 96), "Resizing to itself": L.Resizing(32, 32), "nearest": L.Resizing(64, 64, interpolation="nearest"),
     }
     if K.__name__ == "tf_keras":
@@ -277,6 +293,12 @@ def keras_part(folder, K):
         same(f"{K.__name__}: .{ending} of a nested model", path, image, features, folder, "--notop", *options, layout="nhwc", tolerance=1e-4)
         report("note: left out the head" in attempt("convert", path, "-o", os.path.join(folder, "o.safetensors"), *options).stderr,
                f"{K.__name__}: .{ending}, its head is left out with a word")
+    whole = A.MobileNetV2(alpha=0.35, input_shape=(64, 64, 3), weights=None, classes=5)
+    whole.set_weights([random.uniform(0.6, 1.4, w.shape) if w.ndim == 1 else random.normal(0, 0.2, w.shape) for w in whole.get_weights()])
+    around = K.Input((64, 64, 3))
+    path = os.path.join(folder, "around.weights.h5" if K.__name__ == "keras" else "around.h5")
+    K.Model(around, whole(around)).save_weights(path)
+    same(f"{K.__name__}: weights of a model around a whole one", path, image, whole.predict(image, verbose=0), folder, layout="nhwc", tolerance=1e-4)
     whole = A.MobileNet(alpha=0.25, input_shape=(64, 64, 3), weights=None, classes=4)
     whole.compile("adam", "sparse_categorical_crossentropy")
     whole.fit(image, np.zeros(1), verbose=0)
@@ -354,6 +376,7 @@ def keras3_part(folder):
 def other_part(folder):
     import safetensors
     from safetensors.numpy import save_file
+    from sklearn.linear_model import LogisticRegression
 
     def put(name, data):
         path = os.path.join(folder, name)
@@ -388,6 +411,8 @@ def other_part(folder):
     for label, name, data, says in (
             ("an LFS pointer", "p.safetensors", pointer, ["46830571", "abab", "git lfs pull"]), ("a page", "p.h5", b"<!doctype html><title>Login</title>", ["HTML", "Login"]),
             ("a server's error", "e.onnx", b'{"error": "Invalid token"}', ["Invalid token"]), ("nothing", "n.keras", b"", ["empty"]),
+            ("scikit-learn", "s.pkl", pickle.dumps(LogisticRegression()), ["scikit-learn"]), ("joblib", "s.joblib", zlib.compress(b"abc"), ["joblib"]),
+            ("TensorFlow.js", "model.json", b'{"modelTopology": {}, "weightsManifest": []}', ["TensorFlow.js"]),
             ("gzip", "g.pth", gzip.compress(b"abc"), ["gzip", "gunzip"]), ("text", "t.npz", b"Entry not found", ["Entry not found"])):
         refused(label, "convert", put(name, data), "-o", os.path.join(folder, "o"), says=says)
     refused("a zip archive of a model", "inspect", archive, says=["keras_model.h5", "unzip"])

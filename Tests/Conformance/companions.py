@@ -64,7 +64,7 @@ def transformers_folders():
     torchvision()
     import torch
     from transformers import AutoModelForImageClassification, ConvNextImageProcessorPil, ResNetConfig, ViTImageProcessorPil
-    from transformers import BitImageProcessorPil
+    from transformers import BitImageProcessorPil, EfficientNetImageProcessorPil, MobileViTImageProcessorPil
 
     torch.manual_seed(0)
     paths = images()
@@ -74,6 +74,9 @@ def transformers_folders():
         ("convnext 384", ConvNextImageProcessorPil(size={"shortest_edge": 384})),
         ("vit 192, half", ViTImageProcessorPil(size={"height": 192, "width": 192})),
         ("bit, crop", BitImageProcessorPil(size={"shortest_edge": 248}, crop_size={"height": 224, "width": 224})),
+        ("efficientnet, twice", EfficientNetImageProcessorPil(size={"height": 160, "width": 160})),
+        ("efficientnet, offset", EfficientNetImageProcessorPil(size={"height": 96, "width": 96}, rescale_offset=True, rescale_factor=1 / 127.5, include_top=False)),
+        ("mobilevit, bgr", MobileViTImageProcessorPil(size={"shortest_edge": 200}, crop_size={"height": 192, "width": 192})),
         ("no mean", ViTImageProcessorPil(size={"height": 160, "width": 160}, do_normalize=False, resample=3)),
     ]:
         inputs = processor([Image.open(p) for p in paths], return_tensors="pt")["pixel_values"]
@@ -90,6 +93,14 @@ def transformers_folders():
     report("config.json" in run.stderr and "preprocessor_config.json" in run.stderr, "it says what it took", run.stderr[:200])
     graft("convert", place, "-o", folder / "t.safetensors")
     compare("transformers, converted", folder / "t.safetensors", paths, theirs, NAMES, 5e-4)
+    # The bare network leaves its own name off its tensors.
+    model.resnet.save_pretrained(folder / "bare")
+    np.save(folder / "x.npy", inputs.numpy())
+    graft("convert", folder / "bare", "--notop", "-o", folder / "bare.safetensors")
+    graft("run", folder / "bare.safetensors", "--input", folder / "x.npy", "--output", folder / "y.npy")
+    with torch.no_grad():
+        features = model.resnet(inputs).pooler_output.flatten(1).numpy()
+    report.within("transformers, a bare ResNetModel", np.abs(np.load(folder / "y.npy") - features).max() / np.abs(features).max(), 2e-5)
     # What a caller says goes first.
     plain = json.loads(graft("predict", place, paths[0], "--labels", "a,b,c,d,e", "--preprocess", "torch", "--json"))
     names = {p["label"] for p in plain["photos"][0]["predictions"]}

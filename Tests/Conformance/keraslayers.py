@@ -48,6 +48,8 @@ def vector(*layers):
     return branch
 
 
+shared = L.SeparableConv2D(6, 3, padding="same", name="shared")
+twice = functional("twice")
 ACTIVATIONS = ["linear", "relu", "relu6", "sigmoid", "tanh", "silu", "swish", "hard_sigmoid", "hard_silu", "hard_swish", "gelu", "elu",
                "selu", "leaky_relu", "softmax", "exponential", "softplus", "mish", "hard_tanh"]
 # name: the branches over a map of 10 x 9 x 6, each a layer or a function of the map.
@@ -75,6 +77,9 @@ LAYERS = {
                 L.GlobalMaxPooling2D(), L.GlobalAveragePooling2D(keepdims=True), L.GlobalMaxPooling2D(keepdims=True)],
     "padding": [L.ZeroPadding2D(), L.ZeroPadding2D((1, 2)), L.ZeroPadding2D(((1, 0), (2, 3)))],
     "cropping": [L.Cropping2D(1), L.Cropping2D((1, 2)), L.Cropping2D(((1, 0), (2, 3)))],
+    "Resizing": [L.Resizing(7, 13), L.Resizing(4, 4, interpolation="nearest"), L.Resizing(15, 5, interpolation="bicubic"), L.Resizing(10, 9),
+                 L.Resizing(20, 18), L.Resizing(6, 7, crop_to_aspect_ratio=True), L.Resizing(5, 4, antialias=True)],
+    "GroupNormalization": [L.GroupNormalization(2), L.GroupNormalization(-1, epsilon=0.1), L.GroupNormalization(1)],
     "up-sampling": [L.UpSampling2D(), L.UpSampling2D((2, 3)), L.UpSampling2D(2, interpolation="bilinear"), L.UpSampling2D((3, 2), interpolation="bilinear")],
     "merging": [lambda x: L.Add()([x, C(6, 1)(x), C(6, 3, padding="same")(x)]), lambda x: L.Multiply()([x, C(6, 1)(x), C(6, 1)(x)]),
                 lambda x: L.Average()([x, C(6, 1)(x), C(6, 1)(x)]), lambda x: L.Subtract()([x, C(6, 1)(x)]),
@@ -84,13 +89,13 @@ LAYERS = {
     "Rescaling": [L.Rescaling(0.1), L.Rescaling(2.0, offset=-1.0), L.Rescaling([1.0, 2, 3, 4, 5, 6], offset=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6])],
     "Normalization": [L.Normalization(mean=[0.1, 0.2, 0.3, 0, 0, 0], variance=[1.0, 4, 9, 1, 1, 0.25]), L.Normalization(), L.Normalization(mean=0.5, variance=2.0)],
     "dropout": [L.Dropout(0.5), L.SpatialDropout2D(0.3), L.GaussianDropout(0.3), L.GaussianNoise(0.1), L.AlphaDropout(0.1)],
+    "shared layers": [lambda x: shared(shared(x)), lambda x: L.Add()([twice(x), twice(L.ReLU()(x))])],
     "nested models": [inner("sequential"), functional("functional"), keras.Sequential([inner("deep"), C(2, 1)], name="deeper")],
 }
-shared = C(6, 3, padding="same", name="shared")
 REFUSED = {
-    "a layer used twice": lambda x: shared(shared(x)),
     "shared slopes by place": L.PReLU(), "channels first": L.ZeroPadding2D(data_format="channels_first"), "a joined height": lambda x: L.Concatenate(axis=1)([x, x]),
-    "a norm without scale": L.LayerNormalization(scale=False), "an unknown layer": L.GroupNormalization(groups=2),
+    "a norm without scale": L.LayerNormalization(scale=False), "an unknown layer": L.SpectralNormalization(C(2, 1)),
+    "padding to an aspect ratio": L.Resizing(6, 7, pad_to_aspect_ratio=True),
     "an unknown activation": L.Activation("softsign"), "bicubic": L.UpSampling2D(2, interpolation="bicubic"),
 }
 

@@ -67,7 +67,18 @@ struct ForeignFileTests {
                 == .compressed(format: "gzip", program: "gunzip"))
         #expect(
             try identified(Array("GGUF".utf8) + [3, 0, 0, 0]) == .other("a GGUF file (llama.cpp)"))
-        #expect(try identified([0x80, 4, 0x7D, 0x2E]) == .pickle)
+        #expect(try identified([0x80, 4, 0x7D, 0x2E]) == .pickle(library: nil))
+        #expect(
+            try identified([0x80, 4] + Array("csklearn.svm\nSVC\ncpandas.core\nA\n.".utf8))
+                == .pickle(library: "scikit-learn"))
+        #expect(
+            try identified([0x78, 0x9C, 1, 2])
+                == .other("a zlib stream, as `joblib.dump` compresses pickles"))
+        #expect(
+            try identified("{\"modelTopology\": {}}") == .other("a TensorFlow.js model"))
+        #expect(
+            try identified("<net name=\"m\" version=\"11\"><layers/></net>")
+                == .other("an OpenVINO description, whose weights are in the .bin file beside it"))
         #expect(try identified([0xC3, 0x28, 0xA0, 0xA1, 7, 1, 2, 3, 4, 5]) == nil)
     }
 

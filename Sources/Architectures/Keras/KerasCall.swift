@@ -149,6 +149,8 @@ struct KerasCall {
     let layer: KerasLayerConfig
     /// Its name in the graph.
     let name: String
+    /// The layer's name under those of the models around it, the same for each call.
+    let path: String
     /// The nodes whose values it reads: one at least.
     let inputs: [Int]
     /// The shape of the value that it reads first, (1, C, H, W) or (1, C).

@@ -70,12 +70,23 @@ public enum KerasConfig {
             guard let sizes = sizes?.array, sizes.count == 4, let channels = sizes[3].integer,
                 (1...65536).contains(channels)
             else { break }
-            let extents = sizes[1...2].map { $0.integer ?? 224 }
+            // A model of any size that resizes by itself is asked at that size: once is enough.
+            let usual = resizing(in: .array(layers)) ?? Extent(224)
+            let extents = [
+                sizes[1].integer ?? usual.height, sizes[2].integer ?? usual.width,
+            ]
             guard extents.allSatisfy({ (1...65536).contains($0) }) else { break }
             let isInput = first["class_name"]?.string == "InputLayer"
             let name = isInput ? inner["name"]?.string ?? first["name"]?.string : nil
             let isFixed = sizes[1...2].allSatisfy { $0.integer != nil }
             return (name ?? "input", [1, channels, extents[0], extents[1]], isFixed)
+        }
+        let kind = root["class_name"]?.string ?? "?"
+        guard
+            ["Functional", "Model", "Sequential"].contains(kind) || root["config"]?["layers"] != nil
+        else {
+            throw ArchitectureError.keras(
+                layer: kind, reason: "its class is Python code, which is never run")
         }
         if let other, other.count > 1,
             let shape = try? JSONTree.array(Array(other.dropFirst())).text()
@@ -86,6 +97,23 @@ public enum KerasConfig {
         }
         throw ArchitectureError.keras(
             layer: "model", reason: "its first layer says no input of (height, width, channels)")
+    }
+
+    /// The size that the first `Resizing` layer among these makes.
+    private static func resizing(in layers: JSONTree, depth: Int = 0) -> Extent? {
+        guard depth < 16 else { return nil }
+        for layer in layers.array ?? [] {
+            let config = layer["config"] ?? .null
+            if layer["class_name"]?.string == "Resizing" {
+                guard let height = config["height"]?.integer, let width = config["width"]?.integer,
+                    (1...65536).contains(height), (1...65536).contains(width)
+                else { return nil }
+                return Extent(height, width)
+            }
+            let inner = config["layers"] ?? config
+            if let found = resizing(in: inner, depth: depth + 1) { return found }
+        }
+        return nil
     }
 }
 
@@ -108,10 +136,12 @@ struct KerasLayerConfig {
 
     /// The kind of quantisation of its weights; nil if they are floating-point numbers.
     var quantization: String? {
+        let inner = config["dtype"]?["config"]
+        // `int4/128` has a scale for every 128 weights.
+        if let mode = inner?["mode"]?.string { return String(mode.prefix { $0 != "/" }) }
         guard let policy = config["dtype"]?["class_name"]?.string, policy.hasPrefix("Quantized")
         else { return config["quantization_mode"]?.string }
-        let inner = config["dtype"]?["config"]
-        return inner?["mode"]?.string ?? inner?["name"]?.string ?? policy
+        return inner?["name"]?.string ?? policy
     }
 
     func fail(_ reason: String) -> ArchitectureError { .keras(layer: name, reason: reason) }

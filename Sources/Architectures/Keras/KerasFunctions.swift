@@ -30,10 +30,13 @@ enum KerasFunctions {
 
     /// Keras 3's operations that models hold as layers.
     private static let classes: Set<String> = [
-        "Amax", "Cast", "Clip", "ConvertToTensor", "Elu", "Exp", "ExpandDims", "Flip", "Gelu",
-        "GetItem", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "Max", "Maximum", "Mean",
+        "Absolute", "Amax", "Cast", "Ceil", "Clip", "ConvertToTensor", "Elu", "Exp", "ExpandDims",
+        "Flip", "Floor",
+        "Gelu",
+        "GetItem", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "Log", "Max", "Maximum",
+        "Mean",
         "Minimum", "Mish", "Negative", "Power", "Relu", "Relu6", "Resize", "Selu", "Sigmoid",
-        "Silu", "Softplus", "Square", "Stack", "StopGradient", "Tanh", "TrueDivide",
+        "Silu", "Softplus", "Sqrt", "Square", "Stack", "StopGradient", "Tanh", "TrueDivide",
     ]
 
     /// A function that does nothing when a model answers.
@@ -46,6 +49,11 @@ enum KerasFunctions {
         }
     }
 
+    /// A function of each number.
+    private static func elementwise(_ function: Op.Elementwise.Function) -> Reading {
+        { call, reader in try reader.add(.elementwise(function), for: call) }
+    }
+
     /// A function of two operands, of which one may be a constant.
     private static func binary(_ function: KerasBinary) -> Reading {
         { call, reader in
@@ -55,10 +63,13 @@ enum KerasFunctions {
     }
 
     static let all: [String: Reading] = [
+        "abs": elementwise(.abs),
+        "absolute": elementwise(.abs),
         "add": binary(.add),
         "amax": Op.GlobalMaxPool.readKerasReduction,
         "bias_add": binary(.biasAdd),
         "cast": Op.Affine.readKerasCast,
+        "ceil": elementwise(.ceil),
         "clip": Op.Activate.readKerasClip,
         "clip_by_value": Op.Activate.readKerasClip,
         "concat": Op.Concatenate.readKerasFunction,
@@ -70,6 +81,7 @@ enum KerasFunctions {
         "exp": activation("exponential"),
         "expand_dims": Op.Concatenate.readKerasExpansion,
         "flip": Op.Slice.readKerasFlip,
+        "floor": elementwise(.floor),
         "gelu": Op.Activate.readKerasGelu,
         "get_item": Op.Slice.readKerasItem,
         "getitem": Op.Slice.readKerasItem,
@@ -77,9 +89,10 @@ enum KerasFunctions {
         "hard_silu": activation("hard_silu"),
         "hard_tanh": activation("hard_tanh"),
         "identity": passing,
-        "image.resize": Op.Upsample.readKerasResize,
+        "image.resize": Op.Resize.readKerasFunction,
         "l2_normalize": Op.UnitNorm.readKerasFunction,
         "leaky_relu": Op.Activate.readKerasLeakyFunction,
+        "log": elementwise(.log),
         "max": Op.GlobalMaxPool.readKerasReduction,
         "maximum": binary(.maximum),
         "mean": Op.GlobalAveragePool.readKerasReduction,
@@ -95,13 +108,14 @@ enum KerasFunctions {
         "reduce_mean": Op.GlobalAveragePool.readKerasReduction,
         "relu": activation("relu"),
         "relu6": activation("relu6"),
-        "resize": Op.Upsample.readKerasResize,
+        "resize": Op.Resize.readKerasFunction,
         "reverse": Op.Slice.readKerasFlip,
         "selu": activation("selu"),
         "sigmoid": activation("sigmoid"),
         "silu": activation("silu"),
         "softmax": Op.Softmax.readKerasFunction,
         "softplus": activation("softplus"),
+        "sqrt": elementwise(.sqrt),
         "square": Op.Multiply.readKerasSquare,
         "stack": Op.Concatenate.readKerasStack,
         "stop_gradient": passing,

@@ -49,6 +49,7 @@ enum KerasLayers {
         "GlobalAvgPool2D": Op.GlobalAveragePool.readKeras,
         "GlobalMaxPool2D": Op.GlobalMaxPool.readKeras,
         "GlobalMaxPooling2D": Op.GlobalMaxPool.readKeras,
+        "GroupNormalization": Op.GroupNorm.readKeras,
         "Identity": passing,
         "Lambda": { call, _ in
             throw call.fail("a `\(call.layer.kind)` layer is Python code, which is never run")
@@ -62,10 +63,11 @@ enum KerasLayers {
         "Multiply": Op.Multiply.readKeras,
         "Normalization": Op.Affine.readKerasNormalization,
         "PReLU": Op.ChannelScale.readKerasPReLU,
+        "Permute": Op.Transpose.readKeras,
         "ReLU": Op.Activate.readKerasReLU,
         "Rescaling": Op.Affine.readKeras,
         "Reshape": Op.Reshape.readKeras,
-        "Resizing": Op.Upsample.readKerasResizing,
+        "Resizing": Op.Resize.readKeras,
         "SeparableConv2D": Op.Conv2d.readKerasSeparable,
         "SeparableConvolution2D": Op.Conv2d.readKerasSeparable,
         "Softmax": Op.Softmax.readKeras,

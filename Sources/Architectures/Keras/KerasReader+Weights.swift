@@ -14,7 +14,12 @@ extension KerasReader {
         for index in graph.nodes.indices {
             for position in graph.nodes[index].parameters.indices {
                 let parameter = graph.nodes[index].parameters[position]
-                let name = renames[parameter.name] ?? parameter.name
+                var name = renames[parameter.name] ?? parameter.name
+                if let (call, layer) = calls[graph.nodes[index].name],
+                    name.hasPrefix(call + "/")
+                {
+                    name = layer + name.dropFirst(call.count)
+                }
                 graph.nodes[index].parameters[position].name = name
                 if let file = fileName(of: name) { files[file] = name }
             }
@@ -64,8 +69,8 @@ extension KerasReader {
     mutating func constant(_ variable: String, of call: KerasCall) throws -> [Float]? {
         let candidates =
             [
-                call.name, call.layer.name,
-                call.name.split(separator: "/").suffix(2).joined(separator: "/"),
+                call.path, call.layer.name,
+                call.path.split(separator: "/").suffix(2).joined(separator: "/"),
             ] + ["normalization"]
         for candidate in candidates {
             guard let tensor = state["\(candidate)/\(variable)"] else { continue }

@@ -33,7 +33,8 @@ struct KerasReader {
     private(set) var remarks: [Remark] = []
     /// Every name that a file may use for the weights of a layer, by the layer's own.
     private(set) var aliases: [String: [String]] = [:]
-    private var weighted: Set<String> = []
+    /// Of nodes that a later call of a layer made: the call's name in the graph, and the layer's own.
+    private(set) var calls: [String: (call: String, layer: String)] = [:]
 
     init(input: Shape, inputName: String, state: StateDict, isKeras3: Bool) throws {
         builder = try GraphBuilder(naming: .keras, input: input, inputName: inputName)
@@ -46,13 +47,18 @@ struct KerasReader {
     struct Place {
         var names: [String] = []
         var groups: [String] = []
+        /// The names in the graph, where each call has one of its own.
+        var nodes: [String] = []
 
         var depth: Int { names.count }
         /// The model's own name.
         var name: String { names.last ?? "model" }
 
-        fileprivate func entering(_ entry: Entry) -> Place {
-            Place(names: names + [entry.layer.name], groups: groups + [entry.group])
+        fileprivate func entering(_ entry: Entry, call number: Int = 0) -> Place {
+            let name = entry.layer.name
+            return Place(
+                names: names + [name], groups: groups + [entry.group],
+                nodes: nodes + [number == 0 ? name : "\(name)_call\(number)"])
         }
         fileprivate func fail(_ reason: String) -> ArchitectureError {
             .keras(layer: name, reason: reason)
@@ -213,11 +219,8 @@ struct KerasReader {
         _ entry: Entry, number: Int, at place: Place, inputs: [Int]
     ) throws -> [Int] {
         let layer = entry.layer
-        let inner = place.entering(entry)
-        if entry.isModel {
-            guard number == 0 else { throw layer.fail("the model is used twice") }
-            return try model(entry.json, at: inner, inputs: inputs)
-        }
+        let inner = place.entering(entry, call: number)
+        if entry.isModel { return try model(entry.json, at: inner, inputs: inputs) }
         let full = inner.names.joined(separator: "/")
         if let mode = layer.quantization {
             throw ArchitectureError.quantized(mode: mode, names: [full])
@@ -227,16 +230,18 @@ struct KerasReader {
         }
         let arguments =
             entry.calls.indices.contains(number) ? entry.calls[number] : KerasArguments()
+        let name = inner.nodes.joined(separator: "/")
         let call = KerasCall(
-            layer: layer, name: number == 0 ? full : "\(full)_call\(number)", inputs: inputs,
-            shape: builder.shapes[first], operands: arguments.operands,
-            options: arguments.options)
+            layer: layer, name: name, path: full, inputs: inputs, shape: builder.shapes[first],
+            operands: arguments.operands, options: arguments.options)
         let before = builder.nodes.count
         builder.stage = Self.stage(inner.names)
         let result = try add(call, hasConstants: arguments.hasConstants)
-        if builder.nodes[before...].contains(where: { !$0.parameters.isEmpty }) {
-            guard weighted.insert(full).inserted else {
-                throw layer.fail("its weights are used twice, which a graph cannot say")
+        let weighted = builder.nodes[before...].filter { !$0.parameters.isEmpty }
+        if !weighted.isEmpty {
+            // Every call of a layer reads the same weights.
+            if name != full {
+                for node in weighted { calls[node.name] = (name, full) }
             }
             // What files call it: all names; Keras 3's groups; only the outermost and itself.
             aliases[full] = [

@@ -10,6 +10,8 @@ struct ONNXEntry {
     private(set) var values: [String: ONNXValue] = [:]
     private(set) var held: [Int: Tensor] = [:]
     private(set) var hasFixedSize = true
+    /// The number of images that the file was exported for; 1 for any number.
+    private(set) var batch = 1
     /// The largest size of an image that a file says; others are taken for any size.
     private static let sizes = 1...65536
 
@@ -43,6 +45,7 @@ struct ONNXEntry {
                 node: inputs[0].name, reason: "expected an input (N, C, H, W), got \(Shape(sizes))")
         }
         func size(_ value: Int) -> Int { Self.sizes ~= value ? value : 224 }
+        batch = max(sizes[0], 1)
         hasFixedSize = order[2...].allSatisfy { Self.sizes ~= sizes[$0] }
         builder = try GraphBuilder(
             naming: .torch,

@@ -14,6 +14,8 @@ struct ONNXReader {
     let opset: Int
     /// Whether the sizes are those of the values that come, and not of one image of any size.
     let hasFixedSize: Bool
+    /// The number of images that the file was exported for; 1 for any number.
+    let batch: Int
     /// The tensors that the file is run on; nil where it is read for others to come.
     let feed: ONNXFeed?
     /// The numbers of the inputs of the graph, where they are known.
@@ -53,6 +55,7 @@ struct ONNXReader {
             feed: feed)
         builder = entry.builder
         hasFixedSize = entry.hasFixedSize
+        batch = entry.batch
         held = entry.held
         values.merge(entry.values) { _, given in given }
         self.values = values

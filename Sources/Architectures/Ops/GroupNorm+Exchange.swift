@@ -47,6 +47,22 @@ extension Op.GroupNorm: ExportableOp {
             weights: try model.weights(of: site.node))
     }
 
+    /// `GroupNormalization` of the channels, −1 group being one for each.
+    static func readKeras(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {
+        try call.requireLastAxis()
+        guard call.layer.flag("scale", or: true), call.layer.flag("center", or: true) else {
+            throw call.fail("it has no scale or no offset")
+        }
+        let channels = call.shape[1]
+        let stated = try call.layer.integer("groups", or: 32)
+        let groups = stated == -1 ? channels : stated
+        guard groups > 0, channels % groups == 0 else {
+            throw call.fail("its \(stated) groups do not divide \(channels) channels")
+        }
+        let epsilon = Float(try call.layer.number("epsilon", or: 1e-3))
+        return try reader.add(.groupNorm(groups: groups, epsilon: epsilon), for: call)
+    }
+
     /// `InstanceNormalization`.
     static func readONNXInstance(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
         let x = try reader.operand(of: node)

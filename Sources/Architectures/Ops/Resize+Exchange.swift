@@ -49,19 +49,6 @@ extension Op.Resize: ExportableOp {
         }
     }
 
-    func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
-        guard case .sizes(let height, let width) = target, coordinates == .halfPixel,
-            !excludesOutside, mode == .linear || antialiases == false && mode == .nearest
-        else { throw site.unsupported("this rule of resizing") }
-        guard mode == .linear else { throw site.unsupported("resizing to the nearest sample") }
-        return model.layer(
-            "Resizing", at: site,
-            config: [
-                "height": .integer(height), "width": .integer(width), "interpolation": "bilinear",
-                "antialias": .bool(antialiases), "data_format": "channels_last",
-            ])
-    }
-
     /// `Resize` and `Upsample` of rows and columns; nil where it is more, or by another rule.
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int? {
         let x = try reader.operand(of: node)

@@ -89,48 +89,4 @@ extension Op.Upsample: ExportableOp {
             height: size.height, width: size.width, bilinear: kind == "bilinear")
         return try reader.add(op, for: call)
     }
-
-    /// `Resizing`, which may keep an aspect ratio in ways that graft does not know.
-    static func readKerasResizing(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {
-        let layer = call.layer
-        guard !layer.flag("crop_to_aspect_ratio", or: false),
-            !layer.flag("pad_to_aspect_ratio", or: false)
-        else { throw call.fail("it keeps the aspect ratio, which graft does not run") }
-        let size = [try layer.integer("height", or: 0), try layer.integer("width", or: 0)]
-        return try resized(
-            call, to: size, by: layer.config["interpolation"]?.string ?? "bilinear", in: &reader)
-    }
-
-    /// The functions `image.resize` and `resize`.
-    static func readKerasResize(_ call: KerasCall, in reader: inout KerasReader) throws -> Int? {
-        let interpolation = call.setting("method") ?? call.setting("interpolation")
-        return try resized(
-            call, to: call.setting("size")?.array?.map { $0.integer ?? 0 } ?? [],
-            by: interpolation?.string ?? "bilinear", in: &reader)
-    }
-
-    /// A map of another size: the same, or one that is larger by whole factors.
-    private static func resized(
-        _ call: KerasCall, to size: [Int], by interpolation: String, in reader: inout KerasReader
-    ) throws -> Int {
-        let shape = call.shape
-        guard shape.rank == 4, size.count == 2, size.allSatisfy({ (1...65536).contains($0) }) else {
-            throw call.fail("its size must be two whole numbers")
-        }
-        guard reader.hasFixedSize else {
-            throw call.fail("it resizes an input of any size, which graft does not run")
-        }
-        if size == [shape[2], shape[3]] { return call.x }
-        guard shape[2] > 0, shape[3] > 0, size[0] % shape[2] == 0, size[1] % shape[3] == 0,
-            interpolation == "bilinear" || interpolation == "nearest"
-        else {
-            throw call.fail(
-                "it resizes \(shape[2]) × \(shape[3]) to \(size[0]) × \(size[1]) "
-                    + "(\(interpolation)), which graft does not run")
-        }
-        let op = Op.upsample(
-            height: size[0] / shape[2], width: size[1] / shape[3],
-            bilinear: interpolation == "bilinear")
-        return try reader.add(op, for: call)
-    }
 }

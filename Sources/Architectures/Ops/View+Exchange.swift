@@ -12,6 +12,20 @@ extension Op.Transpose: ExportableOp {
         throw site.unsupported("the order \(order) of axes")
     }
 
+    /// `Permute`, which counts rows, columns and channels from 1.
+    static func readKeras(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {
+        let dims = call.layer.config["dims"]?.array?.compactMap(\.integer) ?? []
+        // The axes of a map in Keras' order, by their places in the graph's.
+        let axes = call.shape.rank == 4 ? [0, 2, 3, 1] : Array(0..<call.shape.rank)
+        guard dims.sorted() == Array(1..<call.shape.rank) else {
+            throw call.fail("its `dims` \(dims) are no order of the axes of \(call.shape)")
+        }
+        var order = axes
+        for (place, axis) in dims.enumerated() { order[axes[place + 1]] = axes[axis] }
+        order[0] = 0
+        return try reader.add(.transpose(order), for: call)
+    }
+
     func isNonNegative(reading inputs: [Bool]) -> Bool { inputs.allSatisfy(\.self) }
 
     /// `Transpose`; without an order the axes are reversed.
@@ -36,11 +50,16 @@ extension Op.View: ExportableOp {
 
     /// `Reshape` to known sizes.
     static func readONNX(_ node: ONNXNode, in reader: inout ONNXReader) throws -> Int {
-        guard let sizes = try node.integers(at: 1) else { throw node.fail("its shape is computed") }
+        guard var sizes = try node.integers(at: 1) else { throw node.fail("its shape is computed") }
         guard node.integer("allowzero", or: 0) == 0 || !sizes.contains(0) else {
             throw node.fail("it makes an empty value")
         }
         let x = try reader.operand(of: node)
+        // A file for several images at once says how many: any number is read, one by one.
+        if reader.batch > 1, sizes.first == reader.batch, reader.shape(of: x).dimensions.first == 1
+        {
+            sizes[0] = 1
+        }
         return try reader.emit(.view(sizes), for: node, reading: [x])
     }
 

@@ -30,9 +30,17 @@ extension Window {
 
     /// The window of an ONNX node with a kernel of this height and width, over the map of node `x`.
     init(_ node: ONNXNode, kernel: [Int], over x: Int, in reader: ONNXReader) throws {
-        let strides = node.integers("strides") ?? [1, 1]
-        let dilations = node.integers("dilations") ?? [1, 1]
-        let pads = node.integers("pads") ?? [0, 0, 0, 0]
+        // A row is a map of one.
+        let isRow = kernel.count == 1
+        func both(_ sizes: [Int]?) -> [Int] {
+            guard isRow else { return sizes ?? [1, 1] }
+            return [1] + (sizes ?? [1])
+        }
+        let strides = both(node.integers("strides"))
+        let dilations = both(node.integers("dilations"))
+        let kernel = both(kernel)
+        var pads = node.integers("pads") ?? [Int](repeating: 0, count: isRow ? 2 : 4)
+        if isRow, pads.count == 2 { pads = [0, pads[0], 0, pads[1]] }
         let misfit = node.fail("its window is not two-dimensional")
         guard kernel.count == 2, strides.count == 2, dilations.count == 2, pads.count == 4 else {
             throw misfit

@@ -4,6 +4,9 @@
 
 #include <curl/curl.h>
 
+/* An enumerator in old versions and a macro in new ones, which Swift imports as different types. */
+static const long graft_curl_netrc_optional = CURL_NETRC_OPTIONAL;
+
 typedef size_t (*graft_curl_sink)(char *bytes, size_t size, size_t count, void *context);
 typedef int (*graft_curl_progress)(
     void *context, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now);
