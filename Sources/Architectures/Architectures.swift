@@ -76,11 +76,17 @@ public enum Architectures {
         _ state: StateDict, _ name: String?, _ input: Extent?, _ backboneOnly: Bool
     ) throws -> Match {
         guard let bare = CheckpointNames.unwrapped(state) else {
-            return try search(state, name, input, backboneOnly)
+            return try search(
+                state, named: name, input: input, backboneOnly: backboneOnly)
         }
-        let plain = Result { try search(state, name, input, backboneOnly) }
+        let plain = Result {
+            try search(
+                state, named: name, input: input, backboneOnly: backboneOnly)
+        }
         if case .success(let match) = plain, match.graph.classes != nil { return match }
-        guard var match = try? search(bare.state, name, input, backboneOnly),
+        guard
+            var match = try? search(
+                bare.state, named: name, input: input, backboneOnly: backboneOnly),
             (try? plain.get()) == nil || match.graph.classes != nil
         else { return try plain.get() }
         match.weights.remarks.insert(
@@ -89,7 +95,7 @@ public enum Architectures {
     }
 
     private static func search(
-        _ state: StateDict, _ name: String?, _ input: Extent?, _ backboneOnly: Bool
+        _ state: StateDict, named name: String?, input: Extent?, backboneOnly: Bool
     ) throws -> Match {
         guard state.axes != .tflite else { throw ArchitectureError.tensorsOnly(format: "TFLite") }
         guard let name else {

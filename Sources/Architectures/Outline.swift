@@ -40,7 +40,7 @@ struct Outline: Sendable {
                 .map { Self.extents($0.shape) })
     }
 
-    /// The network without its classifier, for images of so many channels.
+    /// The network without its classifier, for images of this number of channels.
     func backbone(channels: Int, input: Extent?) -> Graph {
         guard channels != 3 else { return backbone }
         return (try? architecture.graph(top: false, input: input, channels: channels)) ?? backbone

@@ -81,13 +81,7 @@ public enum KerasConfig {
             let isFixed = sizes[1...2].allSatisfy { $0.integer != nil }
             return (name ?? "input", [1, channels, extents[0], extents[1]], isFixed)
         }
-        let kind = root["class_name"]?.string ?? "?"
-        guard
-            ["Functional", "Model", "Sequential"].contains(kind) || root["config"]?["layers"] != nil
-        else {
-            throw ArchitectureError.keras(
-                layer: kind, reason: "its class is Python code, which is never run")
-        }
+        try requireLayers(root)
         if let other, other.count > 1,
             let shape = try? JSONTree.array(Array(other.dropFirst())).text()
         {
@@ -97,6 +91,16 @@ public enum KerasConfig {
         }
         throw ArchitectureError.keras(
             layer: "model", reason: "its first layer says no input of (height, width, channels)")
+    }
+
+    /// Throws where a model is of a class of its own, which is code and says no layers.
+    private static func requireLayers(_ root: JSONTree) throws {
+        let kind = root["class_name"]?.string ?? "?"
+        guard !["Functional", "Model", "Sequential"].contains(kind),
+            root["config"]?["layers"] == nil
+        else { return }
+        let reason = "its class is Python code, which is never run"
+        throw ArchitectureError.keras(layer: kind, reason: reason)
     }
 
     /// The size that the first `Resizing` layer among these makes.
@@ -206,6 +210,13 @@ struct KerasLayerConfig {
     func requireChannelsLast() throws {
         if let format = config["data_format"]?.string, format != "channels_last" {
             throw fail("its data format is `\(format)`, expected `channels_last`")
+        }
+    }
+
+    /// Throws unless a normalisation has both of its weights.
+    func requireScaleAndOffset() throws {
+        guard flag("scale", or: true), flag("center", or: true) else {
+            throw fail("it has no scale or no offset")
         }
     }
 

@@ -50,9 +50,7 @@ extension Op.GroupNorm: ExportableOp {
     /// `GroupNormalization` of the channels, −1 group being one for each.
     static func readKeras(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {
         try call.requireLastAxis()
-        guard call.layer.flag("scale", or: true), call.layer.flag("center", or: true) else {
-            throw call.fail("it has no scale or no offset")
-        }
+        try call.layer.requireScaleAndOffset()
         let channels = call.shape[1]
         let stated = try call.layer.integer("groups", or: 32)
         let groups = stated == -1 ? channels : stated

@@ -64,9 +64,7 @@ extension Op.LayerNorm: ExportableOp {
 
     static func readKeras(_ call: KerasCall, in reader: inout KerasReader) throws -> Int {
         try call.requireLastAxis()
-        guard call.layer.flag("scale", or: true), call.layer.flag("center", or: true) else {
-            throw call.fail("it has no scale or no offset")
-        }
+        try call.layer.requireScaleAndOffset()
         let epsilon = Float(try call.layer.number("epsilon", or: 1e-3))
         return try reader.add(.layerNorm(epsilon: epsilon), for: call)
     }

@@ -102,17 +102,19 @@ extension Op.Resize {
 }
 
 extension Op.Resize {
-    func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
-        guard case .sizes(let height, let width) = target, coordinates == .halfPixel else {
-            throw site.unsupported("this rule of resizing")
-        }
-        let interpolation: String
+    /// Keras' name of the rule by which pixels between samples are found; nil if it has none.
+    private var kerasInterpolation: String? {
         switch mode {
-        case .nearest where rounding == .roundPreferCeil && !antialiases: interpolation = "nearest"
-        case .linear where excludesOutside || !antialiases: interpolation = "bilinear"
-        case .cubic where cubic == -0.5 && excludesOutside: interpolation = "bicubic"
-        case .nearest, .linear, .cubic: throw site.unsupported("this rule of resizing")
+        case .nearest: rounding == .roundPreferCeil && !antialiases ? "nearest" : nil
+        case .linear: excludesOutside || !antialiases ? "bilinear" : nil
+        case .cubic: cubic == -0.5 && excludesOutside ? "bicubic" : nil
         }
+    }
+
+    func write(at site: KerasSite, to model: inout KerasModel) throws -> Int {
+        guard case .sizes(let height, let width) = target, coordinates == .halfPixel,
+            let interpolation = kerasInterpolation
+        else { throw site.unsupported("this rule of resizing") }
         return model.layer(
             "Resizing", at: site,
             config: [

@@ -18,7 +18,7 @@ extension Op.Transpose: ExportableOp {
         // The axes of a map in Keras' order, by their places in the graph's.
         let axes = call.shape.rank == 4 ? [0, 2, 3, 1] : Array(0..<call.shape.rank)
         guard dims.sorted() == Array(1..<call.shape.rank) else {
-            throw call.fail("its `dims` \(dims) are no order of the axes of \(call.shape)")
+            throw call.fail("its `dims` \(dims) do not order the axes of \(call.shape)")
         }
         var order = axes
         for (place, axis) in dims.enumerated() { order[axes[place + 1]] = axes[axis] }
