@@ -26,13 +26,13 @@ extension Op.Resize {
         guard layer.flag("crop_to_aspect_ratio", or: false) else {
             return try resized(call, to: request, shape: call.shape, reading: call.x, in: &reader)
         }
-        guard reader.hasFixedSize else {
-            throw call.fail("it crops an input of any size, which graft does not run")
-        }
         let (rows, columns) = (call.shape[2], call.shape[3])
         let height = min(rows, columns * request.height / request.width)
         let width = min(columns, rows * request.width / request.height)
-        guard height > 0, width > 0 else { throw call.fail("it leaves nothing of \(call.shape)") }
+        guard reader.hasFixedSize, height > 0, width > 0 else {
+            let whole = reader.hasFixedSize ? "\(call.shape)" : "an input of any size"
+            throw call.fail("it crops \(whole), which graft does not run")
+        }
         let top = (rows - height) / 2
         let left = (columns - width) / 2
         let crop = Padding(
