@@ -206,22 +206,23 @@ public enum Models {
             try entry ?? Registry.publication(ofArchitecture: found.name)
         let labels = try publication?.labels.map { try Registry.labels($0) } ?? []
         let published = graph.inputChannels == 3 ? publication?.input?.preprocessing : nil
+        let isPublication = entry != nil || publication?.isOfFile(sha256: fetched.sha256) == true
         var model = Model(
             graph: graph, weights: weights,
             preprocessing: published ?? .unknown(for: graph, found.defaultInput),
             labels: graph.classes == labels.count ? labels : [],
             source: Model.Source(
-                reference: reference, sha256: fetched.sha256, licence: publication?.licence))
+                reference: reference, sha256: fetched.sha256,
+                licence: isPublication ? publication?.licence : nil))
         try model.adopt(
             metadata: [:], companions: companions, isClassifier: true,
             isPrepared: published != nil)
         // Somebody's own weights may have been trained on images that were prepared otherwise.
-        if entry == nil, let published, let publication, companions?.preprocessing == nil,
-            publication.digest != "sha256:" + fetched.sha256
-        {
+        if !isPublication, let published, let publication, companions?.preprocessing == nil {
+            let names = model.labels == labels && !labels.isEmpty ? ", with its labels" : ""
             model.notes.append(
                 "how pixels were prepared is not known: taken as for `\(publication.name)` "
-                    + "(\(published.summary)); `--preprocess` sets it (caffe, tf, torch, half, unit, "
+                    + "(\(published.summary))\(names); `--preprocess` sets it (caffe, tf, torch, half, unit, "
                     + "clip, none, or a file)")
         }
         return (model.read(from: fetched.path), false)
@@ -245,6 +246,17 @@ extension Preprocessing {
         return .squash(
             height: input.height, width: input.width,
             none.forChannels(graph.inputChannels) ?? none)
+    }
+}
+
+extension RegistryEntry {
+    /// Whether a file of this digest is the published one.
+    fileprivate func isOfFile(sha256: String) -> Bool {
+        guard let parts = digest?.split(separator: ":"), parts.count == 2, !parts[1].isEmpty else {
+            return false
+        }
+        return parts[0] == "sha256" && parts[1] == sha256
+            || parts[0] == "sha256-prefix" && sha256.hasPrefix(parts[1])
     }
 }
 

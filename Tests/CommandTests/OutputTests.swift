@@ -32,7 +32,7 @@ import Testing
 
     @Test(arguments: [
         "--version", "--help", "help convert", "--generate-completion-script bash", "models",
-        "models --json", "cache path", "cache ls", "inspect model.safetensors",
+        "models --json", "cache path", "cache ls --json", "inspect model.safetensors",
         "inspect model.safetensors --json", "summary graft/tiny", "summary graft/tiny --json",
         "convert graft/tiny -o copy.safetensors", "draw shapes --count 6 --size 32",
         "diff model.safetensors model.safetensors", "fetch model.safetensors",
