@@ -70,7 +70,8 @@ enum KerasNames {
             let all = ["gamma", "beta", "moving_mean", "moving_variance"]
             // Without scale there is no gamma (Inception); the last two are always there.
             names = Array(all.suffix(count))
-        case "layer_normalization", "group_normalization": names = Array(["gamma", "beta"].prefix(count))
+        case "layer_normalization", "group_normalization":
+            names = Array(["gamma", "beta"].prefix(count))
         case "normalization": names = ["mean", "variance", "count"]
         case "embedding": names = ["embeddings"]
         case "p_re_lu": names = ["alpha"]
