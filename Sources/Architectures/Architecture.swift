@@ -144,9 +144,10 @@ public struct Architecture: Sendable {
             let own = other.marker.prefix { $0 != "." } + "."
             let bare = other.marker.dropFirst(own.count)
             let isBare = !state.tensors.keys.contains { $0.hasPrefix(other.marker) }
-            guard !isBare || state.tensors.keys.contains(where: { $0.hasPrefix(bare) }) else {
-                continue
-            }
+            guard
+                !isBare || bare.hasSuffix(".")
+                    && state.tensors.keys.contains(where: { $0.hasPrefix(bare) })
+            else { continue }
             var names = other.names(of: self)
             if isBare {
                 names = Dictionary(
