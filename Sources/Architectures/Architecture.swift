@@ -145,8 +145,9 @@ public struct Architecture: Sendable {
             let bare = other.marker.dropFirst(own.count)
             let isBare = !state.tensors.keys.contains { $0.hasPrefix(other.marker) }
             guard
-                !isBare || bare.hasSuffix(".")
-                    && state.tensors.keys.contains(where: { $0.hasPrefix(bare) })
+                !isBare
+                    || bare.hasSuffix(".")
+                        && state.tensors.keys.contains(where: { $0.hasPrefix(bare) })
             else { continue }
             var names = other.names(of: self)
             if isBare {
