@@ -234,7 +234,15 @@ for model in json.load(open(catalogue.parent / "transformers/timm-transformers.j
     architecture = f"timm/{model['architecture']}"
     usable = normalization(model) and model["crop_mode"] in ("center", "squash")
     found = network(architecture, model["num_classes"] > 0) if usable else None
-    put("timm-vision_transformer", **timm_row(model, usable, found))
+    row = timm_row(model, usable, found)
+    if found:
+        # The catalogue counts those of another tag's classes.
+        classes, width = found["output"][-1], found["features"][-1]
+        heads = 2 if "distilled" in architecture else 1
+        row["parameters"] = sum(w["trainable"] and math.prod(w["shape"]) for w in found["weights"])
+        if model["num_classes"]:
+            row["parameters"] += heads * (width + 1) * (model["num_classes"] - classes)
+    put("timm-vision_transformer", **row)
 
 for model in json.load(open(catalogue.parent / "transformers/torchvision-transformers.json"))["entries"]:
     architecture = f"torchvision/{model['model']}"

@@ -32,13 +32,15 @@ import Testing
             #expect(schemes.contains { entry.url.hasPrefix($0) })
             #expect(formats.contains(entry.format))
             if let input = entry.input {
-                #expect(["caffe", "tf", "torch", "half", "none"].contains(input.normalization))
+                let presets = ["caffe", "tf", "torch", "half", "clip", "none"]
+                #expect(presets.contains(input.normalization))
                 #expect(["squash", "centerCrop"].contains(input.resize))
                 #expect((input.resize == "centerCrop") == (input.shorterSide != nil))
             }
             if entry.architecture != nil {
                 #expect(entry.input != nil)
-                #expect(entry.top == (entry.labels != nil))
+                // Towers of CLIP end in a projection; files of 21,000 classes name none.
+                #expect(entry.top == (entry.labels != nil || entry.classes != nil))
             }
             if let digest = entry.digest {
                 let parts = digest.split(separator: ":").map(String.init)
@@ -56,7 +58,10 @@ import Testing
     @Test func parametersAreThoseOfTheNetworks() throws {
         for entry in registry.entries {
             guard let name = entry.architecture else { continue }
-            let graph = try Architectures.named(name).graph(top: entry.top)
+            // A table of positions has as many rows as the size of the images asks for.
+            let graph = try Architectures.named(name).graph(
+                top: entry.top, classes: entry.classes ?? 1000,
+                input: entry.input.map { Extent($0.height, $0.width) })
             #expect(graph.depth == entry.depth, "\(entry.name)")
             // PyTorch's publishers count what learns.
             let all = entry.format == "keras-h5"

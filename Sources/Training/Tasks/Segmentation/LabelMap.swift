@@ -55,7 +55,9 @@ struct LabelMap: Sendable, Hashable {
 
     /// Fills the pixels whose centres are inside of a polygon, by the even–odd rule.
     private mutating func fill(_ points: [(x: Double, y: Double)], with value: UInt8) {
-        guard points.count > 2, points.allSatisfy({ $0.x.isFinite && $0.y.isFinite }) else {
+        // Beyond any image; the differences of larger numbers overflow.
+        let reach = -1e9...1e9
+        guard points.count > 2, points.allSatisfy({ reach ~= $0.x && reach ~= $0.y }) else {
             return
         }
         let top = points.map(\.y).min() ?? 0
@@ -122,8 +124,12 @@ private struct MaskBits {
     init(_ mask: AnnotationMask, size: PixelSize) throws {
         switch mask {
         case .runs(let runs, let width, let height):
+            let found = PixelSize(width: width, height: height)
+            guard found == size else {
+                throw MaskError.otherSize("run lengths", expected: size, found: found)
+            }
             (self.width, self.height) = (width, height)
-            var bits = [Bool](repeating: false, count: max(width, 0) * max(height, 0))
+            var bits = [Bool](repeating: false, count: width * height)
             var at = 0
             for (index, run) in runs.enumerated() where run > 0 && at < bits.count {
                 let end = min(bits.count - at, run) + at
