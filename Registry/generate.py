@@ -232,7 +232,9 @@ for model in json.load(open(catalogue.parent / "transformers/timm-transformers.j
     if not model["hf_hub_id"] or not model["architecture"].startswith(("vit_", "deit")):
         continue
     architecture = f"timm/{model['architecture']}"
-    usable = normalization(model) and model["crop_mode"] in ("center", "squash")
+    # Squashed and then cropped is neither of the ways that a row can say.
+    usable = normalization(model) and (
+        model["crop_mode"] == "center" or model["crop_mode"] == "squash" and model["crop_pct"] == 1)
     found = network(architecture, model["num_classes"] > 0) if usable else None
     row = timm_row(model, usable, found)
     if found:

@@ -201,6 +201,9 @@ protocol Blueprint: Sendable {
     func adapted(to state: StateDict) -> any Blueprint
     /// The table of positions, where there is one: it has rows for one size of image.
     var positions: Positions? { get }
+    /// The weight that reads the image, with its shape but for the channels, where it tells files of other networks
+    /// apart at once.
+    var firstWeight: (name: String, shape: Shape)? { get }
     /// The numbers that follow from the size of the image and that files do not hold, by name.
     func constants(at input: Extent) -> [String: LazyTensor]
 }
@@ -215,6 +218,7 @@ extension Blueprint {
     func kerasModel(of name: String) -> String? { nil }
     func adapted(to state: StateDict) -> any Blueprint { self }
     var positions: Positions? { nil }
+    var firstWeight: (name: String, shape: Shape)? { nil }
     func constants(at input: Extent) -> [String: LazyTensor] { [:] }
 }
 

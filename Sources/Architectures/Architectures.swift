@@ -217,6 +217,7 @@ public enum Architectures {
             // Only Keras writes files in Keras' order of axes.
             guard state.axes == .torch || architecture.naming == .keras else { continue }
             let own = architecture.renamed(state)
+            guard architecture.mayBe(own) else { continue }
             let architecture = architecture.sized(as: own)
             let renamed = (try? architecture.placed(own, at: nil)) ?? own
             if fit(architecture, renamed, input: nil) != nil {

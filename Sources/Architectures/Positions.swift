@@ -127,6 +127,14 @@ extension Positions {
 }
 
 extension Architecture {
+    /// Whether a file's first weight is not that of another network: what costs less to ask than a graph.
+    func mayBe(_ state: StateDict) -> Bool {
+        guard let first = blueprint.firstWeight else { return true }
+        let shape = state[dialect?.spell(first.name) ?? first.name]?.shape
+        return shape?.rank == 4 && shape?[0] == first.shape[0] && shape?[2] == first.shape[2]
+            && shape?[3] == first.shape[3]
+    }
+
     /// The network for the size of image that `state` was trained with, where a table of positions says it.
     func sized(as state: StateDict) -> Architecture {
         guard let positions, let table = state[positions.name],
@@ -166,8 +174,15 @@ extension Architectures {
         }
         let other = try architecture.graph(
             top: graph.logits != nil, classes: graph.classes ?? 1000, input: input)
-        guard other.parameters.map(\.name) == graph.parameters.map(\.name) else { return nil }
+        guard other.learnedNames == graph.learnedNames else { return nil }
         let own = architecture.renamed(weights)
         return (other, try other.bound(try architecture.placed(own, at: input)))
+    }
+}
+
+extension Graph {
+    /// The names of its weights but for constants, which may be others at another size.
+    fileprivate var learnedNames: [String] {
+        parameters.filter { $0.role != .constant }.map(\.name)
     }
 }

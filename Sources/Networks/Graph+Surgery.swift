@@ -66,7 +66,7 @@ extension Graph {
     /// The network up to and with node `node`, and the rest as a network that reads its value.
     ///
     /// The suffix begins with an input called like the cut. If the value there is a vector, that
-    /// input is (N, C, 1, 1) and a `flatten` follows it.
+    /// input is (N, C, 1, 1) and a `flatten` follows it; tokens are an input (N, T, C).
     public func split(at node: Int) throws(NetworkError) -> (prefix: Graph, suffix: Graph) {
         guard nodes.indices.contains(node) else {
             throw .invalidGraph("cannot cut at layer \(node) of \(nodes.count)")
@@ -85,7 +85,15 @@ extension Graph {
         let prefix = Graph(
             name: name, nodes: Array(nodes[...node]), output: node, features: node,
             logits: logits == node ? node : nil, naming: naming)
-        var rest = [Node(name: cut.name, op: .input(channels: shape[1]), inputs: [])]
+        // Tokens have no map to be taken for: their number is that of the size this graph is for.
+        let entry: Op =
+            shape.rank == 3
+            ? .input(
+                OpenType(
+                    element: .f32,
+                    sizes: [.unknown("batch")] + shape.dimensions.dropFirst().map { .number($0) }))
+            : .input(channels: shape[1])
+        var rest = [Node(name: cut.name, op: entry, inputs: [])]
         if shape.rank == 2 {
             rest.append(
                 Node(name: cut.name + "_vector", op: .flatten(channelsLast: false), inputs: [0]))

@@ -53,6 +53,15 @@ public struct Graph: Sendable, Hashable {
             let op = nodes[index].op
             if case .linear(let linear) = op { return linear.outputs }
             if case .conv2d(let convolution) = op { return convolution.outputs }
+            if case .add = op {
+                // The sum of several heads.
+                let counts = nodes[index].inputs.map { input -> Int? in
+                    guard nodes.indices.contains(input), case .linear(let head) = nodes[input].op
+                    else { return nil }
+                    return head.outputs
+                }
+                return Set(counts).count == 1 ? counts[0] : nil
+            }
             guard op.rule.keepsScores else { return nil }
             // Nodes read only what is before them, so that this ends.
             node = nodes[index].inputs.first.flatMap { $0 < index ? $0 : nil }

@@ -27,7 +27,8 @@ struct ExchangeTests {
     private static let vector: [Op] = [.globalAveragePool(keepsDimensions: false)]
 
     static let shared: [Case] =
-        Activation.allCases.map { Case(op: .activation($0)) } + [
+        // Neither has OpenAI's GELU as one step.
+        Activation.allCases.filter { $0 != .quickGELU }.map { Case(op: .activation($0)) } + [
             Case(op: .conv2d(outputs: 4, window: Window(kernel: 3), groups: 1, bias: true)),
             Case(op: .conv2d(outputs: 6, window: Window(kernel: 3), groups: 3, bias: false)),
             // ONNX' usual momentum is 0.9, counted the other way.

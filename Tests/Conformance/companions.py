@@ -100,7 +100,7 @@ def transformers_folders():
     graft("run", folder / "bare.safetensors", "--input", folder / "x.npy", "--output", folder / "y.npy")
     with torch.no_grad():
         features = model.resnet(inputs).pooler_output.flatten(1).numpy()
-    report.within("transformers, a bare ResNetModel", np.abs(np.load(folder / "y.npy") - features).max() / np.abs(features).max(), 2e-5)
+    report.within("transformers, a bare ResNetModel", np.abs(np.load(folder / "y.npy") - features).max() / np.abs(features).max(), 2e-4)
     # What a caller says goes first.
     plain = json.loads(graft("predict", place, paths[0], "--labels", "a,b,c,d,e", "--preprocess", "torch", "--json"))
     names = {p["label"] for p in plain["photos"][0]["predictions"]}

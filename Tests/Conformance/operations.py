@@ -157,7 +157,7 @@ def heads(packed=True, causal=False, bias=None, keys=4, scale=None):
         else:
             q, k, v = F.linear(tokens, w["q.matrix"]), F.linear(others, w["k.matrix"]), F.linear(others, w["v.matrix"])
         q, k, v = (t.reshape(n, t.shape[1], 2, -1).transpose(1, 2) for t in (q, k, v))
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=w["bias"] if bias else None, is_causal=causal, scale=scale)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=w["bias"].reshape((1,) * (4 - len(bias)) + bias) if bias else None, is_causal=causal, scale=scale)
         return out.transpose(1, 2).reshape(n, 4, -1)
 
     return build, run
@@ -199,7 +199,7 @@ CASES = {
     "attention": (attention, torch_attention),
     "attention in one": heads(), "attention of three": heads(packed=False, keys=6, scale=0.3),
     "attention causal": heads(causal=True), "attention by head": heads(bias=(2, 4, 4)),
-    "attention by sample": heads(packed=False, keys=5, bias=(2, 1, 4, 5)), "attention by key": heads(bias=(4,)),
+    "attention by query": heads(packed=False, keys=5, bias=(1, 1, 4, 5)), "attention by key": heads(bias=(4,)),
     "quick GELU": one({"activation": {"_0": "quickGELU"}}, lambda x: x * (1.702 * x).sigmoid()),
     "abs": unary("abs", torch.abs), "neg": unary("neg", torch.neg), "exp": unary("exp", torch.exp),
     "log": unary("log", torch.log, True), "sqrt": unary("sqrt", torch.sqrt, True),

@@ -28,7 +28,7 @@ private let all: [Op] = [
     .localResponseNorm(size: 5, alpha: 1e-4, beta: 0.75, bias: 1),
     .padAxes(before: [0, 1], after: [2, 0], mode: .reflect),
     .resize(to: .sizes(height: 4, width: 5), mode: .cubic),
-    .attention(heads: 3, scale: 0.5, isCausal: true), .activation(.quickGELU),
+    .attention(heads: 3, scale: 0.5, isCausal: true),
     .gatherElements(axis: 1),
     .gatherND(batch: 1), .scatterElements(axis: 0, reduction: .add), .scatterND(),
     .cumulate(.product, axis: 2, isReversed: true),

@@ -20,9 +20,9 @@ enum ONNXFlaw {
     case unknown(Part, String)
     /// More than graft takes.
     case excess(Part, limit: Int)
-    /// A place that is none of so many.
+    /// A place beyond the number of places.
     case place(Int, count: Int)
-    /// What graft does not do.
+    /// A case that graft does not compute.
     case beyond(Feature)
 
     /// The parts of nodes.

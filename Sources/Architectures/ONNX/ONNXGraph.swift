@@ -53,6 +53,8 @@ struct ONNXGraph {
 
     private(set) var nodes: [Onnx_NodeProto] = []
     private(set) var initializers: [Onnx_TensorProto] = []
+    /// The weights among them.
+    private var written: Set<String> = []
     /// The size of the weights so far.
     private(set) var byteCount = 0
     private let weights: StateDict
@@ -186,6 +188,8 @@ struct ONNXGraph {
         guard let lazy = weights[parameter.name] else {
             throw NetworkError.missingWeight(parameter)
         }
+        // What several nodes read stands once.
+        guard written.insert(parameter.name).inserted else { return parameter.name }
         var tensor = Onnx_TensorProto()
         tensor.name = parameter.name
         tensor.dataType = 1

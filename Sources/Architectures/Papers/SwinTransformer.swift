@@ -102,6 +102,10 @@ struct SwinTransformer: Blueprint {
         return last == "relative_position_index" || last == WindowPlan.mask ? nil : name
     }
 
+    var firstWeight: (name: String, shape: Shape)? {
+        (names == .timm ? "patch_embed.proj.weight" : "features.0.0.weight", [width, 3, 4, 4])
+    }
+
     /// The masks of shifted windows, for images of this size.
     func constants(at input: Extent) -> [String: LazyTensor] {
         var result: [String: LazyTensor] = [:]

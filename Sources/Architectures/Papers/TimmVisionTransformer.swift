@@ -121,6 +121,9 @@ struct TimmVisionTransformer: Blueprint {
     }
     var headReadsMap: Bool { kind.hasDistillationToken }
 
+    var firstWeight: (name: String, shape: Shape)? {
+        ("patch_embed.proj.weight", [width, 3, patch, patch])
+    }
     var positions: Positions? {
         Positions(
             name: "pos_embed",

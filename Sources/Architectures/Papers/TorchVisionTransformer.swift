@@ -42,6 +42,9 @@ struct TorchVisionTransformer: Blueprint {
     var bareNeck: [any Layer] { neck }
     func head(classes: Int) -> [any Layer] { Linear("heads.head", classes) }
 
+    var firstWeight: (name: String, shape: Shape)? {
+        ("conv_proj.weight", [width, 3, patch, patch])
+    }
     var positions: Positions? {
         Positions(name: "encoder.pos_embedding", leading: 1, patch: patch, rule: .cornersAligned)
     }

@@ -41,9 +41,11 @@ extension Op.Attention: ExecutableOp {
         let results = try saved.sources.indices.map {
             try compiler.memory(.plain(site.inputTypes[$0].shape.dimensions))
         }
-        let whole: Shape = [sizes.batch, heads, sizes.queries, sizes.keys]
+        // Samples that share a bias are rows of one axis.
+        let shared = sizes.bias?[0] ?? 1
+        let groups: Shape = [sizes.batch / shared, shared, heads, sizes.queries, sizes.keys]
         let wantsBias = saved.bias != nil && (site.inputs.last.map(pass.learns) ?? false)
-        let dBias = wantsBias ? try compiler.memory(.plain(whole.dimensions)) : nil
+        let dBias = wantsBias ? try compiler.memory(.plain(groups.dimensions)) : nil
         let (work, threads) = (kernel(sizes), compiler.threads)
         let scratch = compiler.attentionScratch(for: work, isBackward: true)
         let all = saved.sources + [saved.bias, dBias].compactMap(\.self) + results + [dy]
@@ -58,9 +60,6 @@ extension Op.Attention: ExecutableOp {
         }
         guard let bias = sizes.bias else { return results }
         let sum = try dBias.map {
-            // Samples that share a bias are rows of one axis.
-            let groups = Shape(
-                [sizes.batch / bias[0], bias[0]] + whole.dimensions.dropFirst())
             let value = try compiler.summed(
                 $0, of: groups, to: Shape([1] + bias.dimensions), as: site.name)
             return try compiler.plain(
