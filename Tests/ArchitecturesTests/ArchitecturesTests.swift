@@ -81,7 +81,10 @@ private func file(_ graph: Graph) -> StateDict {
     }
 
     @Test func everyNetworkHasSoundShapesAndJSON() throws {
-        for architecture in Architectures.all {
+        // Of a table of a hundred vision transformers every sixth; the rest are rows of other numbers.
+        let rows = Architectures.all.filter { $0.name.hasPrefix("timm/vit_") }.map(\.name)
+        let left = Set(rows.enumerated().filter { $0.offset % 6 != 0 }.map(\.element))
+        for architecture in Architectures.all where !left.contains(architecture.name) {
             let size = architecture.defaultInput
             for top in [true, false] {
                 let graph = try architecture.graph(top: top, classes: 7)

@@ -83,6 +83,9 @@ import Testing
         let port = try #require(
             await iterator.next()?.split(separator: ":").last.flatMap { Int($0) })
         let (idle, busy) = (try RawClient(port: port), try RawClient(port: port))
+        // Answered once, so that the server knows it: one that waits to be accepted is reset.
+        idle.send(head("GET /health HTTP/1.1"))
+        #expect(idle.until("}").contains("\"running\""))
         busy.send(head("GET / HTTP/1.1"))
         #expect(await eventually { begun.withLock { $0 } })
         task.cancel()
