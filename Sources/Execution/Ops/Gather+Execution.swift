@@ -12,13 +12,8 @@ extension Op.Gather: ExecutableOp {
         let table = try compiler.plain(try pass.value(of: site.inputs[0]), of: site.x)
         let indices = try compiler.plain(
             try pass.value(of: site.inputs[1]), of: site.inputTypes[1].shape)
-        let y = try compiler.memory(.plain(site.y.dimensions))
-        let rows = rows(at: site)
-        compiler.loop(site.name, uses: [table, indices, y]) {
-            try rows.forEach(indices.floats) { from, to in
-                (y.floats + to).update(from: table.floats + from, count: rows.inner)
-            }
-        }
+        let y = try compiler.gathered(
+            rows(at: site), of: table, at: indices, into: site.y, as: site.name)
         return Outcome(y, saved: indices)
     }
 
@@ -28,40 +23,30 @@ extension Op.Gather: ExecutableOp {
         in pass: BackwardPass
     ) throws -> [Memory?] {
         guard pass.learns(site.inputs[0]) else { return [nil, nil] }
-        let compiler = pass.compiler
-        let dy = try compiler.plain(try gradients.sum(), of: site.y)
-        let dx = try compiler.memory(.plain(site.x.dimensions))
-        let rows = rows(at: site)
-        let count = site.x.count
-        compiler.loop(site.name, uses: [dy, indices, dx]) {
-            dx.buffer.floats(count).update(repeating: 0)
-            try rows.forEach(indices.floats) { to, from in
-                for element in 0..<rows.inner {
-                    dx.floats[to + element] += dy.floats[from + element]
-                }
-            }
-        }
+        let dy = try pass.compiler.plain(try gradients.sum(), of: site.y)
+        let dx = try pass.compiler.spread(
+            dy, of: rows(at: site), at: indices, into: site.x, as: site.name)
         return [dx, nil]
     }
 
     private func rows(at site: NodeSite) -> Rows {
         let (outer, count, inner) = site.x.split(at: axis)
         return Rows(
-            layer: site.name, outer: outer, count: count, inner: inner,
+            layer: site.name, outer: outer, count: count, size: inner,
             indices: site.inputTypes[1].shape.count)
     }
 
-    /// The slices: of (outer, count, inner) to (outer, indices, inner).
-    private struct Rows {
+    /// The slices: of (outer, count, size) to (outer, indices, size).
+    private struct Rows: IndexedPlaces {
         let layer: String
         let outer: Int
         let count: Int
-        let inner: Int
+        let size: Int
         let indices: Int
 
         /// The beginning of each slice in the table, and in the result.
         func forEach(
-            _ numbers: UnsafePointer<Float>, _ body: (_ table: Int, _ result: Int) -> Void
+            _ numbers: UnsafePointer<Float>, _ body: (_ element: Int, _ part: Int) -> Void
         ) throws(ExecutionError) {
             for place in 0..<indices {
                 guard let index = Int(exactly: numbers[place]), -count..<count ~= index else {
@@ -69,7 +54,7 @@ extension Op.Gather: ExecutableOp {
                 }
                 let element = index < 0 ? index + count : index
                 for row in 0..<outer {
-                    body((row * count + element) * inner, (row * indices + place) * inner)
+                    body((row * count + element) * size, (row * indices + place) * size)
                 }
             }
         }

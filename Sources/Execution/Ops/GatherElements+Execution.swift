@@ -11,11 +11,8 @@ extension Op.GatherElements: ExecutableOp {
         let compiler = pass.compiler
         let x = try compiler.plain(try pass.value(of: site.inputs[0]), of: site.x)
         let indices = try compiler.plain(try pass.value(of: site.inputs[1]), of: site.y)
-        let y = try compiler.memory(.plain(site.y.dimensions))
         let places = ElementPlaces(of: site.y, in: site.x, axis: axis, layer: site.name)
-        compiler.loop(site.name, uses: [x, indices, y]) {
-            try places.forEach(indices.floats) { from, to in y.floats[to] = x.floats[from] }
-        }
+        let y = try compiler.gathered(places, of: x, at: indices, into: site.y, as: site.name)
         return Outcome(y, saved: indices)
     }
 
@@ -25,15 +22,10 @@ extension Op.GatherElements: ExecutableOp {
         in pass: BackwardPass
     ) throws -> [Memory?] {
         guard pass.learns(site.inputs[0]) else { return [nil, nil] }
-        let compiler = pass.compiler
-        let dy = try compiler.plain(try gradients.sum(), of: site.y)
-        let dx = try compiler.memory(.plain(site.x.dimensions))
+        let dy = try pass.compiler.plain(try gradients.sum(), of: site.y)
         let places = ElementPlaces(of: site.y, in: site.x, axis: axis, layer: site.name)
-        let count = site.x.count
-        compiler.loop(site.name, uses: [dy, indices, dx]) {
-            dx.buffer.floats(count).update(repeating: 0)
-            try places.forEach(indices.floats) { to, from in dx.floats[to] += dy.floats[from] }
-        }
+        let dx = try pass.compiler.spread(
+            dy, of: places, at: indices, into: site.x, as: site.name)
         return [dx, nil]
     }
 }
@@ -47,13 +39,8 @@ extension Op.GatherND: ExecutableOp {
         let x = try compiler.plain(try pass.value(of: site.inputs[0]), of: site.x)
         let shape = site.inputTypes[1].shape
         let indices = try compiler.plain(try pass.value(of: site.inputs[1]), of: shape)
-        let y = try compiler.memory(.plain(site.y.dimensions))
         let slices = IndexedSlices(shape, in: site.x, batch: batch, layer: site.name)
-        compiler.loop(site.name, uses: [x, indices, y]) {
-            try slices.forEach(indices.floats) { from, to in
-                (y.floats + to).update(from: x.floats + from, count: slices.size)
-            }
-        }
+        let y = try compiler.gathered(slices, of: x, at: indices, into: site.y, as: site.name)
         return Outcome(y, saved: indices)
     }
 
@@ -63,26 +50,18 @@ extension Op.GatherND: ExecutableOp {
         in pass: BackwardPass
     ) throws -> [Memory?] {
         guard pass.learns(site.inputs[0]) else { return [nil, nil] }
-        let compiler = pass.compiler
-        let dy = try compiler.plain(try gradients.sum(), of: site.y)
-        let dx = try compiler.memory(.plain(site.x.dimensions))
+        let dy = try pass.compiler.plain(try gradients.sum(), of: site.y)
         let slices = IndexedSlices(
             site.inputTypes[1].shape, in: site.x, batch: batch, layer: site.name)
-        let count = site.x.count
-        compiler.loop(site.name, uses: [dy, indices, dx]) {
-            dx.buffer.floats(count).update(repeating: 0)
-            try slices.forEach(indices.floats) { to, from in
-                for element in 0..<slices.size {
-                    dx.floats[to + element] += dy.floats[from + element]
-                }
-            }
-        }
+        let dx = try pass.compiler.spread(
+            dy, of: slices, at: indices, into: site.x, as: site.name)
         return [dx, nil]
     }
 }
 
 /// The place in a value of each of its elements that indices along one axis name.
-struct ElementPlaces {
+struct ElementPlaces: IndexedPlaces {
+    let size = 1
     private let layer: String
     private let axis: Int
     private let sizes: [Int]
@@ -102,7 +81,7 @@ struct ElementPlaces {
 
     /// The place of each element in the value, and that of its index.
     func forEach(
-        _ numbers: UnsafePointer<Float>, _ body: (_ element: Int, _ index: Int) -> Void
+        _ numbers: UnsafePointer<Float>, _ body: (_ element: Int, _ part: Int) -> Void
     ) throws(ExecutionError) {
         var position = [Int](repeating: 0, count: sizes.count)
         for place in 0..<count {
@@ -127,7 +106,7 @@ struct ElementPlaces {
 }
 
 /// The place in a value of each slice that a vector of indices names.
-struct IndexedSlices {
+struct IndexedSlices: IndexedPlaces {
     private let layer: String
     private let vectors: Int
     private let depth: Int
@@ -154,7 +133,7 @@ struct IndexedSlices {
 
     /// The first element of each slice in the value, and in the list of slices.
     func forEach(
-        _ numbers: UnsafePointer<Float>, _ body: (_ element: Int, _ slice: Int) -> Void
+        _ numbers: UnsafePointer<Float>, _ body: (_ element: Int, _ part: Int) -> Void
     ) throws(ExecutionError) {
         for vector in 0..<vectors {
             var element = vector / vectorsPerBatch * elementsPerBatch

@@ -8,21 +8,7 @@ extension Op.ScatterElements: ExecutableOp {
     typealias Saved = Memory
 
     func forward(at site: NodeSite, in pass: ForwardPass) throws -> Outcome<Memory> {
-        let compiler = pass.compiler
-        let shape = site.inputTypes[1].shape
-        let x = try compiler.plain(try pass.value(of: site.inputs[0]), of: site.x)
-        let indices = try compiler.plain(try pass.value(of: site.inputs[1]), of: shape)
-        let updates = try compiler.plain(try pass.value(of: site.inputs[2]), of: shape)
-        let y = try compiler.memory(.plain(site.y.dimensions))
-        let places = ElementPlaces(of: shape, in: site.x, axis: axis, layer: site.name)
-        let (count, combine) = (site.x.count, reduction.combine)
-        compiler.loop(site.name, uses: [x, indices, updates, y]) {
-            y.floats.update(from: x.floats, count: count)
-            try places.forEach(indices.floats) { to, from in
-                y.floats[to] = combine(y.floats[to], updates.floats[from])
-            }
-        }
-        return Outcome(y, saved: indices)
+        try reduction.forward(places(at: site), at: site, in: pass)
     }
 
     func backward(
@@ -30,24 +16,12 @@ extension Op.ScatterElements: ExecutableOp {
         in pass: BackwardPass
     ) throws -> [Memory?] {
         try reduction.requireGradient(at: site, kind: kind, in: pass)
-        let compiler = pass.compiler
-        let shape = site.inputTypes[1].shape
-        let dy = try compiler.plain(try gradients.sum(), of: site.y)
-        let dx = try compiler.memory(.plain(site.x.dimensions))
-        let places = ElementPlaces(of: shape, in: site.x, axis: axis, layer: site.name)
-        let (count, clears) = (site.x.count, reduction == .none)
-        compiler.loop(site.name, uses: [dy, indices, dx]) {
-            dx.floats.update(from: dy.floats, count: count)
-            guard clears else { return }
-            try places.forEach(indices.floats) { to, _ in dx.floats[to] = 0 }
-        }
-        let updates = try compiler.memory(.plain(shape.dimensions))
-        compiler.loop(site.name, uses: [dy, indices, updates]) {
-            try places.forEach(indices.floats) { from, to in
-                updates.floats[to] = dy.floats[from]
-            }
-        }
-        return [dx, nil, updates]
+        return try reduction.backward(
+            from: try gradients.sum(), of: places(at: site), indices: indices, at: site, in: pass)
+    }
+
+    private func places(at site: NodeSite) -> ElementPlaces {
+        ElementPlaces(of: site.inputTypes[1].shape, in: site.x, axis: axis, layer: site.name)
     }
 }
 
@@ -56,19 +30,40 @@ extension Op.ScatterND: ExecutableOp {
     typealias Saved = Memory
 
     func forward(at site: NodeSite, in pass: ForwardPass) throws -> Outcome<Memory> {
+        try reduction.forward(slices(at: site), at: site, in: pass)
+    }
+
+    func backward(
+        from gradients: OutputGradients, saved indices: Memory, at site: NodeSite,
+        in pass: BackwardPass
+    ) throws -> [Memory?] {
+        try reduction.requireGradient(at: site, kind: kind, in: pass)
+        return try reduction.backward(
+            from: try gradients.sum(), of: slices(at: site), indices: indices, at: site, in: pass)
+    }
+
+    private func slices(at site: NodeSite) -> IndexedSlices {
+        IndexedSlices(site.inputTypes[1].shape, in: site.x, layer: site.name)
+    }
+}
+
+extension Op.ScatterReduction {
+    /// The first value with the parts that the second names combined with the third.
+    fileprivate func forward(
+        _ places: some IndexedPlaces, at site: NodeSite, in pass: ForwardPass
+    ) throws -> Outcome<Memory> {
         let compiler = pass.compiler
-        let x = try compiler.plain(try pass.value(of: site.inputs[0]), of: site.x)
-        let shape = site.inputTypes[1].shape
-        let indices = try compiler.plain(try pass.value(of: site.inputs[1]), of: shape)
-        let updates = try compiler.plain(
-            try pass.value(of: site.inputs[2]), of: site.inputTypes[2].shape)
+        let sources = try site.inputs.indices.map {
+            try compiler.plain(
+                try pass.value(of: site.inputs[$0]), of: site.inputTypes[$0].shape)
+        }
+        let (x, indices, updates) = (sources[0], sources[1], sources[2])
         let y = try compiler.memory(.plain(site.y.dimensions))
-        let slices = IndexedSlices(shape, in: site.x, layer: site.name)
-        let (count, combine) = (site.x.count, reduction.combine)
+        let (count, combine) = (site.x.count, combine)
         compiler.loop(site.name, uses: [x, indices, updates, y]) {
             y.floats.update(from: x.floats, count: count)
-            try slices.forEach(indices.floats) { to, from in
-                for element in 0..<slices.size {
+            try places.forEach(indices.floats) { to, from in
+                for element in 0..<places.size {
                     y.floats[to + element] = combine(
                         y.floats[to + element], updates.floats[from + element])
                 }
@@ -77,34 +72,27 @@ extension Op.ScatterND: ExecutableOp {
         return Outcome(y, saved: indices)
     }
 
-    func backward(
-        from gradients: OutputGradients, saved indices: Memory, at site: NodeSite,
+    /// The gradients of the value and of the updates.
+    fileprivate func backward(
+        from gradient: Memory, of places: some IndexedPlaces, indices: Memory, at site: NodeSite,
         in pass: BackwardPass
     ) throws -> [Memory?] {
-        try reduction.requireGradient(at: site, kind: kind, in: pass)
         let compiler = pass.compiler
-        let dy = try compiler.plain(try gradients.sum(), of: site.y)
+        let dy = try compiler.plain(gradient, of: site.y)
         let dx = try compiler.memory(.plain(site.x.dimensions))
-        let slices = IndexedSlices(site.inputTypes[1].shape, in: site.x, layer: site.name)
-        let (count, clears) = (site.x.count, reduction == .none)
+        let (count, clears) = (site.x.count, self == .none)
         compiler.loop(site.name, uses: [dy, indices, dx]) {
             dx.floats.update(from: dy.floats, count: count)
             guard clears else { return }
-            try slices.forEach(indices.floats) { to, _ in
-                for element in 0..<slices.size { dx.floats[to + element] = 0 }
+            try places.forEach(indices.floats) { to, _ in
+                (dx.floats + to).update(repeating: 0, count: places.size)
             }
         }
-        let updates = try compiler.memory(.plain(site.inputTypes[2].shape.dimensions))
-        compiler.loop(site.name, uses: [dy, indices, updates]) {
-            try slices.forEach(indices.floats) { from, to in
-                (updates.floats + to).update(from: dy.floats + from, count: slices.size)
-            }
-        }
+        let updates = try compiler.gathered(
+            places, of: dy, at: indices, into: site.inputTypes[2].shape, as: site.name)
         return [dx, nil, updates]
     }
-}
 
-extension Op.ScatterReduction {
     /// The number that an element and an update make.
     fileprivate var combine: (Float, Float) -> Float {
         switch self {
