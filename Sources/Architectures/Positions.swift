@@ -44,8 +44,8 @@ struct Positions: Sendable {
         let shape: Shape = [1, leading + grid.height * grid.width, width]
         return LazyTensor(.f32, shape) {
             let floats = try table.converted(to: .f32).load().floats
-            let down = taps(from: side, to: grid.height, rule)
-            let across = taps(from: side, to: grid.width, rule)
+            let down = rule.taps(from: side, to: grid.height)
+            let across = rule.taps(from: side, to: grid.width)
             var result = Array(floats[..<(leading * width)])
             result.reserveCapacity(shape.count)
             // Rows first, then columns; in double precision, as many sums as there are numbers.
@@ -74,46 +74,22 @@ struct Positions: Sendable {
     }
 }
 
-/// The rows of a table of `count` that a row of a table of `target` is made of.
-private func taps(from count: Int, to target: Int, _ rule: Positions.Rule) -> [[(
-    index: Int, weight: Double
-)]] {
-    let scale: Double
-    switch rule {
-    case .cornersAligned: scale = target > 1 ? Double(count - 1) / Double(target - 1) : 0
-    case .antialiased, .plain: scale = Double(count) / Double(target)
-    }
-    return (0..<target).map { i in
-        switch rule {
-        case .antialiased:
-            let (centre, reach) = ((Double(i) + 0.5) * scale, 2 * max(scale, 1))
-            let first = max(Int((centre - reach + 0.5).rounded(.down)), 0)
-            let end = min(Int((centre + reach + 0.5).rounded(.down)), count)
-            let weights = (first..<end).map {
-                cubic((Double($0) + 0.5 - centre) / max(scale, 1), a: -0.5)
-            }
-            let sum = weights.reduce(0, +)
-            return zip(first..<end, weights).map { ($0, $1 / sum) }
-        case .plain, .cornersAligned:
-            let place =
-                rule == .plain ? (Double(i) + 0.5) * scale - 0.5 : Double(i) * scale
-            let base = place.rounded(.down)
-            return (-1...2).map { offset in
-                let index = Int(base) + offset
-                return (
-                    min(max(index, 0), count - 1), cubic(place - Double(index), a: -0.75)
-                )
-            }
+extension Positions.Rule {
+    /// The rows of a table of `count` that each row of a table of `target` is made of.
+    fileprivate func taps(from count: Int, to target: Int) -> [[(index: Int, weight: Double)]] {
+        let isAntialiased = self == .antialiased
+        let kernel = ResizeKernel(
+            mode: .cubic, cubic: isAntialiased ? -0.5 : -0.75, excludesOutside: isAntialiased,
+            antialiases: isAntialiased)
+        let coordinates: Op.Resize.Coordinates =
+            self == .cornersAligned ? .alignCorners : .halfPixel
+        let factor = Double(target) / Double(count)
+        return (0..<target).map {
+            kernel.samples(
+                around: coordinates.coordinate(of: $0, in: count, by: factor), of: count, by: factor
+            )
         }
     }
-}
-
-/// Keys' cubic kernel (1981), of any `a`.
-private func cubic(_ x: Double, a: Double) -> Double {
-    let x = abs(x)
-    if x < 1 { return ((a + 2) * x - (a + 3)) * x * x + 1 }
-    if x < 2 { return ((x - 5) * x + 8) * x * a - 4 * a }
-    return 0
 }
 
 extension Positions {
@@ -127,14 +103,6 @@ extension Positions {
 }
 
 extension Architecture {
-    /// Whether a file's first weight is not that of another network: what costs less to ask than a graph.
-    func mayBe(_ state: StateDict) -> Bool {
-        guard let first = blueprint.firstWeight else { return true }
-        let shape = state[dialect?.spell(first.name) ?? first.name]?.shape
-        return shape?.rank == 4 && shape?[0] == first.shape[0] && shape?[2] == first.shape[2]
-            && shape?[3] == first.shape[3]
-    }
-
     /// The network for the size of image that `state` was trained with, where a table of positions says it.
     func sized(as state: StateDict) -> Architecture {
         guard let positions, let table = state[positions.name],

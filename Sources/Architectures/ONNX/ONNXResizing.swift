@@ -7,12 +7,8 @@ import GraftTensors
 struct ONNXResizing {
     private let node: ONNXNode
     private let shape: Shape
-    private let mode: String
     private let coordinates: String
-    private let rounding: String
-    private let cubic: Double
-    private let excludesOutside: Bool
-    private let antialiases: Bool
+    private let kernel: ResizeKernel
     private let extrapolation: Float
     private let region: [Double]
     /// The size of each axis, and the factor that coordinates use.
@@ -29,21 +25,21 @@ struct ONNXResizing {
         self.node = node
         self.shape = shape
         let isOld = node.type == "Upsample" || node.opset < 11
-        mode = node.text("mode") ?? "nearest"
         coordinates =
             isOld ? "asymmetric" : node.text("coordinate_transformation_mode") ?? "half_pixel"
-        rounding = isOld ? "floor" : node.text("nearest_mode") ?? "round_prefer_floor"
-        cubic = Double(node.number("cubic_coeff_a", or: -0.75))
-        excludesOutside = node.integer("exclude_outside", or: 0) != 0
-        antialiases = node.integer("antialias", or: 0) != 0
+        let rounding = isOld ? "floor" : node.text("nearest_mode") ?? "round_prefer_floor"
         extrapolation = node.number("extrapolation_value", or: 0)
-        guard ["nearest", "linear", "cubic"].contains(mode),
+        guard let mode = Op.Resize.Mode(rawValue: node.text("mode") ?? "nearest"),
             [
                 "half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners",
                 "half_pixel_symmetric", "tf_crop_and_resize",
             ].contains(coordinates),
-            ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"].contains(rounding)
+            let nearest = Op.Resize.foreignRoundings[rounding]
         else { throw node.fail(.unknown(.rule, coordinates)) }
+        kernel = ResizeKernel(
+            mode: mode, rounding: nearest, cubic: Double(node.number("cubic_coeff_a", or: -0.75)),
+            excludesOutside: node.integer("exclude_outside", or: 0) != 0,
+            antialiases: node.integer("antialias", or: 0) != 0)
         let axes =
             try node.integers("axes")?.map { try node.axis($0, rank: shape.rank) }
             ?? Array(0..<shape.rank)
@@ -119,7 +115,7 @@ struct ONNXResizing {
                     isOutside[place] = true
                     continue
                 }
-                for (sample, weight) in taps(at: at, of: size, by: factors[axis]) {
+                for (sample, weight) in kernel.samples(around: at, of: size, by: factors[axis]) {
                     matrix[place * size + sample] += Float(weight)
                 }
             }
@@ -165,39 +161,5 @@ struct ONNXResizing {
             return start * (size - 1) + offset
         default: return (place + 0.5) / factor - 0.5
         }
-    }
-
-    /// The samples around a coordinate, with their weights.
-    private func taps(at x: Double, of size: Int, by factor: Double) -> [(Int, Double)] {
-        func inside(_ sample: Double) -> Int { Int(min(max(sample, 0), Double(size - 1))) }
-        guard mode != "nearest" else {
-            switch rounding {
-            case "floor": return [(inside(x.rounded(.down)), 1)]
-            case "ceil": return [(inside(x.rounded(.up)), 1)]
-            case "round_prefer_ceil": return [(inside((x + 0.5).rounded(.down)), 1)]
-            default: return [(inside((x - 0.5).rounded(.up)), 1)]
-            }
-        }
-        let narrow = antialiases ? min(factor, 1) : 1
-        let radius = (mode == "linear" ? 1 : 2) / narrow
-        var list: [(Int, Double)] = []
-        var sample = (x - radius).rounded(.down) + 1
-        while sample < x + radius {
-            let weight = weight(at: (sample - x) * narrow)
-            if weight != 0, !excludesOutside || (0...Double(size - 1)).contains(sample) {
-                list.append((inside(sample), weight))
-            }
-            sample += 1
-        }
-        let sum = list.reduce(0) { $0 + $1.1 }
-        return sum == 0 ? list : list.map { ($0.0, $0.1 / sum) }
-    }
-
-    /// The kernel at a distance.
-    private func weight(at distance: Double) -> Double {
-        let d = abs(distance)
-        guard mode == "cubic" else { return max(0, 1 - d) }
-        if d <= 1 { return ((cubic + 2) * d - (cubic + 3)) * d * d + 1 }
-        return d < 2 ? ((cubic * d - 5 * cubic) * d + 8 * cubic) * d - 4 * cubic : 0
     }
 }

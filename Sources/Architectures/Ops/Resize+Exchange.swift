@@ -8,7 +8,7 @@ extension Op.Resize: ExportableOp {
         "half_pixel": .halfPixel, "pytorch_half_pixel": .pytorchHalfPixel,
         "asymmetric": .asymmetric, "align_corners": .alignCorners,
     ]
-    private static let foreignRoundings: [String: Rounding] = [
+    static let foreignRoundings: [String: Rounding] = [
         "round_prefer_floor": .roundPreferFloor, "round_prefer_ceil": .roundPreferCeil,
         "floor": .floor, "ceil": .ceil,
     ]

@@ -42,54 +42,11 @@ extension Op.Resize: ExecutableOp {
         ]
     }
 
-    /// The samples of an axis of `size` that make place `index` of the result, and their weights: ONNX's
-    /// `Resize` as its reference implementation has it.
+    /// The samples of an axis of `size` that make place `index` of the result, and their weights.
     private func samples(_ index: Int, of size: Int, by factor: Double) -> [(Int, Double)] {
-        let place = Double(index)
-        let width = factor * Double(size)
-        let x: Double =
-            switch coordinates {
-            case .halfPixel: (place + 0.5) / factor - 0.5
-            case .pytorchHalfPixel: width > 1 ? (place + 0.5) / factor - 0.5 : 0
-            case .asymmetric: place / factor
-            case .alignCorners:
-                width == 1 ? 0 : place * (Double(size) - 1) / (width - 1)
-            }
-        func inside(_ sample: Double) -> Int { Int(min(max(sample, 0), Double(size - 1))) }
-        if mode == .nearest {
-            let sample: Double =
-                switch rounding {
-                case .roundPreferFloor: (x - 0.5).rounded(.up)
-                case .roundPreferCeil: (x + 0.5).rounded(.down)
-                case .floor: x.rounded(.down)
-                case .ceil: x.rounded(.up)
-                }
-            return [(inside(sample), 1)]
-        }
-        // The kernel is as much wider as the map gets smaller.
-        let narrow = antialiases ? min(factor, 1) : 1
-        let radius = (mode == .linear ? 1 : 2) / narrow
-        var list: [(Int, Double)] = []
-        var sample = (x - radius).rounded(.down) + 1
-        while sample < x + radius {
-            let weight = weight(at: (sample - x) * narrow)
-            if weight != 0, !excludesOutside || (0...Double(size - 1)).contains(sample) {
-                list.append((inside(sample), weight))
-            }
-            sample += 1
-        }
-        let sum = list.reduce(0) { $0 + $1.1 }
-        return sum == 0 ? list : list.map { ($0.0, $0.1 / sum) }
-    }
-
-    /// The kernel at a distance.
-    private func weight(at distance: Double) -> Double {
-        let d = abs(distance)
-        guard mode == .cubic else { return max(0, 1 - d) }
-        // Keys 1981 with the coefficient a.
-        if d <= 1 { return ((cubic + 2) * d - (cubic + 3)) * d * d + 1 }
-        if d < 2 { return ((cubic * d - 5 * cubic) * d + 8 * cubic) * d - 4 * cubic }
-        return 0
+        kernel.samples(
+            around: coordinates.coordinate(of: index, in: size, by: factor), of: size, by: factor
+        ).map { ($0.index, $0.weight) }
     }
 }
 
