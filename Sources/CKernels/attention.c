@@ -13,7 +13,7 @@ typedef struct {
     const float *q, *k, *v, *bias, *dy;
     float *y, *dq, *dk, *dv, *dbias, *scratch;
     size_t scratch_count, tiles;
-    int block;
+    size_t block;
 } attention_job;
 
 // The padded lengths of rows.
@@ -113,18 +113,6 @@ static void laid_along(
 #pragma clang attribute pop
 #endif
 
-// The width of the vectors of the kernel that this processor runs.
-static int block(void) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")
-        && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-        return 16;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 8;
-#endif
-    return 4;
-}
-
 static void forward_task(void *context, size_t slot, size_t index) {
     const attention_job *j = context;
     float *scratch = j->scratch + slot * j->scratch_count;
@@ -154,7 +142,7 @@ void graft_attention_forward(
     attention_job j = {.a = a, .q = q, .k = k, .v = v, .bias = bias, .y = y, .scratch = scratch};
     j.scratch_count = graft_attention_scratch_count(a, 0);
     j.tiles = (a->queries + TILE - 1) / TILE;
-    j.block = block();
+    j.block = graft_vector_block(BLOCK);
     const size_t none = SIZE_MAX;
     for (size_t slot = 0; slot < slots; slot++) memcpy(scratch + slot * j.scratch_count, &none, sizeof none);
     graft_parallel_slots(a->batch * a->heads * j.tiles, slots, forward_task, &j);
@@ -166,6 +154,6 @@ void graft_attention_backward(
     attention_job j = {.a = a, .q = q, .k = k, .v = v, .bias = bias, .dy = dy,
                        .dq = dq, .dk = dk, .dv = dv, .dbias = dbias, .scratch = scratch};
     j.scratch_count = graft_attention_scratch_count(a, 1);
-    j.block = block();
+    j.block = graft_vector_block(BLOCK);
     graft_parallel_slots(a->batch * a->heads, slots, backward_task, &j);
 }

@@ -39,18 +39,6 @@ typedef struct {
 #pragma clang attribute pop
 #endif
 
-size_t graft_winograd_block(size_t limit) {
-#ifdef HAS_KERNELS
-    __builtin_cpu_init();
-    if (limit >= 16 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")
-        && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-        return 16;
-    if (limit >= 8 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 8;
-#endif
-    (void)limit;
-    return 0;
-}
-
 int graft_winograd_fits(const graft_winograd *w, size_t block) {
     const size_t strides[] = {w->x.pixel, w->x.block, w->x.batch, w->y.pixel, w->y.block, w->y.batch};
     for (int i = 0; i < 6; i++)

@@ -58,7 +58,7 @@ final class PlanFile {
         let hash = version.hash.map { String(cString: $0) } ?? ""
         identity =
             "\(place.identity) oneDNN \(version.major).\(version.minor).\(version.patch) \(hash) "
-            + "isa \(dnnl_get_effective_cpu_isa().rawValue) block \(graft_winograd_block(16))"
+            + "isa \(dnnl_get_effective_cpu_isa().rawValue) block \(graft_vector_block(16))"
         if let storage = try? Storage(mapping: place.path) { read(storage) }
     }
 

@@ -27,7 +27,7 @@ extension Compiler {
             let x = try mapLayout(source, of: from), x.order != .planes
         else { return nil }
         let y = target ?? MapLayout(to, x.order)
-        let block = graft_winograd_block(x.order == .blocks(8) ? 8 : 16)
+        let block = graft_vector_block(x.order == .blocks(8) ? 8 : 16)
         // A kernel for 8 channels at a time cannot read blocks of 16.
         guard block > 0, y.order == x.order, x.order == .channelsLast || x.block == block else {
             return nil

@@ -105,7 +105,7 @@ private func transformsGiveTheGradientsOfTheSums(probe: Probe) throws {
     let (sums, transforms) = (try Loss(probe, .exact), try Loss(probe))
     let used = transforms.plan.steps.count { $0.algorithm.hasPrefix("winograd") }
     // Forward and backward, on a processor that has the kernel.
-    #expect(used == (graft_winograd_block(16) > 0 ? 2 : 0))
+    #expect(used == (graft_vector_block(16) > 0 ? 2 : 0))
     #expect(sums.plan.steps.allSatisfy { !$0.algorithm.hasPrefix("winograd") })
     let (a, b) = (try sums.value(), try transforms.value())
     #expect(abs(a - b) < 1e-4 * max(1, abs(a)))

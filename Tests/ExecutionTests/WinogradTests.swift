@@ -31,7 +31,7 @@ import Testing
     @Test(arguments: [2, 4], [8, 16])
     func `The kernel equals the sum that defines a convolution`(_ side: Int, _ block: Int) throws {
         // A processor without these instructions has no such kernel, and plans do without.
-        guard graft_winograd_block(block) == block else { return }
+        guard graft_vector_block(block) == block else { return }
         for channelsLast in [false, true] {
             for (height, width, pad, splits, tiles) in [
                 (7, 9, 1, 1, 12), (4, 4, 0, 2, 24), (13, 6, 1, 3, 5), (3, 3, 1, 1, 96),
@@ -138,12 +138,12 @@ import Testing
         let transforms = plan.steps.filter {
             $0.algorithm.hasPrefix("winograd:" + choice.prefix(2))
         }
-        let possible = graft_winograd_block(16) > 0
+        let possible = graft_vector_block(16) > 0
         #expect(transforms.count == (possible && choice != "direct" ? 1 : 0))
     }
 
     @Test func `What was measured once is not measured again`() throws {
-        guard graft_winograd_block(16) > 0 else { return }
+        guard graft_vector_block(16) > 0 else { return }
         let memory = Fixed(nil)
         let first = try block().check([1, 3, 9, 9], options: ExecutionOptions(memory: memory))
         #expect(memory.count == 1)
@@ -169,7 +169,7 @@ import Testing
         chain.add(.globalAveragePool(keepsDimensions: false))
         let plan = try chain.check(
             [2, 3, 12, 12], options: ExecutionOptions(memory: Fixed("F4x12")))
-        if graft_winograd_block(16) > 0 {
+        if graft_vector_block(16) > 0 {
             // The first two, which say how the whole lies, are copied once, and no others.
             #expect(plan.steps.count { $0.algorithm == "copy" } <= 2)
         }

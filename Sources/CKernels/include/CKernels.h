@@ -26,6 +26,10 @@ void graft_parallel(
 void graft_parallel_slots(
     size_t count, size_t slots, void (*body)(void *context, size_t slot, size_t index), void *context);
 
+// The floats of this processor's vectors, of which kernels written for it make blocks: 8 (AVX2 and FMA), 16 (AVX-512),
+// or 0 if there is no kernel for it. `limit` is the largest block that is wanted.
+size_t graft_vector_block(size_t limit);
+
 // y = min(max(scale[c] x + shift[c], lower), upper). `scale` and `shift` are filled up to a multiple
 // of x.block; `scale_stride` floats lie between the scales of two samples (0: all have the same).
 // `shift` may be null. y may be x.

@@ -31,10 +31,6 @@ typedef struct {
     float lower, upper;                          // the activation: cut to this range
 } graft_winograd;
 
-// The block of channels that this processor's kernel wants: 8 (AVX2 and FMA), 16 (AVX-512), or 0 if
-// there is no kernel for it. `limit` is the largest block that is wanted.
-size_t graft_winograd_block(size_t limit);
-
 // Whether a kernel of this block can do it: channels % block = 0, outputs % (2 · block) = 0, and all
 // strides are multiples of the block.
 int graft_winograd_fits(const graft_winograd *w, size_t block);
