@@ -210,29 +210,8 @@ extension ATenOperator {
             return reader.draft.emit(
                 "Gather", name: call.path, inputs: inputs, attributes: ["axis": 0])
         },
-        "index_select.default": .value { call, reader in
-            let name = try call.tensor("self")
-            let rank = try reader.shape(of: name, for: call).count
-            let axis = try call.axis(try call.integer("dim", in: reader) ?? 0, rank: rank)
-            let inputs = [
-                try reader.value(name, for: call),
-                try reader.value(try call.tensor("index"), for: call),
-            ]
-            return reader.draft.emit(
-                "Gather", name: call.path, inputs: inputs, attributes: ["axis": .integer(axis)])
-        },
-        "gather.default": .value { call, reader in
-            let name = try call.tensor("self")
-            let rank = try reader.shape(of: name, for: call).count
-            let axis = try call.axis(try call.integer("dim", in: reader) ?? 0, rank: rank)
-            let inputs = [
-                try reader.value(name, for: call),
-                try reader.value(try call.tensor("index"), for: call),
-            ]
-            return reader.draft.emit(
-                "GatherElements", name: call.path, inputs: inputs,
-                attributes: ["axis": .integer(axis)])
-        },
+        "index_select.default": .value { try named("Gather", by: $0, in: &$1) },
+        "gather.default": .value { try named("GatherElements", by: $0, in: &$1) },
         "index.Tensor": .value { call, reader in
             try taken(call, in: &reader)
         },
@@ -326,6 +305,21 @@ extension ATenOperator {
         return try cut(
             name, along: axis, into: sizes.map { $0 ?? rest / max(open, 1) }, for: call, in: &reader
         )
+    }
+
+    /// The elements along `dim` that `index` names, by an operator of ONNX.
+    private static func named(
+        _ type: String, by call: ATenCall, in reader: inout ATenReader
+    ) throws -> String {
+        let name = try call.tensor("self")
+        let rank = try reader.shape(of: name, for: call).count
+        let axis = try call.axis(try call.integer("dim", in: reader) ?? 0, rank: rank)
+        let inputs = [
+            try reader.value(name, for: call),
+            try reader.value(try call.tensor("index"), for: call),
+        ]
+        return reader.draft.emit(
+            type, name: call.path, inputs: inputs, attributes: ["axis": .integer(axis)])
     }
 
     private static func expanded(

@@ -155,15 +155,8 @@ extension ATenOperator {
                 ])
         },
         "group_norm.default": .value { call, reader in
-            let name = try call.tensor("input")
-            let channels = try reader.channels(of: name, for: call)
-            let inputs = [
-                try reader.value(name, for: call),
-                try reader.filled(call, argument: "weight", with: 1, shape: [channels]),
-                try reader.filled(call, argument: "bias", with: 0, shape: [channels]),
-            ]
             return reader.draft.emit(
-                "GroupNormalization", name: call.path, inputs: inputs,
+                "GroupNormalization", name: call.path, inputs: try normal(call, in: &reader),
                 attributes: [
                     "num_groups": .integer(try call.integer("num_groups", in: reader) ?? 1),
                     "epsilon": .number(Float(call.number("eps") ?? 1e-5)),
@@ -173,15 +166,8 @@ extension ATenOperator {
             guard call.flag("use_input_stats", or: true) else {
                 return try batchNorm(call, in: &reader)
             }
-            let name = try call.tensor("input")
-            let channels = try reader.channels(of: name, for: call)
-            let inputs = [
-                try reader.value(name, for: call),
-                try reader.filled(call, argument: "weight", with: 1, shape: [channels]),
-                try reader.filled(call, argument: "bias", with: 0, shape: [channels]),
-            ]
             return reader.draft.emit(
-                "InstanceNormalization", name: call.path, inputs: inputs,
+                "InstanceNormalization", name: call.path, inputs: try normal(call, in: &reader),
                 attributes: ["epsilon": .number(Float(call.number("eps") ?? 1e-5))])
         },
         "linalg_vector_norm.default": .value { call, reader in
@@ -190,6 +176,19 @@ extension ATenOperator {
             return try reduced(order == 2 ? "ReduceL2" : "ReduceL1", of: call, in: &reader)
         },
     ]
+
+    /// The input of a normalisation, and its weights by channel.
+    private static func normal(
+        _ call: ATenCall, in reader: inout ATenReader
+    ) throws -> [String] {
+        let name = try call.tensor("input")
+        let channels = try reader.channels(of: name, for: call)
+        return [
+            try reader.value(name, for: call),
+            try reader.filled(call, argument: "weight", with: 1, shape: [channels]),
+            try reader.filled(call, argument: "bias", with: 0, shape: [channels]),
+        ]
+    }
 
     private static func sum(
         _ call: ATenCall, sign: Double, in reader: inout ATenReader

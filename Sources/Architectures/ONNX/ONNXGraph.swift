@@ -60,25 +60,16 @@ struct ONNXGraph {
     private let weights: StateDict
 
     /// The names of values that are taken.
-    private var names: Set<String>
+    private var names: UniqueNames
 
     /// An empty graph that takes its weights from `weights`.
     init(weights: StateDict) {
         self.weights = weights
-        names = Set(weights.tensors.keys).union(["input"])
+        names = UniqueNames(taken: Set(weights.tensors.keys).union(["input"]))
     }
 
-    /// The name, or with a number where another value has it: layers of a file that graft reads may be
-    /// called as graft calls the parts of others.
-    mutating func claim(_ name: String) -> String {
-        var unique = name
-        var number = 0
-        while !names.insert(unique).inserted {
-            number += 1
-            unique = "\(name)#\(number)"
-        }
-        return unique
-    }
+    /// The name, or with a number where another value has it.
+    mutating func claim(_ name: String) -> String { names.claim(name) }
 
     /// The value of an attribute.
     enum Attribute: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral,

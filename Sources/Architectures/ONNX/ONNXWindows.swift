@@ -61,14 +61,33 @@ struct ONNXWindows {
 
     /// The attributes of a part of the node over two of the axes; −1 is an axis of one element.
     func attributes(rows: Int, columns: Int) -> ONNXGraph.Attributes {
-        func pair(_ list: [Int], or usual: Int) -> [Int] {
-            [rows, columns].map { $0 < 0 ? usual : list[$0] }
-        }
-        return [
-            "kernel_shape": .integers(pair(kernel, or: 1)),
-            "strides": .integers(pair(strides, or: 1)),
-            "dilations": .integers(pair(dilations, or: 1)),
-            "pads": .integers(pair(before, or: 0) + pair(after, or: 0)),
+        let pair = AxisPair(rows: rows, columns: columns)
+        return pair.window(
+            kernel: kernel, strides: strides, dilations: dilations, pads: [before, after])
+    }
+}
+
+/// Two of several axes, of which either may be one of a single element that is not among them.
+struct AxisPair {
+    /// The axis of rows; −1 is one of a single element.
+    let rows: Int
+    /// The axis of columns; −1 is one of a single element.
+    let columns: Int
+
+    /// The numbers of a list for the two; `usual` for an axis of one element.
+    func numbers(_ list: [Int], or usual: Int) -> [Int] {
+        [rows, columns].map { $0 < 0 ? usual : list[$0] }
+    }
+
+    /// The attributes of windows over the two; `pads` is before and after.
+    func window(
+        kernel: [Int], strides: [Int], dilations: [Int], pads: [[Int]]
+    ) -> ONNXGraph.Attributes {
+        [
+            "kernel_shape": .integers(numbers(kernel, or: 1)),
+            "strides": .integers(numbers(strides, or: 1)),
+            "dilations": .integers(numbers(dilations, or: 1)),
+            "pads": .integers(pads.flatMap { numbers($0, or: 0) }),
         ]
     }
 }

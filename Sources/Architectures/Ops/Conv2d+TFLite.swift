@@ -34,13 +34,13 @@ extension Op.ConvTranspose2d {
         else { throw site.unsupported(.transposedGroups) }
         let x = try graph.last(site.x)
         let map = site.before
-        func whole(_ size: Int, _ axis: KeyPath<Extent, Int>) -> Int {
+        func whole(_ size: Int, along axis: KeyPath<Extent, Int>) -> Int {
             (size - 1) * window.stride[keyPath: axis] + window.kernel[keyPath: axis]
                 + outputPadding[keyPath: axis]
         }
         // All that the windows reach, of which the padding is cut off.
         let shape = [
-            map[0], whole(map[2], \.height), whole(map[3], \.width), outputs,
+            map[0], whole(map[2], along: \.height), whole(map[3], along: \.width), outputs,
         ]
         let sizes = graph.constant(shape, name: site.name + "/sizes")
         let weight = try graph.weight(kernel, order: [1, 2, 3, 0])

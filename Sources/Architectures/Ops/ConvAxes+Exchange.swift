@@ -314,17 +314,12 @@ struct Transposed {
 
     /// The attributes of a part over two of the axes; −1 is an axis of one element.
     func attributes(rows: Int, columns: Int, node: ONNXNode) -> ONNXGraph.Attributes {
-        func pair(_ list: [Int], or usual: Int) -> [Int] {
-            [rows, columns].map { $0 < 0 ? usual : list[$0] }
-        }
-        return [
-            "kernel_shape": .integers(pair(kernel, or: 1)),
-            "strides": .integers(pair(strides, or: 1)),
-            "dilations": .integers(pair(dilations, or: 1)),
-            "pads": .integers(pair(before, or: 0) + pair(after, or: 0)),
-            "output_padding": .integers(pair(extra, or: 0)),
-            "group": .integer(node.integer("group", or: 1)),
-        ]
+        let pair = AxisPair(rows: rows, columns: columns)
+        return pair.window(
+            kernel: kernel, strides: strides, dilations: dilations, pads: [before, after]) + [
+                "output_padding": .integers(pair.numbers(extra, or: 0)),
+                "group": .integer(node.integer("group", or: 1)),
+            ]
     }
 }
 

@@ -24,7 +24,7 @@ struct TFLiteGraph {
     private let weights: StateDict
     /// The value of each node's output.
     private var values: [ValueID: Value] = [:]
-    private var names: Set<String> = []
+    private var names = UniqueNames()
     /// Weights that are written already, by name and order of axes.
     private var written: [String: Int] = [:]
     /// For each tensor, the step that makes it.
@@ -70,22 +70,11 @@ struct TFLiteGraph {
 
     // MARK: Tensors
 
-    /// The name, or with a number where another tensor has it.
-    private mutating func claim(_ name: String) -> String {
-        var unique = name
-        var number = 0
-        while !names.insert(unique).inserted {
-            number += 1
-            unique = "\(name)#\(number)"
-        }
-        return unique
-    }
-
     mutating func tensor(
         named name: String, shape: [Int], dtype: DType = .f32, numbers: LazyTensor? = nil
     ) -> Int {
         var entry = TFLiteModel.Entry(
-            name: claim(name), shape: shape, dtype: dtype, numbers: numbers)
+            name: names.claim(name), shape: shape, dtype: dtype, numbers: numbers)
         entry.isBatched = numbers == nil && isAnyBatch && shape.first == 1
         model.tensors.append(entry)
         return model.tensors.count - 1
