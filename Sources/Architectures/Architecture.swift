@@ -3,7 +3,6 @@
 public import GraftNetworks
 public import GraftTensors
 import OrderedCollections
-import Synchronization
 
 /// A network as its publisher has it, ready to become a ``Graph``.
 public struct Architecture: Sendable {
@@ -92,23 +91,6 @@ public struct Architecture: Sendable {
         let graph = try plainGraph(top: top, classes: classes, input: shape)
         return dialect?.spelled(graph) ?? graph
     }
-
-    /// The channels of the images that the first kernel in `state` reads: 3 unless it was made for others.
-    func channels(in state: StateDict) -> Int {
-        let stem = Self.stems.withLock { stems in
-            if let known = stems[name] { return known }
-            let first = (try? graph(top: false))?.parameters.first { $0.shape.rank == 4 }
-            stems[name] = .some(first)
-            return first
-        }
-        guard let stem, stem.shape[1] == 3, let shape = state.own(stem.name)?.shape, shape.rank == 4
-        else { return 3 }
-        let count = shape[state.axes == .keras ? 2 : 1]
-        return 1...4096 ~= count ? count : 3
-    }
-
-    /// The first kernels of architectures, by name.
-    private static let stems = Mutex<[String: Parameter?]>([:])
 
     private func plainGraph(top: Bool, classes: Int, input: Shape) throws(NetworkError) -> Graph {
         guard classes > 0 else { throw .invalidGraph("it would have \(classes) classes") }
@@ -201,9 +183,9 @@ protocol Blueprint: Sendable {
     func adapted(to state: StateDict) -> any Blueprint
     /// The table of positions, where there is one: it has rows for one size of image.
     var positions: Positions? { get }
-    /// The weight that reads the image, with its shape but for the channels, where it tells files of other networks
-    /// apart at once.
-    var firstWeight: (name: String, shape: Shape)? { get }
+    /// The filters of the convolution that reads the image, their height and their width; nil if they do not set
+    /// the network apart from those of other files.
+    var firstKernel: [Int]? { get }
     /// The numbers that follow from the size of the image and that files do not hold, by name.
     func constants(at input: Extent) -> [String: LazyTensor]
 }
@@ -218,7 +200,7 @@ extension Blueprint {
     func kerasModel(of name: String) -> String? { nil }
     func adapted(to state: StateDict) -> any Blueprint { self }
     var positions: Positions? { nil }
-    var firstWeight: (name: String, shape: Shape)? { nil }
+    var firstKernel: [Int]? { nil }
     func constants(at input: Extent) -> [String: LazyTensor] { [:] }
 }
 

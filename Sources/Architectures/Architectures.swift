@@ -106,7 +106,8 @@ public enum Architectures {
                 }
                 return first
             }
-            var search = WrappedSearch(state, among: Outline.all, input: input)
+            var search = WrappedSearch(
+                state, among: Outline.candidates(for: state), input: input)
             if let found = try search.network() { return try taken(found, backboneOnly) }
             if state.tensors.values.contains(where: { $0.dtype == .i8 }) {
                 throw ArchitectureError.quantized(
@@ -140,7 +141,7 @@ public enum Architectures {
                     ArchitectureError.Nearest(network: network, others: names))
             }
         }
-        var search = WrappedSearch(state, among: Outline.all, input: nil)
+        var search = WrappedSearch(state, among: Outline.candidates(for: state), input: nil)
         if let found = try search.network() {
             let source = try taken(found, backboneOnly)
             if let match = try translated(source, to: architecture, input) { return match }
@@ -210,14 +211,14 @@ public enum Architectures {
     /// publisher, which may compute something else with the same names and shapes.
     private static func matches(_ state: StateDict) -> [Match] {
         var found: [Match] = []
-        for architecture in variants {
+        let kernels = state.kernels
+        for architecture in variants where architecture.mayRead(kernels) {
             if let publisher = found.first?.architecture.publisher {
                 guard architecture.publisher == publisher, !publisher.isEmpty else { continue }
             }
             // Only Keras writes files in Keras' order of axes.
             guard state.axes == .torch || architecture.naming == .keras else { continue }
             let own = architecture.renamed(state)
-            guard architecture.mayBe(own) else { continue }
             let architecture = architecture.sized(as: own)
             let renamed = (try? architecture.placed(own, at: nil)) ?? own
             if fit(architecture, renamed, input: nil) != nil {
@@ -234,24 +235,30 @@ public enum Architectures {
         -> (graph: Graph, weights: StateDict)?
     {
         let tensors = state.tensors.keys.count { !$0.hasSuffix("num_batches_tracked") }
+        func made(top: Bool, classes: Int = 1000) -> Graph? {
+            guard
+                let usual = try? architecture.graph(top: top, classes: classes, input: input),
+                usual.parameters.count == tensors
+            else { return nil }
+            let channels = usual.imageChannels(in: state)
+            return channels == 3
+                ? usual
+                : try? architecture.graph(
+                    top: top, classes: classes, input: input, channels: channels)
+        }
         func bound(_ graph: Graph?) -> (graph: Graph, weights: StateDict)? {
-            guard let graph, graph.parameters.count == tensors else { return nil }
+            guard let graph else { return nil }
             return (try? graph.bound(state)).map { (graph, $0) }
         }
-        let channels = architecture.channels(in: state)
-        if let usual = try? architecture.graph(input: input, channels: channels),
-            usual.parameters.count == tensors
-        {
+        if let usual = made(top: true) {
             if let match = bound(usual) { return match }
             // Another number of classes: that of the classifier's own weights, or of what is last.
             let head = usual.parameters.last.flatMap { state.own($0.name) }
             let last = state.tensors.values.last { $0.shape.rank == 1 }
             for count in [head, last].compactMap({ $0?.shape.dimensions.first }) where count > 0 {
-                let graph = try? architecture.graph(
-                    classes: count, input: input, channels: channels)
-                if let match = bound(graph) { return match }
+                if let match = bound(made(top: true, classes: count)) { return match }
             }
         }
-        return bound(try? architecture.graph(top: false, input: input, channels: channels))
+        return bound(made(top: false))
     }
 }

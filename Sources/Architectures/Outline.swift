@@ -46,9 +46,21 @@ struct Outline: Sendable {
         return (try? architecture.graph(top: false, input: input, channels: channels)) ?? backbone
     }
 
-    /// Every published architecture and variant, made when a file first needs them.
-    static let all: [Outline] =
-        Architectures.variants.filter { !$0.name.hasPrefix("graft/") }.compactMap { Outline($0) }
+    /// The published architectures and variants that `state` may hold, by the kernels that read images.
+    static func candidates(for state: StateDict) -> [Outline] {
+        let kernels = state.kernels
+        return Architectures.variants.compactMap { architecture in
+            guard architecture.blueprint.firstKernel != nil else { return all[architecture.name] }
+            return architecture.mayRead(kernels) ? Outline(architecture) : nil
+        }
+    }
+
+    /// Those without a first kernel of their own, by name, made when a file first needs them.
+    private static let all: [String: Outline] = Dictionary(
+        Architectures.variants.filter {
+            !$0.name.hasPrefix("graft/") && $0.blueprint.firstKernel == nil
+        }.compactMap { architecture in Outline(architecture).map { (architecture.name, $0) } },
+        uniquingKeysWith: { first, _ in first })
     /// Fewer tensors than these are no published backbone.
     static let fewest = 16
 
@@ -109,4 +121,32 @@ struct Outline: Sendable {
         "conv2d", "depthwise_conv2d", "separable_conv2d", "batch_normalization", "dense",
         "normalization", "layer_normalization", "sequential",
     ]
+}
+
+extension Graph {
+    /// The channels of the images that the first kernel in `state` reads: 3 unless it was made for others.
+    func imageChannels(in state: StateDict) -> Int {
+        guard let stem = parameters.first(where: { $0.shape.rank == 4 }), stem.shape[1] == 3,
+            let shape = state.own(stem.name)?.shape, shape.rank == 4
+        else { return 3 }
+        let count = shape[state.axes == .keras ? 2 : 1]
+        return 1...4096 ~= count ? count : 3
+    }
+}
+
+extension Architecture {
+    /// Whether a file with these kernels may hold the network: what costs less to ask than a graph.
+    func mayRead(_ kernels: Set<[Int]>) -> Bool {
+        blueprint.firstKernel.map(kernels.contains) ?? true
+    }
+}
+
+extension StateDict {
+    /// Filters, height and width of what may be convolutions, in PyTorch's order of axes.
+    var kernels: Set<[Int]> {
+        Set(
+            tensors.values.filter { $0.shape.rank == 4 }.map {
+                [$0.shape[0], $0.shape[2], $0.shape[3]]
+            })
+    }
 }

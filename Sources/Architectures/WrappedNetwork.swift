@@ -114,7 +114,7 @@ struct WrappedSearch {
         let names = Array(part.tensors.keys)
         let architecture = outline.architecture.adapted(to: outline.architecture.renamed(part))
         let renamed = architecture.renamed(part)
-        let channels = architecture.channels(in: renamed)
+        let channels = outline.backbone.imageChannels(in: renamed)
         let report = outline.backbone(channels: channels, input: input).binding(renamed).report
         guard report.missing.isEmpty, report.mismatched.isEmpty else { return nil }
         let rest = report.unexpected

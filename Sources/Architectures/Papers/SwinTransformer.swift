@@ -102,9 +102,7 @@ struct SwinTransformer: Blueprint {
         return last == "relative_position_index" || last == WindowPlan.mask ? nil : name
     }
 
-    var firstWeight: (name: String, shape: Shape)? {
-        (names == .timm ? "patch_embed.proj.weight" : "features.0.0.weight", [width, 3, 4, 4])
-    }
+    var firstKernel: [Int]? { [width, 4, 4] }
 
     /// The masks of shifted windows, for images of this size.
     func constants(at input: Extent) -> [String: LazyTensor] {

@@ -121,9 +121,7 @@ struct TimmVisionTransformer: Blueprint {
     }
     var headReadsMap: Bool { kind.hasDistillationToken }
 
-    var firstWeight: (name: String, shape: Shape)? {
-        ("patch_embed.proj.weight", [width, 3, patch, patch])
-    }
+    var firstKernel: [Int]? { [width, patch, patch] }
     var positions: Positions? {
         Positions(
             name: "pos_embed",

@@ -42,9 +42,7 @@ struct TorchVisionTransformer: Blueprint {
     var bareNeck: [any Layer] { neck }
     func head(classes: Int) -> [any Layer] { Linear("heads.head", classes) }
 
-    var firstWeight: (name: String, shape: Shape)? {
-        ("conv_proj.weight", [width, 3, patch, patch])
-    }
+    var firstKernel: [Int]? { [width, patch, patch] }
     var positions: Positions? {
         Positions(name: "encoder.pos_embedding", leading: 1, patch: patch, rule: .cornersAligned)
     }
