@@ -7,23 +7,12 @@ import Testing
 @testable import GraftTraining
 
 @Suite final class UnreadSetsTests {
-    let root = NSTemporaryDirectory() + "graft-unread-sets-\(UUID().uuidString)"
+    private let drawn = DrawnSet()
+    private var root: String { drawn.root }
 
-    deinit { try? FileManager.default.removeItem(atPath: root) }
+    private func write(_ text: String, to name: String) throws { try drawn.write(text, to: name) }
 
-    private func write(_ text: String, to name: String) throws {
-        let url = URL(fileURLWithPath: "\(root)/\(name)")
-        try FileManager.default.createDirectory(
-            at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try Data(text.utf8).write(to: url)
-    }
-
-    private func draw(_ names: String...) throws {
-        for name in names {
-            try write("", to: name)
-            try Image(width: 20, height: 10).writePNG(to: "\(root)/\(name)")
-        }
-    }
+    private func draw(_ names: String...) throws { try drawn.draw(names) }
 
     /// What is said of a set that is refused, with what to do; nil of one that is read.
     private func refusal(_ path: String? = nil, _ reading: PhotoReading = PhotoReading()) -> String?
