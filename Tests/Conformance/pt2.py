@@ -25,22 +25,11 @@ from _graft import complaint, graft, report
 
 torchvision = _peers.torchvision()
 import timm  # noqa: E402  (after torchvision is there)
-import transformers  # noqa: E402
+from _exported import Answer, clip, error, segformer, with_statistics  # noqa: E402
 
 warnings.filterwarnings("ignore")
 ALL = os.environ.get("CONFORMANCE") == "all"
 wanted = sys.argv[1:]
-
-
-class Answer(nn.Module):
-    """A network, and which of its answers is taken."""
-
-    def __init__(self, network, take):
-        super().__init__()
-        self.network, self.take = network, take
-
-    def forward(self, x):
-        return self.take(self.network, x)
 
 
 def vision(name, **settings):
@@ -53,14 +42,6 @@ def dense(name):
 
 def pictures(name, **settings):
     return lambda: timm.create_model(name, pretrained=False, **settings)
-
-
-def language(model, config, name, **settings):
-    def build():
-        network = getattr(transformers, model)(getattr(transformers, config)(**settings))
-        return Answer(network, lambda network, x: getattr(network(pixel_values=x), name))
-
-    return build
 
 
 class Written(nn.Module):
@@ -84,9 +65,7 @@ NETWORKS = {
     "resnet18": (vision("resnet18"), 64, True),
     "vit": (pictures("vit_tiny_patch16_224", depth=3), 224, True),
     "written": (Written, 32, True),
-    "clip": (language("CLIPVisionModelWithProjection", "CLIPVisionConfig", "image_embeds", image_size=64, patch_size=16,
-                      hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-                      projection_dim=32), 64, True),
+    "clip": (clip(), 64, True),
     "mobilenet_v3_large": (vision("mobilenet_v3_large"), 96, False),
     "densenet121": (vision("densenet121"), 64, False),
     "convnext_tiny": (vision("convnext_tiny"), 64, False),
@@ -97,8 +76,7 @@ NETWORKS = {
     "lraspp": (dense("lraspp_mobilenet_v3_large"), 128, False),
     "deeplabv3": (dense("deeplabv3_mobilenet_v3_large"), 128, False),
     "fcn": (dense("fcn_resnet50"), 128, False),
-    "segformer": (language("SegformerForSemanticSegmentation", "SegformerConfig", "logits", num_labels=3,
-                           hidden_sizes=[16, 32, 64, 128], depths=[1, 1, 1, 1], decoder_hidden_size=64), 128, False),
+    "segformer": (segformer(), 128, False),
     **{name: (pictures(name), side, False) for name, side in (
         ("tiny_vit_5m_224", 224), ("swin_tiny_patch4_window7_224", 224), ("efficientvit_b0", 224),
         ("convnext_atto", 224), ("mobileone_s0", 224), ("fastvit_t8", 224), ("repvit_m0_9", 224),
@@ -106,11 +84,6 @@ NETWORKS = {
         ("hgnetv2_b0", 224), ("resnest14d", 224), ("dla34", 224), ("cspresnet50", 224), ("darknet53", 224),
         ("inception_v4", 299), ("eca_nfnet_l0", 224), ("regnety_002", 224), ("efficientformerv2_s0", 224))},
 }
-
-
-def error(found, expected):
-    """The largest difference, as a share of the largest magnitude."""
-    return np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12) if found.shape == expected.shape else np.nan
 
 
 def run(model, x, home):
@@ -131,11 +104,7 @@ def old_layout(path, state, target):
 
 def check(name, build, side, home):
     torch.manual_seed(0)
-    network = build().eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
+    network = with_statistics(build().eval())
     x = torch.rand(2, 3, side, side)
     path, native, old = home / f"{name}.pt2", home / f"{name}.safetensors", home / f"{name}.old.pt2"
     with torch.no_grad():
