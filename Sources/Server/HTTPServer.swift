@@ -71,9 +71,14 @@ public struct HTTPServer: Sendable {
         do {
             let listener = try await listen(on: address, group: group, shared: shared)
             ready(Self.text(listener.localAddress, host: host, port: port))
-            await Self.untilCancelled()
-            listener.close(promise: nil)
-            await stop(admission, within: limits.stopTime)
+            // On a thread of its own: it stops at once though the program's are busy and every handler waits.
+            let stopping = WorkerExecutor(threads: 1)
+            await withTaskExecutorPreference(stopping) {
+                await Self.untilCancelled()
+                listener.close(promise: nil)
+                await stop(admission, within: limits.stopTime, on: stopping)
+            }
+            await stopping.shutDown()
         } catch let error as ServerError {
             failure = error
         }
@@ -105,19 +110,22 @@ public struct HTTPServer: Sendable {
     }
 
     /// Waits for the answers that are being sent, and ends those that take too long.
-    private func stop(_ admission: Admission, within time: Duration) async {
+    private func stop(
+        _ admission: Admission, within time: Duration, on executor: WorkerExecutor
+    ) async {
+        // Not in the cancelled task, whose sleep would end at once.
+        func pause() async {
+            await Task.detached(executorPreference: executor) {
+                try? await Task.sleep(for: .milliseconds(20))
+            }.value
+        }
         admission.stop()
         let end = ContinuousClock.now + time
-        while admission.counts.connections > 0, ContinuousClock.now < end {
-            // Not in the cancelled task, whose sleep would end at once.
-            await Task.detached { try? await Task.sleep(for: .milliseconds(20)) }.value
-        }
+        while admission.counts.connections > 0, ContinuousClock.now < end { await pause() }
         admission.closeAll()
         // Handlers hear of it by their cancellation; their tasks end on the threads that end next.
         let last = ContinuousClock.now + .seconds(2)
-        while admission.counts.running > 0, ContinuousClock.now < last {
-            await Task.detached { try? await Task.sleep(for: .milliseconds(20)) }.value
-        }
+        while admission.counts.running > 0, ContinuousClock.now < last { await pause() }
     }
 
     private static func untilCancelled() async {
