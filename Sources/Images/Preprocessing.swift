@@ -162,9 +162,11 @@ public struct Preprocessing: Codable, Sendable, Hashable {
         }
         let isSquashed = resize == .squash
         // torchvision: the longer side is cut to an integer, not rounded.
-        func longer(_ long: Double, _ short: Double) -> Int { Int(Double(side) * long / short) }
-        let newWidth = isSquashed || oldWidth <= oldHeight ? side : longer(oldWidth, oldHeight)
-        let newHeight = isSquashed || oldWidth > oldHeight ? side : longer(oldHeight, oldWidth)
+        func longer(_ long: Double, over short: Double) -> Int { Int(Double(side) * long / short) }
+        let newWidth =
+            isSquashed || oldWidth <= oldHeight ? side : longer(oldWidth, over: oldHeight)
+        let newHeight =
+            isSquashed || oldWidth > oldHeight ? side : longer(oldHeight, over: oldWidth)
         // (first row or column kept, how many, where they go)
         func cut(_ new: Int, _ wanted: Int) -> (Int, Int, Int) {
             guard new < wanted else {

@@ -6,7 +6,7 @@ internal import Synchronization
 /// The temporary folders of graft's processes: `graft-unpacked-…` in `$TMPDIR`, else in `/tmp`.
 ///
 /// The owner holds a `flock` on the folder itself, which the system releases however the process
-/// ends: a folder of that name that nobody holds is of no use to anybody.
+/// ends: a folder of that name without an owner is left over.
 package enum TemporaryFolders {
     private static let prefix = "graft-unpacked-"
 
@@ -114,7 +114,7 @@ package enum TemporaryFolders {
             .map { "\(parent)/\($0)" }
     }
 
-    /// Runs `body` while holding a folder that nobody else holds; nil if somebody does, or it is
+    /// Runs `body` while holding a folder that is free; nil if another process holds it, or it is
     /// another user's.
     private static func ifAbandoned<Result>(_ path: String, _ body: () -> Result) -> Result? {
         do {

@@ -28,7 +28,7 @@ struct Views {
     }
 
     /// Where the pixels of a view of an item come from, in the pixels of the whole photo. What moves is
-    /// drawn anew from the same numbers: no pixel is needed for it.
+    /// drawn again from the same numbers, without a pixel.
     func change(of item: PhotoFolder.Item, name: String, view: Int, seeded: Bool) -> ViewChange {
         guard view > 0 else { return .none }
         guard !augmentation.isNothing else { return .mirror }

@@ -8,7 +8,7 @@ import Testing
     private func isThere(_ path: String) -> Bool { FileSystem.isFolder(path) }
 
     /// A folder with a file, which gets the name of a temporary one once `body` has been at it: other
-    /// tests remove what nobody holds.
+    /// tests remove what is left over.
     private func folder(_ body: (_ path: String) throws -> Void = { _ in }) throws -> String {
         let own = try TemporaryFolders.make()
         defer { TemporaryFolders.remove(own) }

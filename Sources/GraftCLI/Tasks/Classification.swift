@@ -9,7 +9,7 @@ enum ClassificationPresentation: TaskPresentation {
     static func subject(of photos: PhotoFolder) -> String { "the class of an image" }
 
     static func figures(_ measured: some Measured, classes: [String], columns: Int?) -> String? {
-        Report.matrix(measured.confusion, classes, columns: columns)
+        Report.matrix(measured.confusion, of: classes, columns: columns)
     }
 
     static func evaluation(_ evaluation: Evaluation) -> String {
@@ -28,7 +28,7 @@ enum ClassificationPresentation: TaskPresentation {
         return """
             \(table.text(fitting: Terminal.answerWidth))
 
-            \(Report.matrix(evaluation.confusion, evaluation.classes, columns: Terminal.answerWidth))
+            \(Report.matrix(evaluation.confusion, of: evaluation.classes, columns: Terminal.answerWidth))
 
             macro F1 \(decimals(evaluation.macroF1 ?? 0, 4))  macro roc-auc \
             \(Report.number(scores?.macroROCAUC))  mean average precision \
@@ -113,7 +113,8 @@ extension ClassAnswer: ReadableAnswer {
 extension Report {
     /// The confusion matrix: a row per true class, a column per predicted one. Where it has no room,
     /// or more classes than letters, what was confused most instead.
-    static func matrix(_ confusion: ConfusionMatrix, _ classes: [String], columns: Int?) -> String {
+    static func matrix(_ confusion: ConfusionMatrix, of classes: [String], columns: Int?) -> String
+    {
         let widest = confusion.rows.joined().max().map { "\($0)".count } ?? 1
         let names = max(classes.map(\.count).max() ?? 0, 17)
         guard classes.count <= 26, names + 3 + classes.count * (widest + 2) <= columns ?? 130 else {

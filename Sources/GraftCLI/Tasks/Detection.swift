@@ -104,18 +104,18 @@ extension Report {
             ])
         }
         var means = Table(["", "all", "small", "medium", "large"], numeric: [1, 2, 3, 4])
-        func add(_ name: String, _ values: Double?...) {
+        func add(_ name: String, of values: Double?...) {
             let cells = values.map { number($0) }
             means.add([name] + cells + [String](repeating: "", count: 4 - cells.count))
         }
-        add("AP", found.ap, found.apSmall, found.apMedium, found.apLarge)
-        add("AP50", found.ap50)
-        add("AP75", found.ap75)
-        add("AR, 1 box", found.ar1)
-        add("AR, 10 boxes", found.ar10)
-        add("AR, 100 boxes", found.ar100, found.arSmall, found.arMedium, found.arLarge)
-        add("VOC 2007", found.voc07)
-        add("VOC 2010", found.voc10)
+        add("AP", of: found.ap, found.apSmall, found.apMedium, found.apLarge)
+        add("AP50", of: found.ap50)
+        add("AP75", of: found.ap75)
+        add("AR, 1 box", of: found.ar1)
+        add("AR, 10 boxes", of: found.ar10)
+        add("AR, 100 boxes", of: found.ar100, found.arSmall, found.arMedium, found.arLarge)
+        add("VOC 2007", of: found.voc07)
+        add("VOC 2010", of: found.voc10)
         return "\(classes.text)\n\n\(means.text)"
     }
 }

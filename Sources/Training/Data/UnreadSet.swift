@@ -112,7 +112,7 @@ public struct UnreadSet: Sendable, Hashable {
         }
     }
 
-    /// Names of folders of images that are no classes.
+    /// Names of folders that hold images of several classes.
     private static let imageFolders: Set<String> = [
         "", "images", "image", "imgs", "img", "img1", "image_2", "jpegimages", "leftimg8bit",
         "pictures", "photos", "frames", "data", "dataset", "100k", "raw", "rgb",

@@ -220,7 +220,7 @@ extension Measured {
 }
 
 extension Embedding {
-    /// Vectors are no answer for a person: see `graft features`.
+    /// A person reads no vectors: see `graft features`.
     struct VectorAnswer: TaskAnswer {
         let vector: [Float]
     }
