@@ -151,12 +151,13 @@ private struct Draft {
         var inner = Onnx_GraphProto()
         inner.node = [Draft.node("Identity", reading: ["x"], giving: ["y"])]
         inner.output = [Draft.value("y", element: 1, sizes: [])]
+        let leaf = inner
         for _ in 0..<80 {
             var outer = Onnx_GraphProto()
             outer.node = [
                 Draft.node(
                     "If", reading: ["yes"], giving: ["y"],
-                    graphs: ["then_branch": inner, "else_branch": inner])
+                    graphs: ["then_branch": inner, "else_branch": leaf])
             ]
             outer.output = inner.output
             inner = outer
